@@ -1,0 +1,1 @@
+//! Write RunPod Serverless workers in Rust.

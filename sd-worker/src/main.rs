@@ -1,0 +1,3 @@
+//! The Stable Diffusion worker.
+
+fn main() {}
