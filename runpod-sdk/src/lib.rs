@@ -1,1 +1,72 @@
 //! Write RunPod Serverless workers in Rust.
+//!
+//! A worker takes jobs from RunPod's queue over HTTP, runs a handler for each and posts what it
+//! returns. This crate is everything around the handler: taking, running, progress, cancellation,
+//! delivery, heartbeat and shutdown.
+//!
+//! ```no_run
+//! use runpod_sdk::prelude::*;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Greeting {
+//!     name: String,
+//! }
+//!
+//! #[handler]
+//! async fn greet(input: Greeting) -> JobResult<String> {
+//!     Ok(format!("Hello, {}!", input.name))
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     runpod_sdk::start(greet::worker())
+//! }
+//! ```
+//!
+//! Run it on a laptop with `--test_input '{"input": {"name": "World"}}'`.
+//!
+//! # Contents
+//!
+//! - [`start`]: runs a worker until it is told to stop.
+//! - [`Worker`]: a handler with its options.
+//! - [`handler`](mod@handler): what a handler may take and return.
+//! - [`Context`]: cancellation, deadline, progress.
+//! - [`JobError`]: what the caller is told when a job fails.
+//! - [`json`]: JSON that passes through byte for byte.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `macros` (default) | `#[handler]` |
+//! | `client` | a client of the endpoint API |
+//! | `local-server` | RunPod's platform on this machine |
+//! | `testing` | a harness that runs a worker inside a test |
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod context;
+mod error;
+pub mod handler;
+mod job;
+pub mod json;
+mod platform;
+pub mod prelude;
+mod runtime;
+mod start;
+mod telemetry;
+mod worker;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use context::{CancelReason, Context};
+pub use error::Error;
+pub use handler::{State, Streaming};
+pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+pub use platform::PlatformError;
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use runpod_macros::handler;
+pub use start::{FLAGS, Flag, start};
+pub use worker::{WhenAbandoned, Worker};

@@ -1,0 +1,129 @@
+//! URLs with placeholders (`docs/protocol/worker-protocol.md` §3).
+//!
+//! Placeholders are replaced as plain text, wherever they stand and without any encoding, and the
+//! template's own query stays byte for byte as it is: the platform put a `+` there and wants it back.
+
+use crate::job::JobId;
+
+/// A URL of the platform with the worker's and the job's id left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template(String);
+
+impl Template {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))
+            .ok_or("not an http:// or https:// URL")?;
+        if rest.is_empty() || rest.starts_with(['/', '?']) {
+            return Err("the URL has no host".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// For take, stop and ping, where both placeholders mean the worker.
+    pub(crate) fn for_worker(&self, worker_id: &str) -> Url {
+        Url(self
+            .0
+            .replace("$RUNPOD_POD_ID", worker_id)
+            .replace("$ID", worker_id))
+    }
+
+    /// For done and stream, where `$ID` means the job.
+    pub(crate) fn for_job(&self, worker_id: &str, job: &JobId) -> Url {
+        Url(self
+            .0
+            .replace("$RUNPOD_POD_ID", worker_id)
+            .replace("$ID", job.as_str()))
+    }
+
+    /// The same template on another channel: `/job-take/` replaced by `channel`. `None` if the
+    /// template is not of the platform's usual shape.
+    pub(crate) fn on_channel(&self, channel: &str) -> Option<Self> {
+        self.0
+            .contains("/job-take/")
+            .then(|| Self(self.0.replace("/job-take/", channel)))
+    }
+}
+
+/// A finished URL that takes more query parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url(String);
+
+impl Url {
+    /// Adds `name=value`. The value must need no encoding.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        // Emulators end their templates in a bare `?`; the platform's own have a query.
+        self.0.push(if self.0.contains('?') { '&' } else { '?' });
+        self.0.push_str(name);
+        self.0.push('=');
+        self.0.push_str(value);
+        self
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(text: &str) -> Template {
+        Template::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_query_of_the_template_stays_as_it_is() {
+        let url = template("https://h/v2/e/job-take/$ID?gpu=NVIDIA+A100").for_worker("w 1");
+        assert_eq!(
+            url.with("job_in_progress", "0").as_str(),
+            "https://h/v2/e/job-take/w 1?gpu=NVIDIA+A100&job_in_progress=0"
+        );
+    }
+
+    #[test]
+    fn a_template_without_a_query_gets_one() {
+        assert_eq!(
+            template("http://h/t/$ID")
+                .for_worker("w")
+                .with("a", "1")
+                .with("b", "2")
+                .as_str(),
+            "http://h/t/w?a=1&b=2"
+        );
+        assert_eq!(
+            template("http://h/t/$ID?")
+                .for_worker("w")
+                .with("a", "1")
+                .as_str(),
+            "http://h/t/w?&a=1"
+        );
+    }
+
+    #[test]
+    fn both_placeholders_are_filled_in_everywhere() {
+        let done = template("http://h/$RUNPOD_POD_ID/$ID?again=$ID");
+        assert_eq!(
+            done.for_job("w", &"j-u1".into()).as_str(),
+            "http://h/w/j-u1?again=j-u1"
+        );
+        assert_eq!(done.for_worker("w").as_str(), "http://h/w/w?again=w");
+    }
+
+    #[test]
+    fn the_channel_is_changed_where_the_template_names_one() {
+        let take = template("http://h/v2/e/job-take/$ID?gpu=A");
+        assert_eq!(
+            take.on_channel("/job-stop/"),
+            Some(template("http://h/v2/e/job-stop/$ID?gpu=A"))
+        );
+        assert_eq!(template("http://h/take/$ID").on_channel("/job-stop/"), None);
+    }
+}

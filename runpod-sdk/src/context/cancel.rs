@@ -1,0 +1,73 @@
+//! Why and when a job has to stop.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+/// Why a job was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelReason {
+    /// The platform asked for it, most often because the client cancelled the job.
+    Stopped,
+    /// The job's deadline has passed.
+    DeadlineExceeded,
+    /// The worker is going away and its grace period is over.
+    ShuttingDown,
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "stopped by the platform",
+            Self::DeadlineExceeded => "its deadline has passed",
+            Self::ShuttingDown => "the worker is shutting down",
+        })
+    }
+}
+
+/// A cancellation that remembers its first reason.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cancel {
+    token: CancellationToken,
+    reason: Arc<OnceLock<CancelReason>>,
+}
+
+impl Cancel {
+    /// Cancels, unless that has been done already: the first reason stays.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        if self.reason.set(reason).is_ok() {
+            self.token.cancel();
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<CancelReason> {
+        self.reason.get().copied()
+    }
+
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    pub(crate) async fn cancelled(&self) -> CancelReason {
+        self.token.cancelled().await;
+        // The reason is set before the token is cancelled; only a user's own cancel of the token
+        // that `Context::cancellation_token` lent out gets here without one.
+        self.reason().unwrap_or(CancelReason::Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_reason_stays() {
+        let cancel = Cancel::default();
+        assert_eq!(cancel.reason(), None);
+        cancel.cancel(CancelReason::DeadlineExceeded);
+        cancel.cancel(CancelReason::Stopped);
+        assert_eq!(cancel.cancelled().await, CancelReason::DeadlineExceeded);
+    }
+}

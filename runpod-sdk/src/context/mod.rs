@@ -1,0 +1,136 @@
+//! What a running job can ask and tell.
+
+mod cancel;
+mod timeline;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::job::{Job, JobId};
+use crate::json::RawJson;
+
+pub(crate) use cancel::Cancel;
+pub use cancel::CancelReason;
+pub(crate) use timeline::Timeline;
+
+/// A job's view of the worker: who it is, whether it should stop, and how to report progress.
+///
+/// Cheap to clone; clones belong to the same job.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    job: Job,
+    cancel: Cancel,
+    deadline: Option<Instant>,
+    progress: watch::Sender<Option<RawJson>>,
+    timeline: Timeline,
+}
+
+impl Context {
+    /// A context, and the receiving end of its progress updates.
+    pub(crate) fn new(
+        job: Job,
+        cancel: Cancel,
+        deadline: Option<Instant>,
+        timeline: Timeline,
+    ) -> (Self, watch::Receiver<Option<RawJson>>) {
+        let (progress, updates) = watch::channel(None);
+        (
+            Self {
+                inner: Arc::new(Inner {
+                    job,
+                    cancel,
+                    deadline,
+                    progress,
+                    timeline,
+                }),
+            },
+            updates,
+        )
+    }
+
+    /// The job's id.
+    pub fn job_id(&self) -> &JobId {
+        self.inner.job.id()
+    }
+
+    /// The whole job, with the keys beside the input.
+    pub fn job(&self) -> &Job {
+        &self.inner.job
+    }
+
+    /// When the job must be done; `None` if it has no limit that this worker knows of.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline
+    }
+
+    /// Time left until the deadline; zero when it has passed.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.inner
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits until the job is cancelled, and says why. Never returns otherwise.
+    ///
+    /// From then on the handler has the worker's cancel grace (10 s by default) to tidy up and
+    /// return; after it, its future is dropped at the next `.await`.
+    pub async fn cancelled(&self) -> CancelReason {
+        self.inner.cancel.cancelled().await
+    }
+
+    /// Whether the job has been cancelled. Blocking handlers look at this between pieces of work.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancel.reason().is_some()
+    }
+
+    /// Why the job was cancelled, if it was.
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        self.inner.cancel.reason()
+    }
+
+    /// A token that is cancelled with the job, for code that takes one.
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.inner.cancel.token().clone()
+    }
+
+    /// Reports how far the job is. Clients see it as `output` of an unfinished job.
+    ///
+    /// Never blocks. Updates are spaced out; of those that come too fast, the latest wins. None is
+    /// sent after the result. A value that cannot be encoded is logged and left out.
+    pub fn progress<T: Serialize + 'static>(&self, value: T) {
+        match RawJson::encode_owned(value) {
+            Ok(update) => {
+                self.inner.progress.send_replace(Some(update));
+            }
+            Err(error) => warn!(%error, "progress update could not be written as JSON"),
+        }
+    }
+
+    /// Notes that the job has come to a certain point.
+    ///
+    /// When the result has been delivered, one log line lists all points with their times:
+    /// `job timeline: received=2026-01-01T00:00:00.000Z handler_started=+0.2ms … response_sent=+1204.9ms`.
+    pub fn mark(&self, point: &'static str) {
+        self.inner.timeline.mark(point);
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("job_id", self.job_id())
+            .field("cancelled", &self.cancel_reason())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! Why a worker could not start or go on.
+
+use crate::platform::PlatformError;
+
+/// A failure of the worker as a whole. A failure of one job is a [`JobError`](crate::JobError).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The environment does not describe a worker. One line for each problem.
+    #[error("the environment can't be used:\n  {}", .0.join("\n  "))]
+    Config(Vec<String>),
+    /// The worker's state could not be loaded.
+    #[error("start-up failed: {0}")]
+    Startup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The platform cannot be reached at all.
+    #[error("{0}")]
+    Platform(#[from] PlatformError),
+    /// A part of the runtime itself broke. This is a bug.
+    #[error("uncaught exception | {0}")]
+    Runtime(String),
+}

@@ -1,0 +1,102 @@
+//! Handlers: ordinary async functions, and how the runtime calls them.
+//!
+//! A handler's first argument is the job's input, decoded from JSON. Further arguments are
+//! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
+//! returns `Result<T, E>`, where `T` is anything that serialises.
+
+mod erased;
+mod extract;
+mod output;
+
+use std::future::Future;
+
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::job::JobError;
+use crate::json::RawJson;
+
+pub(crate) use erased::{Bound, ErasedHandler, ErasedWithState, erase};
+pub use extract::{FromContext, FromRef, State};
+pub use output::{HandlerResult, Output, Produced, Streaming};
+
+/// What a handler can take as its input: every type that decodes from JSON and borrows nothing.
+///
+/// [`RawJson`] gets the input untouched.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the input of a handler",
+    label = "does not decode from JSON",
+    note = "derive `serde::Deserialize` for it, and let it own its data (`String`, not `&str`)",
+    note = "to take the input as it came, use `runpod_sdk::json::RawJson`"
+)]
+pub trait JobInput: Send + 'static + Sized {
+    /// Decodes the input; the error names the path of the field that did not fit.
+    #[doc(hidden)]
+    fn read(raw: &RawJson) -> Result<Self, JobError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + Send + 'static> JobInput for T {
+    fn read(raw: &RawJson) -> Result<Self, JobError> {
+        raw.decode().map_err(|error| {
+            let details = serde_json::json!({ "path": error.path() });
+            JobError::invalid_input(format!("invalid input: {error}")).with_details(details)
+        })
+    }
+}
+
+/// An async function that the runtime can call.
+///
+/// Implemented for functions and closures of an input and up to eight extractors. You do not
+/// implement it yourself. `M` only keeps the implementations apart.
+#[diagnostic::on_unimplemented(
+    message = "this is not a handler",
+    label = "not an async function of an input and extractors that returns a `Result`",
+    note = "a handler looks like `async fn paint(input: Prompt, ctx: Context) -> JobResult<Picture>`",
+    note = "put `#[handler]` on the function to learn which part does not fit"
+)]
+pub trait Handler<S, M>: Clone + Send + Sync + 'static {
+    /// Runs the handler for one job.
+    #[doc(hidden)]
+    fn call(
+        self,
+        input: RawJson,
+        context: Context,
+        state: S,
+    ) -> impl Future<Output = Result<Produced, JobError>> + Send;
+}
+
+macro_rules! impl_handler {
+    ($($extractor:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, unused_variables, reason = "the names come from the macro's arguments")]
+        impl<F, Fut, S, In, $($extractor,)*> Handler<S, (In, $($extractor,)*)> for F
+        where
+            F: Fn(In, $($extractor,)*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future + Send,
+            Fut::Output: HandlerResult,
+            S: Send + Sync + 'static,
+            In: JobInput,
+            $($extractor: FromContext<S>,)*
+        {
+            async fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
+                let typed = In::read(&input)?;
+                // The raw text is not held while the handler works: it may be many megabytes.
+                drop(input);
+                $(let $extractor = $extractor::from_context(&context, &state);)*
+                drop(state);
+                self(typed, $($extractor,)*).await.produce()
+            }
+        }
+    };
+}
+
+impl_handler!();
+impl_handler!(A);
+impl_handler!(A, B);
+impl_handler!(A, B, C);
+impl_handler!(A, B, C, D);
+impl_handler!(A, B, C, D, E);
+impl_handler!(A, B, C, D, E, G);
+impl_handler!(A, B, C, D, E, G, H);
+impl_handler!(A, B, C, D, E, G, H, I);

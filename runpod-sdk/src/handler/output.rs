@@ -1,0 +1,145 @@
+//! What a handler may return.
+
+use std::fmt;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+
+use crate::job::{ErrorClass, ErrorCode, IntoJobError, JobError};
+use crate::json::RawJson;
+
+/// What a handler produced: one value, or a stream of them.
+#[doc(hidden)]
+pub enum Produced {
+    /// The job's output.
+    Value(RawJson),
+    /// Chunks to be posted one by one.
+    Chunks {
+        /// The chunks, each already encoded.
+        stream: BoxStream<'static, Result<RawJson, JobError>>,
+        /// Whether the final output is the list of all chunks.
+        aggregate: bool,
+    },
+}
+
+impl fmt::Debug for Produced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => f.debug_tuple("Value").field(value).finish(),
+            Self::Chunks { aggregate, .. } => f
+                .debug_struct("Chunks")
+                .field("aggregate", aggregate)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The return type of a handler: `Result<T, E>` of a value that serialises and an error that can
+/// end a job.
+#[diagnostic::on_unimplemented(
+    message = "a handler can't return `{Self}`",
+    label = "not a `Result` of a value that serialises",
+    note = "return `JobResult<T>`, where `T` implements `serde::Serialize`"
+)]
+pub trait HandlerResult: Send {
+    /// Encodes what was returned.
+    #[doc(hidden)]
+    fn produce(self) -> Result<Produced, JobError>;
+}
+
+impl<T: Output, E: IntoJobError + Send> HandlerResult for Result<T, E> {
+    fn produce(self) -> Result<Produced, JobError> {
+        self.map_err(IntoJobError::into_job_error)?.produce()
+    }
+}
+
+/// A value that a handler may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the output of a handler",
+    label = "does not encode as JSON",
+    note = "derive `serde::Serialize` for it",
+    note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`"
+)]
+pub trait Output: Send + 'static {
+    #[doc(hidden)]
+    fn produce(self) -> Result<Produced, JobError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + Send + 'static> Output for T {
+    fn produce(self) -> Result<Produced, JobError> {
+        encode(self).map(Produced::Value)
+    }
+}
+
+/// The output of a handler that streams: each item is posted as one chunk, in order.
+///
+/// The stream is read only as fast as the chunks can be delivered. An item that is an error ends
+/// the job as failed; the chunks before it stay.
+///
+/// ```
+/// use futures_util::stream;
+/// use runpod_sdk::prelude::*;
+///
+/// #[handler]
+/// async fn count(to: u32) -> JobResult<Streaming<impl futures_util::Stream<Item = JobResult<u32>>>> {
+///     Ok(Streaming::new(stream::iter((1..=to).map(Ok))).aggregated())
+/// }
+/// ```
+pub struct Streaming<S> {
+    stream: S,
+    aggregate: bool,
+}
+
+impl<S> Streaming<S> {
+    /// Chunks only: the job's final output is the empty list.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            aggregate: false,
+        }
+    }
+
+    /// Makes the list of all chunks the job's final output, too.
+    #[must_use]
+    pub fn aggregated(mut self) -> Self {
+        self.aggregate = true;
+        self
+    }
+}
+
+impl<S> fmt::Debug for Streaming<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming")
+            .field("aggregate", &self.aggregate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, T, E> Output for Streaming<S>
+where
+    S: Stream<Item = Result<T, E>> + Send + 'static,
+    T: Serialize + Send + 'static,
+    E: IntoJobError,
+{
+    fn produce(self) -> Result<Produced, JobError> {
+        let encoded = self
+            .stream
+            .map(|item| item.map_err(IntoJobError::into_job_error).and_then(encode));
+        Ok(Produced::Chunks {
+            stream: encoded.boxed(),
+            aggregate: self.aggregate,
+        })
+    }
+}
+
+fn encode<T: Serialize + 'static>(value: T) -> Result<RawJson, JobError> {
+    RawJson::encode_owned(value).map_err(|error| {
+        JobError::new(
+            ErrorCode::OUTPUT_NOT_JSON,
+            ErrorClass::Worker,
+            format!("the handler's output could not be written as JSON: {error}"),
+        )
+    })
+}

@@ -1,0 +1,149 @@
+//! What arrives: one job, as the platform described it.
+
+mod error;
+mod fields;
+mod outcome;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::json::{DecodeError, RawJson};
+
+pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult};
+pub(crate) use error::{Identity, panic_error};
+pub(crate) use outcome::{Outcome, Report};
+
+/// Names one job. Opaque: the platform adds prefixes and suffixes as it likes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(Arc<str>);
+
+impl JobId {
+    /// The id as the platform spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for JobId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One job as it came from the platform (`docs/protocol/worker-protocol.md` §5).
+///
+/// The whole object is kept as bytes; `input` is a slice of them. Nothing is decoded before
+/// somebody asks, and keys this crate does not know are still there.
+#[derive(Debug, Clone)]
+pub struct Job {
+    id: JobId,
+    whole: RawJson,
+    input: RawJson,
+    batch_id: Option<String>,
+    execution_timeout: Option<Duration>,
+}
+
+impl Job {
+    /// Reads one job object. `whole` must hold a JSON object with a string `id`; a missing `input`
+    /// counts as `null` where `input_optional` says so (elements of a batch).
+    pub(crate) fn read(whole: Bytes, input_optional: bool) -> Result<Self, MalformedJob> {
+        let fields = fields::read(&whole)?;
+        let id = fields.id.ok_or(MalformedJob::Missing)?;
+        let input = match fields.input {
+            Some(raw) => RawJson::trusted(whole.slice_ref(raw.get().as_bytes())),
+            None if input_optional => RawJson::null(),
+            None => return Err(MalformedJob::MissingInput { id: JobId(id.into()) }),
+        };
+        Ok(Self {
+            id: JobId(id.into()),
+            input,
+            batch_id: fields.batch_id,
+            execution_timeout: fields.execution_timeout,
+            whole: RawJson::trusted(whole),
+        })
+    }
+
+    /// A job made by hand, for tests and local runs.
+    pub fn new(id: &str, input: impl Into<RawJson>) -> Self {
+        let input = input.into();
+        let id = JobId::from(id);
+        let mut whole = b"{\"id\":".to_vec();
+        whole.extend(serde_json::to_vec(id.as_str()).unwrap_or_default());
+        whole.extend(b",\"input\":");
+        whole.extend(input.as_bytes());
+        whole.push(b'}');
+        let whole = Bytes::from(whole);
+        let input = RawJson::trusted(whole.slice(whole.len() - 1 - input.len()..whole.len() - 1));
+        Self {
+            id,
+            whole: RawJson::trusted(whole),
+            input,
+            batch_id: None,
+            execution_timeout: None,
+        }
+    }
+
+    /// The job's id.
+    pub fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// What the client sent as `input`; `null` if it sent none.
+    pub fn input(&self) -> &RawJson {
+        &self.input
+    }
+
+    /// The whole job object, every key included.
+    pub fn raw(&self) -> &RawJson {
+        &self.whole
+    }
+
+    /// One of the job's other keys, decoded: `webhook`, `s3Config`, `policy` or whatever else the
+    /// platform put beside the input. `None` if it is not there.
+    pub fn get<T: DeserializeOwned + 'static>(&self, key: &str) -> Result<Option<T>, DecodeError> {
+        match fields::get(self.whole.as_bytes(), key) {
+            Some(raw) => RawJson::trusted(Bytes::copy_from_slice(raw.get().as_bytes()))
+                .decode()
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Id of the batch that the job belongs to, if any.
+    pub fn batch_id(&self) -> Option<&str> {
+        self.batch_id.as_deref()
+    }
+
+    /// How long the job may run, from `policy.executionTimeout`. `None` if the job does not say;
+    /// the platform's own limit (600 s unless the endpoint says otherwise) holds all the same.
+    pub fn execution_timeout(&self) -> Option<Duration> {
+        self.execution_timeout
+    }
+}
+
+/// An object that is not a job.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MalformedJob {
+    #[error("job has missing field(s): id or input")]
+    Missing,
+    #[error("job {id} has missing field(s): id or input")]
+    MissingInput { id: JobId },
+    #[error("job is not an object as expected: {0}")]
+    NotAJob(#[from] serde_json::Error),
+}

@@ -1,0 +1,162 @@
+//! What goes back: the end of a job, and its body on the wire.
+
+use bytes::Bytes;
+
+use super::error::{Identity, JobError};
+use crate::json::RawJson;
+
+/// How a job ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The handler returned a value.
+    Completed(RawJson),
+    /// The handler streamed its values; what is left is the aggregate, `[]` unless asked for.
+    Streamed(RawJson),
+    /// The job failed.
+    Failed(JobError),
+    /// The job failed after its handler had begun to stream; the chunks before it stay.
+    StreamFailed(JobError),
+    /// The platform stopped the job: it wants to hear nothing more about it.
+    Stopped,
+    /// The worker had to go. Nothing is posted, so the platform gives the job to another worker.
+    Abandoned,
+}
+
+/// The body of a result post, in the pieces it was made of, so that a large output is not copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pieces: Vec<Bytes>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Output,
+    EndOfStream,
+    Failure,
+    FailureOfStream,
+    Chunk,
+    Progress,
+}
+
+impl Outcome {
+    /// The error of a failed job.
+    pub(crate) fn error(&self) -> Option<&JobError> {
+        match self {
+            Self::Failed(error) | Self::StreamFailed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Report {
+    /// The report of an outcome; `None` where nothing is to be posted.
+    pub(crate) fn of(outcome: &Outcome, identity: &Identity) -> Option<Self> {
+        let (pieces, kind) = match outcome {
+            Outcome::Completed(output) => (output_body(output), Kind::Output),
+            Outcome::Streamed(aggregate) => (output_body(aggregate), Kind::EndOfStream),
+            Outcome::Failed(error) => (error_body(&error.to_wire(identity)), Kind::Failure),
+            Outcome::StreamFailed(error) => (error_body(&error.to_wire(identity)), Kind::FailureOfStream),
+            Outcome::Stopped | Outcome::Abandoned => return None,
+        };
+        Some(Self { pieces, kind })
+    }
+
+    /// One chunk of a streaming handler.
+    pub(crate) fn chunk(value: &RawJson) -> Self {
+        Self {
+            pieces: output_body(value),
+            kind: Kind::Chunk,
+        }
+    }
+
+    /// A progress update.
+    pub(crate) fn progress(value: &RawJson) -> Self {
+        let pieces = vec![
+            Bytes::from_static(b"{\"status\": \"IN_PROGRESS\", \"output\": "),
+            value.clone().into_bytes(),
+            Bytes::from_static(b"}"),
+        ];
+        Self {
+            pieces,
+            kind: Kind::Progress,
+        }
+    }
+
+    /// The pieces of the body, in order.
+    pub(crate) fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// Length of the body in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    /// What the query says as `isStream`.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::EndOfStream | Kind::FailureOfStream)
+    }
+
+    /// Whether the job shows as FAILED.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self.kind, Kind::Failure | Kind::FailureOfStream)
+    }
+
+    /// Whether it is only a progress update.
+    pub(crate) fn is_progress(&self) -> bool {
+        self.kind == Kind::Progress
+    }
+}
+
+fn output_body(output: &RawJson) -> Vec<Bytes> {
+    vec![
+        Bytes::from_static(b"{\"output\": "),
+        output.clone().into_bytes(),
+        Bytes::from_static(b"}"),
+    ]
+}
+
+/// `error` is always a string: with an object there the platform shows COMPLETED without output.
+fn error_body(text: &str) -> Vec<Bytes> {
+    let quoted = serde_json::to_vec(text).unwrap_or_else(|_| b"\"unknown error\"".to_vec());
+    vec![
+        Bytes::from_static(b"{\"error\": "),
+        quoted.into(),
+        Bytes::from_static(b"}"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text(report: &Report) -> String {
+        String::from_utf8(report.pieces().concat()).unwrap()
+    }
+
+    #[test]
+    fn an_output_is_wrapped_and_not_touched() {
+        let output = RawJson::parse(r#"{"error": null,  "n": 1.0e0}"#).unwrap();
+        let report = Report::of(&Outcome::Completed(output.clone()), &Identity::default()).unwrap();
+        assert_eq!(text(&report), r#"{"output": {"error": null,  "n": 1.0e0}}"#);
+        assert_eq!(report.pieces()[1].as_ptr(), output.as_bytes().as_ptr());
+        assert_eq!(report.len(), text(&report).len());
+    }
+
+    #[test]
+    fn an_error_is_a_string_that_holds_json() {
+        let outcome = Outcome::Failed(JobError::invalid_input("no \"prompt\""));
+        let report = Report::of(&outcome, &Identity::default()).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&text(&report)).unwrap();
+        let inner: serde_json::Value = serde_json::from_str(body["error"].as_str().unwrap()).unwrap();
+        assert_eq!(inner["error_message"], json!("no \"prompt\""));
+    }
+
+    #[test]
+    fn a_stopped_job_is_not_reported() {
+        assert!(Report::of(&Outcome::Stopped, &Identity::default()).is_none());
+    }
+}

@@ -1,0 +1,362 @@
+//! RunPod's worker protocol over HTTP (`docs/protocol/worker-protocol.md` §3–§6, §9, §10).
+
+use std::error::Error as StdError;
+use std::num::NonZeroUsize;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, trace};
+
+use super::body::Pieces;
+use super::{Platform, PlatformError, taken};
+use crate::config::{Config, Template};
+use crate::error::Error;
+use crate::job::{Job, JobId, Report};
+
+/// How long one long poll may stay open.
+const POLL_LIMIT: Duration = Duration::from_secs(90);
+/// How long any other request may take, its body included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(600);
+/// How much of an answer's body an error message shows.
+const EXCERPT: usize = 300;
+
+/// The platform behind the URLs of the environment.
+pub(crate) struct HttpPlatform {
+    client: Client,
+    take: Template,
+    batch: Option<Template>,
+    stop: Option<Template>,
+    done: Template,
+    stream: Option<Template>,
+    ping: Option<Template>,
+    ping_limit: Duration,
+    worker_id: String,
+    protocol_version: String,
+}
+
+impl HttpPlatform {
+    pub(crate) fn new(config: &Config, client: Client) -> Self {
+        Self {
+            client,
+            batch: config.take.on_channel("/job-take-batch/"),
+            stop: config.take.on_channel("/job-stop/"),
+            take: config.take.clone(),
+            done: config.done.clone(),
+            stream: config.stream.clone(),
+            ping: config.ping.clone(),
+            // A hung ping must not eat the next one's turn.
+            ping_limit: config.ping_interval,
+            worker_id: config.worker_id.clone(),
+            protocol_version: config.protocol_version.clone(),
+        }
+    }
+
+    async fn post(
+        &self,
+        operation: &'static str,
+        template: &Template,
+        job: &JobId,
+        report: &Report,
+    ) -> Result<(), PlatformError> {
+        let url = template
+            .for_job(&self.worker_id, job)
+            .with("isStream", if report.is_stream() { "true" } else { "false" });
+        let mut request = self
+            .client
+            .request(Method::POST, url.as_str())
+            // Not form encoded: the platform's own worker labels its JSON that way.
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(HeaderName::from_static("charset"), "utf-8")
+            .timeout(REQUEST_LIMIT);
+        if let Ok(id) = HeaderValue::from_str(job.as_str()) {
+            request = request.header(HeaderName::from_static("x-request-id"), id);
+        }
+        let response = send(
+            operation,
+            REQUEST_LIMIT,
+            request.body(reqwest::Body::wrap(Pieces::of(report))),
+        )
+        .await?;
+        trace!(
+            operation,
+            bytes = report.len(),
+            status = response.status().as_u16(),
+            "posted"
+        );
+        let response = accept(operation, response).await?;
+        // The answer's body says nothing. It is read so that the connection can serve again; the
+        // result has been accepted whether or not that works.
+        let _ = response.bytes().await;
+        Ok(())
+    }
+
+    fn get(&self, url: &str) -> RequestBuilder {
+        self.client
+            .request(Method::GET, url)
+            .header(CONTENT_TYPE, "application/json")
+    }
+}
+
+impl Platform for HttpPlatform {
+    async fn take_jobs(
+        &self,
+        at_most: NonZeroUsize,
+        busy: bool,
+        give_up: &CancellationToken,
+    ) -> Result<Vec<Job>, PlatformError> {
+        let url = match &self.batch {
+            Some(batch) if at_most.get() > 1 => batch
+                .for_worker(&self.worker_id)
+                .with("batch_size", &at_most.to_string()),
+            _ => self.take.for_worker(&self.worker_id),
+        };
+        let url = url.with("job_in_progress", if busy { "1" } else { "0" });
+        let sent = tokio::time::timeout(POLL_LIMIT, send("take", POLL_LIMIT, self.get(url.as_str())));
+        // The answer's headers are looked for first: once they are here a job may be on its way,
+        // and it must not be dropped with the poll.
+        let response = tokio::select! {
+            biased;
+            response = sent => match response {
+                Ok(response) => response?,
+                Err(_) => return Ok(Vec::new()),
+            },
+            () = give_up.cancelled() => return Ok(Vec::new()),
+        };
+        match response.status().as_u16() {
+            200 if is_json(response.headers()) => Ok(taken::jobs(&read_body("take", response).await?)),
+            // 400 is what a worker sees while the platform keeps it frozen ("FlashBoot").
+            200 | 204 | 400 => {
+                debug!(status = response.status().as_u16(), "the platform has no job");
+                let _ = response.bytes().await;
+                Ok(Vec::new())
+            }
+            _ => Err(refusal("take", response).await),
+        }
+    }
+
+    async fn post_chunk(&self, job: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+        let template = self.stream.as_ref().ok_or_else(|| {
+            PlatformError::Unavailable(
+                "RUNPOD_WEBHOOK_POST_STREAM is not set: chunks have nowhere to go".into(),
+            )
+        })?;
+        self.post("stream", template, job, chunk).await
+    }
+
+    async fn post_report(&self, job: &JobId, report: &Report) -> Result<(), PlatformError> {
+        self.post("done", &self.done, job, report).await
+    }
+
+    async fn heartbeat(&self, jobs: &[JobId]) -> Result<(), PlatformError> {
+        let template = self
+            .ping
+            .as_ref()
+            .ok_or_else(|| PlatformError::Unavailable("RUNPOD_WEBHOOK_PING is not set".into()))?;
+        let mut url = template.for_worker(&self.worker_id);
+        if !jobs.is_empty() {
+            let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
+            url = url.with("job_id", &ids.join(","));
+        }
+        url = url.with("runpod_version", &self.protocol_version);
+        let request = self
+            .client
+            .request(Method::GET, url.as_str())
+            .timeout(self.ping_limit);
+        let response = send("ping", self.ping_limit, request).await?;
+        let response = accept("ping", response).await?;
+        let _ = response.bytes().await;
+        Ok(())
+    }
+
+    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
+        let template = self.stop.as_ref().ok_or_else(|| {
+            PlatformError::Unavailable(
+                "the take URL has no /job-take/ in it, so jobs can't be stopped".into(),
+            )
+        })?;
+        let url = template.for_worker(&self.worker_id);
+        let sent = tokio::time::timeout(POLL_LIMIT, send("stop", POLL_LIMIT, self.get(url.as_str())));
+        let Ok(response) = sent.await else {
+            return Ok(Vec::new());
+        };
+        let response = response?;
+        match response.status().as_u16() {
+            200 if is_json(response.headers()) => {
+                Ok(taken::jobs_to_stop(&read_body("stop", response).await?))
+            }
+            200 | 204 => Ok(Vec::new()),
+            _ => Err(refusal("stop", response).await),
+        }
+    }
+}
+
+/// The HTTP client of one thread. Without TLS the system's certificates are not even looked at.
+pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = &config.api_key {
+        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| {
+            Error::Config(vec![
+                "RUNPOD_AI_API_KEY holds a character that can't stand in a header".into(),
+            ])
+        })?;
+        key.set_sensitive(true);
+        headers.insert(AUTHORIZATION, key);
+    }
+    // The provider is the process's; that another one is installed already is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .default_headers(headers)
+        .user_agent(user_agent(config.user_agent_integration.as_deref()))
+        .no_proxy()
+        .http1_only()
+        .connect_timeout(Duration::from_secs(30))
+        .tcp_keepalive(Duration::from_secs(30));
+    if !tls {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
+        Error::Startup(
+            format!(
+                "no HTTPS client: {}; if the image has no certificates, install the package ca-certificates",
+                chain(&error)
+            )
+            .into(),
+        )
+    })
+}
+
+fn user_agent(integration: Option<&str>) -> String {
+    let mut agent = format!(
+        "RunPod-Rust-SDK/{} ({}; {}) Language/Rust {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        env!("CARGO_PKG_RUST_VERSION"),
+    );
+    if let Some(integration) = integration.filter(|text| text.chars().all(|c| c.is_ascii_graphic())) {
+        agent.push_str(" Integration/");
+        agent.push_str(integration);
+    }
+    agent
+}
+
+async fn send(
+    operation: &'static str,
+    limit: Duration,
+    request: RequestBuilder,
+) -> Result<Response, PlatformError> {
+    request
+        .send()
+        .await
+        .map_err(|error| broken(operation, limit, &error))
+}
+
+/// Reads a body into one buffer of its announced length.
+async fn read_body(operation: &'static str, mut response: Response) -> Result<Bytes, PlatformError> {
+    let reading = async {
+        let announced = response
+            .content_length()
+            .and_then(|length| usize::try_from(length).ok())
+            .unwrap_or(0);
+        // Not trusted beyond 32 MiB: an absurd length must not reserve memory that never fills.
+        let mut body = BytesMut::with_capacity(announced.min(32 << 20));
+        while let Some(piece) = response.chunk().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    };
+    match tokio::time::timeout(REQUEST_LIMIT, reading).await {
+        Ok(body) => body.map_err(|error: reqwest::Error| broken(operation, REQUEST_LIMIT, &error)),
+        Err(_) => Err(PlatformError::TimedOut {
+            operation,
+            limit: REQUEST_LIMIT,
+        }),
+    }
+}
+
+async fn accept(operation: &'static str, response: Response) -> Result<Response, PlatformError> {
+    // Redirects have been followed; one that could not be still ends the matter, as in Python.
+    if response.status().is_success() || response.status().is_redirection() {
+        Ok(response)
+    } else {
+        Err(refusal(operation, response).await)
+    }
+}
+
+async fn refusal(operation: &'static str, mut response: Response) -> PlatformError {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let mut body = Vec::new();
+    let reading = async {
+        while body.len() < EXCERPT
+            && let Ok(Some(piece)) = response.chunk().await
+        {
+            body.extend_from_slice(&piece[..piece.len().min(EXCERPT - body.len())]);
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    let body = String::from_utf8_lossy(&body).replace(['\n', '\r'], " ");
+    PlatformError::Refused {
+        operation,
+        status,
+        retry_after,
+        body,
+    }
+}
+
+fn broken(operation: &'static str, limit: Duration, error: &reqwest::Error) -> PlatformError {
+    if error.is_timeout() && !error.is_connect() {
+        PlatformError::TimedOut { operation, limit }
+    } else {
+        PlatformError::Network {
+            operation,
+            reason: chain(error),
+        }
+    }
+}
+
+/// The causes of an error in one line, without the URL: it holds ids and is known anyway.
+fn chain(error: &reqwest::Error) -> String {
+    let mut causes = vec![if error.is_connect() {
+        "could not connect".to_owned()
+    } else {
+        "request broken".to_owned()
+    }];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if causes.last() != Some(&text) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    causes.join(": ")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("application/json")
+        })
+}
+
+/// Seconds or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}

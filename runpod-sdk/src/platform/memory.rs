@@ -1,0 +1,252 @@
+//! A platform inside the process: what the runtime is tested against, on a paused clock.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Platform, PlatformError};
+use crate::job::{Job, JobId, Report};
+use crate::json::RawJson;
+
+/// One thing that a worker said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A take for at most so many jobs, and whether the worker called itself busy.
+    Take {
+        at_most: usize,
+        busy: bool,
+    },
+    Chunk {
+        job: JobId,
+        body: String,
+    },
+    Progress {
+        job: JobId,
+        body: String,
+    },
+    Result {
+        job: JobId,
+        body: String,
+        is_stream: bool,
+    },
+    Heartbeat {
+        jobs: Vec<JobId>,
+    },
+}
+
+/// What the platform does instead of what it should. Asked before each request is carried out.
+pub(crate) type Faults = Box<dyn FnMut(&Said) -> Option<Fault> + Send>;
+
+/// One way for a request to go wrong.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// The request is answered with an error and has no effect.
+    Refuse(u16),
+    /// The request takes effect, but the worker never learns of it.
+    LoseAnswer,
+    /// The request does not arrive.
+    LoseRequest,
+    /// The request takes so long.
+    Delay(Duration),
+}
+
+/// Holds jobs, hands them out and keeps what is said about them.
+pub(crate) struct MemoryPlatform {
+    state: Mutex<State>,
+    work: Notify,
+    said: Notify,
+    hold: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    stops: Vec<JobId>,
+    said: Vec<Said>,
+    faults: Option<Faults>,
+}
+
+impl MemoryPlatform {
+    /// Long polls come back empty after `hold`.
+    pub(crate) fn new(hold: Duration) -> Self {
+        Self {
+            state: Mutex::default(),
+            work: Notify::new(),
+            said: Notify::new(),
+            hold,
+        }
+    }
+
+    /// Puts a job into the queue.
+    pub(crate) fn submit(&self, id: &str, input: serde_json::Value) {
+        self.lock().queue.push_back(Job::new(id, RawJson::from(input)));
+        self.work.notify_waiters();
+    }
+
+    /// Asks the worker to stop a job.
+    pub(crate) fn stop(&self, id: &str) {
+        let mut state = self.lock();
+        state.queue.retain(|job| job.id().as_str() != id);
+        state.stops.push(id.into());
+        drop(state);
+        self.work.notify_waiters();
+    }
+
+    /// Lets `faults` decide over each request from now on.
+    pub(crate) fn with_faults(&self, faults: impl FnMut(&Said) -> Option<Fault> + Send + 'static) {
+        self.lock().faults = Some(Box::new(faults));
+    }
+
+    /// Everything the worker has said, in order.
+    pub(crate) fn said(&self) -> Vec<Said> {
+        self.lock().said.clone()
+    }
+
+    /// Waits until `wanted` finds what it looks for in all that has been said.
+    pub(crate) async fn until<T>(&self, wanted: impl Fn(&[Said]) -> Option<T>) -> T {
+        loop {
+            let more = self.said.notified();
+            tokio::pin!(more);
+            more.as_mut().enable();
+            if let Some(found) = wanted(&self.lock().said) {
+                return found;
+            }
+            more.await;
+        }
+    }
+
+    /// Waits for the result of a job.
+    pub(crate) async fn result(&self, id: &str) -> String {
+        self.until(|said| {
+            said.iter().find_map(|said| match said {
+                Said::Result { job, body, .. } if job.as_str() == id => Some(body.clone()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    async fn hear(&self, operation: &'static str, said: Said) -> Result<(), PlatformError> {
+        let fault = {
+            let mut state = self.lock();
+            state.faults.as_mut().and_then(|faults| faults(&said))
+        };
+        let broken = |reason: &str| PlatformError::Network {
+            operation,
+            reason: reason.to_owned(),
+        };
+        match fault {
+            Some(Fault::Refuse(status)) => {
+                return Err(PlatformError::Refused {
+                    operation,
+                    status,
+                    retry_after: None,
+                    body: String::new(),
+                });
+            }
+            Some(Fault::LoseRequest) => return Err(broken("connection refused")),
+            Some(Fault::LoseAnswer) => {
+                self.note(said);
+                return Err(broken("connection reset"));
+            }
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            None => {}
+        }
+        self.note(said);
+        Ok(())
+    }
+
+    fn note(&self, said: Said) {
+        self.lock().said.push(said);
+        self.said.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `take` finds something, at most for the time a long poll is held.
+    async fn hold<T>(&self, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        let looking = async {
+            loop {
+                let work = self.work.notified();
+                tokio::pin!(work);
+                work.as_mut().enable();
+                if let Some(found) = take(&mut self.lock()) {
+                    return found;
+                }
+                work.await;
+            }
+        };
+        tokio::time::timeout(self.hold, looking).await.ok()
+    }
+}
+
+impl Platform for MemoryPlatform {
+    async fn take_jobs(
+        &self,
+        at_most: NonZeroUsize,
+        busy: bool,
+        give_up: &CancellationToken,
+    ) -> Result<Vec<Job>, PlatformError> {
+        self.hear(
+            "take",
+            Said::Take {
+                at_most: at_most.get(),
+                busy,
+            },
+        )
+        .await?;
+        let jobs = self.hold(|state| {
+            let number = state.queue.len().min(at_most.get());
+            (number > 0).then(|| state.queue.drain(..number).collect())
+        });
+        tokio::select! {
+            biased;
+            jobs = jobs => Ok(jobs.unwrap_or_default()),
+            () = give_up.cancelled() => Ok(Vec::new()),
+        }
+    }
+
+    async fn post_chunk(&self, job: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+        self.hear(
+            "stream",
+            Said::Chunk {
+                job: job.clone(),
+                body: text(chunk),
+            },
+        )
+        .await
+    }
+
+    async fn post_report(&self, job: &JobId, report: &Report) -> Result<(), PlatformError> {
+        let (job, body) = (job.clone(), text(report));
+        let said = if report.is_progress() {
+            Said::Progress { job, body }
+        } else {
+            Said::Result {
+                job,
+                body,
+                is_stream: report.is_stream(),
+            }
+        };
+        self.hear("done", said).await
+    }
+
+    async fn heartbeat(&self, jobs: &[JobId]) -> Result<(), PlatformError> {
+        self.hear("ping", Said::Heartbeat { jobs: jobs.to_vec() }).await
+    }
+
+    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
+        let stops = self.hold(|state| (!state.stops.is_empty()).then(|| std::mem::take(&mut state.stops)));
+        Ok(stops.await.unwrap_or_default())
+    }
+}
+
+fn text(report: &Report) -> String {
+    String::from_utf8_lossy(&report.pieces().concat()).into_owned()
+}

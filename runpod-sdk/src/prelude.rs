@@ -1,0 +1,5 @@
+//! The names of a first worker.
+
+#[cfg(feature = "macros")]
+pub use crate::handler;
+pub use crate::{Context, JobError, JobResult, State, Streaming, Worker};

@@ -1,0 +1,300 @@
+//! One lane a job: progress and chunks in order, and the result after both.
+//!
+//! Nothing is sent for a job after its result (`docs/protocol/worker-protocol.md` §9): a progress
+//! update that overtakes it would push the job back to IN_PROGRESS.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::Runtime;
+use crate::context::Timeline;
+use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+use crate::json::RawJson;
+use crate::platform::{Backoff, Platform, PlatformError};
+
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// What the platform wants when it says 429 without a time.
+const TOO_MANY: Duration = Duration::from_secs(5);
+/// How long a result waits for a progress update that is on its way.
+const PROGRESS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Sizes above which the platform is documented to refuse results (§9, Sizes).
+const LIMIT: usize = 10_000_000;
+const SYNC_LIMIT: usize = 20_000_000;
+
+/// The way from one job's handler to the platform.
+pub(super) struct Lane<'a, P> {
+    runtime: &'a Runtime<P>,
+    id: &'a JobId,
+    progress: watch::Receiver<Option<RawJson>>,
+    chunks: mpsc::Receiver<RawJson>,
+    /// Why a chunk could not be delivered. The job fails then: a silent gap is worse.
+    lost_chunk: Option<PlatformError>,
+}
+
+impl<'a, P: Platform> Lane<'a, P> {
+    pub(super) fn open(
+        runtime: &'a Runtime<P>,
+        id: &'a JobId,
+        progress: watch::Receiver<Option<RawJson>>,
+        chunks: mpsc::Receiver<RawJson>,
+    ) -> Self {
+        Self {
+            runtime,
+            id,
+            progress,
+            chunks,
+            lost_chunk: None,
+        }
+    }
+
+    /// Posts chunks and progress while the handler works; when it has ended, the chunks that are
+    /// left. What comes out is the job's final outcome.
+    pub(super) async fn pump_while(mut self, handler: impl Future<Output = Outcome>) -> Outcome {
+        let ended = CancellationToken::new();
+        let outcome = {
+            let pump = self.pump(&ended);
+            tokio::pin!(handler, pump);
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut handler => outcome,
+                () = &mut pump => unreachable!("the pump runs until it is told to end"),
+            };
+            if matches!(outcome, Outcome::Stopped | Outcome::Abandoned) {
+                return outcome;
+            }
+            ended.cancel();
+            pump.await;
+            outcome
+        };
+        match self.lost_chunk {
+            None => outcome,
+            Some(error) => Outcome::StreamFailed(refused(&error, "a chunk")),
+        }
+    }
+
+    async fn pump(&mut self, ended: &CancellationToken) {
+        let mut next_progress = Instant::now();
+        loop {
+            let fresh = self.progress.has_changed().unwrap_or(false);
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => break,
+                Some(chunk) = self.chunks.recv() => self.post_chunk(&chunk).await,
+                () = tokio::time::sleep_until(next_progress), if fresh => {
+                    self.post_progress().await;
+                    next_progress = Instant::now() + self.runtime.options.progress_interval;
+                }
+                Ok(()) = self.progress.changed(), if !fresh => self.progress.mark_changed(),
+                else => {
+                    ended.cancelled().await;
+                    break;
+                }
+            }
+        }
+        while let Ok(chunk) = self.chunks.try_recv() {
+            self.post_chunk(&chunk).await;
+        }
+    }
+
+    async fn post_progress(&mut self) {
+        let Some(update) = self.progress.borrow_and_update().clone() else {
+            return;
+        };
+        let report = Report::progress(&update);
+        // No retry: the next update says more. But the answer is waited for, so that this one
+        // cannot arrive after the result.
+        let post = self.runtime.platform.post_report(self.id, &report);
+        match tokio::time::timeout(PROGRESS_LIMIT, post).await {
+            Ok(Ok(())) => debug!(bytes = report.len(), "progress posted"),
+            Ok(Err(error)) => debug!(%error, "progress update lost"),
+            Err(_) => debug!("progress update lost: no answer"),
+        }
+    }
+
+    async fn post_chunk(&mut self, chunk: &RawJson) {
+        if self.lost_chunk.is_some() {
+            return;
+        }
+        let report = Report::chunk(chunk);
+        let mut attempts = Attempts::new(self.runtime);
+        loop {
+            let Err(error) = self.runtime.platform.post_chunk(self.id, &report).await else {
+                return;
+            };
+            match attempts.after(&error) {
+                Next::Retry(wait) => {
+                    tokio::select! {
+                        biased;
+                        () = self.runtime.shutdown.abandon.cancelled() => {}
+                        () = tokio::time::sleep(wait) => continue,
+                    }
+                }
+                Next::Refused | Next::Gone | Next::GiveUp => {}
+            }
+            error!(%error, bytes = report.len(), "a chunk could not be delivered; the job fails");
+            self.lost_chunk = Some(error);
+            // The handler's stream ends at its next chunk.
+            self.chunks.close();
+            return;
+        }
+    }
+}
+
+/// Posts the outcome until it has arrived. Returns whether the job is settled; if not, it is left
+/// for another worker.
+pub(super) async fn deliver<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    outcome: &Outcome,
+    timeline: &Timeline,
+) -> bool {
+    if let Some(error) = outcome.error() {
+        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(&runtime.identity));
+    }
+    let Some(mut report) = Report::of(outcome, &runtime.identity) else {
+        info!("Job stopped.");
+        return matches!(outcome, Outcome::Stopped);
+    };
+    runtime.held.finished(id, report.len());
+    warn_of_size(id, report.len());
+
+    let mut attempts = Attempts::new(runtime);
+    loop {
+        let posted = tokio::select! {
+            biased;
+            posted = runtime.platform.post_report(id, &report) => posted,
+            () = runtime.shutdown.abandon.cancelled() => return false,
+        };
+        let Err(error) = posted else {
+            timeline.mark("response_sent");
+            info!("job timeline: {timeline}");
+            info!("Finished.");
+            return true;
+        };
+        match attempts.after(&error) {
+            Next::Retry(wait) => {
+                attempts.log(&error, wait, report.len());
+                tokio::select! {
+                    biased;
+                    () = runtime.shutdown.abandon.cancelled() => return false,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+            Next::Gone => {
+                warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
+                return true;
+            }
+            Next::Refused if !report.is_failure() => {
+                error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
+                let failed =
+                    Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
+                match Report::of(&failed, &runtime.identity) {
+                    Some(small) => report = small,
+                    None => return true,
+                }
+                runtime.held.finished(id, report.len());
+            }
+            Next::Refused | Next::GiveUp => {
+                error!(
+                    %error,
+                    bytes = report.len(),
+                    window = ?runtime.options.delivery_window,
+                    "the result could not be delivered and is lost"
+                );
+                return true;
+            }
+        }
+    }
+}
+
+/// What to do after a failed post.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Retry(Duration),
+    /// The job is not there any more.
+    Gone,
+    /// The platform will never take this body.
+    Refused,
+    /// The window is spent.
+    GiveUp,
+}
+
+/// The attempts at one post: how long to wait, and when to give up.
+struct Attempts {
+    backoff: Backoff,
+    until: Instant,
+    credentials_reported: bool,
+    failures: u32,
+}
+
+impl Attempts {
+    fn new<P: Platform>(runtime: &Runtime<P>) -> Self {
+        Self {
+            backoff: Backoff::full_jitter(FIRST_RETRY, LONGEST_RETRY, runtime.random_for("deliver")),
+            until: Instant::now() + runtime.options.delivery_window,
+            credentials_reported: false,
+            failures: 0,
+        }
+    }
+
+    fn after(&mut self, error: &PlatformError) -> Next {
+        self.failures += 1;
+        let wait = match error.status() {
+            Some(404 | 410) => return Next::Gone,
+            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
+            Some(401 | 403 | 408 | 500..) => self.backoff.next().max(error.retry_after().unwrap_or_default()),
+            Some(_) => return Next::Refused,
+            None if matches!(error, PlatformError::Unavailable(_)) => return Next::GiveUp,
+            None => self.backoff.next(),
+        };
+        if Instant::now() + wait > self.until {
+            Next::GiveUp
+        } else {
+            Next::Retry(wait)
+        }
+    }
+
+    fn log(&mut self, error: &PlatformError, wait: Duration, bytes: usize) {
+        if error.is_credentials() {
+            if !self.credentials_reported {
+                self.credentials_reported = true;
+                error!(%error, bytes, "the platform does not accept this worker's key for a result; check RUNPOD_AI_API_KEY. Going on trying");
+            }
+        } else if self.failures == 1 {
+            warn!(%error, bytes, retry_in = ?wait, "could not deliver the result; trying again");
+        } else {
+            debug!(%error, bytes, retry_in = ?wait, failures = self.failures, "still not delivered");
+        }
+    }
+}
+
+fn refused(error: &PlatformError, what: &str) -> JobError {
+    JobError::new(
+        ErrorCode::RESULT_REFUSED,
+        ErrorClass::Platform,
+        format!("the platform refused {what}: {error}"),
+    )
+    .with_hint("make the output smaller, or upload it and return a URL")
+    .with_details(serde_json::json!({ "status": error.status() }))
+}
+
+fn warn_of_size(id: &JobId, bytes: usize) {
+    // The prefix is only a hint (§5): ids are opaque.
+    let limit = if id.as_str().starts_with("sync-") {
+        SYNC_LIMIT
+    } else {
+        LIMIT
+    };
+    if bytes > limit {
+        warn!(
+            bytes,
+            limit, "the result is larger than the platform's documented limit and may be refused"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! A panic is a failed job and nothing more.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tracing::{error, warn};
+
+use crate::job::{JobError, panic_error};
+
+thread_local! {
+    /// Where the last panic on this thread happened, and its backtrace if one was asked for.
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Makes panics leave a note of their place and a log line instead of a raw message on stderr.
+pub(crate) fn install_panic_hook() {
+    panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let backtrace = std::backtrace::Backtrace::capture();
+        let note = match backtrace.status() {
+            std::backtrace::BacktraceStatus::Captured => format!("panicked at {place}\n{backtrace}"),
+            _ => format!("panicked at {place}"),
+        };
+        error!("{note}");
+        // The hook may run while the thread's storage is torn down.
+        let _ = LAST_PANIC.try_with(|last| last.replace(Some(note)));
+    }));
+}
+
+/// Warns where a panic would end the whole process, all its jobs included.
+pub(crate) fn warn_if_panics_abort() {
+    if cfg!(panic = "abort") {
+        warn!("built with panic=abort: a panic in one job ends the worker and loses its other jobs");
+    }
+}
+
+/// Runs a future and turns a panic of any kind into an error: at its first poll or a later one, in
+/// the destructor of what it holds, with or without a text.
+pub(super) fn guarded<F, T>(future: F) -> impl Future<Output = Result<T, JobError>>
+where
+    F: Future<Output = Result<T, JobError>>,
+{
+    Guarded {
+        future: Some(Box::pin(future)),
+    }
+}
+
+struct Guarded<F> {
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F, T> Future for Guarded<F>
+where
+    F: Future<Output = Result<T, JobError>>,
+{
+    type Output = Result<T, JobError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(mut future) = self.future.take() else {
+            return Poll::Pending;
+        };
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        let result = match polled {
+            Ok(Poll::Pending) => {
+                self.future = Some(future);
+                return Poll::Pending;
+            }
+            Ok(Poll::Ready(result)) => result,
+            Err(payload) => Err(describe(payload)),
+        };
+        // What the future still holds is dropped here, where a panic is caught.
+        match panic::catch_unwind(AssertUnwindSafe(move || drop(future))) {
+            Ok(()) => Poll::Ready(result),
+            Err(payload) => Poll::Ready(result.and(Err(describe(payload)))),
+        }
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(move || drop(future))) {
+            let error = describe(payload);
+            warn!(%error, "a cancelled handler panicked while it was dropped");
+        }
+    }
+}
+
+fn describe(payload: Box<dyn Any + Send>) -> JobError {
+    let place = LAST_PANIC.take();
+    let error = panic_error(&*payload, place);
+    // Even the payload's own destructor may panic.
+    let _ = panic::catch_unwind(AssertUnwindSafe(move || drop(payload)));
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::ErrorCode;
+
+    struct Bomb(&'static str);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic::panic_any(self.0);
+            }
+        }
+    }
+
+    fn message<T>(result: Result<T, JobError>) -> String {
+        let Err(error) = result else {
+            panic!("the future ended well")
+        };
+        assert_eq!(error.code(), &ErrorCode::PANIC);
+        error.message().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_panic_at_the_first_poll_is_an_error() {
+        assert_eq!(message::<()>(guarded(async { panic!("early") }).await), "early");
+    }
+
+    #[tokio::test]
+    async fn a_panic_at_a_later_poll_is_an_error() {
+        let late = async {
+            tokio::task::yield_now().await;
+            panic!("late: {}", 7)
+        };
+        assert_eq!(message::<()>(guarded(late).await), "late: 7");
+    }
+
+    #[tokio::test]
+    async fn a_panic_without_text_is_an_error() {
+        let message = message::<()>(guarded(async { panic::panic_any(42_u8) }).await);
+        assert_eq!(message, "a panic whose payload is not text");
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_panics_when_dropped_is_an_error() {
+        let message = message::<()>(guarded(async { panic::panic_any(Bomb("payload")) }).await);
+        assert_eq!(message, "a panic whose payload is not text");
+    }
+
+    #[tokio::test]
+    async fn a_destructor_that_panics_at_the_end_is_an_error() {
+        let ends_badly = async {
+            let _bomb = Bomb("on the way out");
+            Ok(1)
+        };
+        assert_eq!(message(guarded(ends_badly).await), "on the way out");
+    }
+
+    #[tokio::test]
+    async fn a_destructor_that_panics_on_cancellation_hurts_nobody() {
+        let mut future = Box::pin(guarded(async {
+            let _bomb = Bomb("dropped");
+            std::future::pending::<Result<(), JobError>>().await
+        }));
+        assert!(futures_util::poll!(future.as_mut()).is_pending());
+        drop(future);
+    }
+}

@@ -1,0 +1,171 @@
+//! Takes jobs, runs them, hands their results back, and stops in an orderly way.
+//!
+//! ```text
+//!  take ──▶ run ──▶ deliver ──▶ platform
+//!   ▲        ▲
+//!   │        └── stop: the platform's stop signals, deadlines, the end of the grace period
+//!   └── slots: one for each job that may run
+//! ```
+//!
+//! A job's slot is free again when its handler returns, not when its result has arrived: the next
+//! job is taken while this one's result is still on its way.
+
+mod deliver;
+mod guard;
+mod heartbeat;
+mod held;
+mod run;
+mod slots;
+mod stop;
+mod take;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::context::CancelReason;
+use crate::error::Error;
+use crate::handler::ErasedHandler;
+use crate::job::Identity;
+use crate::platform::Platform;
+use crate::worker::Options;
+
+pub(crate) use guard::{install_panic_hook, warn_if_panics_abort};
+pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
+pub(crate) use held::Held;
+pub(crate) use slots::Slots;
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every job was finished and every result handed over.
+    Drained,
+    /// Time ran out, or a second signal came: so many jobs are left for other workers.
+    Abandoned { jobs: usize },
+}
+
+/// What tells a worker to stop.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shutdown {
+    /// Take no more jobs; finish what is there.
+    pub(crate) drain: CancellationToken,
+    /// Leave everything and go.
+    pub(crate) abandon: CancellationToken,
+}
+
+/// Everything the loops of one worker share.
+pub(crate) struct Runtime<P> {
+    pub(crate) platform: Arc<P>,
+    pub(crate) handler: Arc<dyn ErasedHandler>,
+    pub(crate) options: Options,
+    pub(crate) identity: Identity,
+    /// Where handlers run; the loops run where [`Runtime::run`] is called.
+    pub(crate) handlers: Handle,
+    pub(crate) held: Arc<Held>,
+    pub(crate) slots: Slots,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) random: fastrand::Rng,
+    jobs: TaskTracker,
+}
+
+impl<P: Platform> Runtime<P> {
+    pub(crate) fn new(
+        platform: Arc<P>,
+        handler: Arc<dyn ErasedHandler>,
+        options: Options,
+        identity: Identity,
+        held: Arc<Held>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self {
+            platform,
+            handler,
+            slots: Slots::new(options.concurrency),
+            held,
+            handlers: Handle::current(),
+            options,
+            identity,
+            shutdown,
+            random: fastrand::Rng::new(),
+            jobs: TaskTracker::new(),
+        }
+    }
+
+    /// Works until told to stop, and then until everything is handed over or the grace is spent.
+    pub(crate) async fn run(self) -> Result<Ended, Error> {
+        let runtime = Arc::new(self);
+        let stop_polls = CancellationToken::new();
+        let take = tokio::spawn(take::take(runtime.clone()));
+        let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
+
+        let taken = take.await;
+        if let Err(panicked) = &taken {
+            error!(error = %panicked, "uncaught exception | the take loop broke; finishing what is there");
+        } else {
+            info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
+        }
+        let ended = runtime.drain().await;
+        // Cancelled jobs are heard of until the last one has ended.
+        stop_polls.cancel();
+        let _ = stop.await;
+        match taken {
+            Ok(()) => Ok(ended),
+            Err(panicked) => Err(Error::Runtime(panicked.to_string())),
+        }
+    }
+
+    /// Waits for the jobs: the grace period for those that run, then the cancel grace for those that
+    /// had to be cancelled.
+    async fn drain(&self) -> Ended {
+        self.jobs.close();
+        let abandoned = self.shutdown.abandon.cancelled();
+        tokio::pin!(abandoned);
+        tokio::select! {
+            biased;
+            () = self.jobs.wait() => return Ended::Drained,
+            () = &mut abandoned => warn!(jobs = self.held.len(), "second signal: leaving at once"),
+            () = tokio::time::sleep(self.options.shutdown_grace) => {
+                warn!(
+                    jobs = self.held.len(),
+                    grace = ?self.options.shutdown_grace,
+                    "the grace period is over; cancelling what still runs"
+                );
+                self.held.cancel_all(CancelReason::ShuttingDown);
+                let last_moments = self.options.cancel_grace + Duration::from_secs(1);
+                tokio::select! {
+                    biased;
+                    () = self.jobs.wait() => {}
+                    () = &mut abandoned => {}
+                    () = tokio::time::sleep(last_moments) => {}
+                }
+            }
+        }
+        if self.shutdown.abandon.is_cancelled() && self.post_errors_for_abandoned() {
+            // One request for each job; a platform that does not answer must not hold us up.
+            self.held.cancel_all(CancelReason::ShuttingDown);
+            let _ = tokio::time::timeout(Duration::from_secs(2), self.jobs.wait()).await;
+        }
+        let left = self.held.abandon();
+        if left == 0 {
+            Ended::Drained
+        } else {
+            Ended::Abandoned { jobs: left }
+        }
+    }
+
+    fn post_errors_for_abandoned(&self) -> bool {
+        self.options.when_abandoned == crate::worker::WhenAbandoned::PostError
+    }
+
+    /// A random number generator for one loop or job, drawn from the runtime's seed.
+    pub(crate) fn random_for(&self, name: &str) -> fastrand::Rng {
+        let salt = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        fastrand::Rng::with_seed(self.random.clone().u64(..) ^ salt)
+    }
+}

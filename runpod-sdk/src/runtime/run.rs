@@ -1,0 +1,246 @@
+//! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::deliver::Lane;
+use super::guard::guarded;
+use super::slots::Slot;
+use super::{Runtime, deliver};
+use crate::context::{Cancel, CancelReason, Context, Timeline};
+use crate::handler::Produced;
+use crate::job::{ErrorClass, ErrorCode, Job, JobError, Outcome};
+use crate::json::RawJson;
+use crate::platform::Platform;
+use crate::worker::WhenAbandoned;
+
+/// Chunks that may wait for delivery before the handler's stream has to.
+const CHUNKS_AHEAD: usize = 64;
+
+/// A job that has just been taken.
+pub(super) struct Arrived {
+    pub(super) job: Job,
+    /// The slot it runs in; `None` if the platform sent more jobs than were asked for.
+    pub(super) slot: Option<Slot>,
+    pub(super) cancel: Cancel,
+    pub(super) timeline: Timeline,
+}
+
+pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
+    let span = match arrived.job.batch_id() {
+        Some(batch) => info_span!("job", job.id = %arrived.job.id(), batch.id = batch),
+        None => info_span!("job", job.id = %arrived.job.id()),
+    };
+    let id = arrived.job.id().clone();
+    if follow(&runtime, arrived).instrument(span).await {
+        runtime.held.release(&id);
+    }
+}
+
+/// Follows a job to its end. Returns whether it is settled; if not, it stays in the list of held
+/// jobs and is left for another worker.
+async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
+    let Arrived {
+        job,
+        slot,
+        cancel,
+        timeline,
+    } = arrived;
+    let id = job.id().clone();
+    let slot = match slot {
+        Some(slot) => slot,
+        None => tokio::select! {
+            biased;
+            _ = cancel.cancelled() => {
+                info!("Stopping job: it had not begun.");
+                return true;
+            }
+            slot = runtime.slots.one() => slot,
+        },
+    };
+
+    let deadline = runtime
+        .options
+        .timeout
+        .into_iter()
+        .chain(job.execution_timeout())
+        .min()
+        .map(|limit| Instant::now() + limit);
+    info!("Started.");
+    timeline.mark("handler_started");
+    let input = job.input().clone();
+    let (context, progress) = Context::new(job, cancel.clone(), deadline, timeline.clone());
+    let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
+    let call = runtime.handler.call(input, context);
+    let handler = runtime
+        .handlers
+        .spawn(guarded(consume(call, chunks, slot)).in_current_span());
+
+    let lane = Lane::open(runtime, &id, progress, chunk_queue);
+    let outcome = lane
+        .pump_while(supervise(runtime, handler, &cancel, deadline))
+        .await;
+    timeline.mark("processing_complete");
+    deliver::deliver(runtime, &id, &outcome, &timeline).await
+}
+
+/// Runs the handler to its end. `slot` is given back when that is reached, whatever happens.
+async fn consume(
+    call: impl Future<Output = Result<Produced, JobError>>,
+    chunks: mpsc::Sender<RawJson>,
+    slot: Slot,
+) -> Result<Outcome, JobError> {
+    let produced = call.await?;
+    let outcome = match produced {
+        Produced::Value(value) => Outcome::Completed(value),
+        Produced::Chunks {
+            mut stream,
+            aggregate,
+        } => {
+            let mut all = Aggregate::new(aggregate);
+            while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
+                let chunk = match chunk {
+                    Ok(chunk) => chunk,
+                    Err(error) => return Ok(Outcome::StreamFailed(error)),
+                };
+                all.add(&chunk);
+                if chunks.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+            Outcome::Streamed(all.finish())
+        }
+    };
+    drop(slot);
+    Ok(outcome)
+}
+
+/// Waits for the handler, cancels it when its time is up, and turns all that can happen into an outcome.
+async fn supervise<P: Platform>(
+    runtime: &Runtime<P>,
+    mut handler: JoinHandle<Result<Outcome, JobError>>,
+    cancel: &Cancel,
+    deadline: Option<Instant>,
+) -> Outcome {
+    let ended = tokio::select! {
+        biased;
+        ended = &mut handler => Some(ended),
+        _ = cancelled(cancel, deadline) => {
+            match cancel.reason() {
+                Some(CancelReason::Stopped) => info!("Stopping job."),
+                Some(reason) => warn!("cancelling the job: {reason}"),
+                None => {}
+            }
+            tokio::time::timeout(runtime.options.cancel_grace, &mut handler).await.ok()
+        }
+    };
+    let Some(ended) = ended else {
+        warn!(grace = ?runtime.options.cancel_grace, "the handler did not return after its cancellation; dropping it");
+        handler.abort();
+        // A handler that blocks its thread cannot be dropped. Its slot stays taken until it is,
+        // but the job's end must not wait for that.
+        return cancelled_outcome(runtime, cancel.reason(), deadline, None);
+    };
+    let result = ended.unwrap_or_else(|lost| {
+        Err(JobError::new(
+            ErrorCode::HANDLER_ERROR,
+            ErrorClass::Worker,
+            format!("the handler's task was lost: {lost}"),
+        ))
+    });
+    match (cancel.reason(), result) {
+        (Some(CancelReason::Stopped), _) => cancelled_outcome(runtime, cancel.reason(), deadline, None),
+        (_, Ok(outcome)) => outcome,
+        (None, Err(error)) => Outcome::Failed(error),
+        (reason, Err(error)) => cancelled_outcome(runtime, reason, deadline, Some(error)),
+    }
+}
+
+/// Waits for the job's cancellation, and causes it when the deadline passes.
+async fn cancelled(cancel: &Cancel, deadline: Option<Instant>) -> CancelReason {
+    let Some(deadline) = deadline else {
+        return cancel.cancelled().await;
+    };
+    tokio::select! {
+        biased;
+        reason = cancel.cancelled() => reason,
+        () = tokio::time::sleep_until(deadline) => {
+            cancel.cancel(CancelReason::DeadlineExceeded);
+            cancel.cancelled().await
+        }
+    }
+}
+
+/// The end of a job that was cancelled and gave no result.
+fn cancelled_outcome<P: Platform>(
+    runtime: &Runtime<P>,
+    reason: Option<CancelReason>,
+    deadline: Option<Instant>,
+    last_words: Option<JobError>,
+) -> Outcome {
+    match reason {
+        Some(CancelReason::DeadlineExceeded) => {
+            let late = deadline.map_or(Duration::ZERO, |deadline| deadline.elapsed());
+            let mut message = "the job ran longer than it may".to_owned();
+            if let Some(error) = last_words {
+                message = format!("{message}; the handler ended with: {error}");
+            }
+            Outcome::Failed(
+                JobError::new(ErrorCode::TIMEOUT, ErrorClass::User, message)
+                    .with_hint(
+                        "ask for less work, or raise policy.executionTimeout or the worker's own limit",
+                    )
+                    .with_details(
+                        serde_json::json!({ "late_ms": u64::try_from(late.as_millis()).unwrap_or(u64::MAX) }),
+                    ),
+            )
+        }
+        Some(CancelReason::ShuttingDown) => match runtime.options.when_abandoned {
+            WhenAbandoned::LetPlatformRequeue => Outcome::Abandoned,
+            WhenAbandoned::PostError => Outcome::Failed(
+                JobError::new(
+                    ErrorCode::WORKER_STOPPED,
+                    ErrorClass::Platform,
+                    "the worker was told to go before the job was done",
+                )
+                .retryable(true)
+                .with_hint("send the job again"),
+            ),
+        },
+        _ => Outcome::Stopped,
+    }
+}
+
+/// The list of all chunks as JSON, if wanted.
+struct Aggregate {
+    wanted: bool,
+    text: Vec<u8>,
+}
+
+impl Aggregate {
+    fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            text: b"[".to_vec(),
+        }
+    }
+
+    fn add(&mut self, chunk: &RawJson) {
+        if self.wanted {
+            if self.text.len() > 1 {
+                self.text.push(b',');
+            }
+            self.text.extend_from_slice(chunk.as_bytes());
+        }
+    }
+
+    fn finish(mut self) -> RawJson {
+        self.text.push(b']');
+        RawJson::trusted(self.text.into())
+    }
+}

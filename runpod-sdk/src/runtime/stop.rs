@@ -1,0 +1,67 @@
+//! The platform's stop signals become cancellations (`docs/protocol/worker-protocol.md` §6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Runtime;
+use crate::context::CancelReason;
+use crate::platform::{Backoff, Platform, PlatformError};
+
+/// Shortest time between two polls when nothing is to be stopped.
+const FLOOR: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const TOO_MANY: Duration = Duration::from_secs(5);
+/// So many answers of 404 in a row mean that this platform has no such channel.
+const MISSING: u32 = 3;
+const MISSING_RETRY: Duration = Duration::from_secs(5 * 60);
+
+pub(super) async fn stop<P: Platform>(runtime: Arc<Runtime<P>>, end: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = end.cancelled() => {}
+        () = listen(&runtime) => {}
+    }
+}
+
+async fn listen<P: Platform>(runtime: &Runtime<P>) {
+    let mut backoff = Backoff::half_jitter(FLOOR, LONGEST_RETRY, runtime.random_for("stop"));
+    let mut missing = 0;
+    loop {
+        let error = match runtime.platform.stop_signals().await {
+            Ok(ids) => {
+                backoff.reset();
+                missing = 0;
+                if ids.is_empty() {
+                    tokio::time::sleep(FLOOR).await;
+                }
+                for id in ids {
+                    if !runtime.held.cancel(&id, CancelReason::Stopped) {
+                        debug!(job.id = %id, "told to stop a job that does not run here");
+                    }
+                }
+                continue;
+            }
+            Err(PlatformError::Unavailable(reason)) => {
+                warn!("{reason}");
+                return;
+            }
+            Err(error) => error,
+        };
+        let wait = match error.status() {
+            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
+            Some(404) => {
+                missing += 1;
+                if missing == MISSING {
+                    info!("this platform has no channel for stop signals; asking again every few minutes");
+                }
+                if missing >= MISSING { MISSING_RETRY } else { FLOOR }
+            }
+            _ => backoff.next(),
+        };
+        debug!(%error, retry_in = ?wait, "could not ask for stop signals");
+        tokio::time::sleep(wait).await;
+    }
+}

@@ -1,0 +1,192 @@
+//! Slot → take → run. One poll is in flight, for the slots that were free when it was sent.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::Runtime;
+use super::run::{Arrived, run};
+use super::slots::Slot;
+use crate::context::Timeline;
+use crate::job::Job;
+use crate::platform::{Backoff, Platform, PlatformError};
+
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// What the platform wants when it says 429 without a time.
+const TOO_MANY: Duration = Duration::from_secs(5);
+/// A long poll that comes back empty sooner than this was no long poll.
+const EARLY: Duration = Duration::from_millis(50);
+const FIRST_FLOOR: Duration = Duration::from_millis(25);
+const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
+
+pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
+    let mut pace = Pace::new(runtime.random_for("take"));
+    let drain = runtime.shutdown.drain.clone();
+    loop {
+        let mut slots = tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            slots = room(&runtime) => slots,
+        };
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            () = pace.wait() => {}
+        }
+        let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
+        let asked = Instant::now();
+        let answer = runtime
+            .platform
+            .take_jobs(at_most, !runtime.held.is_empty(), &drain)
+            .await;
+        match answer {
+            Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
+            Ok(jobs) => {
+                pace.worked();
+                for job in jobs {
+                    start(&runtime, job, slots.pop());
+                }
+            }
+            Err(error) => pace.failed(&error),
+        }
+        // Slots that got no job are free again.
+        drop(slots);
+    }
+}
+
+/// Waits until a job may be taken: few enough undelivered results, and a free slot.
+async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
+    let slots = runtime.slots.all_free().await;
+    runtime.held.room().await;
+    slots
+}
+
+fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
+    let Some(cancel) = runtime.held.add(job.id()) else {
+        warn!(job.id = %job.id(), "the platform handed out a job that this worker holds already; it runs once");
+        return;
+    };
+    debug!(job.id = %job.id(), "Jobs in progress: {}", runtime.held.len());
+    let arrived = Arrived {
+        job,
+        slot,
+        cancel,
+        timeline: Timeline::start(),
+    };
+    runtime.jobs.spawn(run(runtime.clone(), arrived));
+}
+
+/// When the next take may be sent.
+#[derive(Debug)]
+struct Pace {
+    errors: Backoff,
+    floor: Duration,
+    not_before: Option<Instant>,
+    credentials_reported: bool,
+    failing: bool,
+}
+
+impl Pace {
+    fn new(random: fastrand::Rng) -> Self {
+        Self {
+            errors: Backoff::half_jitter(FIRST_RETRY, LONGEST_RETRY, random),
+            floor: Duration::ZERO,
+            not_before: None,
+            credentials_reported: false,
+            failing: false,
+        }
+    }
+
+    async fn wait(&mut self) {
+        if let Some(at) = self.not_before.take() {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+
+    /// Jobs came: whatever was wrong is over.
+    fn worked(&mut self) {
+        self.recovered();
+        self.floor = Duration::ZERO;
+    }
+
+    /// No job came. A server that says so at once is asked at a growing distance.
+    fn empty(&mut self, after: Duration) {
+        self.recovered();
+        if after >= EARLY {
+            self.floor = Duration::ZERO;
+            return;
+        }
+        self.floor = (self.floor * 2).clamp(FIRST_FLOOR, HIGHEST_FLOOR);
+        self.not_before = Some(Instant::now() + self.floor);
+    }
+
+    fn failed(&mut self, error: &PlatformError) {
+        let wait = match error.status() {
+            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
+            _ => self.errors.next().max(error.retry_after().unwrap_or_default()),
+        };
+        self.not_before = Some(Instant::now() + wait);
+        if error.is_credentials() {
+            if !self.credentials_reported {
+                self.credentials_reported = true;
+                error!(%error, "the platform does not accept this worker's key; check RUNPOD_AI_API_KEY. Going on trying");
+            }
+        } else if self.failing {
+            debug!(%error, retry_in = ?wait, "still no jobs to be had");
+        } else {
+            warn!(%error, retry_in = ?wait, "could not take jobs");
+        }
+        self.failing = true;
+    }
+
+    fn recovered(&mut self) {
+        if self.failing {
+            info!("taking jobs again");
+        }
+        self.failing = false;
+        self.credentials_reported = false;
+        self.errors.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_return_early_get_a_growing_floor_up_to_a_second() {
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            pace.empty(Duration::from_millis(1));
+            let before = Instant::now();
+            pace.wait().await;
+            waits.push(before.elapsed().as_millis());
+        }
+        assert_eq!(waits, [25, 50, 100, 200, 400, 800, 1000, 1000]);
+        pace.empty(Duration::from_secs(10));
+        assert!(pace.not_before.is_none(), "a real long poll needs no pause");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_requests_waits_as_long_as_asked() {
+        let refused = |retry_after| PlatformError::Refused {
+            operation: "take",
+            status: 429,
+            retry_after,
+            body: String::new(),
+        };
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let before = Instant::now();
+        pace.failed(&refused(Some(Duration::from_secs(2))));
+        pace.wait().await;
+        assert_eq!(before.elapsed().as_secs(), 2);
+        pace.failed(&refused(None));
+        pace.wait().await;
+        assert_eq!(before.elapsed().as_secs(), 7);
+    }
+}

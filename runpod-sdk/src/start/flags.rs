@@ -1,0 +1,209 @@
+//! The flags of every worker, spelled as in the Python worker (`docs/protocol/worker-protocol.md` §13).
+//!
+//! The parser is a light one on purpose: unknown flags are the program's own.
+
+use std::fmt::Write as _;
+
+/// One flag that [`start`](crate::start) understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flag {
+    /// Its name, without the dashes.
+    pub name: &'static str,
+    /// The name of its value; `None` for a switch.
+    pub value: Option<&'static str>,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+const fn flag(name: &'static str, value: Option<&'static str>, help: &'static str) -> Flag {
+    Flag { name, value, help }
+}
+
+/// All flags, for programs that show them in a help text of their own.
+pub const FLAGS: &[Flag] = &[
+    flag(
+        "test_input",
+        Some("JSON"),
+        "run one job with this input, print its result, and exit: '{\"input\": …}'",
+    ),
+    flag(
+        "test_output",
+        Some("JSON"),
+        "with a local job: exit 1 unless its output equals this",
+    ),
+    flag(
+        "rp_log_level",
+        Some("NAME"),
+        "ERROR, WARN, INFO, DEBUG or TRACE; also RUNPOD_LOG_LEVEL",
+    ),
+    flag(
+        "rp_debugger",
+        None,
+        "accepted for compatibility; every job's timeline is logged anyway",
+    ),
+    flag(
+        "rp_serve_api",
+        None,
+        "serve a local endpoint API (needs the feature `local-server`)",
+    ),
+    flag(
+        "rp_api_host",
+        Some("HOST"),
+        "with --rp_serve_api: where to listen",
+    ),
+    flag(
+        "rp_api_port",
+        Some("PORT"),
+        "with --rp_serve_api: where to listen",
+    ),
+    flag(
+        "rp_api_concurrency",
+        Some("N"),
+        "with --rp_serve_api: jobs at once",
+    ),
+];
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Flags {
+    pub(super) test_input: Option<String>,
+    pub(super) test_output: Option<String>,
+    pub(super) log_level: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    Run(Flags),
+    Help,
+}
+
+impl Flags {
+    pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Parsed, String> {
+        let mut flags = Self::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            if argument == "--" {
+                break;
+            }
+            if argument == "--help" || argument == "-h" {
+                return Ok(Parsed::Help);
+            }
+            let Some(body) = argument.strip_prefix("--") else {
+                continue;
+            };
+            let (name, inline) = match body.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (body, None),
+            };
+            let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
+                continue;
+            };
+            let value = match flag.value {
+                Some(kind) => inline
+                    .or_else(|| arguments.next())
+                    .ok_or_else(|| format!("--{name} needs a value: --{name} {kind}"))?,
+                None => String::new(),
+            };
+            match name {
+                "test_input" => flags.test_input = Some(value),
+                "test_output" => flags.test_output = Some(value),
+                "rp_log_level" => flags.log_level = Some(value),
+                "rp_serve_api" => {
+                    return Err(
+                        "--rp_serve_api: this worker was built without the local platform; \
+                                build it with the feature `local-server` of runpod-sdk"
+                            .to_owned(),
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(Parsed::Run(flags))
+    }
+}
+
+/// The help text of a worker that has no other flags.
+pub(super) fn help() -> String {
+    let mut text = String::from(
+        "A RunPod Serverless worker.\n\n\
+         On the platform it takes no flags: the environment says where its jobs are.\n\
+         On a laptop, run one job:\n\n    \
+         WORKER --test_input '{\"input\": …}'\n\n\
+         or put that object into a file test_input.json and start it without flags.\n\nFlags:\n",
+    );
+    for flag in FLAGS {
+        let usage = match flag.value {
+            Some(value) => format!("--{} {value}", flag.name),
+            None => format!("--{}", flag.name),
+        };
+        let _ = writeln!(text, "  {usage:<26} {}", flag.help);
+    }
+    text.push_str(
+        "\nEnvironment (times such as 90s or 10m):\n  \
+         RUNPOD_WORKER_CONCURRENCY      jobs at once\n  \
+         RUNPOD_WORKER_TIMEOUT          how long one job may run\n  \
+         RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
+         RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \
+         RUNPOD_WORKER_DELIVERY_WINDOW  for delivering one result (5m)\n  \
+         RUNPOD_LOG_LEVEL, RUST_LOG     what is logged",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Parsed, String> {
+        Flags::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn values_come_after_a_blank_or_an_equals_sign() {
+        let expected = Flags {
+            test_input: Some("{}".into()),
+            log_level: Some("WARN".into()),
+            ..Flags::default()
+        };
+        assert_eq!(
+            parse("--test_input {} --rp_log_level=WARN"),
+            Ok(Parsed::Run(expected))
+        );
+    }
+
+    #[test]
+    fn unknown_flags_are_the_programs_own() {
+        assert_eq!(
+            parse("--model xl --verbose positional"),
+            Ok(Parsed::Run(Flags::default()))
+        );
+        assert_eq!(parse("-- --test_input {}"), Ok(Parsed::Run(Flags::default())));
+        assert_eq!(
+            parse("--test_in {}"),
+            Ok(Parsed::Run(Flags::default())),
+            "no prefixes"
+        );
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_an_error() {
+        assert_eq!(
+            parse("--test_input").unwrap_err(),
+            "--test_input needs a value: --test_input JSON"
+        );
+    }
+
+    #[test]
+    fn a_flag_whose_feature_is_missing_names_the_feature() {
+        assert!(
+            parse("--rp_serve_api")
+                .unwrap_err()
+                .contains("feature `local-server`")
+        );
+    }
+
+    #[test]
+    fn the_help_teaches() {
+        insta::assert_snapshot!(help());
+    }
+}

@@ -1,0 +1,101 @@
+//! `start`: everything a worker's `main` has to do.
+
+mod flags;
+mod local_test;
+mod production;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::runtime;
+use crate::telemetry;
+use crate::worker::Worker;
+
+pub use flags::{FLAGS, Flag};
+use flags::{Flags, Parsed};
+
+/// The platform's own log viewers look for this line.
+const BANNER: &str = concat!(
+    "--- Starting Serverless Worker |  Version ",
+    env!("CARGO_PKG_VERSION"),
+    " ---"
+);
+
+const BAD_FLAG: u8 = 2;
+
+/// Runs a worker until it is told to stop, and says how it ended.
+///
+/// Give it the whole `main`: it sets up logging and the runtime, reads the command line and the
+/// environment, and maps the result to an exit code.
+///
+/// What it does depends on where it is, in this order:
+///
+/// 1. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
+///    given one, or the one in `test_input.json`.
+/// 2. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
+///    it has and exits; a second signal ends it at once.
+///
+/// | exit code | meaning |
+/// |---|---|
+/// | 0 | told to stop, and every result was handed over; or the local test passed |
+/// | 1 | could not start or go on; or jobs were left behind; or the local test failed |
+/// | 2 | a flag that cannot be understood |
+///
+/// Flags it does not know are left to the program.
+#[must_use = "return the exit code from `main`"]
+pub fn start(worker: Worker) -> ExitCode {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let flags = match Flags::parse(std::env::args().skip(1)) {
+        Ok(Parsed::Run(flags)) => flags,
+        Ok(Parsed::Help) => {
+            say(&flags::help());
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            complain(&format!("error: {problem}\n\n{}", flags::help()));
+            return ExitCode::from(BAD_FLAG);
+        }
+    };
+    say(BANNER);
+    match telemetry::install(flags.log_level.as_deref(), lookup) {
+        Ok(None) => {}
+        Ok(Some(warning)) => warn!("{warning}"),
+        Err(problem) => {
+            complain(&format!("error: --rp_log_level: {problem}"));
+            return ExitCode::from(BAD_FLAG);
+        }
+    }
+    runtime::install_panic_hook();
+    runtime::warn_if_panics_abort();
+
+    if flags.test_input.is_some() || !Config::is_production(lookup) {
+        return local_test::run(worker, &flags, lookup);
+    }
+    match production::run(worker, lookup) {
+        Ok(runtime::Ended::Drained) => {
+            info!("all jobs are done; exiting");
+            ExitCode::SUCCESS
+        }
+        Ok(runtime::Ended::Abandoned { jobs }) => {
+            error!(jobs, "exiting with jobs left for other workers");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line that is not a log line.
+fn say(text: &str) {
+    // Without a stdout there is nobody to tell.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

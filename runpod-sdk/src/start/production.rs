@@ -1,0 +1,155 @@
+//! A deployed worker: start order, threads and signals.
+//!
+//! Three threads do three things that must not hold each other up: this one takes, reports and
+//! listens for stop signals; handlers run on threads of their own; the heartbeat has its own.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{debug, error, info, warn};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::platform::{HttpPlatform, client};
+use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
+use crate::worker::Worker;
+
+/// How often the control loop says that it is alive.
+const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
+
+pub(super) fn run(
+    mut worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Ended, Error> {
+    let option_problems = worker.options_mut().override_from(lookup);
+    let config = match Config::from_lookup(lookup) {
+        Ok(config) if option_problems.is_empty() => config,
+        Ok(_) => return Err(Error::Config(option_problems)),
+        Err(mut problems) => {
+            problems.extend(option_problems);
+            return Err(Error::Config(problems));
+        }
+    };
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let no_runtime = |error: std::io::Error| Error::Startup(format!("no runtime: {error}").into());
+    let control = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_runtime)?;
+    let threads = worker.options_mut().handler_threads;
+    let threads = threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    let handlers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("runpod-handler")
+        .enable_all()
+        .build()
+        .map_err(no_runtime)?;
+    let ended = control.block_on(work(worker, Arc::new(config), handlers.handle().clone()));
+    // A handler that blocks its thread must not keep the process.
+    handlers.shutdown_background();
+    ended
+}
+
+async fn work(worker: Worker, config: Arc<Config>, handlers: tokio::runtime::Handle) -> Result<Ended, Error> {
+    let shutdown = Shutdown::default();
+    tokio::spawn(listen_for_signals(shutdown.clone())?);
+
+    let (options, load) = worker.into_parts();
+    let held = Arc::new(Held::new(options.held_results, options.held_bytes));
+    let liveness = Arc::new(Liveness::new(options.stuck_after));
+    tokio::spawn(liveness.clone().keep_fresh(SIGN_OF_LIFE));
+    let _heartbeat = start_heartbeat(&config, &held, &liveness)?;
+
+    let connecting = connect(config.clone());
+    let loading = async {
+        match handlers.spawn(load()).await {
+            Ok(loaded) => loaded,
+            Err(panicked) => Err(Error::Startup(
+                format!("loading the state panicked: {panicked}").into(),
+            )),
+        }
+    };
+    let ready = async { tokio::try_join!(connecting, loading) };
+    let (client, handler) = tokio::select! {
+        biased;
+        () = shutdown.drain.cancelled() => {
+            info!("told to stop before the worker was ready");
+            return Ok(Ended::Drained);
+        }
+        ready = ready => ready?,
+    };
+    let platform = Arc::new(HttpPlatform::new(&config, client));
+    let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
+    runtime.handlers = handlers;
+    runtime.run().await
+}
+
+/// Makes the HTTP client. Reading the system's certificates takes a while and does not depend on
+/// the worker's state, so it happens beside that, and only where a URL needs them.
+async fn connect(config: Arc<Config>) -> Result<reqwest::Client, Error> {
+    if !config.needs_tls() {
+        return client(&config, false);
+    }
+    tokio::task::spawn_blocking(move || client(&config, true))
+        .await
+        .unwrap_or_else(|panicked| {
+            Err(Error::Startup(
+                format!("making the HTTPS client panicked: {panicked}").into(),
+            ))
+        })
+}
+
+/// Starts the heartbeat, if the platform gave this worker what it takes.
+fn start_heartbeat(
+    config: &Arc<Config>,
+    held: &Arc<Held>,
+    liveness: &Arc<Liveness>,
+) -> Result<Option<runtime::HeartbeatThread>, Error> {
+    if config.api_key.is_none() {
+        debug!("no heartbeat: RUNPOD_AI_API_KEY is not set");
+        return Ok(None);
+    }
+    if !config.worker_id_is_known {
+        info!("no heartbeat: RUNPOD_POD_ID is not set");
+        return Ok(None);
+    }
+    if config.ping.is_none() {
+        error!("no heartbeat: RUNPOD_WEBHOOK_PING is not set");
+        return Ok(None);
+    }
+    let interval = config.ping_interval;
+    let config = config.clone();
+    let connect = move || Ok(HttpPlatform::new(&config, client(&config, config.needs_tls())?));
+    runtime::on_thread(connect, held.clone(), liveness.clone(), interval).map(Some)
+}
+
+/// The first SIGTERM or SIGINT drains the worker, the second ends it at once.
+fn listen_for_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()> + Send, Error> {
+    let no_signals =
+        |error: std::io::Error| Error::Startup(format!("can't listen for signals: {error}").into());
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    Ok(async move {
+        let mut received = 0;
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            received += 1;
+            if received == 1 {
+                info!("{name} received. Shutting down.");
+                shutdown.drain.cancel();
+            } else {
+                warn!("{name} received again. Leaving at once.");
+                shutdown.drain.cancel();
+                shutdown.abandon.cancel();
+            }
+        }
+    })
+}

@@ -1,0 +1,293 @@
+//! Log lines in the platform's form (`docs/protocol/worker-protocol.md` §12).
+//!
+//! Deployed, one JSON object a line with exactly the keys `requestId`, `message` and `level`; on a
+//! laptop `INFO   | job-id | message`. The fields of an event are appended to its message.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Longer messages lose their middle.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// Who reads the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The platform: one JSON object a line.
+    Platform,
+    /// A person.
+    Human,
+}
+
+/// Installs the subscriber, unless the program has installed one of its own. Returns a warning
+/// about a level that could not be understood.
+pub(crate) fn install(
+    flag: Option<&str>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Option<String>, String> {
+    let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let format = if get("RUNPOD_ENDPOINT_ID").is_some() {
+        Format::Platform
+    } else {
+        Format::Human
+    };
+    let (filter, warning) = match get("RUST_LOG") {
+        Some(directives) => match directives.parse::<Targets>() {
+            Ok(targets) => (targets, None),
+            Err(error) => (
+                targets(LevelFilter::INFO),
+                Some(format!("RUST_LOG={directives}: {error}; using INFO")),
+            ),
+        },
+        None => {
+            if let Some(level) = flag {
+                (
+                    targets(level_named(level).ok_or_else(|| unknown_level(level))?),
+                    None,
+                )
+            } else {
+                match get("RUNPOD_LOG_LEVEL").or_else(|| get("RUNPOD_DEBUG_LEVEL")) {
+                    None => (targets(LevelFilter::INFO), None),
+                    Some(name) => match level_named(&name) {
+                        Some(level) => (targets(level), None),
+                        None => (
+                            targets(LevelFilter::INFO),
+                            Some(format!("{}; using INFO", unknown_level(&name))),
+                        ),
+                    },
+                }
+            }
+        }
+    };
+    // A program with its own subscriber keeps it.
+    let _ = tracing_subscriber::registry()
+        .with(Lines { format }.with_filter(filter))
+        .try_init();
+    Ok(warning)
+}
+
+/// The level for everything, with the HTTP libraries kept quiet below it.
+fn targets(level: LevelFilter) -> Targets {
+    let quiet = level.min(LevelFilter::INFO);
+    let mut targets = Targets::new().with_default(level);
+    for library in ["hyper", "hyper_util", "reqwest", "rustls", "tower", "mio", "h2"] {
+        targets = targets.with_target(library, quiet);
+    }
+    targets
+}
+
+fn unknown_level(name: &str) -> String {
+    format!("unknown log level {name}: use ERROR, WARN, INFO, DEBUG, TRACE or NOTSET")
+}
+
+/// A level by its name in any case, the platform's names and Python's included, or by its rank.
+fn level_named(name: &str) -> Option<LevelFilter> {
+    Some(match name.trim().to_ascii_uppercase().as_str() {
+        "NOTSET" | "0" => LevelFilter::OFF,
+        "TRACE" | "1" => LevelFilter::TRACE,
+        "DEBUG" | "2" => LevelFilter::DEBUG,
+        "INFO" | "TIP" | "3" => LevelFilter::INFO,
+        "WARN" | "WARNING" | "4" => LevelFilter::WARN,
+        "ERROR" | "CRITICAL" | "FATAL" | "5" => LevelFilter::ERROR,
+        _ => return None,
+    })
+}
+
+/// Writes one line an event.
+struct Lines {
+    format: Format,
+}
+
+/// What a span says about the job it belongs to.
+#[derive(Debug, Default, Clone)]
+struct JobTag {
+    job: Option<String>,
+    batch: Option<String>,
+}
+
+impl Visit for JobTag {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "job.id" => self.job = Some(format!("{value:?}").trim_matches('"').to_owned()),
+            "batch.id" => self.batch = Some(format!("{value:?}").trim_matches('"').to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// The message of an event, its other fields behind it.
+#[derive(Default)]
+struct Message {
+    text: String,
+    fields: String,
+    tag: JobTag,
+}
+
+impl Visit for Message {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.text.push_str(value);
+        } else {
+            self.record_debug(field, &format_args!("{value}"));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a string does not fail.
+        let _ = match field.name() {
+            "message" => write!(self.text, "{value:?}"),
+            "job.id" => {
+                self.tag.record_debug(field, value);
+                Ok(())
+            }
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut tag = JobTag::default();
+        attributes.record(&mut tag);
+        if (tag.job.is_some() || tag.batch.is_some())
+            && let Some(span) = context.span(id)
+        {
+            span.extensions_mut().insert(tag);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut message = Message::default();
+        event.record(&mut message);
+        let from_span = context
+            .event_scope(event)
+            .and_then(|mut scope| scope.find_map(|span| span.extensions().get::<JobTag>().cloned()));
+        let tag = JobTag {
+            job: message
+                .tag
+                .job
+                .take()
+                .or_else(|| from_span.as_ref().and_then(|tag| tag.job.clone())),
+            batch: from_span.and_then(|tag| tag.batch),
+        };
+        let mut text = message.text + &message.fields;
+        if let Some(batch) = &tag.batch {
+            text.insert_str(0, &format!("[batchId={batch}] "));
+        }
+        let line = line(
+            self.format,
+            *event.metadata().level(),
+            tag.job.as_deref(),
+            &shorten(text),
+        );
+        // A log that cannot be written must not end the worker.
+        let _ = io::stdout().lock().write_all(line.as_bytes());
+        let _ = io::stdout().flush();
+    }
+}
+
+fn line(format: Format, level: Level, job: Option<&str>, message: &str) -> String {
+    match format {
+        Format::Human => match job {
+            Some(job) => format!("{:<7}| {job} | {message}\n", level.as_str()),
+            None => format!("{:<7}| {message}\n", level.as_str()),
+        },
+        Format::Platform => {
+            let job = job.map_or_else(|| "null".to_owned(), ascii_json);
+            format!(
+                "{{\"requestId\": {job}, \"message\": {}, \"level\": \"{}\"}}\n",
+                ascii_json(message),
+                level.as_str()
+            )
+        }
+    }
+}
+
+/// A JSON string in plain ASCII.
+fn ascii_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            ' '..='~' => out.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Keeps both ends of a message that is too long.
+fn shorten(text: String) -> String {
+    let length = text.chars().count();
+    if length <= LONGEST_MESSAGE {
+        return text;
+    }
+    let half = LONGEST_MESSAGE / 2;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text.chars().skip(length - half).collect();
+    format!(
+        "{head}\n...TRUNCATED {} CHARACTERS...\n{tail}",
+        length - LONGEST_MESSAGE
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_is_padded_and_names_the_job() {
+        assert_eq!(
+            line(Format::Human, Level::INFO, Some("test_job_id"), "test_message"),
+            "INFO   | test_job_id | test_message\n"
+        );
+        assert_eq!(line(Format::Human, Level::ERROR, None, "no"), "ERROR  | no\n");
+    }
+
+    #[test]
+    fn a_line_for_the_platform_has_three_keys_in_order_and_only_ascii() {
+        assert_eq!(
+            line(Format::Platform, Level::WARN, None, "naïve \"\u{1F600}\"\n"),
+            "{\"requestId\": null, \"message\": \"na\\u00efve \\\"\\ud83d\\ude00\\\"\\n\", \"level\": \"WARN\"}\n"
+        );
+        assert!(
+            line(Format::Platform, Level::INFO, Some("j\"1"), "").starts_with("{\"requestId\": \"j\\\"1\", ")
+        );
+    }
+
+    #[test]
+    fn a_long_message_keeps_both_ends() {
+        let text = format!("{}{}{}", "a".repeat(2048), "b".repeat(10), "c".repeat(2048));
+        let short = shorten(text);
+        assert!(short.starts_with("aaa") && short.ends_with("ccc"));
+        assert!(short.contains("a\n...TRUNCATED 10 CHARACTERS...\nc"));
+        assert_eq!(shorten("x".repeat(4096)).len(), 4096);
+    }
+
+    #[test]
+    fn levels_have_many_names() {
+        assert_eq!(level_named("warning"), Some(LevelFilter::WARN));
+        assert_eq!(level_named("2"), Some(LevelFilter::DEBUG));
+        assert_eq!(level_named("Fatal"), Some(LevelFilter::ERROR));
+        assert_eq!(level_named("loud"), None);
+    }
+}

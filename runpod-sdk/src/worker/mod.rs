@@ -1,0 +1,167 @@
+//! A worker: a handler, what it needs, and how it should run.
+
+mod options;
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Error;
+use crate::handler::{Bound, ErasedHandler, ErasedWithState, Handler, erase};
+
+pub(crate) use options::Options;
+pub use options::WhenAbandoned;
+
+/// A handler with its options, ready to be given to [`start`](crate::start).
+///
+/// `#[handler]` makes one: `greet::worker()`. A closure does too:
+///
+/// ```
+/// use runpod_sdk::{JobError, Worker};
+///
+/// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) });
+/// ```
+///
+/// `S` is the type of state that the handler still waits for; only a worker that waits for nothing
+/// (`Worker<()>`) can be started.
+#[must_use = "a worker does nothing until it is started"]
+pub struct Worker<S = ()> {
+    source: Source<S>,
+    options: Options,
+}
+
+enum Source<S> {
+    Handler(Arc<dyn ErasedWithState<S>>),
+    Loader(Loader),
+}
+
+type Loader = Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
+
+impl<S: Clone + Send + Sync + 'static> Worker<S> {
+    /// A worker around `handler`, with the default options.
+    pub fn new<M: 'static, H: Handler<S, M>>(handler: H) -> Self {
+        Self {
+            source: Source::Handler(erase(handler)),
+            options: Options::default(),
+        }
+    }
+
+    /// Gives the handler its state. Each job gets a clone.
+    pub fn state(self, state: S) -> Worker {
+        self.state_with(async move || Ok::<_, std::convert::Infallible>(state))
+    }
+
+    /// Loads the state when the worker starts: once, before the first job is taken.
+    ///
+    /// While it runs the worker already sends heartbeats, so a slow model does not look like a
+    /// dead worker. If it fails the process exits with code 1, having taken no job.
+    pub fn state_with<F, Fut, E>(self, load: F) -> Worker
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Source::Handler(handler) = self.source else {
+            unreachable!("a worker with a loader has no state to wait for, so its type is `Worker<()>`")
+        };
+        let loader: Loader = Box::new(move || {
+            Box::pin(async move {
+                let state = load().await.map_err(|error| Error::Startup(error.into()))?;
+                Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
+            })
+        });
+        Worker {
+            source: Source::Loader(loader),
+            options: self.options,
+        }
+    }
+}
+
+impl<S> Worker<S> {
+    /// How many jobs run at once. Default 1. Overridden by `RUNPOD_WORKER_CONCURRENCY`.
+    ///
+    /// Zero counts as 1.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.options.concurrency = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
+        self
+    }
+
+    /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
+    /// the shorter of the two holds. Overridden by `RUNPOD_WORKER_TIMEOUT`.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// How long a cancelled handler has for tidying up before its future is dropped. Default 10 s.
+    /// Overridden by `RUNPOD_WORKER_CANCEL_GRACE`.
+    pub fn cancel_grace(mut self, grace: Duration) -> Self {
+        self.options.cancel_grace = grace;
+        self
+    }
+
+    /// How long running jobs, and results on their way, get after SIGTERM. Default 600 s.
+    /// Overridden by `RUNPOD_WORKER_SHUTDOWN_GRACE`.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.options.shutdown_grace = grace;
+        self
+    }
+
+    /// How long a finished result is posted again and again before it is given up. Default 5 min.
+    /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
+    pub fn delivery_window(mut self, window: Duration) -> Self {
+        self.options.delivery_window = window;
+        self
+    }
+
+    /// Shortest time between two progress posts of one job. Default 500 ms.
+    pub fn progress_interval(mut self, interval: Duration) -> Self {
+        self.options.progress_interval = interval;
+        self
+    }
+
+    /// What becomes of a job that still runs when the grace period ends. Default: nothing is
+    /// posted, so that the platform gives it to another worker.
+    pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
+        self.options.when_abandoned = action;
+        self
+    }
+
+    /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
+    ///
+    /// A worker that only waits for a backend is leanest with 1.
+    pub fn handler_threads(mut self, threads: usize) -> Self {
+        self.options.handler_threads = NonZeroUsize::new(threads);
+        self
+    }
+}
+
+impl Worker {
+    pub(crate) fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
+    /// The options, and what makes the handler ready.
+    pub(crate) fn into_parts(self) -> (Options, Loader) {
+        let loader: Loader = match self.source {
+            Source::Handler(handler) => Box::new(move || {
+                let bound: Arc<dyn ErasedHandler> = Arc::new(Bound { handler, state: () });
+                Box::pin(std::future::ready(Ok(bound)))
+            }),
+            Source::Loader(loader) => loader,
+        };
+        (self.options, loader)
+    }
+}
+
+impl<S> fmt::Debug for Worker<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

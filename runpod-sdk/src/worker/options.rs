@@ -1,0 +1,113 @@
+//! How a worker runs: defaults, and the environment variables that override them.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// What becomes of a job that still runs when the worker's grace period ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenAbandoned {
+    /// Post nothing and stop pinging: the platform notices and gives the job to another worker.
+    #[default]
+    LetPlatformRequeue,
+    /// Post a failure with the code `WORKER_STOPPED`.
+    PostError,
+}
+
+/// The settings of a worker. Defaults are those of the builder's documentation.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) concurrency: NonZeroUsize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) cancel_grace: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) delivery_window: Duration,
+    pub(crate) progress_interval: Duration,
+    pub(crate) when_abandoned: WhenAbandoned,
+    pub(crate) handler_threads: Option<NonZeroUsize>,
+    /// Undelivered results above either bound keep the worker from taking more jobs.
+    pub(crate) held_results: usize,
+    pub(crate) held_bytes: usize,
+    /// Silence of the control loop after which the heartbeat stops vouching for the worker.
+    pub(crate) stuck_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: NonZeroUsize::MIN,
+            timeout: None,
+            cancel_grace: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(600),
+            delivery_window: Duration::from_secs(5 * 60),
+            progress_interval: Duration::from_millis(500),
+            when_abandoned: WhenAbandoned::default(),
+            handler_threads: None,
+            held_results: 16,
+            held_bytes: 64 << 20,
+            stuck_after: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Options {
+    /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
+    pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut duration = |name: &str, target: &mut Duration| {
+            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+                match humantime::parse_duration(&text) {
+                    Ok(value) => *target = value,
+                    Err(error) => {
+                        problems.push(format!("{name}={text}: {error}; write a time such as 90s or 10m"))
+                    }
+                }
+            }
+        };
+        duration("RUNPOD_WORKER_CANCEL_GRACE", &mut self.cancel_grace);
+        duration("RUNPOD_WORKER_SHUTDOWN_GRACE", &mut self.shutdown_grace);
+        duration("RUNPOD_WORKER_DELIVERY_WINDOW", &mut self.delivery_window);
+        duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
+        duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
+        let mut timeout = Duration::ZERO;
+        duration("RUNPOD_WORKER_TIMEOUT", &mut timeout);
+        if !timeout.is_zero() {
+            self.timeout = Some(timeout);
+        }
+        let mut count = |name: &str, target: &mut NonZeroUsize| {
+            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+                match text.parse() {
+                    Ok(value) => *target = value,
+                    Err(error) => problems.push(format!("{name}={text}: {error}; write a number from 1")),
+                }
+            }
+        };
+        count("RUNPOD_WORKER_CONCURRENCY", &mut self.concurrency);
+        let mut results = NonZeroUsize::new(self.held_results).unwrap_or(NonZeroUsize::MIN);
+        let mut bytes = NonZeroUsize::new(self.held_bytes).unwrap_or(NonZeroUsize::MIN);
+        count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
+        count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
+        (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bad_variable_is_named_and_the_good_ones_count() {
+        let mut options = Options::default();
+        let problems = options.override_from(|name| match name {
+            "RUNPOD_WORKER_CANCEL_GRACE" => Some("3s".into()),
+            "RUNPOD_WORKER_TIMEOUT" => Some("10 parsecs".into()),
+            "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
+            _ => None,
+        });
+        assert_eq!(options.cancel_grace, Duration::from_secs(3));
+        assert_eq!(options.timeout, None);
+        assert_eq!(options.concurrency.get(), 1);
+        insta::assert_snapshot!(problems.join("\n"));
+    }
+}
