@@ -31,6 +31,7 @@
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - `testing`: a whole worker inside a test (feature `testing`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -54,6 +55,9 @@ pub mod prelude;
 mod runtime;
 mod start;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod worker;
 
 #[doc(hidden)]
@@ -69,4 +73,4 @@ pub use platform::PlatformError;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
-pub use worker::{WhenAbandoned, Worker};
+pub use worker::{Concurrency, WhenAbandoned, Worker};
