@@ -1,1 +1,4 @@
 //! Write RunPod Serverless workers in Rust.
+
+#[cfg(feature = "client")]
+pub mod client;
