@@ -2,3 +2,5 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "local-server")]
+pub mod local;
