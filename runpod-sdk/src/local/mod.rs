@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod chunk;
 mod clock;
 mod endpoint;
@@ -36,7 +37,9 @@ mod request;
 mod settings;
 mod store;
 mod violation;
+mod webhook;
 
+pub use self::activity::Activity;
 pub use self::clock::{Clock, ManualClock};
 pub use self::platform::{LocalPlatform, LocalPlatformBuilder, StartError};
 pub use self::settings::{EndpointSettings, ExecutionEnd, TtlEnd};

@@ -12,12 +12,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::Activity;
 use super::clock::Clock;
 use super::endpoint::Endpoint;
 use super::http::access::Access;
 use super::http::{App, router};
 use super::settings::EndpointSettings;
 use super::violation::Violation;
+use super::webhook::Courier;
 
 /// The id of the endpoint a platform has when none was named.
 const DEFAULT_ENDPOINT: &str = "local";
@@ -33,7 +35,7 @@ pub struct LocalPlatform {
     address: SocketAddr,
     closing: CancellationToken,
     server: JoinHandle<io::Result<()>>,
-    timekeepers: TaskTracker,
+    background: TaskTracker,
 }
 
 /// Settings of a [`LocalPlatform`] before it starts.
@@ -140,14 +142,20 @@ impl LocalPlatformBuilder {
         let address = listener.local_addr().map_err(listen_error)?;
 
         let closing = CancellationToken::new();
-        let endpoint = |(id, settings): (String, _)| {
-            let endpoint = Endpoint::new(id.clone(), settings, self.clock.clone(), closing.clone());
-            (id, Arc::new(endpoint))
-        };
-        let endpoints: BTreeMap<_, _> = self.endpoints.into_iter().map(endpoint).collect();
-        let timekeepers = TaskTracker::new();
-        for endpoint in endpoints.values().map(Arc::clone) {
-            timekeepers.spawn(async move { endpoint.keep_time().await });
+        let background = TaskTracker::new();
+        let mut endpoints = BTreeMap::new();
+        for (id, settings) in self.endpoints {
+            let (outbox, courier) = Courier::new(self.clock.clone(), &settings.webhook_waits);
+            background.spawn(courier.run(closing.clone()));
+            let endpoint = Arc::new(Endpoint::new(
+                settings,
+                self.clock.clone(),
+                closing.clone(),
+                outbox,
+            ));
+            let timekeeper = Arc::clone(&endpoint);
+            background.spawn(async move { timekeeper.keep_time().await });
+            endpoints.insert(id, endpoint);
         }
         let access = Access {
             key: self.key,
@@ -164,7 +172,7 @@ impl LocalPlatformBuilder {
             address,
             closing,
             server,
-            timekeepers,
+            background,
         })
     }
 }
@@ -253,29 +261,21 @@ impl LocalPlatform {
         all
     }
 
-    /// Returns once at least `count` requests to an endpoint are held open; at once for an unknown endpoint.
+    /// Returns once what an endpoint is busy with is as `wanted`; `None`, at once, for an unknown endpoint.
     ///
-    /// With a manual clock a test waits here before it advances the time, so that no poll begins too late.
-    pub async fn holding(&self, endpoint: &str, count: usize) {
-        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
-            endpoint.holding(|held| held >= count).await;
-        }
-    }
-
-    /// Returns once no request to an endpoint is held open; at once for an unknown endpoint.
-    pub async fn released(&self, endpoint: &str) {
-        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
-            endpoint.holding(|held| held == 0).await;
-        }
+    /// With a manual clock a test waits here, say for a poll to be held, before it advances the time.
+    pub async fn until(&self, endpoint: &str, wanted: impl FnMut(&Activity) -> bool) -> Option<Activity> {
+        let endpoint = self.app.endpoints.get(endpoint)?;
+        Some(endpoint.activities.until(wanted).await)
     }
 
     /// Ends held requests, closes the address and waits for open connections, at most 5 s.
     pub async fn shutdown(mut self) {
         self.closing.cancel();
-        self.timekeepers.close();
+        self.background.close();
         let ended = async {
             let _ = (&mut self.server).await;
-            self.timekeepers.wait().await;
+            self.background.wait().await;
         };
         if tokio::time::timeout(SHUTDOWN_GRACE, ended).await.is_err() {
             self.server.abort();

@@ -3,7 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod body;
 mod clients;
-mod job;
+pub(crate) mod job;
 mod query;
 mod target;
 mod workers;
