@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activities;
 use super::clock::Clock;
+use super::limits::{Admitted, Class, RateLimits};
 use super::settings::EndpointSettings;
 use super::store::{Event, Store};
 use super::webhook::Outbox;
@@ -28,7 +29,13 @@ pub(crate) struct Endpoint {
     sooner: Notify,
     pub(crate) activities: Activities,
     outbox: Outbox,
+    /// Off by default.
+    rate_limits: Option<RateLimits>,
 }
+
+/// A rate limit is reached.
+#[derive(Debug)]
+pub(crate) struct TooMany;
 
 impl Endpoint {
     pub(crate) fn new(
@@ -38,6 +45,7 @@ impl Endpoint {
         outbox: Outbox,
     ) -> Self {
         Self {
+            rate_limits: settings.rate_limits.then(RateLimits::default),
             clock,
             closing,
             store: Mutex::new(Store::new(settings)),
@@ -52,6 +60,14 @@ impl Endpoint {
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    /// Counts a call towards its rate limit, if there are any, for as long as the answer lives.
+    pub(crate) fn admit(&self, class: Class) -> Result<Option<Admitted>, TooMany> {
+        match &self.rate_limits {
+            Some(limits) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
+            None => Ok(None),
+        }
     }
 
     /// Does something with the store at this moment, then wakes whoever it concerns.

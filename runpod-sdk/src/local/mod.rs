@@ -30,6 +30,7 @@ mod chunk;
 mod clock;
 mod endpoint;
 mod http;
+mod limits;
 mod platform;
 mod raw;
 mod report;
@@ -41,6 +42,7 @@ mod webhook;
 
 pub use self::activity::Activity;
 pub use self::clock::{Clock, ManualClock};
+pub use self::http::record::RecordedCall;
 pub use self::platform::{LocalPlatform, LocalPlatformBuilder, StartError};
 pub use self::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
 pub use self::violation::{Violation, ViolationKind};

@@ -16,6 +16,7 @@ use super::activity::Activity;
 use super::clock::Clock;
 use super::endpoint::Endpoint;
 use super::http::access::Access;
+use super::http::record::{RecordedCall, Recorder};
 use super::http::{App, router};
 use super::settings::EndpointSettings;
 use super::violation::Violation;
@@ -48,6 +49,7 @@ pub struct LocalPlatformBuilder {
     strict_auth: bool,
     hosts: Vec<String>,
     clock: Clock,
+    recording: bool,
 }
 
 /// Why a platform did not start.
@@ -118,6 +120,12 @@ impl LocalPlatformBuilder {
         self
     }
 
+    /// Whether [`LocalPlatform::recorded_calls`] keeps what is called. Default no.
+    pub fn record_calls(mut self, on: bool) -> Self {
+        self.recording = on;
+        self
+    }
+
     /// Binds the address and begins to serve.
     ///
     /// # Errors
@@ -163,7 +171,13 @@ impl LocalPlatformBuilder {
             loopback_only: loopback,
             hosts: self.hosts,
         };
-        let app = Arc::new(App { endpoints, access });
+        let recorder = self.recording.then(Recorder::default);
+        let app = Arc::new(App {
+            endpoints,
+            access,
+            clock: self.clock,
+            recorder,
+        });
         let server = axum::serve(listener, router(Arc::clone(&app)))
             .with_graceful_shutdown(closing.clone().cancelled_owned());
         let server = tokio::spawn(server.into_future());
@@ -192,6 +206,7 @@ impl LocalPlatform {
             strict_auth: false,
             hosts: Vec::new(),
             clock: Clock::real(),
+            recording: false,
         }
     }
 
@@ -259,6 +274,18 @@ impl LocalPlatform {
             .collect();
         all.sort_by_key(|violation| violation.at);
         all
+    }
+
+    /// Every call answered so far, of clients and workers, in the order of their answers.
+    ///
+    /// Empty unless [`record_calls`](LocalPlatformBuilder::record_calls) was on. The last 10 000 calls are kept, fewer
+    /// if their bodies exceed 256 MiB.
+    pub fn recorded_calls(&self) -> Vec<RecordedCall> {
+        self.app
+            .recorder
+            .as_ref()
+            .map(Recorder::calls)
+            .unwrap_or_default()
     }
 
     /// Returns once what an endpoint is busy with is as `wanted`; `None`, at once, for an unknown endpoint.

@@ -2,7 +2,9 @@
 #![cfg(feature = "local-server")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test's helper reports")]
 
+mod access;
 mod jobs;
+mod streams;
 mod support;
 mod time;
 mod webhooks;
