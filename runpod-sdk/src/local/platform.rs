@@ -19,6 +19,7 @@ use super::http::access::Access;
 use super::http::record::{RecordedCall, Recorder};
 use super::http::{App, router};
 use super::settings::EndpointSettings;
+use super::snapshot::EndpointSnapshot;
 use super::violation::Violation;
 use super::webhook::Courier;
 
@@ -274,6 +275,14 @@ impl LocalPlatform {
             .collect();
         all.sort_by_key(|violation| violation.at);
         all
+    }
+
+    /// What an endpoint holds now; `None` for an unknown endpoint.
+    pub fn snapshot(&self, endpoint: &str) -> Option<EndpointSnapshot> {
+        self.app
+            .endpoints
+            .get(endpoint)
+            .map(|endpoint| endpoint.with(EndpointSnapshot::of))
     }
 
     /// Every call answered so far, of clients and workers, in the order of their answers.

@@ -63,14 +63,11 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let at = app.clock.now();
     let (parts, body) = request.into_parts();
-    let body = match body::read(&parts.headers, body, RECORDED_BODY).await {
-        Ok(body) => body,
-        Err(_) => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                "bad request: body: too large to be recorded, or cut off",
-            );
-        }
+    let Ok(body) = body::read(&parts.headers, body, RECORDED_BODY).await else {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "bad request: body: too large to be recorded, or cut off",
+        );
     };
     let mut call = RecordedCall {
         at,
