@@ -31,6 +31,8 @@
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - `local`: RunPod's platform on this machine (feature `local-server`).
+//! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
@@ -44,12 +46,18 @@
 //! | `testing` | a harness that runs a worker inside a test |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod client;
 mod config;
 mod context;
 mod error;
 pub mod handler;
 mod job;
 pub mod json;
+#[cfg(feature = "local-server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
+pub mod local;
 mod platform;
 pub mod prelude;
 mod runtime;
