@@ -176,7 +176,7 @@ mod tests {
     fn times_have_units_or_are_seconds() {
         assert_eq!(time("200ms"), Ok(Duration::from_millis(200)));
         assert_eq!(time("0.2s"), Ok(Duration::from_millis(200)));
-        assert_eq!(time("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(time("15m"), Ok(Duration::from_mins(15)));
         assert_eq!(time("0"), Ok(Duration::ZERO));
         assert_eq!(time("90"), Ok(Duration::from_secs(90)));
         for bad in ["", "10 parsecs", "-1s", "inf"] {

@@ -38,18 +38,18 @@ pub(super) fn mentions_a_sampler(input: &[u8]) -> bool {
 }
 
 /// `None` if there is nothing to do, or nothing that can be done without guessing.
-pub(super) fn split(input: &RawJson, names: &Names) -> Option<Split> {
+pub(super) fn split(input: &RawJson, known: &Names) -> Option<Split> {
     let text = std::str::from_utf8(input.as_bytes()).ok()?;
     let keys: Keys<'_> = serde_json::from_str(text).ok()?;
     let string = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let named = string(keys.sampler_name).is_some_and(|name| !name.is_empty());
-    let raw_name = if named {
+    let has_name = string(keys.sampler_name).is_some_and(|name| !name.is_empty());
+    let raw_name = if has_name {
         keys.sampler_name
     } else {
         keys.sampler_index
     }?;
     let name = string(Some(raw_name))?;
-    let (sampler, scheduler) = names.split(&name)?;
+    let (sampler, scheduler) = known.split(&name)?;
 
     let place = |raw: &RawValue| {
         let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
@@ -62,7 +62,10 @@ pub(super) fn split(input: &RawJson, names: &Names) -> Option<Split> {
     match (&chosen, keys.scheduler) {
         (Some(_), _) => {}
         (None, Some(empty)) => edits.push((place(empty), quoted(scheduler)?)),
-        (None, None) => edits[0].1 += &format!(", \"scheduler\": {}", quoted(scheduler)?),
+        (None, None) => {
+            edits[0].1 += ", \"scheduler\": ";
+            edits[0].1 += &quoted(scheduler)?;
+        }
     }
     edits.sort_by_key(|(range, _)| range.start);
 

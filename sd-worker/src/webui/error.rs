@@ -56,11 +56,11 @@ impl Fault {
     fn of(status: u16, problem: &Problem) -> Self {
         let out_of_memory = problem.exception == "OutOfMemoryError" || problem.mentions("out of memory");
         match status {
-            422 => Self::Parameters,
+            400 | 422 => Self::Parameters,
+            404 if problem.shape == Shape::Application => Self::Parameters,
+            // Forge's own errors have the framework's shape.
+            404 if problem.shape == Shape::Detail && problem.text != "Not Found" => Self::Parameters,
             401 | 403 => Self::Credentials,
-            400 | 404 if problem.shape == Shape::Application => Self::Parameters,
-            // The framework refuses a body that is not UTF-8 before it looks at anything else.
-            400 => Self::Parameters,
             429 | 502 | 503 | 504 => Self::Unavailable,
             500.. if out_of_memory => Self::OutOfMemory,
             500..

@@ -21,7 +21,7 @@ pub(super) async fn interrupt_until_returned<F: Future>(webui: &WebUi, mut rende
     let mut sent = 0;
     let started = Instant::now();
     loop {
-        let (_, returned) = tokio::join!(
+        let ((), returned) = tokio::join!(
             send_unless_it_took(webui, &mut sent),
             timeout(PAUSE, render.as_mut())
         );

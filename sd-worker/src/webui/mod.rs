@@ -116,7 +116,7 @@ impl WebUi {
         self.get_small(SAMPLERS).await
     }
 
-    /// The schedulers; WebUIs before 1.9 have no such route.
+    /// The schedulers; a WebUI before 1.9 has no such route.
     pub(crate) async fn schedulers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
         self.get_small(SCHEDULERS).await
     }

@@ -16,7 +16,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Progress {
-    progress: f64,
+    #[serde(rename = "progress")]
+    share: f64,
     eta_relative: f64,
     pub(super) state: State,
 }
@@ -81,7 +82,7 @@ impl Tracker {
             return None;
         }
         // 100 is what the result itself says.
-        let share = (seen.progress.clamp(0.0, 1.0) * 100.0).floor().min(99.0);
+        let share = (seen.share.clamp(0.0, 1.0) * 100.0).floor().min(99.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

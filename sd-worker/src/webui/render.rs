@@ -16,7 +16,7 @@ use crate::settings::Settings;
 
 /// For an interrupt to stop a render that has run out of time. (That of a cancelled job is bounded by
 /// the worker's cancel grace.)
-const INTERRUPT_PATIENCE: Duration = Duration::from_secs(60);
+const INTERRUPT_PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks at a render that must end before ours may begin.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
