@@ -43,12 +43,18 @@
 //! | `testing` | a harness that runs a worker inside a test |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod client;
 mod config;
 mod context;
 mod error;
 pub mod handler;
 mod job;
 pub mod json;
+#[cfg(feature = "local-server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
+pub mod local;
 mod platform;
 pub mod prelude;
 mod runtime;

@@ -1,0 +1,157 @@
+//! Why a job failed, as its worker or the platform tells it.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::report::JobStatus;
+
+/// A job that ended otherwise than `COMPLETED`, with the error's text and what can be read from it.
+///
+/// A worker's error is usually a JSON object *inside* the string
+/// (`docs/protocol/worker-protocol.md` §7). Its fields are there if it is one; the text always is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobFailure {
+    /// The job's id.
+    pub job_id: String,
+    /// How it ended.
+    pub status: JobStatus,
+    /// The error as the endpoint gave it; empty if it gave none.
+    pub text: String,
+    /// Type of the error in the worker's language.
+    pub error_type: Option<String>,
+    /// What went wrong.
+    pub message: Option<String>,
+    /// Source chain or stack trace.
+    pub traceback: Option<String>,
+    /// Host the worker ran on.
+    pub hostname: Option<String>,
+    /// The worker that reported the error.
+    pub worker_id: Option<String>,
+    /// A stable name of the error, from workers of this SDK.
+    pub code: Option<String>,
+    /// Whose mistake it was, from workers of this SDK.
+    pub class: Option<String>,
+    /// Whether the same job may succeed later, from workers of this SDK.
+    pub retryable: Option<bool>,
+    /// What to do about it, from workers of this SDK.
+    pub hint: Option<String>,
+    /// The last lines of a backend's log, from workers of this SDK.
+    pub log_tail: Option<String>,
+}
+
+/// The object inside an error's string. Odd fields must not hide the others.
+#[derive(Default, Deserialize)]
+struct Record {
+    #[serde(default)]
+    error_type: Option<serde_json::Value>,
+    #[serde(default)]
+    error_message: Option<serde_json::Value>,
+    #[serde(default)]
+    error_traceback: Option<serde_json::Value>,
+    #[serde(default)]
+    hostname: Option<serde_json::Value>,
+    #[serde(default)]
+    worker_id: Option<serde_json::Value>,
+    #[serde(default)]
+    code: Option<serde_json::Value>,
+    #[serde(default)]
+    class: Option<serde_json::Value>,
+    #[serde(default)]
+    retryable: Option<serde_json::Value>,
+    #[serde(default)]
+    hint: Option<serde_json::Value>,
+    #[serde(default)]
+    log_tail: Option<serde_json::Value>,
+}
+
+impl JobFailure {
+    pub(crate) fn new(job_id: String, status: JobStatus, text: String) -> Self {
+        let record: Record = serde_json::from_str(&text).unwrap_or_default();
+        Self {
+            job_id,
+            status,
+            text,
+            error_type: record.error_type.and_then(readable),
+            message: record.error_message.and_then(readable),
+            traceback: record.error_traceback.and_then(readable),
+            hostname: record.hostname.and_then(readable),
+            worker_id: record.worker_id.and_then(readable),
+            code: record.code.and_then(readable),
+            class: record.class.and_then(readable),
+            retryable: record.retryable.as_ref().and_then(serde_json::Value::as_bool),
+            hint: record.hint.and_then(readable),
+            log_tail: record.log_tail.and_then(readable),
+        }
+    }
+}
+
+/// A string as it is, an array of strings as lines, anything else as JSON.
+fn readable(value: serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Array(lines) => Some(
+            lines
+                .into_iter()
+                .filter_map(readable)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        ),
+        other => Some(other.to_string()),
+    }
+}
+
+impl fmt::Display for JobFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job {} ended as {}", self.job_id, self.status)?;
+        match self.message.as_deref().unwrap_or(&self.text) {
+            "" => {}
+            message => write!(f, ": {message}")?,
+        }
+        if let Some(code) = &self.code {
+            write!(f, " [{code}]")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for JobFailure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(text: &str) -> JobFailure {
+        JobFailure::new("j1".to_owned(), JobStatus::Failed, text.to_owned())
+    }
+
+    #[test]
+    fn the_object_inside_the_error_string_is_read() {
+        let failure = failure(
+            r#"{"error_type":"OutOfMemory","error_message":"CUDA out of memory","code":"BACKEND_OOM","retryable":false,"hint":"smaller picture","log_tail":["a","b"]}"#,
+        );
+        assert_eq!(failure.code.as_deref(), Some("BACKEND_OOM"));
+        assert_eq!(failure.retryable, Some(false));
+        assert_eq!(failure.log_tail.as_deref(), Some("a\nb"));
+        assert_eq!(
+            failure.to_string(),
+            "job j1 ended as FAILED: CUDA out of memory [BACKEND_OOM]; smaller picture"
+        );
+    }
+
+    #[test]
+    fn plain_text_stays_what_it_is() {
+        assert_eq!(failure("job timed out after 1 retries").message, None);
+        assert_eq!(
+            failure("executionTimeout exceeded").to_string(),
+            "job j1 ended as FAILED: executionTimeout exceeded"
+        );
+        assert_eq!(failure("").to_string(), "job j1 ended as FAILED");
+        assert_eq!(failure(r#"{"error_message":7}"#).message.as_deref(), Some("7"));
+    }
+}

@@ -1,0 +1,295 @@
+//! The operations that clients call (`docs/protocol/endpoint-api.md` §2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, Uri};
+use uuid::Uuid;
+
+use super::body::{self, BodyError, Json, Sent, error};
+use super::job;
+use super::query::Parameters;
+use crate::local::endpoint::Endpoint;
+use crate::local::request::JobRequest;
+use crate::local::store::{JobId, JobView, NotRetried, Origin, Status, Store};
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// Entries `/requests` lists when the request does not say.
+const LISTED: usize = 100;
+
+/// One call of a client.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) endpoint: &'a Arc<Endpoint>,
+    pub(crate) uri: &'a Uri,
+}
+
+/// An answer that ends the call early.
+type Refused = Box<Response>;
+
+impl Call<'_> {
+    pub(crate) async fn run(self, headers: &HeaderMap, body: Body) -> Response {
+        match self.submit(Origin::Run, headers, body).await {
+            Ok(id) => brief(&id, Status::InQueue),
+            Err(refused) => *refused,
+        }
+    }
+
+    pub(crate) async fn runsync(self, headers: &HeaderMap, body: Body) -> Response {
+        let wait = match self.wait() {
+            Ok(wait) => wait,
+            Err(refused) => return *refused,
+        };
+        match self.submit(Origin::RunSync, headers, body).await {
+            Ok(id) => self.when_final(&id, wait).await,
+            Err(refused) => *refused,
+        }
+    }
+
+    async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
+        let refuse = |status, text: &str| Err(Box::new(error(status, text)));
+        let limit = self.endpoint.with(|store, _| match origin {
+            Origin::Run => store.settings().run_limit,
+            Origin::RunSync => store.settings().runsync_limit,
+        });
+        let body = match body::read(headers, body, limit).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return refuse(StatusCode::BAD_REQUEST, &too_large(limit)),
+            Err(BodyError::Broken) => return refuse(StatusCode::BAD_REQUEST, "bad request: body: cut off"),
+        };
+        let request = match JobRequest::parse(&body) {
+            Ok(request) => request,
+            Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.to_string()),
+        };
+        let id = new_id(origin);
+        match self
+            .endpoint
+            .with(|store, now| store.submit(now, &id, origin, request))
+        {
+            Ok(()) => Ok(id),
+            Err(_) => refuse(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many requests: the queue is full; try again later",
+            ),
+        }
+    }
+
+    pub(crate) fn status(self, id: &str) -> Response {
+        let ttl = match Parameters::of(self.uri).ttl() {
+            Ok(ttl) => ttl,
+            Err(problem) => return error(StatusCode::BAD_REQUEST, &problem.to_string()),
+        };
+        let view = self.endpoint.with(|store, now| {
+            if let Some(ttl) = ttl {
+                store.set_ttl(now, id, ttl);
+            }
+            store.view(now, id)
+        });
+        full(view)
+    }
+
+    pub(crate) async fn status_sync(self, id: &str) -> Response {
+        match self.wait() {
+            Ok(wait) => self.when_final(&id.into(), wait).await,
+            Err(refused) => *refused,
+        }
+    }
+
+    /// Answers once the job is final or gone, or with what it is when the wait runs out.
+    async fn when_final(self, id: &JobId, wait: Duration) -> Response {
+        let bell = self.endpoint.jobs.listen(id);
+        let until = self.endpoint.now().saturating_add(wait);
+        let ended = self
+            .endpoint
+            .wait_for(&bell, until, |store, now| match store.view(now, id) {
+                Some(view) if !view.status.is_final() => None,
+                ended_or_gone => Some(ended_or_gone),
+            });
+        match ended.await {
+            Some(view) => full(view),
+            None => full(self.view(id)),
+        }
+    }
+
+    fn view(self, id: &str) -> Option<JobView> {
+        self.endpoint.with(|store, now| store.view(now, id))
+    }
+
+    /// How long `/runsync` and `/status-sync` wait.
+    fn wait(self) -> Result<Duration, Refused> {
+        match Parameters::of(self.uri).wait() {
+            Ok(Some(wait)) => Ok(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)),
+            Ok(None) => Ok(self.endpoint.with(|store, _| store.settings().sync_wait)),
+            Err(problem) => Err(Box::new(error(StatusCode::BAD_REQUEST, &problem.to_string()))),
+        }
+    }
+
+    /// Hands out the chunks that wait. An empty poll is held.
+    pub(crate) async fn stream(self, id: &str) -> Response {
+        let hold = match Parameters::of(self.uri).wait() {
+            Ok(Some(wait)) => wait.min(LONGEST_WAIT),
+            Ok(None) => self.endpoint.with(|store, _| store.settings().stream_hold),
+            Err(problem) => return error(StatusCode::BAD_REQUEST, &problem.to_string()),
+        };
+        let id = JobId::from(id);
+        let read = |store: &mut Store, now| store.read_chunks(now, &id);
+        let bell = self.endpoint.jobs.listen(&id);
+        let until = self.endpoint.now().saturating_add(hold);
+        let filled = self
+            .endpoint
+            .wait_for(&bell, until, |store, now| match read(store, now) {
+                Some(page) if page.chunks.is_empty() && !page.status.is_final() => None,
+                page_or_gone => Some(page_or_gone),
+            });
+        let page = match filled.await {
+            Some(page) => page,
+            None => self.endpoint.with(read),
+        };
+        let Some(page) = page else { return unknown_job() };
+        let mut json = Json::default();
+        json.text("{")
+            .key("status")
+            .string(page.status.name())
+            .key("stream")
+            .text("[");
+        for chunk in page.chunks.values() {
+            json.comma().text("{").key("output").raw(chunk).text("}");
+        }
+        json.text("]}");
+        let (endpoint, id) = (Arc::clone(self.endpoint), JobId::clone(&id));
+        json.into_ok_then(move |sent| {
+            if sent == Sent::Cut {
+                endpoint.with(|store, _| store.put_back_chunks(&id, page.chunks));
+            }
+        })
+    }
+
+    pub(crate) fn cancel(self, id: &str) -> Response {
+        match self.endpoint.with(|store, now| store.cancel(now, &id.into())) {
+            Some(view) if view.status == Status::Cancelled => brief(&view.id, view.status),
+            already_final_or_gone => full(already_final_or_gone),
+        }
+    }
+
+    pub(crate) fn retry(self, id: &str) -> Response {
+        match self.endpoint.with(|store, now| store.retry(now, &id.into())) {
+            Ok(()) => brief(id, Status::InQueue),
+            Err(NotRetried::UnknownJob) => unknown_job(),
+            Err(NotRetried::NotFailed(status)) => {
+                let text = format!(
+                    "bad request: the job is {}; only FAILED and TIMED_OUT jobs are retried",
+                    status.name()
+                );
+                error(StatusCode::BAD_REQUEST, &text)
+            }
+        }
+    }
+
+    pub(crate) fn purge_queue(self) -> Response {
+        let removed = self.endpoint.with(Store::purge);
+        let mut json = Json::default();
+        json.text("{")
+            .key("removed")
+            .text(&removed.to_string())
+            .key("status")
+            .string("completed")
+            .text("}");
+        json.into_ok()
+    }
+
+    /// Two groups of counters (`docs/protocol/endpoint-api.md` §9). Nothing is created here.
+    pub(crate) fn health(self) -> Response {
+        let (jobs, workers) = self
+            .endpoint
+            .with(|store, now| (store.counts(now), store.worker_counts(now)));
+        let answer = serde_json::json!({
+            "jobs": {
+                "completed": jobs.completed,
+                "failed": jobs.failed,
+                "inProgress": jobs.in_progress,
+                "inQueue": jobs.in_queue,
+                "retried": jobs.retried,
+            },
+            "workers": {
+                "idle": workers.idle,
+                "initializing": 0,
+                "ready": workers.idle,
+                "running": workers.running,
+                "throttled": 0,
+                "unhealthy": workers.unhealthy,
+            },
+        });
+        let mut json = Json::default();
+        json.text(&answer.to_string());
+        json.into_ok()
+    }
+
+    /// The jobs the endpoint knows, newest first, without payloads. RunPod documents no shape; this is ours.
+    pub(crate) fn requests(self) -> Response {
+        let parameters = Parameters::of(self.uri);
+        let jobs = self.endpoint.with(Store::list);
+        let wanted = jobs
+            .iter()
+            .filter(|job| {
+                parameters
+                    .status
+                    .as_deref()
+                    .is_none_or(|status| status == job.status.name())
+            })
+            .take(parameters.limit().unwrap_or(LISTED));
+        let mut json = Json::default();
+        json.text("{").key("requests").text("[");
+        for job in wanted {
+            json.comma();
+            job::for_list(&mut json, job);
+        }
+        json.text("]}");
+        json.into_ok()
+    }
+}
+
+/// The gateway's words for a body over its limit.
+pub(crate) fn too_large(limit: usize) -> String {
+    const MIB: usize = 1024 * 1024;
+    if limit.is_multiple_of(MIB) {
+        format!("bad request: body: exceeded max body size of {}MiB", limit / MIB)
+    } else {
+        format!("bad request: body: exceeded max body size of {limit} bytes")
+    }
+}
+
+/// A fresh job id in the form RunPod's have. Clients treat it as opaque.
+fn new_id(origin: Origin) -> JobId {
+    let uuid = Uuid::new_v4();
+    match origin {
+        Origin::Run => format!("{uuid}-u1").into(),
+        Origin::RunSync => format!("sync-{uuid}-u1").into(),
+    }
+}
+
+fn brief(id: &str, status: Status) -> Response {
+    let mut json = Json::default();
+    job::brief(&mut json, id, status);
+    json.into_ok()
+}
+
+fn full(view: Option<JobView>) -> Response {
+    match view {
+        Some(view) => {
+            let mut json = Json::default();
+            job::for_client(&mut json, &view);
+            json.into_ok()
+        }
+        None => unknown_job(),
+    }
+}
+
+fn unknown_job() -> Response {
+    error(
+        StatusCode::NOT_FOUND,
+        "job not found: it never existed, has expired or is past its retention",
+    )
+}

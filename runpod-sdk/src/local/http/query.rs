@@ -1,0 +1,95 @@
+//! The parameters of a request's query.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use http::Uri;
+use serde::Deserialize;
+
+/// Every parameter some operation reads. Unknown ones, such as `gpu`, are ignored.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Parameters {
+    wait: Option<String>,
+    ttl: Option<String>,
+    pub(crate) job_in_progress: Option<String>,
+    batch_size: Option<String>,
+    pub(crate) job_id: Option<String>,
+    pub(crate) runpod_version: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) check: Option<String>,
+    pub(crate) reason: Option<String>,
+    limit: Option<String>,
+}
+
+/// A parameter that is no number.
+#[derive(Debug, thiserror::Error)]
+#[error("bad request: query: `{0}` is a number of milliseconds")]
+pub(crate) struct NoNumber(&'static str);
+
+impl Parameters {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        // Worker templates leave queries such as `?&x=1` or `??x=1`; whatever cannot be read is not there.
+        Query::try_from_uri(uri).map_or_else(|_| Self::default(), |Query(parameters)| parameters)
+    }
+
+    /// `wait`, not brought into any range.
+    pub(crate) fn wait(&self) -> Result<Option<Duration>, NoNumber> {
+        milliseconds("wait", self.wait.as_deref())
+    }
+
+    /// `ttl`, not brought into any range.
+    pub(crate) fn ttl(&self) -> Result<Option<Duration>, NoNumber> {
+        milliseconds("ttl", self.ttl.as_deref())
+    }
+
+    /// `batch_size`, at least one.
+    pub(crate) fn batch_size(&self) -> usize {
+        number(self.batch_size.as_deref()).unwrap_or(1).max(1)
+    }
+
+    /// `limit`: how many entries of a list are wanted.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        number(self.limit.as_deref())
+    }
+}
+
+fn number(text: Option<&str>) -> Option<usize> {
+    text?.parse().ok()
+}
+
+fn milliseconds(name: &'static str, text: Option<&str>) -> Result<Option<Duration>, NoNumber> {
+    let Some(text) = text else { return Ok(None) };
+    let number: f64 = text.parse().map_err(|_| NoNumber(name))?;
+    if number.is_nan() {
+        return Err(NoNumber(name));
+    }
+    Ok(Some(
+        Duration::try_from_secs_f64(number.max(0.0) / 1000.0).unwrap_or(Duration::MAX),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(query: &str) -> Parameters {
+        Parameters::of(&format!("/x?{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn times_are_milliseconds_and_words_are_refused() {
+        assert_eq!(of("wait=1500").wait().unwrap(), Some(Duration::from_millis(1500)));
+        assert_eq!(of("wait=-1").wait().unwrap(), Some(Duration::ZERO));
+        assert_eq!(of("wait=1e300").wait().unwrap(), Some(Duration::MAX));
+        assert_eq!(of("").wait().unwrap(), None);
+        assert!(of("wait=soon").wait().is_err());
+        assert!(of("ttl=NaN").ttl().is_err());
+    }
+
+    #[test]
+    fn a_templates_own_parameters_do_no_harm() {
+        let parameters = of("gpu=NVIDIA+A40&&job_id=a%2Cb&job_in_progress=1");
+        assert_eq!(parameters.job_id.as_deref(), Some("a,b"));
+        assert_eq!(parameters.job_in_progress.as_deref(), Some("1"));
+    }
+}

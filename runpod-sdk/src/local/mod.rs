@@ -1,0 +1,43 @@
+//! RunPod's platform on this machine: the API clients call and the API workers call, over HTTP.
+//!
+//! A worker started with [`LocalPlatform::worker_env`] runs as it would on RunPod, and a client
+//! pointed at [`LocalPlatform::client_base_url`] sees the endpoint it would see there: queue,
+//! states, long polls, streams, retries, time limits, webhooks.
+//!
+//! Where RunPod's behaviour is not documented, what was seen of it is imitated; where nothing is
+//! known there is a rule of our own and, if it matters, a switch in [`EndpointSettings`].
+//! `docs/protocol/endpoint-api.md` says how sure each fact is.
+//!
+//! ```
+//! use runpod_sdk::local::LocalPlatform;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let platform = LocalPlatform::builder().endpoint("painter").start().await?;
+//!
+//! // For a client: the base URL. For a worker: the variables RunPod would set.
+//! assert!(platform.client_base_url().ends_with("/v2"));
+//! let env = platform.worker_env("painter", "worker-1");
+//! assert!(env.iter().any(|(name, _)| name == "RUNPOD_WEBHOOK_GET_JOB"));
+//!
+//! platform.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod chunk;
+mod clock;
+mod endpoint;
+mod http;
+mod platform;
+mod raw;
+mod report;
+mod request;
+mod settings;
+mod store;
+mod violation;
+
+pub use self::clock::{Clock, ManualClock};
+pub use self::platform::{LocalPlatform, LocalPlatformBuilder, StartError};
+pub use self::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
+pub use self::violation::{Violation, ViolationKind};

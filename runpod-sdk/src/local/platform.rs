@@ -1,0 +1,290 @@
+//! Starting the platform, asking it things from the same process, stopping it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::clock::Clock;
+use super::endpoint::Endpoint;
+use super::http::access::Access;
+use super::http::{App, router};
+use super::settings::EndpointSettings;
+use super::violation::Violation;
+
+/// The id of the endpoint a platform has when none was named.
+const DEFAULT_ENDPOINT: &str = "local";
+/// The key workers are given when the platform has none of its own.
+const ANY_KEY: &str = "local-key";
+/// How long [`LocalPlatform::shutdown`] waits for open connections, in real time.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A running platform. It stops when it is dropped.
+#[derive(Debug)]
+pub struct LocalPlatform {
+    app: Arc<App>,
+    address: SocketAddr,
+    closing: CancellationToken,
+    server: JoinHandle<io::Result<()>>,
+    timekeepers: TaskTracker,
+}
+
+/// Settings of a [`LocalPlatform`] before it starts.
+#[derive(Debug)]
+#[must_use]
+pub struct LocalPlatformBuilder {
+    endpoints: BTreeMap<String, EndpointSettings>,
+    address: SocketAddr,
+    key: Option<SecretString>,
+    strict_auth: bool,
+    hosts: Vec<String>,
+    clock: Clock,
+}
+
+/// Why a platform did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; choose another port, or port 0 for any free one")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Other machines could reach the platform and nothing would keep them out.
+    #[error(
+        "{0} can be reached from other machines, so an API key is required; set one, or listen on 127.0.0.1"
+    )]
+    KeyRequired(SocketAddr),
+    /// An endpoint id has no place in a URL path.
+    #[error("endpoint id {0:?} is not usable; use letters, digits, `-`, `_` and `.`")]
+    EndpointId(String),
+}
+
+impl LocalPlatformBuilder {
+    /// Adds an endpoint with default settings. Without any, there is one called `local`.
+    pub fn endpoint(self, id: impl Into<String>) -> Self {
+        self.endpoint_with(id, EndpointSettings::default())
+    }
+
+    /// Adds an endpoint. An id given twice keeps the later settings.
+    pub fn endpoint_with(mut self, id: impl Into<String>, settings: EndpointSettings) -> Self {
+        self.endpoints.insert(id.into(), settings);
+        self
+    }
+
+    /// The address to listen on. Default `127.0.0.1:0`: loopback, any free port.
+    ///
+    /// An address that other machines can reach needs an [`api_key`](Self::api_key).
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The key that clients and workers must send. Without one, any key or none will do.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(SecretString::from(key.into()));
+        self
+    }
+
+    /// Whether some key must be sent even though none is set. Default no.
+    pub fn strict_auth(mut self, on: bool) -> Self {
+        self.strict_auth = on;
+        self
+    }
+
+    /// Another name this machine is called by, such as a container's. Default: only loopback names.
+    ///
+    /// Requests for other hosts are refused on loopback, because a web page could send them by DNS rebinding.
+    pub fn allow_host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// The clock behind every timer. Default [`Clock::real`].
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Binds the address and begins to serve.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: an unusable address or endpoint id, or no key where one is required.
+    pub async fn start(mut self) -> Result<LocalPlatform, StartError> {
+        if self.endpoints.is_empty() {
+            self = self.endpoint(DEFAULT_ENDPOINT);
+        }
+        if let Some(id) = self.endpoints.keys().find(|id| !is_path_segment(id)) {
+            return Err(StartError::EndpointId(id.clone()));
+        }
+        let loopback = self.address.ip().is_loopback();
+        if !loopback && self.key.is_none() {
+            return Err(StartError::KeyRequired(self.address));
+        }
+        let listen_error = |source| StartError::Listen {
+            address: self.address,
+            source,
+        };
+        let listener = TcpListener::bind(self.address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+
+        let closing = CancellationToken::new();
+        let endpoint = |(id, settings): (String, _)| {
+            let endpoint = Endpoint::new(id.clone(), settings, self.clock.clone(), closing.clone());
+            (id, Arc::new(endpoint))
+        };
+        let endpoints: BTreeMap<_, _> = self.endpoints.into_iter().map(endpoint).collect();
+        let timekeepers = TaskTracker::new();
+        for endpoint in endpoints.values().map(Arc::clone) {
+            timekeepers.spawn(async move { endpoint.keep_time().await });
+        }
+        let access = Access {
+            key: self.key,
+            strict: self.strict_auth,
+            loopback_only: loopback,
+            hosts: self.hosts,
+        };
+        let app = Arc::new(App { endpoints, access });
+        let server = axum::serve(listener, router(Arc::clone(&app)))
+            .with_graceful_shutdown(closing.clone().cancelled_owned());
+        let server = tokio::spawn(server.into_future());
+        Ok(LocalPlatform {
+            app,
+            address,
+            closing,
+            server,
+            timekeepers,
+        })
+    }
+}
+
+fn is_path_segment(id: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !id.is_empty() && id.bytes().all(good) && id.bytes().any(|byte| byte != b'.')
+}
+
+impl LocalPlatform {
+    /// A platform to be set up and [started](LocalPlatformBuilder::start).
+    pub fn builder() -> LocalPlatformBuilder {
+        LocalPlatformBuilder {
+            endpoints: BTreeMap::new(),
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            key: None,
+            strict_auth: false,
+            hosts: Vec::new(),
+            clock: Clock::real(),
+        }
+    }
+
+    /// Where the platform listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`. A platform that listens on every address is named by loopback.
+    pub fn url(&self) -> String {
+        let ip = match self.address.ip() {
+            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// The value for `RUNPOD_ENDPOINT_BASE_URL`: the URL with `/v2`, without a slash at the end.
+    pub fn client_base_url(&self) -> String {
+        format!("{}/v2", self.url())
+    }
+
+    /// The variables RunPod would set for a worker of an endpoint (`docs/protocol/worker-protocol.md` §2 and §3).
+    ///
+    /// The templates have RunPod's shape, the placeholders and the GPU's name in the query included.
+    pub fn worker_env(&self, endpoint: &str, worker_id: &str) -> Vec<(String, String)> {
+        let base = format!("{}/{endpoint}", self.client_base_url());
+        let key = self
+            .app
+            .access
+            .key
+            .as_ref()
+            .map_or(ANY_KEY, SecretString::expose_secret);
+        [
+            (
+                "RUNPOD_WEBHOOK_GET_JOB",
+                format!("{base}/job-take/$ID?gpu=Local+GPU"),
+            ),
+            (
+                "RUNPOD_WEBHOOK_POST_OUTPUT",
+                format!("{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=Local+GPU"),
+            ),
+            (
+                "RUNPOD_WEBHOOK_POST_STREAM",
+                format!("{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=Local+GPU"),
+            ),
+            (
+                "RUNPOD_WEBHOOK_PING",
+                format!("{base}/ping/$RUNPOD_POD_ID?gpu=Local+GPU"),
+            ),
+            ("RUNPOD_PING_INTERVAL", "10000".to_owned()),
+            ("RUNPOD_AI_API_KEY", key.to_owned()),
+            ("RUNPOD_POD_ID", worker_id.to_owned()),
+            ("RUNPOD_ENDPOINT_ID", endpoint.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// What workers did against the protocol, on all endpoints, oldest first. The last 1000 per endpoint are kept.
+    pub fn violations(&self) -> Vec<Violation> {
+        let endpoints = self.app.endpoints.values();
+        let mut all: Vec<_> = endpoints
+            .flat_map(|endpoint| endpoint.with(|store, _| store.violations()))
+            .collect();
+        all.sort_by_key(|violation| violation.at);
+        all
+    }
+
+    /// Returns once at least `count` requests to an endpoint are held open; at once for an unknown endpoint.
+    ///
+    /// With a manual clock a test waits here before it advances the time, so that no poll begins too late.
+    pub async fn holding(&self, endpoint: &str, count: usize) {
+        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
+            endpoint.holding(|held| held >= count).await;
+        }
+    }
+
+    /// Returns once no request to an endpoint is held open; at once for an unknown endpoint.
+    pub async fn released(&self, endpoint: &str) {
+        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
+            endpoint.holding(|held| held == 0).await;
+        }
+    }
+
+    /// Ends held requests, closes the address and waits for open connections, at most 5 s.
+    pub async fn shutdown(mut self) {
+        self.closing.cancel();
+        self.timekeepers.close();
+        let ended = async {
+            let _ = (&mut self.server).await;
+            self.timekeepers.wait().await;
+        };
+        if tokio::time::timeout(SHUTDOWN_GRACE, ended).await.is_err() {
+            self.server.abort();
+        }
+    }
+}
+
+impl Drop for LocalPlatform {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}

@@ -1,0 +1,228 @@
+//! What can be set about one endpoint.
+
+use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
+
+/// How one endpoint of the platform behaves. The defaults are RunPod's, as far as they are known.
+///
+/// Where RunPod's documents and what was seen on the wire differ, there is a switch
+/// (`docs/protocol/endpoint-api.md` §7 and §13).
+///
+/// ```
+/// use std::time::Duration;
+/// use runpod_sdk::local::{EndpointSettings, ExecutionEnd};
+///
+/// let settings = EndpointSettings::default()
+///     .execution_timeout(Duration::from_secs(30))
+///     .execution_end(ExecutionEnd::TimedOut);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EndpointSettings {
+    pub(crate) take_hold: Duration,
+    pub(crate) stop_hold: Duration,
+    pub(crate) sync_wait: Duration,
+    pub(crate) stream_hold: Duration,
+    pub(crate) execution_timeout: Duration,
+    pub(crate) ttl: Duration,
+    pub(crate) run_retention: Duration,
+    pub(crate) sync_retention: Duration,
+    pub(crate) ping_window: Option<Duration>,
+    pub(crate) retry_limit: u32,
+    pub(crate) ttl_end: TtlEnd,
+    pub(crate) execution_end: ExecutionEnd,
+    pub(crate) run_limit: usize,
+    pub(crate) runsync_limit: usize,
+    pub(crate) result_limit: usize,
+    pub(crate) chunk_limit: usize,
+    pub(crate) rate_limits: bool,
+    pub(crate) webhook_waits: Vec<Duration>,
+    pub(crate) max_jobs: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) max_unread_chunks: usize,
+}
+
+/// What becomes of a job whose time to live has run out (`docs/protocol/endpoint-api.md` §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TtlEnd {
+    /// It is deleted: every later question about it is answered with 404.
+    #[default]
+    Deleted,
+    /// It ends as `TIMED_OUT` and is kept for the usual retention.
+    TimedOut,
+}
+
+/// How a job ends that was held longer than its execution timeout (`docs/protocol/endpoint-api.md` §7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExecutionEnd {
+    /// As `FAILED`, with the error `executionTimeout exceeded`.
+    #[default]
+    Failed,
+    /// As `TIMED_OUT`, with the same error.
+    TimedOut,
+}
+
+impl Default for EndpointSettings {
+    fn default() -> Self {
+        Self {
+            take_hold: Duration::from_secs(20),
+            stop_hold: Duration::from_secs(20),
+            sync_wait: Duration::from_secs(90),
+            stream_hold: Duration::from_secs(1),
+            execution_timeout: Duration::from_mins(10),
+            ttl: Duration::from_hours(24),
+            run_retention: Duration::from_mins(30),
+            sync_retention: Duration::from_mins(1),
+            ping_window: Some(Duration::from_secs(40)),
+            retry_limit: 1,
+            ttl_end: TtlEnd::default(),
+            execution_end: ExecutionEnd::default(),
+            run_limit: 10 * MIB,
+            runsync_limit: 20 * MIB,
+            result_limit: 20 * MIB,
+            chunk_limit: 1_000_000,
+            rate_limits: false,
+            webhook_waits: vec![Duration::from_secs(10); 2],
+            max_jobs: 50_000,
+            max_bytes: 2048 * MIB,
+            max_unread_chunks: 10_000,
+        }
+    }
+}
+
+impl EndpointSettings {
+    /// How long a take with nothing to hand out is held before it is answered with 204. Default 20 s.
+    pub fn take_hold(mut self, hold: Duration) -> Self {
+        self.take_hold = hold;
+        self
+    }
+
+    /// How long a worker's poll for jobs to stop is held. Default 20 s.
+    pub fn stop_hold(mut self, hold: Duration) -> Self {
+        self.stop_hold = hold;
+        self
+    }
+
+    /// How long `/runsync` and `/status-sync` wait when the request does not say. Default 90 s.
+    pub fn sync_wait(mut self, wait: Duration) -> Self {
+        self.sync_wait = wait;
+        self
+    }
+
+    /// How long an empty `/stream` poll is held when the request does not say. Default 1 s.
+    pub fn stream_hold(mut self, hold: Duration) -> Self {
+        self.stream_hold = hold;
+        self
+    }
+
+    /// How long a worker may hold a job that brings no `policy.executionTimeout`. Default 600 s.
+    pub fn execution_timeout(mut self, timeout: Duration) -> Self {
+        self.execution_timeout = timeout;
+        self
+    }
+
+    /// How long a job that brings no `policy.ttl` may live, queue and execution together. Default 24 h.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How long a finished `/run` job is kept. Default 30 min.
+    pub fn run_retention(mut self, retention: Duration) -> Self {
+        self.run_retention = retention;
+        self
+    }
+
+    /// How long a finished `/runsync` job is kept. Default 1 min.
+    pub fn sync_retention(mut self, retention: Duration) -> Self {
+        self.sync_retention = retention;
+        self
+    }
+
+    /// How long a held job may go without a ping, progress or chunk before it counts as lost.
+    ///
+    /// Default 40 s. `None` never gives a job up, which suits a worker in a debugger.
+    pub fn ping_window(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.ping_window = window.into();
+        self
+    }
+
+    /// How often a lost job is queued again before it fails. Default 1.
+    pub fn retry_limit(mut self, limit: u32) -> Self {
+        self.retry_limit = limit;
+        self
+    }
+
+    /// What becomes of a job past its time to live. Default [`TtlEnd::Deleted`].
+    pub fn ttl_end(mut self, end: TtlEnd) -> Self {
+        self.ttl_end = end;
+        self
+    }
+
+    /// How a job past its execution timeout ends. Default [`ExecutionEnd::Failed`].
+    pub fn execution_end(mut self, end: ExecutionEnd) -> Self {
+        self.execution_end = end;
+        self
+    }
+
+    /// Largest `/run` body in bytes. Default 10 MiB; above it the answer is 400.
+    pub fn run_limit(mut self, bytes: usize) -> Self {
+        self.run_limit = bytes;
+        self
+    }
+
+    /// Largest `/runsync` body in bytes. Default 20 MiB; above it the answer is 400.
+    pub fn runsync_limit(mut self, bytes: usize) -> Self {
+        self.runsync_limit = bytes;
+        self
+    }
+
+    /// Largest result a worker may post, in bytes. Default 20 MiB; above it the answer is 400.
+    pub fn result_limit(mut self, bytes: usize) -> Self {
+        self.result_limit = bytes;
+        self
+    }
+
+    /// Largest chunk of a stream, in bytes. Default 1 000 000.
+    ///
+    /// A larger string is split into several chunks, any other larger value is refused with 400.
+    pub fn chunk_limit(mut self, bytes: usize) -> Self {
+        self.chunk_limit = bytes;
+        self
+    }
+
+    /// Whether RunPod's documented rate limits are applied (`docs/protocol/endpoint-api.md` §10). Default off.
+    pub fn rate_limits(mut self, on: bool) -> Self {
+        self.rate_limits = on;
+        self
+    }
+
+    /// Pauses before the second and each later try of a webhook. Default 10 s, 10 s: three tries in all.
+    pub fn webhook_waits(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
+        self.webhook_waits = waits.into_iter().collect();
+        self
+    }
+
+    /// Most jobs kept at once. Default 50 000.
+    ///
+    /// Past it the oldest finished jobs are forgotten early; when none is finished, a submission is refused with 429.
+    pub fn max_jobs(mut self, jobs: usize) -> Self {
+        self.max_jobs = jobs;
+        self
+    }
+
+    /// Most bytes of inputs, outputs and chunks kept at once. Default 2 GiB. Kept to as [`max_jobs`](Self::max_jobs) is.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Most chunks of one job that wait to be read. Default 10 000; past it the worker's post is answered with 429.
+    pub fn max_unread_chunks(mut self, chunks: usize) -> Self {
+        self.max_unread_chunks = chunks;
+        self
+    }
+}

@@ -1,0 +1,72 @@
+//! The workers an endpoint has heard from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::job::{JobId, WorkerId};
+
+/// A worker that holds nothing is forgotten after this long without a call.
+const FORGET_AFTER: Duration = Duration::from_secs(90);
+/// Most workers remembered; past it the one silent for longest is forgotten.
+const MOST_WORKERS: usize = 1000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    pub(crate) last_seen: Duration,
+    pub(crate) last_ping: Option<Duration>,
+    pub(crate) held: BTreeSet<JobId>,
+    /// Jobs it is to stop, not yet told.
+    pub(crate) stops: Vec<JobId>,
+    /// Why it reported itself unhealthy.
+    pub(crate) unhealthy: Option<String>,
+    pub(crate) version: Option<String>,
+    /// It asked to be replaced.
+    pub(crate) stop_pod: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    workers: BTreeMap<WorkerId, Worker>,
+}
+
+impl Roster {
+    /// The worker, remembered from now on, seen just now.
+    pub(crate) fn seen(&mut self, now: Duration, id: &WorkerId) -> &mut Worker {
+        if !self.workers.contains_key(id) {
+            self.make_room(now);
+        }
+        let worker = self.workers.entry(WorkerId::clone(id)).or_default();
+        worker.last_seen = now;
+        worker
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Worker> {
+        self.workers.get_mut(id)
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Worker> {
+        self.workers.get(id)
+    }
+
+    /// The workers that count as present at `now`.
+    pub(crate) fn present(&self, now: Duration) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.workers
+            .iter()
+            .filter(move |(_, worker)| !is_gone(worker, now))
+    }
+
+    fn make_room(&mut self, now: Duration) {
+        self.workers.retain(|_, worker| !is_gone(worker, now));
+        if self.workers.len() >= MOST_WORKERS {
+            let idle = self.workers.iter().filter(|(_, worker)| worker.held.is_empty());
+            let oldest = idle
+                .min_by_key(|(_, worker)| worker.last_seen)
+                .map(|(id, _)| WorkerId::clone(id));
+            oldest.and_then(|id| self.workers.remove(&id));
+        }
+    }
+}
+
+fn is_gone(worker: &Worker, now: Duration) -> bool {
+    worker.held.is_empty() && now.saturating_sub(worker.last_seen) > FORGET_AFTER
+}

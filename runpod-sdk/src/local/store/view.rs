@@ -1,0 +1,123 @@
+//! What the store shows: jobs, chunks and counts at one moment.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::chunks::TakenChunks;
+use super::job::{Job, JobId, Origin, Status, WorkerId};
+use super::{SharedRequest, Store};
+use crate::local::settings::EndpointSettings;
+
+/// A job as it is now. Payloads are shared, not copied.
+#[derive(Clone, Debug)]
+pub(crate) struct JobView {
+    pub(crate) id: JobId,
+    pub(crate) origin: Origin,
+    pub(crate) status: Status,
+    pub(crate) submitted: Duration,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) execution: Option<Duration>,
+    pub(crate) retries: u32,
+    pub(crate) worker: Option<WorkerId>,
+    pub(crate) output: Option<Bytes>,
+    pub(crate) error: Option<Bytes>,
+    pub(crate) unread_chunks: usize,
+    pub(crate) request: SharedRequest,
+}
+
+impl JobView {
+    pub(super) fn of(job: &Job) -> Self {
+        Self {
+            id: JobId::clone(&job.id),
+            origin: job.origin,
+            status: job.status(),
+            submitted: job.submitted,
+            delay: job.delay,
+            execution: job.execution,
+            retries: job.retries,
+            worker: job.worker.clone(),
+            output: job.output.clone(),
+            error: job.error.clone(),
+            unread_chunks: job.chunks.len(),
+            request: SharedRequest::clone(&job.request),
+        }
+    }
+}
+
+/// The answer to one poll of a stream.
+#[derive(Debug)]
+pub(crate) struct ChunkPage {
+    pub(crate) status: Status,
+    pub(crate) chunks: TakenChunks,
+}
+
+/// Jobs counted for `/health`: two gauges and three counters that only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) in_queue: usize,
+    pub(crate) in_progress: usize,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    pub(crate) retried: u64,
+}
+
+/// Workers counted for `/health`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WorkerCounts {
+    pub(crate) idle: usize,
+    pub(crate) running: usize,
+    pub(crate) unhealthy: usize,
+}
+
+impl Store {
+    /// A job as it is at `now`; `None` when it never was or is gone.
+    pub(crate) fn view(&mut self, now: Duration, id: &str) -> Option<JobView> {
+        self.advance(now);
+        self.jobs.get(id).map(JobView::of)
+    }
+
+    /// Every job still known, newest first.
+    pub(crate) fn list(&mut self, now: Duration) -> Vec<JobView> {
+        self.advance(now);
+        let mut jobs: Vec<JobView> = self.jobs.values().map(JobView::of).collect();
+        jobs.sort_by(|a, b| (b.submitted, &b.id).cmp(&(a.submitted, &a.id)));
+        jobs
+    }
+
+    pub(crate) fn counts(&mut self, now: Duration) -> Counts {
+        self.advance(now);
+        Counts {
+            in_queue: self.queue.len(),
+            in_progress: self.index.running(),
+            completed: self.totals.completed,
+            failed: self.totals.failed,
+            retried: self.totals.retried,
+        }
+    }
+
+    pub(crate) fn worker_counts(&mut self, now: Duration) -> WorkerCounts {
+        self.advance(now);
+        self.roster
+            .present(now)
+            .fold(WorkerCounts::default(), |mut counts, (_, worker)| {
+                if worker.unhealthy.is_some() {
+                    counts.unhealthy += 1;
+                } else if worker.held.is_empty() {
+                    counts.idle += 1;
+                } else {
+                    counts.running += 1;
+                }
+                counts
+            })
+    }
+
+    /// Bytes of payload held for all jobs.
+    pub(crate) fn bytes(&self) -> usize {
+        self.index.bytes()
+    }
+
+    pub(crate) fn settings(&self) -> &EndpointSettings {
+        &self.settings
+    }
+}

@@ -1,0 +1,132 @@
+//! Submitting, waiting, cancelling.
+
+use runpod_sdk::client::{ClientError, JobStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::support::Rig;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Prompt {
+    prompt: String,
+}
+
+#[tokio::test]
+async fn typed_input_goes_out_and_typed_output_comes_back() {
+    let rig = Rig::new().await;
+    let worker = rig.worker();
+    let job = rig
+        .client
+        .run(&Prompt {
+            prompt: "a cat".to_owned(),
+        })
+        .await
+        .unwrap();
+    let (id, input) = worker.take().await;
+    assert_eq!((id.as_str(), input), (job.id(), json!({"prompt": "a cat"})));
+    worker.done(&id, json!({"output": {"prompt": "a dog"}})).await;
+    assert_eq!(
+        job.output::<Prompt>().await.unwrap(),
+        Prompt {
+            prompt: "a dog".to_owned()
+        }
+    );
+}
+
+#[tokio::test]
+async fn run_sync_waits_for_the_end() {
+    let rig = Rig::new().await;
+    let worker = rig.worker();
+    let working = tokio::spawn(async move {
+        let (id, input) = worker.take().await;
+        worker.done(&id, json!({"output": input})).await;
+    });
+    let report = rig.client.run_sync(&json!({"n": 1})).await.unwrap();
+    working.await.unwrap();
+    assert_eq!(report.status, JobStatus::Completed);
+    assert_eq!(report.into_result::<Value>().unwrap(), json!({"n": 1}));
+}
+
+#[tokio::test]
+async fn whoever_waits_with_an_ear_open_hears_every_change() {
+    let rig = Rig::new().await;
+    let worker = rig.worker();
+    let job = rig.client.run(&1).await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let waiting = {
+        let job = job.clone();
+        tokio::spawn(async move {
+            let tell = |report: &runpod_sdk::client::JobReport| {
+                let _ = tell.send((report.status.clone(), report.output::<u32>().ok()));
+            };
+            job.wait_with(tell).await
+        })
+    };
+    assert_eq!(told.recv().await, Some((JobStatus::InQueue, None)));
+    let (id, _) = worker.take().await;
+    assert_eq!(told.recv().await, Some((JobStatus::InProgress, None)));
+    worker.progress(&id, json!(50)).await;
+    assert_eq!(told.recv().await, Some((JobStatus::InProgress, Some(50))));
+    worker.done(&id, json!({"output": 100})).await;
+    assert_eq!(told.recv().await, Some((JobStatus::Completed, Some(100))));
+    assert_eq!(waiting.await.unwrap().unwrap().output::<u32>().unwrap(), 100);
+}
+
+#[tokio::test]
+async fn a_failed_job_keeps_its_text_and_its_code() {
+    let rig = Rig::new().await;
+    let worker = rig.worker();
+    let job = rig.client.run(&1).await.unwrap();
+    let (id, _) = worker.take().await;
+    let text = json!({"error_message": "too large", "code": "OOM", "class": "backend"}).to_string();
+    worker.done(&id, json!({"error": text})).await;
+    let Err(ClientError::Job(failure)) = job.output::<Value>().await else {
+        panic!("the job failed")
+    };
+    assert_eq!(
+        (failure.text.as_str(), failure.code.as_deref()),
+        (text.as_str(), Some("OOM"))
+    );
+    assert_eq!(
+        failure.to_string(),
+        format!("job {id} ended as FAILED: too large [OOM]")
+    );
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_wait() {
+    let rig = Rig::new().await;
+    let job = rig.client.run(&1).await.unwrap();
+    let waiting = tokio::spawn({
+        let job = job.clone();
+        async move { job.wait().await }
+    });
+    rig.platform.holding("ep", 1).await;
+    assert_eq!(job.cancel().await.unwrap().status, JobStatus::Cancelled);
+    assert_eq!(waiting.await.unwrap().unwrap().status, JobStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn health_and_purge_count_the_queue() {
+    let rig = Rig::new().await;
+    rig.client.run(&1).await.unwrap();
+    rig.client.run(&2).await.unwrap();
+    assert_eq!(rig.client.health().await.unwrap().jobs.in_queue, 2);
+    assert_eq!(rig.client.purge_queue().await.unwrap(), 2);
+    assert_eq!(rig.client.health().await.unwrap().jobs.in_queue, 0);
+}
+
+#[tokio::test]
+async fn unknown_jobs_and_endpoints_are_told_apart() {
+    let rig = Rig::new().await;
+    let missing = rig.client.handle("no-such-job");
+    assert!(matches!(missing.status().await, Err(ClientError::JobNotFound(id)) if id == "no-such-job"));
+    assert!(matches!(missing.wait().await, Err(ClientError::JobNotFound(_))));
+    let base = rig.platform.client_base_url();
+    let other = runpod_sdk::client::EndpointClient::builder("other")
+        .base_url(base)
+        .api_key("k")
+        .build()
+        .unwrap();
+    assert!(matches!(other.run(&1).await, Err(ClientError::EndpointNotFound(id)) if id == "other"));
+}

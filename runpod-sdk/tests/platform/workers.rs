@@ -1,0 +1,144 @@
+//! The side workers call.
+
+use std::time::Duration;
+
+use runpod_sdk::local::ViolationKind;
+use serde_json::json;
+
+use crate::support::Rig;
+
+#[tokio::test]
+async fn a_take_without_work_is_held_and_then_answered_with_204() {
+    let rig = Rig::new().await;
+    let take = tokio::spawn(rig.worker("w1").take(false));
+    rig.holding(1).await;
+    rig.advance(Duration::from_secs(20));
+    assert_eq!(take.await.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn a_waiting_take_gets_the_next_job() {
+    let rig = Rig::new().await;
+    let take = tokio::spawn(rig.worker("w1").take(false));
+    rig.holding(1).await;
+    let id = rig.run(json!({"n": 1})).await;
+    assert_eq!(take.await.unwrap().ok(), json!({"id": id, "input": {"n": 1}}));
+}
+
+#[tokio::test]
+async fn jobs_are_handed_out_in_order_each_to_one_of_many_waiting_workers() {
+    let rig = Rig::new().await;
+    let takes: Vec<_> = (0..8)
+        .map(|n| tokio::spawn(rig.worker(&format!("w{n}")).take(false)))
+        .collect();
+    rig.holding(8).await;
+    let mut submitted = Vec::new();
+    for n in 0..8 {
+        submitted.push(rig.run(json!(n)).await);
+    }
+    let mut handed_out = Vec::new();
+    for take in takes {
+        handed_out.push(take.await.unwrap().ok()["id"].as_str().unwrap().to_owned());
+    }
+    handed_out.sort();
+    submitted.sort();
+    assert_eq!(handed_out, submitted);
+}
+
+#[tokio::test]
+async fn a_batch_take_gets_what_is_there_up_to_its_size() {
+    let rig = Rig::new().await;
+    for n in 0..3 {
+        rig.run(json!(n)).await;
+    }
+    let worker = rig.worker("w1");
+    let inputs = |answer: serde_json::Value| {
+        answer
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|job| job["input"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(inputs(worker.take_batch(2).await.ok()), [0, 1]);
+    assert_eq!(inputs(worker.take_batch(2).await.ok()), [2]);
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_up_while_it_waits_takes_no_job_with_it() {
+    let rig = Rig::new().await;
+    let gone = tokio::spawn(rig.worker("gone").take(false));
+    rig.holding(1).await;
+    gone.abort();
+    rig.platform.released("ep").await;
+    let id = rig.run(json!(1)).await;
+    assert_eq!(rig.worker("w2").take_now().await["id"], *id);
+}
+
+#[tokio::test]
+async fn a_stop_is_told_once() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    rig.post(&format!("cancel/{id}"), json!({})).await.ok();
+    assert_eq!(worker.stops().await.ok(), json!({"jobsToStop": [id]}));
+    let second = tokio::spawn(worker.stops());
+    rig.holding(1).await;
+    rig.advance(Duration::from_secs(20));
+    assert_eq!(second.await.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn what_a_worker_does_against_the_protocol_is_recorded() {
+    let rig = Rig::new().await;
+    let (worker, other) = (rig.worker("w1"), rig.worker("w2"));
+    let id = rig.run(json!(1)).await;
+    let next = rig.run(json!(2)).await;
+    worker.take_now().await;
+    worker.take(false).await.ok();
+    other.done(&id, &json!({"output": "not yours"})).await;
+    worker.done(&id, &json!({"output": "result"})).await;
+    worker.done(&id, &json!({"output": "again"})).await;
+    worker.progress(&id, &json!("late")).await;
+    worker.chunk(&id, &json!("late")).await;
+    assert_eq!(worker.done("never-seen", &json!({"output": 1})).await.status, 404);
+    worker.done(&next, &json!(["no object"])).await.error(400);
+    worker.done(&next, &json!({"error": {"code": 1}})).await;
+
+    use ViolationKind as V;
+    assert_eq!(
+        rig.violations(),
+        [
+            V::IdleWhileHolding,
+            V::JobNotHeld,
+            V::SecondResult,
+            V::ProgressAfterResult,
+            V::ChunkAfterResult,
+            V::UnknownJob,
+            V::MalformedBody,
+            V::ErrorIsNoText,
+        ]
+    );
+    assert_eq!(rig.status(&id).await["output"], "result");
+    let hidden = rig.status(&next).await;
+    assert_eq!(
+        (&hidden["status"], hidden.get("output")),
+        (&json!("COMPLETED"), None)
+    );
+    let first = &rig.platform.violations()[0];
+    assert_eq!(
+        (first.worker.as_str(), first.job.as_deref()),
+        ("w1", Some(id.as_str()))
+    );
+}
+
+#[tokio::test]
+async fn the_variables_for_a_worker_have_the_platforms_shape() {
+    let rig = Rig::new().await;
+    let env: std::collections::BTreeMap<_, _> = rig.platform.worker_env("ep", "w1").into_iter().collect();
+    let env = serde_json::to_string(&env)
+        .unwrap()
+        .replace(&rig.platform.url(), "<url>");
+    insta::assert_json_snapshot!(serde_json::from_str::<serde_json::Value>(&env).unwrap());
+}
