@@ -1,1 +1,44 @@
-//! The AUTOMATIC1111 WebUI API with a simulated GPU.
+//! The AUTOMATIC1111 WebUI API with a simulated GPU, for tests.
+//!
+//! A client of the WebUI can be tested without the program, without a model and without a card. The mock
+//! answers as the real server was measured to: fields are checked and coerced the same way, errors have the
+//! same shapes and words, one render runs at a time, progress moves, and pictures are real PNG files with
+//! their infotext inside.
+//!
+//! ```
+//! # use mock_webui::MockWebUi;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let webui = MockWebUi::start().await;
+//! let models: serde_json::Value =
+//!     reqwest::get(format!("{}/sdapi/v1/sd-models", webui.url())).await?.json().await?;
+//! assert_eq!(models[0]["model_name"], "v1-5-pruned-emaonly");
+//! # Ok(()) }
+//! ```
+//!
+//! - [`MockWebUi`] is a running server, [`MockWebUiBuilder`] its options.
+//! - [`SimGpu`] holds time: [`advance`](SimGpu::advance) a render step by step, or wait for events.
+//! - [`MockWebUi::stubs`] is the wiremock server behind the gate. Mount stubs over it, count calls, look at
+//!   the requests it received.
+
+#![expect(dead_code, reason = "the routes that need the rest come next")]
+
+mod answer;
+mod auth;
+mod builder;
+mod catalogue;
+mod gate;
+mod gpu;
+mod json;
+mod png_file;
+mod profile;
+mod render;
+mod request;
+mod server;
+mod settings;
+mod stubs;
+mod ticket;
+
+pub use builder::{MockWebUi, MockWebUiBuilder, StartError};
+pub use catalogue::Model;
+pub use gpu::{Progress, SimGpu};
+pub use profile::{Profile, UnknownProfile};

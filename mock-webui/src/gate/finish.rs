@@ -1,0 +1,93 @@
+//! What every answer of the real server carries: its headers, and compression when asked for (§1).
+
+use std::io::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::answer::Answer;
+use crate::json;
+
+/// Answers shorter than this are sent as they are.
+const COMPRESS_FROM: usize = 1_000;
+
+/// What the request asked of every answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wishes {
+    gzip: bool,
+    origin: bool,
+}
+
+impl Wishes {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers
+            .get(header::ACCEPT_ENCODING)
+            .and_then(|value| value.to_str().ok());
+        Self {
+            gzip: accepted.is_some_and(|accepted| accepted.contains("gzip")),
+            origin: headers.contains_key(header::ORIGIN),
+        }
+    }
+}
+
+/// Turns an answer of the imitated server into a response with its usual headers.
+pub(crate) fn finish(answer: Answer, wishes: Wishes, took: Duration) -> http::Response<Bytes> {
+    let mut response = http::Response::new(answer.body);
+    *response.status_mut() = answer.status;
+    if let Some(kind) = answer.content_type {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    decorate(&mut response, wishes, answer.timed.then_some(took));
+    response
+}
+
+/// Adds the usual headers to a response and compresses its body if it should be.
+pub(crate) fn decorate(response: &mut http::Response<Bytes>, wishes: Wishes, took: Option<Duration>) {
+    response
+        .headers_mut()
+        .insert(header::SERVER, HeaderValue::from_static("uvicorn"));
+    if let Some(took) = took {
+        let seconds = (took.as_secs_f64() * 10_000.0).round() / 10_000.0;
+        if let Ok(value) = HeaderValue::try_from(json::float(seconds)) {
+            response.headers_mut().insert("x-process-time", value);
+        }
+    }
+    if wishes.origin {
+        response.headers_mut().insert(
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
+    }
+    if wishes.gzip
+        && response.body().len() >= COMPRESS_FROM
+        && response.status() != StatusCode::INTERNAL_SERVER_ERROR
+    {
+        let packed = compress(response.body());
+        *response.body_mut() = packed;
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+            .headers_mut()
+            .insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+}
+
+fn compress(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+    encoder
+        .write_all(body)
+        .and_then(|()| encoder.finish())
+        .map_or_else(|_| Bytes::copy_from_slice(body), Bytes::from)
+}

@@ -1,0 +1,84 @@
+//! The front door: wiremock decides what is answered, the gate decides when.
+//!
+//! Every request is forwarded to the inner wiremock server. An answer that carries a ticket is held until
+//! the simulated GPU is done with it. What wiremock cannot do to a connection happens here.
+
+mod finish;
+mod relay;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+pub(crate) use relay::Relay;
+
+/// An address that is taken but does not listen yet: connections to it are refused.
+#[derive(Debug)]
+pub(crate) struct Door {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Door {
+    pub(crate) fn reserve(address: SocketAddr) -> io::Result<Self> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // Without it, a server that went down could not come back on its port for a minute.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn open(self) -> io::Result<TcpListener> {
+        self.socket.listen(1024)
+    }
+}
+
+/// Accepts connections until the task is dropped; its connections end with it.
+pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve_connection(stream, Arc::clone(&relay)));
+                }
+                // Out of file descriptors, most likely: give the open connections a moment to end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, relay: Arc<Relay>) {
+    let keep_alive = relay.keep_alive();
+    // Answers are single writes; waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let relay = Arc::clone(&relay);
+        async move { relay.answer(request).await }
+    });
+    // `header_read_timeout` also ends a connection that stays idle: uvicorn's `--timeout-keep-alive`.
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(keep_alive)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+    // An error here is a client that went away, or a connection that a fault cut.
+    let _ = connection.await;
+}

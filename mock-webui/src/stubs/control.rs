@@ -1,0 +1,76 @@
+//! Looking at and steering the work in progress (§7).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use wiremock::Request;
+
+use super::route::Route;
+use crate::answer::{Answer, Failure};
+use crate::gpu::Preview;
+use crate::png_file;
+use crate::profile::Profile;
+use crate::request::coerce::{Kind, coerce};
+use crate::server::Server;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/sdapi/v1/progress", progress),
+        Route::post("/sdapi/v1/interrupt", |server, _| {
+            server.gpu().interrupt();
+            Ok(Answer::json(&json!({})))
+        }),
+        Route::post("/sdapi/v1/skip", |server, _| {
+            server.gpu().skip();
+            Ok(Answer::null())
+        }),
+    ]
+}
+
+fn progress(server: &Server, request: &Request) -> Result<Answer, Failure> {
+    let skip_image = query_flag(request, "skip_current_image")?;
+    let every = server.settings().integer("show_progress_every_n_steps");
+    let (mut body, shown) = server.gpu().change(|state| {
+        if state.job_count != 0 {
+            state.take_preview(every);
+        }
+        let body = json!({
+            "progress": state.fraction(),
+            "eta_relative": state.eta(),
+            "state": state.to_json(server.profile() >= Profile::V1_8),
+            "current_image": null,
+            "textinfo": null,
+        });
+        (body, state.shown.clone().filter(|_| !skip_image))
+    });
+    if let Some((step, preview)) = shown {
+        body["current_image"] = Value::from(draw(&preview, step));
+    }
+    Ok(Answer::json(&body))
+}
+
+fn draw(preview: &Preview, step: u32) -> String {
+    let tiles: Vec<_> = preview
+        .scenes
+        .iter()
+        .map(|scene| scene.draw_preview(step))
+        .collect();
+    STANDARD.encode(png_file::write(&crate::gpu::picture::grid(&tiles), None))
+}
+
+/// A boolean of the query string, with the framework's refusal.
+fn query_flag(request: &Request, name: &str) -> Result<bool, Failure> {
+    let Some((_, text)) = request.url.query_pairs().filter(|(key, _)| key == name).last() else {
+        return Ok(false);
+    };
+    let mut problems = Vec::new();
+    match coerce(
+        Kind::Flag,
+        json!(text),
+        &[json!("query"), json!(name)],
+        &mut problems,
+    ) {
+        Some(value) => Ok(value == true),
+        None => Err(Failure::Invalid(problems)),
+    }
+}

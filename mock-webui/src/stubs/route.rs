@@ -1,0 +1,200 @@
+//! One route: what wiremock matches and who answers.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::HeaderMap;
+use http::header::HeaderName;
+use wiremock::{Request, Respond, ResponseTemplate};
+
+use crate::answer::{Answer, Failure};
+use crate::auth;
+use crate::gpu::Place;
+use crate::profile::Profile;
+use crate::request::body::Body;
+use crate::request::{Field, Fields};
+use crate::server::Server;
+use crate::ticket::{Desk, OWN, TICKET};
+
+/// Answers at once, without looking at the body.
+type Direct = fn(&Server, &Request) -> Result<Answer, Failure>;
+/// Answers from a checked body, later, holding a place in the queue if the route takes one.
+type Checked =
+    fn(Server, Fields, Option<Place>) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
+/// Answers from any object.
+type Open = fn(
+    Server,
+    serde_json::Map<String, serde_json::Value>,
+) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
+/// Answers without a body, after waiting for the lock.
+type Locked = fn(Server, Place) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
+
+/// Who answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    Direct(Direct),
+    Checked {
+        table: fn() -> &'static [Field],
+        queued: bool,
+        run: Checked,
+    },
+    Open(Open),
+    Locked(Locked),
+}
+
+/// A method and path of the API, and the versions that have it.
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) handler: Handler,
+    /// Whether `--api-auth` guards it.
+    pub(crate) guarded: bool,
+    pub(crate) since: Profile,
+    pub(crate) until: Profile,
+}
+
+impl Route {
+    const fn new(method: &'static str, path: &'static str, handler: Handler) -> Self {
+        Self {
+            method,
+            path,
+            handler,
+            guarded: true,
+            since: Profile::V1_6,
+            until: Profile::Forge,
+        }
+    }
+
+    pub(crate) const fn get(path: &'static str, answer: Direct) -> Self {
+        Self::new("GET", path, Handler::Direct(answer))
+    }
+
+    pub(crate) const fn post(path: &'static str, answer: Direct) -> Self {
+        Self::new("POST", path, Handler::Direct(answer))
+    }
+
+    pub(crate) const fn post_locked(path: &'static str, run: Locked) -> Self {
+        Self::new("POST", path, Handler::Locked(run))
+    }
+
+    pub(crate) const fn post_open(path: &'static str, run: Open) -> Self {
+        Self::new("POST", path, Handler::Open(run))
+    }
+
+    /// A route with a table of fields. `queued` ones take a place in the queue on arrival.
+    pub(crate) const fn post_checked(
+        path: &'static str,
+        table: fn() -> &'static [Field],
+        queued: bool,
+        run: Checked,
+    ) -> Self {
+        Self::new("POST", path, Handler::Checked { table, queued, run })
+    }
+
+    pub(crate) const fn open_to_all(mut self) -> Self {
+        self.guarded = false;
+        self
+    }
+
+    pub(crate) const fn since(mut self, profile: Profile) -> Self {
+        self.since = profile;
+        self
+    }
+
+    pub(crate) fn exists_in(&self, profile: Profile) -> bool {
+        (self.since..=self.until).contains(&profile)
+    }
+}
+
+/// A route as a wiremock responder.
+pub(crate) struct Stub {
+    server: Server,
+    desk: Desk,
+    route: Route,
+}
+
+impl Stub {
+    pub(crate) fn new(server: Server, desk: Desk, route: Route) -> Self {
+        Self { server, desk, route }
+    }
+
+    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        if self.route.guarded {
+            auth::check(&self.server.setup().credentials, headers)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Leaves the work with the desk and answers with the ticket. The order of checks is the server's:
+    /// syntax, authentication, validation (§10).
+    fn later(&self, request: &Request) -> ResponseTemplate {
+        let server = self.server.clone();
+        let allowed = self.authenticate(&request.headers);
+        let headers = request.headers.clone();
+        let gpu = server.gpu().clone();
+        let take_place = move || gpu.take_place();
+        let work: crate::ticket::Work = match self.route.handler {
+            Handler::Direct(_) => unreachable!("direct routes are answered at once"),
+            Handler::Locked(run) => {
+                let place = allowed.map(|()| take_place());
+                Box::new(move |_| finish(server.clone(), async move { run(server, place?).await }).boxed())
+            }
+            Handler::Open(run) => Box::new(move |bytes: Bytes| {
+                finish(server.clone(), async move {
+                    let body = Body::read(&headers, &bytes)?;
+                    allowed?;
+                    run(server, body.object()?).await
+                })
+                .boxed()
+            }),
+            Handler::Checked { table, queued, run } => {
+                let place = (queued && allowed.is_ok()).then(take_place);
+                Box::new(move |bytes: Bytes| {
+                    finish(server.clone(), async move {
+                        let body = Body::read(&headers, &bytes)?;
+                        drop(bytes);
+                        allowed?;
+                        let fields = body.check(table(), server.profile())?;
+                        run(server, fields, place).await
+                    })
+                    .boxed()
+                })
+            }
+        };
+        ResponseTemplate::new(200).insert_header(TICKET, self.desk.deposit(work).to_string().as_str())
+    }
+}
+
+async fn finish(server: Server, work: impl Future<Output = Result<Answer, Failure>>) -> Answer {
+    server.answer(work.await)
+}
+
+impl Respond for Stub {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        match self.route.handler {
+            Handler::Direct(answer) => template(
+                self.server.answer(
+                    self.authenticate(&request.headers)
+                        .and_then(|()| answer(&self.server, request)),
+                ),
+            ),
+            _ => self.later(request),
+        }
+    }
+}
+
+/// An answer in wiremock's terms.
+pub(crate) fn template(answer: Answer) -> ResponseTemplate {
+    let mut template = ResponseTemplate::new(answer.status)
+        .insert_header(OWN, if answer.timed { "timed" } else { "untimed" });
+    for (name, value) in answer.headers {
+        template = template.append_header(HeaderName::from_static(name), value.as_str());
+    }
+    match answer.content_type {
+        Some(kind) => template.set_body_raw(answer.body.to_vec(), kind),
+        None => template
+            .set_body_bytes(answer.body.to_vec())
+            .insert_header("content-type", ""),
+    }
+}
