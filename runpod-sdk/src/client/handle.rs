@@ -1,5 +1,6 @@
 //! One submitted job.
 
+use futures_util::Stream;
 use serde::de::DeserializeOwned;
 
 use super::EndpointClient;
@@ -64,6 +65,45 @@ impl JobHandle {
         }
     }
 
+    /// The job's states and progress updates as they are seen, from the present one to the final one.
+    ///
+    /// The stream ends after the final report or the first error. See [`wait_with`](Self::wait_with).
+    ///
+    /// ```no_run
+    /// use futures_util::{StreamExt, pin_mut};
+    ///
+    /// # async fn example(job: runpod_sdk::client::JobHandle) -> Result<(), runpod_sdk::client::ClientError> {
+    /// let updates = job.updates();
+    /// pin_mut!(updates);
+    /// while let Some(report) = updates.next().await {
+    ///     let report = report?;
+    ///     println!("{}: {:?}", report.status, report.raw_output());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn updates(&self) -> impl Stream<Item = Result<JobReport, ClientError>> + Send + use<> {
+        let news = Some(wait::News::new(self.clone()));
+        futures_util::stream::unfold(news, |news| async move {
+            let mut news = news?;
+            let report = news.next().await;
+            let goes_on = report.as_ref().is_ok_and(|report| !report.status.is_final());
+            Some((report, goes_on.then_some(news)))
+        })
+    }
+
+    /// The chunks of a streaming job, decoded, in order (`/stream`, §6).
+    ///
+    /// The platform gives every chunk out once, so a job's stream has one reader. A job that failed
+    /// ends its stream with [`ClientError::Job`], after the chunks that came before. A job that does
+    /// not stream gives none. Use [`Box<RawValue>`](serde_json::value::RawValue) for chunks as received.
+    ///
+    /// The stream ends after its first error, except that a chunk that does not decode is an error of its own and the
+    /// next ones follow. After [`ClientError::AnswerLost`], chunks may be missing.
+    pub fn stream<T: DeserializeOwned>(&self) -> impl Stream<Item = Result<T, ClientError>> + Send + use<T> {
+        super::stream::read(self.clone())
+    }
+
     /// Waits until the job has completed and decodes its output.
     ///
     /// # Errors
@@ -81,6 +121,15 @@ impl JobHandle {
     /// As [`status`](Self::status).
     pub async fn cancel(&self) -> Result<JobReport, ClientError> {
         self.ask(Call::post(&["cancel", &self.id])).await
+    }
+
+    /// Queues a failed or timed out job again, with the same id and input (§7). Its old output is gone then.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`] 400 if the job is in another state, and those of any request.
+    pub async fn retry(&self) -> Result<JobReport, ClientError> {
+        self.ask(Call::once(&["retry", &self.id], None)).await
     }
 
     pub(crate) async fn ask(&self, call: Call<'_>) -> Result<JobReport, ClientError> {

@@ -39,6 +39,7 @@ mod handle;
 mod health;
 mod report;
 mod retry;
+mod stream;
 mod submission;
 mod transport;
 mod wait;

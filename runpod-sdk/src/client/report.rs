@@ -134,6 +134,15 @@ impl JobReport {
         })
     }
 
+    /// Reads the answer to a submission, which must name the new job.
+    pub(crate) fn parse_new(answer: &Bytes) -> Result<Self, ClientError> {
+        let report = Self::parse(answer, "")?;
+        if report.id.is_empty() {
+            return Err(ClientError::Answer(serde::de::Error::missing_field("id")));
+        }
+        Ok(report)
+    }
+
     /// The job's output as received: JSON text. While the job runs, its latest progress update.
     pub fn raw_output(&self) -> Option<&Bytes> {
         self.output.as_ref()

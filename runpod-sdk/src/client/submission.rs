@@ -158,7 +158,7 @@ impl Submission {
             .transport
             .send(Call::once(&["run"], Some(self.body()?)))
             .await?;
-        let report = JobReport::parse(&answer, "")?;
+        let report = JobReport::parse_new(&answer)?;
         Ok(JobHandle::new(self.client, report.id))
     }
 
@@ -171,7 +171,7 @@ impl Submission {
         let wait = self.client.transport.waits.poll.min(LONGEST_WAIT);
         let call = Call::once(&["runsync"], Some(self.body()?)).wait(wait);
         let answer = self.client.transport.send(call).await?;
-        let report = JobReport::parse(&answer, "")?;
+        let report = JobReport::parse_new(&answer)?;
         if report.status.is_final() {
             return Ok(report);
         }

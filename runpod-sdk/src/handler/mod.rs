@@ -4,6 +4,8 @@
 //! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
 //! returns `Result<T, E>`, where `T` is anything that serialises.
 
+mod blocking;
+mod call;
 mod erased;
 mod extract;
 mod output;
@@ -12,13 +14,16 @@ use std::future::Future;
 
 use serde::de::DeserializeOwned;
 
-use crate::context::Context;
 use crate::job::JobError;
 use crate::json::RawJson;
 
+pub(crate) use blocking::Offload;
+pub use blocking::{BlockingHandler, ByOffload};
+pub use call::Call;
+pub(crate) use call::FromCall;
 pub(crate) use erased::{Bound, ErasedHandler, ErasedWithState, erase};
 pub use extract::{FromContext, FromRef, State};
-pub use output::{HandlerResult, Output, Produced, Streaming};
+pub use output::{ChunkStream, HandlerResult, Output, Produced, Streaming};
 
 /// What a handler can take as its input: every type that decodes from JSON and borrows nothing.
 ///
@@ -29,14 +34,14 @@ pub use output::{HandlerResult, Output, Produced, Streaming};
     note = "derive `serde::Deserialize` for it, and let it own its data (`String`, not `&str`)",
     note = "to take the input as it came, use `runpod_sdk::json::RawJson`"
 )]
-pub trait JobInput: Send + 'static + Sized {
+pub trait JobInput: Sized + 'static {
     /// Decodes the input; the error names the path of the field that did not fit.
     #[doc(hidden)]
     fn read(raw: &RawJson) -> Result<Self, JobError>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned + Send + 'static> JobInput for T {
+impl<T: DeserializeOwned + 'static> JobInput for T {
     fn read(raw: &RawJson) -> Result<Self, JobError> {
         raw.decode().map_err(|error| {
             let details = serde_json::json!({ "path": error.path() });
@@ -58,18 +63,13 @@ impl<T: DeserializeOwned + Send + 'static> JobInput for T {
 pub trait Handler<S, M>: Clone + Send + Sync + 'static {
     /// Runs the handler for one job.
     #[doc(hidden)]
-    fn call(
-        self,
-        input: RawJson,
-        context: Context,
-        state: S,
-    ) -> impl Future<Output = Result<Produced, JobError>> + Send;
+    fn call(self, call: Call<S>) -> impl Future<Output = Result<Produced, JobError>> + Send;
 }
 
 macro_rules! impl_handler {
     ($($extractor:ident),*) => {
         #[diagnostic::do_not_recommend]
-        #[allow(non_snake_case, unused_variables, reason = "the names come from the macro's arguments")]
+        #[allow(non_snake_case, reason = "the names come from the macro's arguments")]
         impl<F, Fut, S, In, $($extractor,)*> Handler<S, (In, $($extractor,)*)> for F
         where
             F: Fn(In, $($extractor,)*) -> Fut + Clone + Send + Sync + 'static,
@@ -79,13 +79,12 @@ macro_rules! impl_handler {
             In: JobInput,
             $($extractor: FromContext<S>,)*
         {
-            async fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
-                let typed = In::read(&input)?;
-                // The raw text is not held while the handler works: it may be many megabytes.
-                drop(input);
-                $(let $extractor = $extractor::from_context(&context, &state);)*
-                drop(state);
-                self(typed, $($extractor,)*).await.produce()
+            async fn call(self, mut call: Call<S>) -> Result<Produced, JobError> {
+                let input = call.input::<In>()?;
+                $(let $extractor = call.argument::<$extractor>();)*
+                // Nothing of the call is kept while the handler works.
+                drop(call);
+                self(input, $($extractor,)*).await.produce()
             }
         }
     };

@@ -42,13 +42,13 @@ impl fmt::Debug for Produced {
     label = "not a `Result` of a value that serialises",
     note = "return `JobResult<T>`, where `T` implements `serde::Serialize`"
 )]
-pub trait HandlerResult: Send {
+pub trait HandlerResult {
     /// Encodes what was returned.
     #[doc(hidden)]
     fn produce(self) -> Result<Produced, JobError>;
 }
 
-impl<T: Output, E: IntoJobError + Send> HandlerResult for Result<T, E> {
+impl<T: Output, E: IntoJobError> HandlerResult for Result<T, E> {
     fn produce(self) -> Result<Produced, JobError> {
         self.map_err(IntoJobError::into_job_error)?.produce()
     }
@@ -61,13 +61,13 @@ impl<T: Output, E: IntoJobError + Send> HandlerResult for Result<T, E> {
     note = "derive `serde::Serialize` for it",
     note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`"
 )]
-pub trait Output: Send + 'static {
+pub trait Output: 'static {
     #[doc(hidden)]
     fn produce(self) -> Result<Produced, JobError>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + Send + 'static> Output for T {
+impl<T: Serialize + 'static> Output for T {
     fn produce(self) -> Result<Produced, JobError> {
         encode(self).map(Produced::Value)
     }
@@ -117,20 +117,37 @@ impl<S> fmt::Debug for Streaming<S> {
     }
 }
 
-impl<S, T, E> Output for Streaming<S>
-where
-    S: Stream<Item = Result<T, E>> + Send + 'static,
-    T: Serialize + Send + 'static,
-    E: IntoJobError,
-{
+impl<S: ChunkStream> Output for Streaming<S> {
     fn produce(self) -> Result<Produced, JobError> {
-        let encoded = self
-            .stream
-            .map(|item| item.map_err(IntoJobError::into_job_error).and_then(encode));
         Ok(Produced::Chunks {
-            stream: encoded.boxed(),
+            stream: self.stream.chunks(),
             aggregate: self.aggregate,
         })
+    }
+}
+
+/// A stream that a handler may return: its items are `Result<T, E>` of a value that serialises and
+/// an error that can end a job.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a stream of chunks",
+    label = "not a stream whose items are `Result`s of a value that serialises",
+    note = "return `impl Stream<Item = JobResult<T>> + Send`, where `T` implements `serde::Serialize`"
+)]
+pub trait ChunkStream: Send + 'static {
+    /// The encoded chunks.
+    #[doc(hidden)]
+    fn chunks(self) -> BoxStream<'static, Result<RawJson, JobError>>;
+}
+
+impl<S, T, E> ChunkStream for S
+where
+    S: Stream<Item = Result<T, E>> + Send + 'static,
+    T: Serialize + 'static,
+    E: IntoJobError + 'static,
+{
+    fn chunks(self) -> BoxStream<'static, Result<RawJson, JobError>> {
+        self.map(|item| item.map_err(IntoJobError::into_job_error).and_then(encode))
+            .boxed()
     }
 }
 

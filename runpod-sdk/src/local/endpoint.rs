@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activities;
 use super::clock::Clock;
+use super::limits::{Admitted, Class, RateLimits};
 use super::settings::EndpointSettings;
 use super::store::{Event, Store};
+use super::webhook::Outbox;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) id: String,
     clock: Clock,
     closing: CancellationToken,
     store: Mutex<Store>,
@@ -25,18 +27,25 @@ pub(crate) struct Endpoint {
     pub(crate) stops: Bells,
     /// The next deadline of the store has come nearer.
     sooner: Notify,
-    held: watch::Sender<usize>,
+    pub(crate) activities: Activities,
+    outbox: Outbox,
+    /// Off by default.
+    rate_limits: Option<RateLimits>,
 }
+
+/// A rate limit is reached.
+#[derive(Debug)]
+pub(crate) struct TooMany;
 
 impl Endpoint {
     pub(crate) fn new(
-        id: String,
         settings: EndpointSettings,
         clock: Clock,
         closing: CancellationToken,
+        outbox: Outbox,
     ) -> Self {
         Self {
-            id,
+            rate_limits: settings.rate_limits.then(RateLimits::default),
             clock,
             closing,
             store: Mutex::new(Store::new(settings)),
@@ -44,12 +53,21 @@ impl Endpoint {
             jobs: Bells::default(),
             stops: Bells::default(),
             sooner: Notify::new(),
-            held: watch::Sender::new(0),
+            activities: outbox.activities().clone(),
+            outbox,
         }
     }
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    /// Counts a call towards its rate limit, if there are any, for as long as the answer lives.
+    pub(crate) fn admit(&self, class: Class) -> Result<Option<Admitted>, TooMany> {
+        match &self.rate_limits {
+            Some(limits) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
+            None => Ok(None),
+        }
     }
 
     /// Does something with the store at this moment, then wakes whoever it concerns.
@@ -72,7 +90,7 @@ impl Endpoint {
                 Event::Queued => self.work.notify_one(),
                 Event::Changed(job) => self.jobs.ring(&job),
                 Event::Stop(worker) => self.stops.ring(&worker),
-                Event::Webhook(_) => {}
+                Event::Webhook(job) => self.outbox.put(*job),
             }
         }
         if sooner {
@@ -97,7 +115,7 @@ impl Endpoint {
             if let Some(answer) = self.with(&mut ask) {
                 return Some(answer);
             }
-            held.get_or_insert_with(|| Held::new(&self.held));
+            held.get_or_insert_with(|| self.activities.count(|activity| &mut activity.held));
             tokio::select! {
                 biased;
                 () = self.closing.cancelled() => return None,
@@ -127,32 +145,10 @@ impl Endpoint {
             }
         }
     }
-
-    /// Returns once the number of requests held open is as `wanted`.
-    pub(crate) async fn holding(&self, mut wanted: impl FnMut(usize) -> bool) {
-        // The sender lives as long as `self`.
-        let _ = self.held.subscribe().wait_for(|held| wanted(*held)).await;
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Counts one request held open, for as long as it lives.
-struct Held<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Held<'a> {
-    fn new(held: &'a watch::Sender<usize>) -> Self {
-        held.send_modify(|held| *held += 1);
-        Self(held)
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|held| *held -= 1);
-    }
 }
 
 /// Wake-ups by id. An id costs memory only while somebody listens.

@@ -25,10 +25,12 @@
 //! # }
 //! ```
 
+mod activity;
 mod chunk;
 mod clock;
 mod endpoint;
 mod http;
+mod limits;
 mod platform;
 mod raw;
 mod report;
@@ -36,8 +38,11 @@ mod request;
 mod settings;
 mod store;
 mod violation;
+mod webhook;
 
+pub use self::activity::Activity;
 pub use self::clock::{Clock, ManualClock};
+pub use self::http::record::RecordedCall;
 pub use self::platform::{LocalPlatform, LocalPlatformBuilder, StartError};
 pub use self::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
 pub use self::violation::{Violation, ViolationKind};

@@ -12,12 +12,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::Activity;
 use super::clock::Clock;
 use super::endpoint::Endpoint;
 use super::http::access::Access;
+use super::http::record::{RecordedCall, Recorder};
 use super::http::{App, router};
 use super::settings::EndpointSettings;
 use super::violation::Violation;
+use super::webhook::Courier;
 
 /// The id of the endpoint a platform has when none was named.
 const DEFAULT_ENDPOINT: &str = "local";
@@ -33,7 +36,7 @@ pub struct LocalPlatform {
     address: SocketAddr,
     closing: CancellationToken,
     server: JoinHandle<io::Result<()>>,
-    timekeepers: TaskTracker,
+    background: TaskTracker,
 }
 
 /// Settings of a [`LocalPlatform`] before it starts.
@@ -46,6 +49,7 @@ pub struct LocalPlatformBuilder {
     strict_auth: bool,
     hosts: Vec<String>,
     clock: Clock,
+    recording: bool,
 }
 
 /// Why a platform did not start.
@@ -116,6 +120,12 @@ impl LocalPlatformBuilder {
         self
     }
 
+    /// Whether [`LocalPlatform::recorded_calls`] keeps what is called. Default no.
+    pub fn record_calls(mut self, on: bool) -> Self {
+        self.recording = on;
+        self
+    }
+
     /// Binds the address and begins to serve.
     ///
     /// # Errors
@@ -140,14 +150,20 @@ impl LocalPlatformBuilder {
         let address = listener.local_addr().map_err(listen_error)?;
 
         let closing = CancellationToken::new();
-        let endpoint = |(id, settings): (String, _)| {
-            let endpoint = Endpoint::new(id.clone(), settings, self.clock.clone(), closing.clone());
-            (id, Arc::new(endpoint))
-        };
-        let endpoints: BTreeMap<_, _> = self.endpoints.into_iter().map(endpoint).collect();
-        let timekeepers = TaskTracker::new();
-        for endpoint in endpoints.values().map(Arc::clone) {
-            timekeepers.spawn(async move { endpoint.keep_time().await });
+        let background = TaskTracker::new();
+        let mut endpoints = BTreeMap::new();
+        for (id, settings) in self.endpoints {
+            let (outbox, courier) = Courier::new(self.clock.clone(), &settings.webhook_waits);
+            background.spawn(courier.run(closing.clone()));
+            let endpoint = Arc::new(Endpoint::new(
+                settings,
+                self.clock.clone(),
+                closing.clone(),
+                outbox,
+            ));
+            let timekeeper = Arc::clone(&endpoint);
+            background.spawn(async move { timekeeper.keep_time().await });
+            endpoints.insert(id, endpoint);
         }
         let access = Access {
             key: self.key,
@@ -155,7 +171,13 @@ impl LocalPlatformBuilder {
             loopback_only: loopback,
             hosts: self.hosts,
         };
-        let app = Arc::new(App { endpoints, access });
+        let recorder = self.recording.then(Recorder::default);
+        let app = Arc::new(App {
+            endpoints,
+            access,
+            clock: self.clock,
+            recorder,
+        });
         let server = axum::serve(listener, router(Arc::clone(&app)))
             .with_graceful_shutdown(closing.clone().cancelled_owned());
         let server = tokio::spawn(server.into_future());
@@ -164,7 +186,7 @@ impl LocalPlatformBuilder {
             address,
             closing,
             server,
-            timekeepers,
+            background,
         })
     }
 }
@@ -184,6 +206,7 @@ impl LocalPlatform {
             strict_auth: false,
             hosts: Vec::new(),
             clock: Clock::real(),
+            recording: false,
         }
     }
 
@@ -253,29 +276,33 @@ impl LocalPlatform {
         all
     }
 
-    /// Returns once at least `count` requests to an endpoint are held open; at once for an unknown endpoint.
+    /// Every call answered so far, of clients and workers, in the order of their answers.
     ///
-    /// With a manual clock a test waits here before it advances the time, so that no poll begins too late.
-    pub async fn holding(&self, endpoint: &str, count: usize) {
-        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
-            endpoint.holding(|held| held >= count).await;
-        }
+    /// Empty unless [`record_calls`](LocalPlatformBuilder::record_calls) was on. The last 10 000 calls are kept, fewer
+    /// if their bodies exceed 256 MiB.
+    pub fn recorded_calls(&self) -> Vec<RecordedCall> {
+        self.app
+            .recorder
+            .as_ref()
+            .map(Recorder::calls)
+            .unwrap_or_default()
     }
 
-    /// Returns once no request to an endpoint is held open; at once for an unknown endpoint.
-    pub async fn released(&self, endpoint: &str) {
-        if let Some(endpoint) = self.app.endpoints.get(endpoint) {
-            endpoint.holding(|held| held == 0).await;
-        }
+    /// Returns once what an endpoint is busy with is as `wanted`; `None`, at once, for an unknown endpoint.
+    ///
+    /// With a manual clock a test waits here, say for a poll to be held, before it advances the time.
+    pub async fn until(&self, endpoint: &str, wanted: impl FnMut(&Activity) -> bool) -> Option<Activity> {
+        let endpoint = self.app.endpoints.get(endpoint)?;
+        Some(endpoint.activities.until(wanted).await)
     }
 
     /// Ends held requests, closes the address and waits for open connections, at most 5 s.
     pub async fn shutdown(mut self) {
         self.closing.cancel();
-        self.timekeepers.close();
+        self.background.close();
         let ended = async {
             let _ = (&mut self.server).await;
-            self.timekeepers.wait().await;
+            self.background.wait().await;
         };
         if tokio::time::timeout(SHUTDOWN_GRACE, ended).await.is_err() {
             self.server.abort();

@@ -72,7 +72,7 @@ impl fmt::Display for Violation {
 }
 
 /// The latest violations of one endpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ViolationLog(VecDeque<Violation>);
 
 impl ViolationLog {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::error::Error;
-use crate::handler::{Bound, ErasedHandler, ErasedWithState, Handler, erase};
+use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
@@ -48,6 +48,24 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             source: Source::Handler(erase(handler)),
             options: Options::default(),
         }
+    }
+
+    /// A worker around a function that blocks its thread: long computations, synchronous libraries.
+    ///
+    /// Each job runs on a thread of its own, so that it holds up neither other jobs nor the
+    /// runtime. Such a thread cannot be stopped from outside: look at
+    /// [`Context::is_cancelled`](crate::Context::is_cancelled) between pieces of work.
+    ///
+    /// ```
+    /// use runpod_sdk::{Context, JobResult, Worker};
+    ///
+    /// let worker: Worker = Worker::blocking(|n: u32, ctx: Context| -> JobResult<u32> {
+    ///     ctx.progress("halving");
+    ///     Ok(n / 2)
+    /// });
+    /// ```
+    pub fn blocking<M: 'static, H: BlockingHandler<S, M>>(handler: H) -> Self {
+        Self::new(Offload(handler))
     }
 
     /// Gives the handler its state. Each job gets a clone.

@@ -101,7 +101,7 @@ async fn cancelling_ends_the_wait() {
         let job = job.clone();
         async move { job.wait().await }
     });
-    rig.platform.holding("ep", 1).await;
+    rig.platform.until("ep", |activity| activity.held == 1).await;
     assert_eq!(job.cancel().await.unwrap().status, JobStatus::Cancelled);
     assert_eq!(waiting.await.unwrap().unwrap().status, JobStatus::Cancelled);
 }

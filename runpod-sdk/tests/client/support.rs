@@ -72,7 +72,7 @@ impl Worker {
     }
 
     pub(crate) async fn done(&self, job: &str, body: Value) {
-        self.post("job-done", job, body).await;
+        self.post("job-done", job, &body.to_string()).await;
     }
 
     pub(crate) async fn progress(&self, job: &str, update: Value) {
@@ -80,9 +80,18 @@ impl Worker {
             .await;
     }
 
-    async fn post(&self, channel: &str, job: &str, body: Value) {
+    pub(crate) async fn chunk(&self, job: &str, chunk: Value) {
+        self.chunk_text(job, &json!({"output": chunk}).to_string()).await;
+    }
+
+    /// Posts a chunk's body as it is.
+    pub(crate) async fn chunk_text(&self, job: &str, body: &str) {
+        self.post("job-stream", job, body).await;
+    }
+
+    async fn post(&self, channel: &str, job: &str, body: &str) {
         let url = format!("{}/{channel}/w1/{job}", self.base);
-        let answer = self.http.post(url).body(body.to_string()).send().await.unwrap();
+        let answer = self.http.post(url).body(body.to_owned()).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
 }

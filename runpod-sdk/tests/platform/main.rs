@@ -1,8 +1,11 @@
 //! The local platform over HTTP, as clients and workers meet it.
-#![cfg(all(feature = "local-server", feature = "client"))]
+#![cfg(feature = "local-server")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test's helper reports")]
 
+mod access;
 mod jobs;
+mod streams;
 mod support;
 mod time;
+mod webhooks;
 mod workers;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
-use runpod_sdk::client::EndpointClient;
-use runpod_sdk::local::{Clock, EndpointSettings, LocalPlatform, LocalPlatformBuilder, ManualClock};
+use runpod_sdk::local::{
+    Activity, Clock, EndpointSettings, LocalPlatform, LocalPlatformBuilder, ManualClock,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -73,17 +74,14 @@ impl Rig {
         self.clock.advance(span);
     }
 
-    /// Waits until `count` requests are held open.
-    pub(crate) async fn holding(&self, count: usize) {
-        self.platform.holding(EP, count).await;
+    /// Waits until what the endpoint is busy with is as `wanted`.
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Activity) -> bool) -> Activity {
+        self.platform.until(EP, wanted).await.unwrap()
     }
 
-    pub(crate) fn client(&self) -> EndpointClient {
-        EndpointClient::builder(EP)
-            .base_url(self.platform.client_base_url())
-            .api_key("key")
-            .build()
-            .unwrap()
+    /// Waits until `count` requests are held open.
+    pub(crate) async fn holding(&self, count: usize) {
+        self.until(|activity| activity.held >= count).await;
     }
 
     pub(crate) fn worker(&self, id: &str) -> Worker {

@@ -70,7 +70,7 @@ async fn a_worker_that_hangs_up_while_it_waits_takes_no_job_with_it() {
     let gone = tokio::spawn(rig.worker("gone").take(false));
     rig.holding(1).await;
     gone.abort();
-    rig.platform.released("ep").await;
+    rig.until(|activity| activity.held == 0).await;
     let id = rig.run(json!(1)).await;
     assert_eq!(rig.worker("w2").take_now().await["id"], *id);
 }

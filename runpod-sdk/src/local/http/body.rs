@@ -116,7 +116,7 @@ impl Json {
     }
 
     /// The answer 200 with this text; `then` hears whether it was sent.
-    pub(crate) fn into_ok_then(self, then: impl FnOnce(Sent) + Send + 'static) -> Response {
+    pub(crate) fn into_ok_then(self, then: impl FnOnce(Sent) + Send + Sync + 'static) -> Response {
         respond(
             StatusCode::OK,
             self.into_parts(),
@@ -134,7 +134,7 @@ pub(crate) enum Sent {
 }
 
 /// Tells once whether the body it belongs to was sent.
-struct Watched(Option<Box<dyn FnOnce(Sent) + Send>>);
+struct Watched(Option<Box<dyn FnOnce(Sent) + Send + Sync>>);
 
 impl Watched {
     fn tell(&mut self, sent: Sent) {
@@ -150,9 +150,16 @@ impl Drop for Watched {
     }
 }
 
-struct Parts {
+/// A body of known length made of several buffers.
+pub(crate) struct Parts {
     parts: VecDeque<Bytes>,
     watched: Option<Watched>,
+}
+
+impl Parts {
+    pub(crate) fn new(parts: VecDeque<Bytes>) -> Self {
+        Self { parts, watched: None }
+    }
 }
 
 impl http_body::Body for Parts {

@@ -49,6 +49,26 @@ impl Call<'_> {
         }
     }
 
+    /// Runs a job to its end and answers as its worker did: `{"output": …}` or `{"error": …}`.
+    pub(crate) async fn realtime(self, headers: &HeaderMap, body: Body) -> Response {
+        let id = match self.submit(Origin::RunSync, headers, body).await {
+            Ok(id) => id,
+            Err(refused) => return *refused,
+        };
+        let Some(view) = self.ended(&id, Duration::MAX).await else {
+            return unknown_job();
+        };
+        let mut json = Json::default();
+        json.text("{");
+        for (key, value) in [("output", &view.output), ("error", &view.error)] {
+            if let Some(value) = value {
+                json.key(key).raw(value);
+            }
+        }
+        json.text("}");
+        json.into_ok()
+    }
+
     async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
         let refuse = |status, text: &str| Err(Box::new(error(status, text)));
         let limit = self.endpoint.with(|store, _| match origin {
@@ -100,6 +120,11 @@ impl Call<'_> {
 
     /// Answers once the job is final or gone, or with what it is when the wait runs out.
     async fn when_final(self, id: &JobId, wait: Duration) -> Response {
+        full(self.ended(id, wait).await)
+    }
+
+    /// The job once it is final, or what it is when the wait runs out; `None` once it is gone.
+    async fn ended(self, id: &JobId, wait: Duration) -> Option<JobView> {
         let bell = self.endpoint.jobs.listen(id);
         let until = self.endpoint.now().saturating_add(wait);
         let ended = self
@@ -109,13 +134,9 @@ impl Call<'_> {
                 ended_or_gone => Some(ended_or_gone),
             });
         match ended.await {
-            Some(view) => full(view),
-            None => full(self.view(id)),
+            Some(view) => view,
+            None => self.endpoint.with(|store, now| store.view(now, id)),
         }
-    }
-
-    fn view(self, id: &str) -> Option<JobView> {
-        self.endpoint.with(|store, now| store.view(now, id))
     }
 
     /// How long `/runsync` and `/status-sync` wait.

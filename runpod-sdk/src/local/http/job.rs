@@ -3,24 +3,36 @@
 use std::time::Duration;
 
 use super::body::Json;
+use crate::local::request::JobRequest;
 use crate::local::store::{JobView, Lease, Status};
 
 /// Appends a job object for clients (`docs/protocol/endpoint-api.md` §4): absent fields are left out.
 pub(crate) fn for_client(json: &mut Json, job: &JobView) {
-    let times = match job.status {
-        Status::InQueue | Status::Cancelled => (None, None),
-        // While a job runs, the execution time appears with the first progress update.
-        Status::InProgress | Status::Completed | Status::Failed | Status::TimedOut => {
-            (job.delay, job.execution)
-        }
-    };
+    object(json, job, None);
+}
+
+/// Appends what a webhook is sent: the job object with its input and the webhook's URL (§8).
+pub(crate) fn for_webhook(json: &mut Json, job: &JobView) {
+    object(json, job, Some(&job.request));
+}
+
+fn object(json: &mut Json, job: &JobView, request: Option<&JobRequest>) {
+    // While a job runs, the execution time appears with the first progress update.
+    let attempted = !matches!(job.status, Status::InQueue | Status::Cancelled);
     json.text("{");
-    milliseconds(json, "delayTime", times.0);
+    if attempted {
+        milliseconds(json, "delayTime", job.delay);
+    }
     if let Some(error) = &job.error {
         json.key("error").raw(error);
     }
-    milliseconds(json, "executionTime", times.1);
+    if attempted {
+        milliseconds(json, "executionTime", job.execution);
+    }
     json.key("id").string(&job.id);
+    if let Some(request) = request {
+        json.key("input").raw(&request.input);
+    }
     if let Some(output) = &job.output {
         json.key("output").raw(output);
     }
@@ -28,10 +40,10 @@ pub(crate) fn for_client(json: &mut Json, job: &JobView) {
         json.key("retries").text(&job.retries.to_string());
     }
     json.key("status").string(job.status.name());
-    if let (Some(worker), false) = (
-        &job.worker,
-        matches!(job.status, Status::InQueue | Status::Cancelled),
-    ) {
+    if let Some(url) = request.and_then(|request| request.webhook.as_deref()) {
+        json.key("webhook").string(url);
+    }
+    if let Some(worker) = job.worker.as_deref().filter(|_| attempted) {
         json.key("workerId").string(worker);
     }
     json.text("}");

@@ -3,8 +3,10 @@
 pub(crate) mod access;
 pub(crate) mod body;
 mod clients;
-mod job;
+pub(crate) mod job;
+mod pages;
 mod query;
+pub(crate) mod record;
 mod target;
 mod workers;
 
@@ -12,20 +14,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
 use self::access::Access;
 use self::body::error;
+use self::record::{RecordedCall, Recorder};
 use self::target::{Operation, Target};
-use super::endpoint::Endpoint;
+use super::clock::Clock;
+use super::endpoint::{Endpoint, TooMany};
+
+/// Largest body while calls are recorded.
+const RECORDED_BODY: usize = 64 * 1024 * 1024;
 
 /// What every request is answered from.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) endpoints: BTreeMap<String, Arc<Endpoint>>,
     pub(crate) access: Access,
+    pub(crate) clock: Clock,
+    /// Keeps what was called, if that is wanted.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl App {
@@ -45,48 +58,90 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
-    match route(&app, &request) {
-        Ok(endpoint) => dispatch(endpoint, request).await,
+    let Some(recorder) = &app.recorder else {
+        return answer_to(&app, request).await;
+    };
+    let at = app.clock.now();
+    let (parts, body) = request.into_parts();
+    let body = match body::read(&parts.headers, body, RECORDED_BODY).await {
+        Ok(body) => body,
+        Err(_) => {
+            return error(
+                StatusCode::BAD_REQUEST,
+                "bad request: body: too large to be recorded, or cut off",
+            );
+        }
+    };
+    let mut call = RecordedCall {
+        at,
+        method: parts.method.clone(),
+        path_and_query: parts
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
+        headers: parts.headers.clone(),
+        body: Bytes::clone(&body),
+        status: StatusCode::OK,
+    };
+    let response = answer_to(&app, Request::from_parts(parts, Body::from(body))).await;
+    call.status = response.status();
+    recorder.add(call);
+    response
+}
+
+async fn answer_to(app: &App, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match route(app, &parts) {
+        Ok((endpoint, operation)) => dispatch(endpoint, operation, &parts, body).await,
         Err(refusal) => *refusal,
     }
 }
 
-/// Checks whether and by which endpoint a request is answered.
-fn route<'a>(app: &'a App, request: &Request) -> Result<&'a Arc<Endpoint>, Box<Response>> {
-    app.access
-        .check(request.headers(), request.uri())
-        .map_err(|refusal| {
-            let (status, text) = refusal.answer();
-            Box::new(error(status, &text))
-        })?;
-    let path = request.uri().path();
-    let target = Target::parse(path).ok_or_else(|| {
+/// Checks whether, and by which endpoint, a request is answered.
+fn route<'a, 'p>(
+    app: &'a App,
+    parts: &'p Parts,
+) -> Result<(&'a Arc<Endpoint>, Operation<'p>), Box<Response>> {
+    app.access.check(&parts.headers, &parts.uri).map_err(|refusal| {
+        let (status, text) = refusal.answer();
+        Box::new(error(status, &text))
+    })?;
+    let path = parts.uri.path();
+    let ids = || app.endpoints.keys().map(String::as_str);
+    let Some(Target { endpoint, operation }) = Target::parse(path) else {
         let text =
             format!("not found: no operation at {path}; the base URL ends in /v2 without a slash after it");
-        Box::new(error(StatusCode::NOT_FOUND, &text))
-    })?;
-    if !target.operation.takes(request.method()) {
-        let allowed = target.operation.methods();
-        let mut response = error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &format!("method not allowed: {path} takes {allowed}"),
-        );
+        return Err(Box::new(
+            pages::page(path, ids()).unwrap_or_else(|| error(StatusCode::NOT_FOUND, &text)),
+        ));
+    };
+    if !operation.takes(&parts.method) {
+        let allowed = operation.methods();
+        let text = format!("method not allowed: {path} takes {allowed}");
+        let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &text);
         response
             .headers_mut()
             .insert(header::ALLOW, HeaderValue::from_static(allowed));
         return Err(Box::new(response));
     }
-    app.endpoint(target.endpoint).ok_or_else(|| {
-        let known: Vec<&str> = app.endpoints.keys().map(String::as_str).collect();
+    let endpoint = app.endpoint(endpoint).ok_or_else(|| {
+        let known: Vec<&str> = ids().collect();
         let text = format!("endpoint not found; this platform has: {}", known.join(", "));
         Box::new(error(StatusCode::NOT_FOUND, &text))
-    })
+    })?;
+    Ok((endpoint, operation))
 }
 
-async fn dispatch(endpoint: &Arc<Endpoint>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let Some(Target { operation, .. }) = Target::parse(parts.uri.path()) else {
-        return error(StatusCode::NOT_FOUND, "not found");
+async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Response {
+    let _admitted = match operation.class().map(|class| endpoint.admit(class)) {
+        Some(Err(TooMany)) => {
+            return error(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many requests: rate limit reached",
+            );
+        }
+        Some(Ok(admitted)) => admitted,
+        None => None,
     };
     let client = clients::Call {
         endpoint,
@@ -108,6 +163,7 @@ async fn dispatch(endpoint: &Arc<Endpoint>, request: Request) -> Response {
         Operation::PurgeQueue => client.purge_queue(),
         Operation::Health => client.health(),
         Operation::Requests => client.requests(),
+        Operation::Realtime => client.realtime(&parts.headers, body).await,
         Operation::Take(id) => worker(id).take().await,
         Operation::TakeBatch(id) => worker(id).take_batch().await,
         Operation::Stop(id) => worker(id).stop().await,

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::local::limits::Class;
+
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation<'p> {
@@ -15,12 +17,20 @@ pub(crate) enum Operation<'p> {
     PurgeQueue,
     Health,
     Requests,
+    /// The Python worker's direct way to its handler (`docs/protocol/worker-protocol.md` §13).
+    Realtime,
     Take(&'p str),
     TakeBatch(&'p str),
     Stop(&'p str),
     Ping(&'p str),
-    Done { worker: &'p str, job: &'p str },
-    Chunk { worker: &'p str, job: &'p str },
+    Done {
+        worker: &'p str,
+        job: &'p str,
+    },
+    Chunk {
+        worker: &'p str,
+        job: &'p str,
+    },
 }
 
 /// An operation on an endpoint. Without a name, the platform's only endpoint is meant.
@@ -71,6 +81,7 @@ impl<'p> Operation<'p> {
             ["purge-queue"] => Self::PurgeQueue,
             ["health"] => Self::Health,
             ["requests"] => Self::Requests,
+            ["realtime"] => Self::Realtime,
             ["job-take", worker] => Self::Take(worker),
             ["job-take-batch", worker] => Self::TakeBatch(worker),
             ["job-stop", worker] => Self::Stop(worker),
@@ -89,6 +100,7 @@ impl<'p> Operation<'p> {
             | Self::Cancel(_)
             | Self::Retry(_)
             | Self::PurgeQueue
+            | Self::Realtime
             | Self::Done { .. }
             | Self::Chunk { .. } => "POST",
             Self::Status(_) | Self::StatusSync(_) | Self::Stream(_) => "GET, POST",
@@ -99,6 +111,21 @@ impl<'p> Operation<'p> {
             | Self::Stop(_)
             | Self::Ping(_) => "GET",
         }
+    }
+
+    /// What rate limit it counts towards; workers' calls and `/health` have none.
+    pub(crate) fn class(self) -> Option<Class> {
+        Some(match self {
+            Self::Run => Class::Run,
+            Self::RunSync => Class::RunSync,
+            Self::Status(_) => Class::Status,
+            Self::StatusSync(_) => Class::StatusSync,
+            Self::Stream(_) => Class::Stream,
+            Self::Cancel(_) => Class::Cancel,
+            Self::PurgeQueue => Class::PurgeQueue,
+            Self::Requests => Class::Requests,
+            _ => return None,
+        })
     }
 
     pub(crate) fn takes(self, method: &Method) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::job::{Job, JobId, Phase};
 use crate::local::settings::EndpointSettings;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     deadlines: BTreeSet<(Duration, JobId)>,
     finals: BTreeSet<(Duration, JobId)>,

@@ -40,7 +40,7 @@ use super::violation::{Violation, ViolationKind, ViolationLog};
 const FORGOTTEN: usize = 256;
 
 /// Something outside the store has to happen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// One more job waits to be taken.
     Queued,
@@ -52,7 +52,7 @@ pub(crate) enum Event {
     Webhook(Box<JobView>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     settings: EndpointSettings,
     jobs: HashMap<JobId, Job>,

@@ -8,7 +8,7 @@ use super::job::JobId;
 pub(crate) type Position = i64;
 
 /// First in, first out, except that a job whose worker was lost goes to the front.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     jobs: BTreeMap<Position, JobId>,
     next_back: Position,

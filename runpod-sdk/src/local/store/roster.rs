@@ -10,7 +10,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(90);
 /// Most workers remembered; past it the one silent for longest is forgotten.
 const MOST_WORKERS: usize = 1000;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Worker {
     pub(crate) last_seen: Duration,
     pub(crate) last_ping: Option<Duration>,
@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     pub(crate) stop_pod: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Roster {
     workers: BTreeMap<WorkerId, Worker>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chunks::TakenChunks;
-use super::job::{Job, JobId, Origin, Status, WorkerId};
+use super::job::{Job, JobId, Status, WorkerId};
 use super::{SharedRequest, Store};
 use crate::local::settings::EndpointSettings;
 
@@ -13,7 +13,6 @@ use crate::local::settings::EndpointSettings;
 #[derive(Clone, Debug)]
 pub(crate) struct JobView {
     pub(crate) id: JobId,
-    pub(crate) origin: Origin,
     pub(crate) status: Status,
     pub(crate) submitted: Duration,
     pub(crate) delay: Option<Duration>,
@@ -30,7 +29,6 @@ impl JobView {
     pub(super) fn of(job: &Job) -> Self {
         Self {
             id: JobId::clone(&job.id),
-            origin: job.origin,
             status: job.status(),
             submitted: job.submitted,
             delay: job.delay,

@@ -1,0 +1,52 @@
+//! `#[handler]` in three steps: parse ([`options`], [`signature`]), [`check`] whether the parts fit
+//! together, and [`emit`].
+
+mod check;
+mod emit;
+mod faults;
+mod options;
+mod signature;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Item, ItemFn};
+
+use check::check;
+use emit::emit;
+use faults::Faults;
+use options::Options;
+use signature::Signature;
+
+/// The item as it was written, and beside it what makes it a worker, or else the reasons why not.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+    let beside = match parse_function(item.clone()) {
+        Ok(function) => beside(options, &function),
+        Err(error) => error.into_compile_error(),
+    };
+    quote!(#item #beside)
+}
+
+fn beside(options: TokenStream, function: &ItemFn) -> TokenStream {
+    let mut faults = Faults::default();
+    let options = Options::parse(options, &mut faults);
+    let signature = Signature::read(function, &mut faults);
+    let plan = check(&options, &signature, &mut faults);
+    match (plan, faults.into_error()) {
+        (Some(plan), None) => emit(&plan),
+        (_, error) => {
+            let errors = error.map(syn::Error::into_compile_error);
+            let stand_in = emit::stand_in(&options, &signature);
+            quote!(#errors #stand_in)
+        }
+    }
+}
+
+fn parse_function(item: TokenStream) -> syn::Result<ItemFn> {
+    match syn::parse2::<Item>(item)? {
+        Item::Fn(function) => Ok(function),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "`#[handler]` goes on a function, such as `async fn greet(input: Greeting) -> JobResult<String>`",
+        )),
+    }
+}

@@ -1,0 +1,96 @@
+//! Handlers that block their thread: ordinary functions, run where blocking hurts nobody.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic;
+
+use tracing::Span;
+
+use super::{Call, FromContext, Handler, HandlerResult, JobInput, Produced};
+use crate::job::{ErrorClass, ErrorCode, JobError};
+
+/// A function that is not async, as a handler.
+///
+/// Implemented for functions and closures of an input and up to eight extractors. You do not
+/// implement it yourself. `M` only keeps the implementations apart.
+#[diagnostic::on_unimplemented(
+    message = "this is not a blocking handler",
+    label = "not a function of an input and extractors that returns a `Result`",
+    note = "a blocking handler looks like `fn shrink(input: Picture, ctx: Context) -> JobResult<Small>`",
+    note = "put `#[handler(blocking)]` on the function to learn which part does not fit"
+)]
+pub trait BlockingHandler<S, M>: Clone + Send + Sync + 'static {
+    /// Runs the handler for one job, on the thread of the caller.
+    #[doc(hidden)]
+    fn call(self, call: Call<S>) -> Result<Produced, JobError>;
+}
+
+/// Runs a blocking handler on a thread that may block.
+#[derive(Debug, Clone)]
+pub(crate) struct Offload<H>(pub(crate) H);
+
+/// Keeps the implementation for [`Offload`] apart from those for async functions.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ByOffload<M>(PhantomData<fn() -> M>);
+
+impl<S, M, H> Handler<S, ByOffload<M>> for Offload<H>
+where
+    S: Send + 'static,
+    H: BlockingHandler<S, M>,
+{
+    fn call(self, call: Call<S>) -> impl Future<Output = Result<Produced, JobError>> + Send {
+        offload(move || self.0.call(call))
+    }
+}
+
+/// Runs `work` on one of the runtime's threads for blocking work, in the current span.
+///
+/// Dropping the future does not end work that has begun: a thread cannot be stopped from outside.
+async fn offload(
+    work: impl FnOnce() -> Result<Produced, JobError> + Send + 'static,
+) -> Result<Produced, JobError> {
+    let span = Span::current();
+    let ended = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    ended.unwrap_or_else(|lost| match lost.try_into_panic() {
+        // The job's own panic: whoever guards async handlers guards this one, too.
+        Ok(payload) => panic::resume_unwind(payload),
+        Err(lost) => Err(JobError::new(
+            ErrorCode::HANDLER_ERROR,
+            ErrorClass::Worker,
+            format!("the blocking handler was not run: {lost}"),
+        )),
+    })
+}
+
+macro_rules! impl_blocking_handler {
+    ($($extractor:ident),*) => {
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, reason = "the names come from the macro's arguments")]
+        impl<F, R, S, In, $($extractor,)*> BlockingHandler<S, (In, $($extractor,)*)> for F
+        where
+            F: Fn(In, $($extractor,)*) -> R + Clone + Send + Sync + 'static,
+            R: HandlerResult,
+            In: JobInput,
+            $($extractor: FromContext<S>,)*
+        {
+            fn call(self, mut call: Call<S>) -> Result<Produced, JobError> {
+                let input = call.input::<In>()?;
+                $(let $extractor = call.argument::<$extractor>();)*
+                // Nothing of the call is kept while the handler works.
+                drop(call);
+                self(input, $($extractor,)*).produce()
+            }
+        }
+    };
+}
+
+impl_blocking_handler!();
+impl_blocking_handler!(A);
+impl_blocking_handler!(A, B);
+impl_blocking_handler!(A, B, C);
+impl_blocking_handler!(A, B, C, D);
+impl_blocking_handler!(A, B, C, D, E);
+impl_blocking_handler!(A, B, C, D, E, G);
+impl_blocking_handler!(A, B, C, D, E, G, H);
+impl_blocking_handler!(A, B, C, D, E, G, H, I);

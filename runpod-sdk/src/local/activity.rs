@@ -1,0 +1,62 @@
+//! What an endpoint is busy with, for whoever wants to wait for it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// What one endpoint is busy with at a moment. See [`LocalPlatform::until`](super::LocalPlatform::until).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Requests held open: takes and stop polls, `/runsync`, `/status-sync` and `/stream`.
+    pub held: usize,
+    /// Webhooks being posted or waiting for their next try.
+    pub webhooks_under_way: usize,
+    /// Those of them that wait for their next try.
+    pub webhooks_waiting: usize,
+    /// Webhooks delivered so far.
+    pub webhooks_delivered: u64,
+    /// Webhooks given up so far.
+    pub webhooks_given_up: u64,
+}
+
+/// The shared, watched [`Activity`] of an endpoint.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activities(Arc<watch::Sender<Activity>>);
+
+impl Activities {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Activity)) {
+        self.0.send_modify(change);
+    }
+
+    /// Counts one more of something for as long as the answer lives.
+    pub(crate) fn count(&self, field: fn(&mut Activity) -> &mut usize) -> Counted {
+        self.change(|activity| *field(activity) += 1);
+        Counted {
+            activities: self.clone(),
+            field,
+        }
+    }
+
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Activity) -> bool) -> Activity {
+        match self.0.subscribe().wait_for(wanted).await {
+            Ok(activity) => *activity,
+            // The sender lives as long as `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// One of something counted in an [`Activity`].
+#[derive(Debug)]
+pub(crate) struct Counted {
+    activities: Activities,
+    field: fn(&mut Activity) -> &mut usize,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let field = self.field;
+        self.activities.change(|activity| *field(activity) -= 1);
+    }
+}

@@ -1,0 +1,236 @@
+//! Servers that refuse, break off, or answer too soon.
+
+use std::time::{Duration, Instant};
+
+use runpod_sdk::client::{ClientError, EndpointClient, RetryPolicy};
+use serde_json::json;
+use wiremock::matchers::{header, method, path};
+use wiremock::{Mock, MockBuilder, MockServer, ResponseTemplate};
+
+use crate::support::{EP, client_at};
+
+const QUICK: RetryPolicy = RetryPolicy::DEFAULT;
+
+fn client(server: &MockServer) -> EndpointClient {
+    EndpointClient::builder(EP)
+        .base_url(server.uri())
+        .api_key("test-key")
+        .retry(QUICK.pauses(Duration::from_millis(1), Duration::from_millis(2)))
+        .build()
+        .unwrap()
+}
+
+fn at(verb: &str, operation: &str) -> MockBuilder {
+    Mock::given(method(verb)).and(path(format!("/{EP}/{operation}")))
+}
+
+fn status(code: u16) -> ResponseTemplate {
+    ResponseTemplate::new(code)
+}
+
+fn job(state: &str) -> ResponseTemplate {
+    status(200).set_body_json(json!({"id": "j", "status": state}))
+}
+
+async fn requests(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn questions_are_asked_again_after_a_server_error() {
+    let server = MockServer::start().await;
+    at("GET", "health")
+        .respond_with(status(502))
+        .up_to_n_times(2)
+        .mount(&server)
+        .await;
+    at("GET", "health")
+        .respond_with(status(200).set_body_json(json!({})))
+        .mount(&server)
+        .await;
+    client(&server).health().await.unwrap();
+    assert_eq!(requests(&server).await, 3);
+}
+
+#[tokio::test]
+async fn a_submission_is_sent_once_when_it_may_have_been_accepted() {
+    for code in [500, 502, 503, 504] {
+        let server = MockServer::start().await;
+        at("POST", "run")
+            .respond_with(status(code).set_body_string("oops"))
+            .mount(&server)
+            .await;
+        let error = client(&server).run(&1).await.unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Status { status, text } if status.as_u16() == code && text == "oops")
+        );
+        assert_eq!(requests(&server).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_submission_whose_answer_is_lost_is_sent_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let submitting = tokio::spawn(async move { client_at(&base).run(&1).await });
+    let (connection, _) = listener.accept().await.unwrap();
+    connection.readable().await.unwrap();
+    drop(connection);
+    assert!(matches!(
+        submitting.await.unwrap(),
+        Err(ClientError::AnswerLost(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_submission_refused_by_the_rate_limit_is_sent_again() {
+    let server = MockServer::start().await;
+    at("POST", "run")
+        .respond_with(status(429))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    at("POST", "run")
+        .respond_with(job("IN_QUEUE"))
+        .mount(&server)
+        .await;
+    assert_eq!(client(&server).run(&1).await.unwrap().id(), "j");
+}
+
+#[tokio::test]
+async fn a_rate_limit_that_stays_is_an_error_in_the_end() {
+    let server = MockServer::start().await;
+    at("POST", "run").respond_with(status(429)).mount(&server).await;
+    assert!(matches!(
+        client(&server).run(&1).await,
+        Err(ClientError::RateLimited)
+    ));
+    assert_eq!(requests(&server).await, 6);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_patience_gets_it() {
+    let server = MockServer::start().await;
+    let busy = status(429).insert_header("retry-after", "1");
+    at("GET", "health")
+        .respond_with(busy)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    at("GET", "health")
+        .respond_with(status(200).set_body_json(json!({})))
+        .mount(&server)
+        .await;
+    let asked = Instant::now();
+    client(&server).health().await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_when_no_connection_can_be_opened() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let client = EndpointClient::builder(EP)
+        .base_url(base)
+        .api_key("k")
+        .retry(RetryPolicy::NEVER)
+        .build()
+        .unwrap();
+    assert!(matches!(client.run(&1).await, Err(ClientError::Connect(_))));
+}
+
+#[tokio::test]
+async fn the_key_goes_out_as_bearer_and_no_further_than_the_base_url() {
+    let server = MockServer::start().await;
+    let elsewhere = MockServer::start().await;
+    let redirect = status(307).insert_header("location", format!("{}/x", elsewhere.uri()));
+    at("GET", "health")
+        .and(header("authorization", "Bearer test-key"))
+        .respond_with(redirect)
+        .mount(&server)
+        .await;
+    let error = client(&server).health().await.unwrap_err();
+    assert!(matches!(error, ClientError::Status { status, .. } if status.as_u16() == 307));
+    assert_eq!(requests(&elsewhere).await, 0);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_named_as_such() {
+    let server = MockServer::start().await;
+    at("GET", "health").respond_with(status(401)).mount(&server).await;
+    assert!(matches!(
+        client(&server).health().await,
+        Err(ClientError::Unauthorized)
+    ));
+    assert_eq!(requests(&server).await, 1);
+}
+
+#[tokio::test]
+async fn both_ways_of_refusing_a_large_body_are_one_error() {
+    let words = json!({"error": "bad request: body: exceeded max body size of 10MiB"});
+    for refusal in [status(413), status(400).set_body_json(words)] {
+        let server = MockServer::start().await;
+        at("POST", "run").respond_with(refusal).mount(&server).await;
+        let error = client(&server).run(&"x").await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::TooLarge { bytes: 13, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_platform_without_status_sync_is_asked_patiently() {
+    for missing in [404, 405] {
+        let server = MockServer::start().await;
+        at("GET", "status-sync/j")
+            .respond_with(status(missing))
+            .mount(&server)
+            .await;
+        at("GET", "status/j")
+            .respond_with(job("IN_PROGRESS"))
+            .up_to_n_times(2)
+            .mount(&server)
+            .await;
+        at("GET", "status/j")
+            .respond_with(job("COMPLETED"))
+            .mount(&server)
+            .await;
+        client(&server).handle("j").wait().await.unwrap();
+        let asked = server.received_requests().await.unwrap();
+        let syncs = asked
+            .iter()
+            .filter(|request| request.url.path().contains("status-sync"))
+            .count();
+        assert_eq!((syncs, asked.len()), (1, 4), "after {missing}");
+    }
+}
+
+#[tokio::test]
+async fn polls_that_come_back_at_once_do_not_become_a_storm() {
+    let server = MockServer::start().await;
+    at("GET", "status-sync/j")
+        .respond_with(job("IN_QUEUE"))
+        .mount(&server)
+        .await;
+    let job = client(&server).handle("j");
+    let waiting = tokio::time::timeout(Duration::from_millis(600), job.wait());
+    assert!(waiting.await.is_err());
+    assert!(requests(&server).await <= 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_job_is_an_error() {
+    for body in ["", "<html>", "{}", "[]", r#"{"status":"IN_QUEUE"}"#] {
+        let server = MockServer::start().await;
+        at("POST", "run")
+            .respond_with(status(200).set_body_string(body))
+            .mount(&server)
+            .await;
+        assert!(
+            matches!(client(&server).run(&1).await, Err(ClientError::Answer(_))),
+            "{body:?}"
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! What a job needs beside its input: made once at start, shared by all jobs.
+
+use std::sync::Arc;
+
+use crate::compat::Compat;
+use crate::settings::Settings;
+use crate::webui::{NotReady, Renderer, WebUi};
+
+/// The worker's state. Cloning it costs two reference counts.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) renderer: Arc<Renderer>,
+    pub(crate) compat: Option<Arc<Compat>>,
+}
+
+impl App {
+    /// Waits until the WebUI is ready.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, NotReady> {
+        let webui = WebUi::new(&settings)?;
+        webui.wait_until_ready(&settings).await?;
+        let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
+        if let Some(compat) = compat.clone() {
+            // Beside the first take, which must not wait for it.
+            tokio::spawn(async move { compat.learn().await });
+        }
+        Ok(Self {
+            renderer: Arc::new(Renderer::new(webui, &settings)),
+            compat,
+        })
+    }
+}

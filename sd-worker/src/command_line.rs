@@ -1,0 +1,163 @@
+//! Reading the command line: our options and the SDK's flags in one help text, and errors that name the
+//! variable a bad value came from.
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _};
+
+use crate::settings::Settings;
+
+const BAD_OPTIONS: u8 = 2;
+/// Options whose values are not repeated in messages.
+const MAY_HOLD_SECRETS: [&str; 2] = ["webui-url", "webui-auth"];
+
+/// The command line asked for a text, or could not be understood: it has been said, and the process
+/// can end.
+#[derive(Debug)]
+pub struct Told {
+    code: ExitCode,
+}
+
+impl Told {
+    /// What the process should exit with.
+    pub fn exit_code(self) -> ExitCode {
+        self.code
+    }
+}
+
+impl Settings {
+    /// Reads the process's command line and environment.
+    ///
+    /// # Errors
+    ///
+    /// `--help` and `--version` have been printed, or an option cannot be understood and that has been
+    /// printed.
+    pub fn from_command_line() -> Result<Self, Told> {
+        let command = command();
+        let parsed = command
+            .clone()
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            if error.use_stderr() {
+                // Without a stderr there is nobody to tell.
+                let _ = writeln!(std::io::stderr(), "{}", explain(&command, &error));
+                Told {
+                    code: ExitCode::from(BAD_OPTIONS),
+                }
+            } else {
+                let _ = error.print();
+                Told {
+                    code: ExitCode::SUCCESS,
+                }
+            }
+        })
+    }
+}
+
+/// Our options, and after them the SDK's flags: `start` reads those itself, clap only has to know them.
+fn command() -> Command {
+    let flags = runpod_sdk::FLAGS.iter().map(|flag| {
+        let arg = Arg::new(flag.name)
+            .long(flag.name)
+            .help(flag.help)
+            .help_heading("Flags of every RunPod worker");
+        match flag.value {
+            Some(value) => arg.value_name(value).allow_hyphen_values(true),
+            None => arg.action(ArgAction::SetTrue),
+        }
+    });
+    Settings::command()
+        .mut_args(|arg| {
+            if has_empty_variable(&arg) {
+                arg.env(None::<&str>)
+            } else {
+                arg
+            }
+        })
+        .mut_args(|arg| arg.hide_env_values(true))
+        .args(flags)
+}
+
+fn has_empty_variable(arg: &Arg) -> bool {
+    arg.get_env()
+        .and_then(std::env::var_os)
+        .is_some_and(|value| value.is_empty())
+}
+
+/// One line that says which option or variable is wrong and why. Values that may hold a secret are left out.
+fn explain(command: &Command, error: &clap::Error) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let bad_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    // "--retries <NUMBER>"
+    let named = context(ContextKind::InvalidArg)
+        .and_then(|arg| arg.strip_prefix("--"))
+        .and_then(|arg| arg.split(' ').next());
+    let arg = command
+        .get_arguments()
+        .find(|arg| bad_value && arg.get_long() == named);
+    let (Some(arg), Some(flag)) = (arg, named) else {
+        return error.render().to_string().trim_end().to_owned();
+    };
+    let given = std::env::args().any(|word| {
+        word.strip_prefix("--")
+            .is_some_and(|word| word.split('=').next() == Some(flag))
+    });
+    let source = match arg.get_env() {
+        Some(variable) if !given => format!("{} (the option --{flag})", variable.to_string_lossy()),
+        _ => format!("--{flag}"),
+    };
+    let value = match context(ContextKind::InvalidValue) {
+        Some(value) if !MAY_HOLD_SECRETS.contains(&flag) => format!(" '{value}'"),
+        _ => String::new(),
+    };
+    let reason = error
+        .source()
+        .map_or_else(|| "not a possible value".to_owned(), ToString::to_string);
+    format!("error: {source}: bad value{value}: {reason}\n\nFor more information, try '--help'.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_sdk_s_flags_are_left_to_the_sdk() {
+        let matches = command()
+            .try_get_matches_from(["sd-worker", "--test_input", "{}", "--retries=3", "--rp_debugger"])
+            .unwrap();
+        assert_eq!(Settings::from_arg_matches(&matches).unwrap().retries, 3);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_the_reason() {
+        let error = command()
+            .try_get_matches_from(["sd-worker", "--retries", "many"])
+            .unwrap_err();
+        let text = explain(&command(), &error);
+        assert!(text.contains("bad value 'many': invalid digit"), "{text}");
+    }
+
+    #[test]
+    fn a_bad_secret_is_not_repeated() {
+        let error = command()
+            .try_get_matches_from(["sd-worker", "--webui-auth", "hunter2"])
+            .unwrap_err();
+        let text = explain(&command(), &error);
+        assert!(
+            text.contains("USER:PASSWORD") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}

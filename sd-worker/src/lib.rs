@@ -1,0 +1,35 @@
+//! A RunPod Serverless worker for the AUTOMATIC1111 Stable Diffusion WebUI.
+//!
+//! It takes a job, sends the job's `input` to the WebUI on the same pod as it is, and hands the
+//! WebUI's answer back as it is (`docs/protocol/request-flow.md`). What is left for this crate to
+//! do: wait until the WebUI is there, keep a broken answer from passing for a result, say whose
+//! mistake an error was, report progress, and free the GPU when a job is cancelled.
+//!
+//! ```text
+//!  job input ─▶ handler ─▶ compat ─▶ webui::render ─▶ POST /sdapi/v1/txt2img ─▶ answer ─▶ output
+//!                                       │    ▲
+//!                                       │    └─ webui::progress ─▶ progress updates
+//!                                       └────── cancelled ─▶ webui::interrupt, wait for the POST
+//! ```
+
+mod app;
+mod command_line;
+mod compat;
+mod handler;
+mod settings;
+mod webui;
+
+use runpod_sdk::Worker;
+
+pub use command_line::Told;
+pub use settings::{Credentials, Settings, WebUiUrl};
+
+/// The worker, ready for [`runpod_sdk::start`].
+///
+/// It waits for the WebUI before it takes its first job.
+pub fn worker(settings: Settings) -> Worker {
+    Worker::new(handler::forward)
+        // It only waits for the WebUI, and large answers cost the least memory on a single thread.
+        .handler_threads(1)
+        .state_with(move || app::App::start(settings))
+}

@@ -1,0 +1,169 @@
+//! The WebUI's HTTP API, as far as a worker needs it (`docs/protocol/webui-api.md`).
+
+mod answer;
+mod error;
+mod interrupt;
+mod problem;
+mod progress;
+mod ready;
+mod render;
+mod retry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use runpod_sdk::json::RawJson;
+use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
+
+use crate::settings::{Credentials, Settings, WebUiUrl};
+
+pub(crate) use error::WebUiError;
+pub(crate) use ready::NotReady;
+pub(crate) use render::Renderer;
+
+const MODELS: &str = "/sdapi/v1/sd-models";
+const TXT2IMG: &str = "/sdapi/v1/txt2img";
+const PROGRESS: &str = "/sdapi/v1/progress?skip_current_image=true";
+const INTERRUPT: &str = "/sdapi/v1/interrupt";
+const SAMPLERS: &str = "/sdapi/v1/samplers";
+const SCHEDULERS: &str = "/sdapi/v1/schedulers";
+
+/// The WebUI closes idle connections after 30 s; ours must be gone before.
+const IDLE_CONNECTION: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the small requests beside a render. With dozens of requests waiting the WebUI takes up to 8 s.
+const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest list or error that is read.
+const SMALL_BODY: usize = 32 << 20;
+
+/// A client of one WebUI. Cloning it shares the connections.
+#[derive(Debug, Clone)]
+pub(crate) struct WebUi {
+    http: Client,
+    url: Arc<WebUiUrl>,
+    credentials: Option<Arc<Credentials>>,
+}
+
+impl WebUi {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, NotReady> {
+        // Nothing here speaks TLS, but a client can't be built without a provider. That the process has
+        // one already is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder()
+            .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .no_proxy()
+            .tls_certs_only([])
+            .referer(false)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .build()
+            .map_err(NotReady::NoClient)?;
+        Ok(Self {
+            http,
+            url: Arc::new(settings.webui_url.clone()),
+            credentials: settings.webui_auth.clone().map(Arc::new),
+        })
+    }
+
+    /// The address, for messages.
+    pub(crate) fn url(&self) -> &WebUiUrl {
+        &self.url
+    }
+
+    /// Renders a picture. Says nothing until it is done, which may take minutes.
+    async fn txt2img(&self, request: &RawJson) -> Result<RawJson, WebUiError> {
+        let sent = self
+            .request(Method::POST, TXT2IMG)
+            .header(CONTENT_TYPE, "application/json")
+            .body(request.clone().into_bytes())
+            .send()
+            .await;
+        let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
+        if response.status() == 200 {
+            answer::read(response).await
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    /// What the WebUI is doing right now.
+    async fn progress(&self) -> Result<progress::Progress, WebUiError> {
+        self.get_small(PROGRESS).await
+    }
+
+    /// Stops the render in progress at its next step. Harmless when there is none.
+    async fn interrupt(&self) -> Result<(), WebUiError> {
+        let sent = self
+            .request(Method::POST, INTERRUPT)
+            .timeout(SIDE_TIMEOUT)
+            .send()
+            .await;
+        let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
+        if response.status() == 200 {
+            Ok(())
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    /// The samplers by name.
+    pub(crate) async fn samplers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
+        self.get_small(SAMPLERS).await
+    }
+
+    /// The schedulers; a WebUI before 1.9 has no such route.
+    pub(crate) async fn schedulers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
+        self.get_small(SCHEDULERS).await
+    }
+
+    async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
+        let sent = self
+            .request(Method::GET, route)
+            .timeout(SIDE_TIMEOUT)
+            .send()
+            .await;
+        let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
+        if response.status() == 200 {
+            answer::read_small(response).await
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    fn request(&self, method: Method, route: &str) -> RequestBuilder {
+        let request = self.http.request(method, self.url.route(route));
+        match &self.credentials {
+            Some(credentials) => request.basic_auth(
+                credentials.user.expose_secret(),
+                Some(credentials.password.expose_secret()),
+            ),
+            None => request,
+        }
+    }
+}
+
+/// An answer other than 200 as an error.
+async fn refusal(response: Response) -> WebUiError {
+    let status = response.status().as_u16();
+    let (body, _) = answer::read_start(response, SMALL_BODY).await;
+    WebUiError::refused(status, &body)
+}
+
+/// An error with its causes in one line: reqwest's own message names neither.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let next = source.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! Which failed attempts are repeated, and when (`docs/protocol/request-flow.md`, step 4).
+
+use std::time::Duration;
+
+use super::error::WebUiError;
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The tenth wait, 51.2 s, is the longest.
+const MOST_DOUBLINGS: u32 = 9;
+
+/// The waits before each retry: 0.1 s, 0.2 s … 51.2 s. There is no jitter because nobody else retries
+/// against this WebUI.
+pub(super) fn waits(retries: u32) -> impl Iterator<Item = Duration> {
+    (0..retries).map(|retry| FIRST_WAIT * 2_u32.pow(retry.min(MOST_DOUBLINGS)))
+}
+
+/// Whether the request may be sent again: nothing can have come of it.
+pub(super) fn may_repeat(error: &WebUiError) -> bool {
+    matches!(error, WebUiError::Unreachable { .. }) || matches!(error.status(), Some(502..=504))
+}
+
+/// Whether a render may be running although the answer says failure: something between the WebUI and
+/// us gave up on it.
+pub(super) fn may_hide_a_render(error: &WebUiError) -> bool {
+    matches!(error.status(), Some(502 | 504))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_waits_double_from_a_tenth_of_a_second() {
+        let waits: Vec<_> = waits(10).collect();
+        assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
+        assert_eq!(waits[9], Duration::from_millis(51_200));
+        assert_eq!(waits.iter().sum::<Duration>(), Duration::from_millis(102_300));
+    }
+
+    #[test]
+    fn more_retries_wait_no_longer() {
+        assert_eq!(waits(40).last(), Some(Duration::from_millis(51_200)));
+    }
+
+    #[test]
+    fn only_what_can_not_have_run_is_repeated() {
+        let refused = |status| WebUiError::refused(status, b"");
+        for status in [502, 503, 504] {
+            assert!(may_repeat(&refused(status)));
+        }
+        for status in [400, 401, 404, 422, 429, 500] {
+            assert!(!may_repeat(&refused(status)));
+        }
+        assert!(may_repeat(&WebUiError::Unreachable {
+            reason: String::new()
+        }));
+        assert!(!may_repeat(&WebUiError::Lost {
+            reason: String::new()
+        }));
+        assert!(may_hide_a_render(&refused(504)) && !may_hide_a_render(&refused(503)));
+    }
+}
