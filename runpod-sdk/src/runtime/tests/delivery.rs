@@ -108,7 +108,7 @@ async fn a_result_is_given_up_when_its_window_is_spent() {
     running.platform.submit("j", json!(1));
     running.held.until(|held| held.len() == 1).await;
     let began = Instant::now();
-    running.held.until(|held| held.is_empty()).await;
+    running.held.until(Held::is_empty).await;
     assert!(began.elapsed() <= Duration::from_secs(30));
     assert!(
         began.elapsed() >= Duration::from_secs(15),

@@ -224,7 +224,9 @@ async fn life(seed: u64) {
         }
     }
     let early = random.u8(0..3) == 0;
-    if !early {
+    if early {
+        tokio::time::sleep(Duration::from_millis(random.u64(0..20_000))).await;
+    } else {
         // Long enough for every job, with the slowest delivery that the faults allow.
         let all = platform.until(|said| {
             let done: BTreeSet<String> = results(said).into_iter().map(|(job, _)| job).collect();
@@ -236,8 +238,6 @@ async fn life(seed: u64) {
             tokio::time::timeout(Duration::from_hours(2), all).await.is_ok(),
             "a job was lost"
         );
-    } else {
-        tokio::time::sleep(Duration::from_millis(random.u64(0..20_000))).await;
     }
     let held = running.held.clone();
     let ended = running.drained().await;

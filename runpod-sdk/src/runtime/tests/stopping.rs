@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::support::{Running, results};
 use crate::job::Job;
+use crate::runtime::Held;
 use crate::{CancelReason, Context, JobError, JobResult, Worker};
 
 /// Runs until it is cancelled, and tells why.
@@ -21,7 +22,7 @@ async fn a_stopped_job_posts_nothing_and_its_slot_is_free() {
     running.platform.submit("j", json!(0));
     running.held.until(|held| held.len() == 1).await;
     running.platform.stop("j");
-    running.held.until(|held| held.is_empty()).await;
+    running.held.until(Held::is_empty).await;
     running.platform.submit("next", json!(0));
     running.held.until(|held| held.len() == 1).await;
     assert!(results(&running.platform.said()).is_empty());
@@ -42,7 +43,7 @@ async fn a_stopped_job_hurts_no_sibling() {
     running.held.until(|held| held.len() == 2).await;
     running.platform.stop("victim");
     assert_eq!(running.platform.result("sibling").await, r#"{"output": "done"}"#);
-    running.held.until(|held| held.is_empty()).await;
+    running.held.until(Held::is_empty).await;
     assert_eq!(
         results(&running.platform.said()).len(),
         1,
@@ -72,7 +73,7 @@ async fn a_job_that_waits_for_a_slot_is_stopped_without_running() {
     running.platform.stop("waits");
     running.held.until(|held| held.len() == 1).await;
     running.platform.stop("runs");
-    running.held.until(|held| held.is_empty()).await;
+    running.held.until(Held::is_empty).await;
     assert!(!ran.load(Ordering::SeqCst));
 }
 
@@ -86,7 +87,7 @@ async fn a_handler_that_ignores_its_cancellation_is_dropped_after_the_grace() {
     running.held.until(|held| held.len() == 1).await;
     let began = Instant::now();
     running.platform.stop("j");
-    running.held.until(|held| held.is_empty()).await;
+    running.held.until(Held::is_empty).await;
     assert_eq!(began.elapsed().as_secs(), 10);
 }
 
