@@ -232,6 +232,9 @@ async fn a_blocking_handler_keeps_its_slot_until_its_thread_is_done() {
     running.platform.submit("next", json!(false));
     running.platform.stop("stubborn");
     running.held.until(crate::runtime::Held::is_empty).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(
         running.platform.handed_out(),
         ["stubborn"],
