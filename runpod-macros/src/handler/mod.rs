@@ -50,3 +50,6 @@ fn parse_function(item: TokenStream) -> syn::Result<ItemFn> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;
