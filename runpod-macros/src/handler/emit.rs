@@ -205,8 +205,8 @@ fn under(part: &impl ToTokens, code: TokenStream) -> TokenStream {
 
 fn place(token: &mut TokenTree, at: Span) {
     match token {
-        // A name keeps its meaning, which is a part of its span.
-        TokenTree::Ident(name) => name.set_span(name.span().located_at(at)),
+        // A name keeps its meaning, which is a part of its span. (`await` means the same everywhere.)
+        TokenTree::Ident(name) if name != "await" => name.set_span(name.span().located_at(at)),
         other => other.set_span(at),
     }
 }

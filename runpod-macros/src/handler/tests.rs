@@ -7,7 +7,7 @@ use super::expand;
 
 /// Compares the expansion, laid out as a person would write it, with the snapshot of the test's name.
 #[track_caller]
-fn assert_expansion(name: &str, options: TokenStream, item: TokenStream) {
+fn assert_expansion(name: &str, options: TokenStream, item: &TokenStream) {
     let expanded = expand(options, item);
     let pretty = match syn::parse2(expanded.clone()) {
         Ok(file) => prettyplease::unparse(&file),
@@ -24,7 +24,7 @@ fn the_simplest_handler() {
     assert_expansion(
         "the_simplest_handler",
         quote!(),
-        quote! {
+        &quote! {
             /// Says hello.
             async fn greet(input: Greeting) -> JobResult<String> {
                 Ok(format!("Hello, {}!", input.name))
@@ -38,7 +38,7 @@ fn every_option_and_extractor() {
     assert_expansion(
         "every_option_and_extractor",
         quote!(concurrency = 4, timeout = "1h 30m", state = App, crate = my::sdk),
-        quote! {
+        &quote! {
             #[cfg(unix)]
             #[must_use]
             pub(crate) async fn paint(
@@ -57,7 +57,7 @@ fn a_blocking_handler() {
     assert_expansion(
         "a_blocking_handler",
         quote!(blocking),
-        quote! {
+        &quote! {
             pub fn shrink(input: Picture, State(tools): State<Tools>) -> JobResult<Small> {
                 todo!()
             }
@@ -70,7 +70,7 @@ fn a_streaming_handler() {
     assert_expansion(
         "a_streaming_handler",
         quote!(stream, aggregate),
-        quote! {
+        &quote! {
             fn tokens(input: Prompt) -> impl Stream<Item = JobResult<Token>> {
                 todo!()
             }
@@ -83,7 +83,7 @@ fn an_async_streaming_handler() {
     assert_expansion(
         "an_async_streaming_handler",
         quote!(stream),
-        quote! {
+        &quote! {
             async fn tokens(input: Prompt) -> impl Stream<Item = JobResult<Token>> {
                 todo!()
             }
@@ -96,7 +96,7 @@ fn a_return_type_without_a_name() {
     assert_expansion(
         "a_return_type_without_a_name",
         quote!(),
-        quote! {
+        &quote! {
             async fn tokens(input: Prompt) -> JobResult<Streaming<impl Stream<Item = JobResult<Token>>>> {
                 todo!()
             }
@@ -109,7 +109,7 @@ fn faults_leave_the_function_and_a_stand_in() {
     assert_expansion(
         "faults_leave_the_function_and_a_stand_in",
         quote!(retries = 3),
-        quote! {
+        &quote! {
             fn greet(name: &str) -> JobResult<String> {
                 todo!()
             }
@@ -119,12 +119,10 @@ fn faults_leave_the_function_and_a_stand_in() {
 
 #[test]
 fn a_faulty_method_gets_nothing_beside_it() {
-    let expanded = expand(
-        quote!(),
-        quote!(
-            async fn greet(&self, name: String) -> JobResult<String> {}
-        ),
+    let method = quote!(
+        async fn greet(&self, name: String) -> JobResult<String> {}
     );
+    let expanded = expand(quote!(), &method);
     assert!(!expanded.to_string().contains("struct"), "{expanded}");
 }
 
@@ -170,7 +168,7 @@ fn nothing_makes_it_panic() {
     ];
     for item in &items {
         for options in &options {
-            let expanded = expand(options.clone(), item.clone()).to_string();
+            let expanded = expand(options.clone(), item).to_string();
             assert!(expanded.contains("compile_error"), "{options} {item}: {expanded}");
         }
     }

@@ -9,6 +9,8 @@ mod blocking;
 mod erased;
 mod extract;
 mod output;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 
