@@ -24,6 +24,7 @@ mod answer;
 mod auth;
 mod builder;
 mod catalogue;
+pub mod contract;
 mod faults;
 mod file;
 mod gate;

@@ -107,6 +107,12 @@ impl SimGpu {
         self.wait_until(|state| state.sampling).await;
     }
 
+    /// Waits until this many renders have begun since the start. A render begins when it leaves the queue,
+    /// which is before the model is loaded and before its first step.
+    pub async fn begun(&self, renders: u64) {
+        self.wait_until(|state| state.renders >= renders).await;
+    }
+
     /// Waits until nothing runs and nothing waits.
     pub async fn idle(&self) {
         self.wait_until(|state| state.queue.is_empty()).await;

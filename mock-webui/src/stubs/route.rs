@@ -227,8 +227,6 @@ pub(crate) fn template(answer: Answer) -> ResponseTemplate {
     }
     match answer.content_type {
         Some(kind) => template.set_body_raw(answer.body.to_vec(), kind),
-        None => template
-            .set_body_bytes(answer.body.to_vec())
-            .insert_header("content-type", ""),
+        None => template.set_body_bytes(answer.body.to_vec()),
     }
 }

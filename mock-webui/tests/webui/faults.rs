@@ -188,7 +188,7 @@ async fn a_server_without_its_model_lists_models_and_does_not_render() {
     let webui = broken_by(Fault::up_but_no_model()).await;
     assert!(get(&webui, "sd-models").await.is_array());
     let job = start(&webui, &small("x", 1));
-    webui.gpu().queued(1).await;
+    webui.gpu().begun(1).await;
     assert_eq!(get(&webui, "progress").await["progress"], json!(0.01));
     webui.set_phase(Phase::Ready).await;
     assert!(job.await.expect("answered")["images"].is_array());
