@@ -284,4 +284,44 @@ mod tests {
             assert_eq!(error.details().unwrap()["status"], status, "{case}");
         }
     }
+
+    #[test]
+    fn every_code_is_documented() {
+        let text = String::new;
+        let readme = include_str!("../../README.md");
+        let refused = |status, body: &str| WebUiError::refused(status, body.as_bytes());
+        for error in [
+            WebUiError::NotAnObject { found: "a list" },
+            WebUiError::Unreachable { reason: text() },
+            WebUiError::Lost { reason: text() },
+            WebUiError::TooSlow {
+                limit: Duration::ZERO,
+                seen: None,
+            },
+            WebUiError::BadAnswer {
+                why: text(),
+                excerpt: text(),
+            },
+            WebUiError::Interrupted(CancelReason::ShuttingDown),
+            refused(422, ""),
+            refused(
+                500,
+                r#"{"error":"HTTPException","detail":"Invalid encoded image"}"#,
+            ),
+            refused(500, "CUDA out of memory"),
+            refused(500, "CUDA error: device-side assert triggered"),
+            refused(401, ""),
+            refused(503, ""),
+            refused(500, ""),
+        ] {
+            let class = serde_json::to_value(error.class()).unwrap();
+            let row = format!(
+                "| `{}` | {} | {} |",
+                error.code(),
+                class.as_str().unwrap(),
+                if error.is_retryable() { "yes" } else { "no" }
+            );
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
 }

@@ -8,4 +8,5 @@ mod errors;
 mod faults;
 mod flow;
 mod integrity;
+mod shutdown;
 mod support;

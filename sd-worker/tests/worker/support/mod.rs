@@ -21,6 +21,8 @@ pub(crate) const EXAMPLE: &str = r#"{"prompt": "a photograph of an astronaut rid
 
 const ENDPOINT: &str = "sd";
 const MIB: usize = 1 << 20;
+/// A worker that is not heard of for so long is given up. It pings every second.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Everything is done by then, or never.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,7 +51,8 @@ impl Stage {
     pub(crate) async fn with(url: &str, variables: &[(&str, &str)]) -> Self {
         let settings = EndpointSettings::default()
             .result_limit(64 * MIB)
-            .run_limit(64 * MIB);
+            .run_limit(64 * MIB)
+            .ping_window(SILENCE);
         let platform = LocalPlatform::builder()
             .endpoint_with(ENDPOINT, settings)
             .record_calls(true)
@@ -61,16 +64,16 @@ impl Stage {
             .api_key("any")
             .build()
             .unwrap();
-        let mut worker = program();
-        worker
-            .envs(platform.worker_env(ENDPOINT, "worker-1"))
-            .env("SD_WORKER_WEBUI_URL", url)
-            .envs(variables.iter().copied());
         Self {
-            worker: Program::start(worker),
+            worker: start(&platform, url, "worker-1", variables),
             platform,
             client,
         }
+    }
+
+    /// One more worker on the same platform.
+    pub(crate) fn another(&self, url: &str, name: &str) -> Program {
+        start(&self.platform, url, name, &[])
     }
 
     /// Submits a job with this text as its input.
@@ -98,6 +101,16 @@ impl Stage {
         assert_eq!(report.status.as_str(), "FAILED");
         error_of(&report)
     }
+}
+
+fn start(platform: &LocalPlatform, url: &str, name: &str, variables: &[(&str, &str)]) -> Program {
+    let mut worker = program();
+    worker
+        .envs(platform.worker_env(ENDPOINT, name))
+        .env("RUNPOD_PING_INTERVAL", "1000")
+        .env("SD_WORKER_WEBUI_URL", url)
+        .envs(variables.iter().copied());
+    Program::start(worker)
 }
 
 /// The object inside the error's text.

@@ -52,6 +52,17 @@ impl Program {
         found.unwrap_or_else(|| panic!("it never said {words:?}:\n{}", self.log()))
     }
 
+    /// Sends it a signal by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .await
+            .unwrap();
+        assert!(sent.success());
+    }
+
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         soon(self.child.wait()).await.unwrap()
     }
