@@ -24,7 +24,9 @@ pub(crate) async fn forward(
         None => input,
     };
     ctx.mark("inference_started");
-    turn.render(&request, &ctx).await
+    let answer = turn.render(&request, &ctx).await?;
+    ctx.mark("inference_finished");
+    Ok(answer)
 }
 
 /// Everything else about the input is for the WebUI to judge.

@@ -1,3 +1,65 @@
-//! The project's own commands.
+//! The project's own commands. `cargo xtask --help` lists them.
 
-fn main() {}
+mod cargo;
+mod ci;
+mod demo;
+mod platform;
+mod process;
+mod screen;
+mod signals;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use screen::Screen;
+
+/// The project's own commands.
+///
+/// New here? `cargo xtask demo` shows one request travelling through every part of the workspace,
+/// and `cargo xtask test` runs every test.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                                 the example request, with a mock WebUI
+  cargo xtask demo --webui http://127.0.0.1:7860   the same against a real WebUI
+  cargo xtask platform                             a platform to try a worker of your own on
+  cargo xtask test -p sd-worker                    the tests of one crate
+  cargo xtask ci                                   everything CI checks, before you push";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Options),
+    Platform(platform::Options),
+    Test(test::Options),
+    Ci(ci::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let screen = Screen::stdout();
+    let done = match cli.command {
+        Command::Demo(options) => demo::run(&options, screen),
+        Command::Platform(options) => platform::run(options, screen),
+        Command::Test(options) => test::run(&options, screen),
+        Command::Ci(options) => ci::run(&options, screen),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.complain(&error);
+            error
+                .downcast_ref::<signals::Interrupted>()
+                .map_or(ExitCode::FAILURE, |interrupted| {
+                    ExitCode::from(interrupted.exit_code())
+                })
+        }
+    }
+}

@@ -1,18 +1,21 @@
 //! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::deliver::Lane;
 use super::guard::guarded;
 use super::slots::Slot;
 use super::{Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Timeline};
+use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, Outcome};
 use crate::json::RawJson;
@@ -25,10 +28,17 @@ const CHUNKS_AHEAD: usize = 64;
 /// A job that has just been taken.
 pub(super) struct Arrived {
     pub(super) job: Job,
-    /// The slot it runs in; `None` if the platform sent more jobs than were asked for.
-    pub(super) slot: Option<Slot>,
+    pub(super) seat: Seat,
     pub(super) cancel: Cancel,
     pub(super) timeline: Timeline,
+}
+
+/// Where a job runs.
+pub(super) enum Seat {
+    /// In this slot.
+    Taken(Slot),
+    /// In the slot that comes, if the platform sent more jobs than were asked for.
+    Queued(BoxFuture<'static, Slot>),
 }
 
 pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
@@ -47,20 +57,21 @@ pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived)
 async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let Arrived {
         job,
-        slot,
+        seat,
         cancel,
         timeline,
     } = arrived;
     let id = job.id().clone();
-    let slot = match slot {
-        Some(slot) => slot,
-        None => tokio::select! {
+    let slot = match seat {
+        Seat::Taken(slot) => slot,
+        Seat::Queued(slot) => tokio::select! {
             biased;
-            _ = cancel.cancelled() => {
+            reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
-                return true;
+                let outcome = cancelled_outcome(runtime, Some(reason), None, None);
+                return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
             }
-            slot = runtime.slots.one() => slot,
+            slot = slot => slot,
         },
     };
 
@@ -74,26 +85,57 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     info!("Started.");
     timeline.mark("handler_started");
     let input = job.input().clone();
-    let (context, progress) = Context::new(job, cancel.clone(), deadline, timeline.clone());
+    let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let occupied = Arc::new(Occupied {
+        _slot: slot,
+        refresh: refresh.clone(),
+        drain: runtime.shutdown.drain.clone(),
+    });
+    let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
+    let (context, progress) = Context::new(
+        job,
+        cancel.clone(),
+        deadline,
+        timeline.clone(),
+        refresh.clone(),
+        lease,
+    );
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let call = runtime.handler.call(input, context);
     let handler = runtime
         .handlers
-        .spawn(guarded(consume(call, chunks, slot)).in_current_span());
+        .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
 
     let lane = Lane::open(runtime, &id, progress, chunk_queue);
     let outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark("processing_complete");
-    deliver::deliver(runtime, &id, &outcome, &timeline).await
+    let stop_pod = refresh.load(Ordering::Relaxed);
+    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
-/// Runs the handler to its end. `slot` is given back when that is reached, whatever happens.
+/// A slot in use. A worker that is to be replaced must not take another job, so taking ends before
+/// the slot is free.
+struct Occupied {
+    refresh: Arc<AtomicBool>,
+    drain: CancellationToken,
+    _slot: Slot,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        if self.refresh.load(Ordering::Relaxed) {
+            self.drain.cancel();
+        }
+    }
+}
+
+/// Runs the handler to its end. What it occupied is given back when that is reached, whatever happens.
 async fn consume(
     call: impl Future<Output = Result<Produced, JobError>>,
     chunks: mpsc::Sender<RawJson>,
-    slot: Slot,
+    occupied: Arc<Occupied>,
 ) -> Result<Outcome, JobError> {
     let produced = call.await?;
     let outcome = match produced {
@@ -116,7 +158,7 @@ async fn consume(
             Outcome::Streamed(all.finish())
         }
     };
-    drop(slot);
+    drop(occupied);
     Ok(outcome)
 }
 
@@ -136,7 +178,12 @@ async fn supervise<P: Platform>(
                 Some(reason) => warn!("cancelling the job: {reason}"),
                 None => {}
             }
-            tokio::time::timeout(runtime.options.cancel_grace, &mut handler).await.ok()
+            tokio::select! {
+                biased;
+                ended = &mut handler => Some(ended),
+                () = tokio::time::sleep(runtime.options.cancel_grace) => None,
+                () = runtime.shutdown.abandon.cancelled() => None,
+            }
         }
     };
     let Some(ended) = ended else {

@@ -3,6 +3,8 @@
 mod flags;
 mod local_test;
 mod production;
+#[cfg(feature = "local-server")]
+mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::error::Error;
 use crate::runtime;
 use crate::telemetry;
 use crate::worker::Worker;
@@ -33,9 +36,11 @@ const BAD_FLAG: u8 = 2;
 ///
 /// What it does depends on where it is, in this order:
 ///
-/// 1. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
+/// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
+///    takes its jobs from there.
+/// 2. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
 ///    given one, or the one in `test_input.json`.
-/// 2. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
+/// 3. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
 ///    it has and exits; a second signal ends it at once.
 ///
 /// | exit code | meaning |
@@ -71,10 +76,18 @@ pub fn start(worker: Worker) -> ExitCode {
     runtime::install_panic_hook();
     runtime::warn_if_panics_abort();
 
+    #[cfg(feature = "local-server")]
+    if let Some(serve) = &flags.serve {
+        return exit_code(serve::run(worker, serve, lookup));
+    }
     if flags.test_input.is_some() || !Config::is_production(lookup) {
         return local_test::run(worker, &flags, lookup);
     }
-    match production::run(worker, lookup) {
+    exit_code(production::run(worker, lookup))
+}
+
+fn exit_code(ended: Result<runtime::Ended, Error>) -> ExitCode {
+    match ended {
         Ok(runtime::Ended::Drained) => {
             info!("all jobs are done; exiting");
             ExitCode::SUCCESS
@@ -87,6 +100,29 @@ pub fn start(worker: Worker) -> ExitCode {
             error!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// [`Worker::run`]: the production mode on a runtime that exists already.
+pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
+    let handlers = tokio::runtime::Handle::current();
+    let (ended, outcome) = tokio::sync::oneshot::channel();
+    let control = move || {
+        let lookup = |name: &str| std::env::var(name).ok();
+        // The caller may have stopped waiting.
+        let _ = ended.send(production::run_on(worker, &handlers, lookup));
+    };
+    std::thread::Builder::new()
+        .name("runpod-control".to_owned())
+        .spawn(control)
+        .map_err(|error| {
+            Error::Startup(format!("no thread for the worker's control loop: {error}").into())
+        })?;
+    match outcome.await {
+        Ok(Ok(runtime::Ended::Drained)) => Ok(()),
+        Ok(Ok(runtime::Ended::Abandoned { jobs })) => Err(Error::Abandoned { jobs }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::Runtime("the control thread panicked".to_owned())),
     }
 }
 

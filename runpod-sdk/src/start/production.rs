@@ -6,11 +6,13 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::fitness::{self, Unfit};
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
@@ -18,8 +20,31 @@ use crate::worker::Worker;
 /// How often the control loop says that it is alive.
 const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Runs the worker with handler threads of its own.
 pub(super) fn run(
     mut worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Ended, Error> {
+    let threads = worker.options_mut().handler_threads;
+    let threads = threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    let handlers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("runpod-handler")
+        .enable_all()
+        .build()
+        .map_err(no_runtime)?;
+    let ended = run_on(worker, handlers.handle(), lookup);
+    // A handler that blocks its thread must not keep the process.
+    handlers.shutdown_background();
+    ended
+}
+
+/// Runs the worker with its handlers on `handlers`. Blocks this thread, which becomes the control loop's.
+pub(super) fn run_on(
+    mut worker: Worker,
+    handlers: &Handle,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
@@ -34,30 +59,37 @@ pub(super) fn run(
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let no_runtime = |error: std::io::Error| Error::Startup(format!("no runtime: {error}").into());
     let control = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let threads = worker.options_mut().handler_threads;
-    let threads = threads
-        .or_else(|| std::thread::available_parallelism().ok())
-        .map_or(1, NonZeroUsize::get);
-    let handlers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("runpod-handler")
-        .enable_all()
-        .build()
-        .map_err(no_runtime)?;
-    let ended = control.block_on(work(worker, Arc::new(config), handlers.handle().clone()));
-    // A handler that blocks its thread must not keep the process.
-    handlers.shutdown_background();
-    ended
+    control.block_on(work(worker, Arc::new(config), handlers.clone()))
 }
 
-async fn work(worker: Worker, config: Arc<Config>, handlers: tokio::runtime::Handle) -> Result<Ended, Error> {
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn no_runtime(error: std::io::Error) -> Error {
+    Error::Startup(format!("no runtime: {error}").into())
+}
+
+async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
+
+    let checks = worker.take_fitness_checks();
+    tokio::select! {
+        biased;
+        () = shutdown.drain.cancelled() => {
+            info!("told to stop before the worker was ready");
+            return Ok(Ended::Drained);
+        }
+        fit = handlers.spawn(fitness::run(checks)) => {
+            let fit = fit.map_err(|lost| Error::Runtime(lost.to_string()))?;
+            if let Err(Unfit { check, reason }) = fit {
+                report_unfit(config, &check, &reason).await;
+                return Err(Error::Unfit { check, reason });
+            }
+        }
+    }
 
     let (options, load) = worker.into_parts();
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
@@ -87,6 +119,20 @@ async fn work(worker: Worker, config: Arc<Config>, handlers: tokio::runtime::Han
     let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
     runtime.handlers = handlers;
     runtime.run().await
+}
+
+/// Tells the platform why this worker goes, if there is a way to.
+async fn report_unfit(config: Arc<Config>, check: &str, reason: &str) {
+    if config.api_key.is_none() || config.ping.is_none() {
+        return;
+    }
+    let told = async {
+        let platform = HttpPlatform::new(&config, connect(config.clone()).await?);
+        platform.report_unfit(check, reason).await.map_err(Error::from)
+    };
+    if let Err(error) = told.await {
+        debug!(%error, "the platform could not be told");
+    }
 }
 
 /// Makes the HTTP client. Reading the system's certificates takes a while and does not depend on

@@ -1,0 +1,88 @@
+//! `cargo xtask ci`: what CI checks, in the order in which a mistake is cheapest to find.
+
+use std::time::Instant;
+
+use crate::cargo::{cargo, run as run_cargo};
+use crate::screen::Screen;
+use crate::test;
+
+/// Check everything that CI checks: format, lints, lean builds, docs, tests.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {}
+
+/// Each check: what it is, and the cargo arguments that make it.
+const CHECKS: [(&str, &[&str]); 6] = [
+    ("format", &["fmt", "--all", "--check"]),
+    (
+        "lints, every feature and target",
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    // A build of the whole workspace unifies features; these are as users and deployments have them.
+    (
+        "lints, the SDK with its default features",
+        &[
+            "clippy",
+            "--locked",
+            "--package",
+            "runpod-sdk",
+            "--lib",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    (
+        "lints, the SDK without any feature",
+        &[
+            "clippy",
+            "--locked",
+            "--package",
+            "runpod-sdk",
+            "--lib",
+            "--no-default-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ),
+    (
+        "the worker as it is deployed",
+        &["build", "--locked", "--package", "sd-worker"],
+    ),
+    (
+        "documentation",
+        &["doc", "--locked", "--workspace", "--all-features", "--no-deps"],
+    ),
+];
+
+pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    for (name, arguments) in CHECKS {
+        let started = Instant::now();
+        screen.heading(format_args!("\n== {name}"));
+        let mut command = cargo(arguments);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        run_cargo(command, screen)?;
+        times.push((name, started.elapsed()));
+    }
+    let started = Instant::now();
+    screen.heading("\n== tests");
+    test::run(&test::Options::everything(), screen)?;
+    times.push(("tests", started.elapsed()));
+    screen.heading("\n== all passed");
+    for (name, time) in times {
+        screen.line(format_args!("{:>5} s  {name}", time.as_secs()));
+    }
+    screen.line(format_args!("{:>5} s  in all", begun.elapsed().as_secs()));
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! `cargo xtask test`: every test of the workspace, with one line at the end that counts them.
+
+mod tally;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::cargo::{self, cargo};
+use crate::screen::Screen;
+use tally::Tally;
+
+/// The programs that tests start, beside those cargo builds for them.
+const PROGRAMS: [&str; 2] = ["sd-worker", "mock-webui"];
+
+/// Run every test of the workspace, doc tests included.
+///
+/// Uses cargo-nextest where it is installed, else plain `cargo test`. The last line counts the tests.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Passed on to `cargo nextest run` or `cargo test`. With any, the doc tests are left out.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                       everything
+  cargo xtask test -p runpod-sdk         one crate
+  cargo xtask test deliver               the tests with `deliver` in their names
+  cargo xtask test --no-fail-fast        go on after a failure";
+
+pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    // First, so that no test's time limit has to cover a build.
+    for program in PROGRAMS {
+        cargo::build_program(program)?;
+    }
+    let scope: &[&str] = if selects_packages(&options.arguments) {
+        &[]
+    } else {
+        &["--workspace"]
+    };
+    let nextest = cargo::has("nextest");
+    let mut tests = if nextest {
+        cargo(["nextest", "run"])
+    } else {
+        cargo(["test", "--all-targets"])
+    };
+    tests.args(scope).arg("--all-features").args(&options.arguments);
+    let mut tally = Tally::default();
+    let mut passed = counted(tests, screen, &mut tally)?;
+    if options.arguments.is_empty() && (passed || nextest) {
+        let doc_tests = cargo(["test", "--doc", "--workspace", "--all-features"]);
+        passed &= counted(doc_tests, screen, &mut tally)?;
+    }
+    screen.line(format_args!("\n{tally}"));
+    if !passed {
+        bail!("not every test passed; the failures are above");
+    }
+    Ok(())
+}
+
+fn selects_packages(arguments: &[String]) -> bool {
+    arguments.iter().any(|argument| {
+        argument.starts_with("-p") || argument.starts_with("--package") || argument == "--workspace"
+    })
+}
+
+/// Runs a command, passes its output on line by line and counts the tests in it.
+fn counted(mut command: Command, screen: Screen, tally: &mut Tally) -> anyhow::Result<bool> {
+    let shown = cargo::shown(&command);
+    screen.heading(format_args!("$ {shown}"));
+    if screen.colours() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    // One pipe for both streams keeps their lines in order.
+    let (output, input) = std::io::pipe().context("no pipe")?;
+    command
+        .stdout(input.try_clone().context("no pipe")?)
+        .stderr(input);
+    let mut child = command.spawn().with_context(|| format!("cannot run `{shown}`"))?;
+    // The command holds the writing ends, and the pipe would never end.
+    drop(command);
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while output
+        .read_until(b'\n', &mut line)
+        .context("reading the tests' output")?
+        > 0
+    {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+        tally.read(&console::strip_ansi_codes(&String::from_utf8_lossy(&line)));
+        line.clear();
+    }
+    let status = child.wait().with_context(|| format!("waiting for `{shown}`"))?;
+    Ok(status.success())
+}
+
+impl Options {
+    /// Everything, as the README says.
+    pub(crate) fn everything() -> Self {
+        Self {
+            arguments: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn a_package_among_the_arguments_narrows_the_run() {
+        let given = |argument: &str| selects_packages(&[argument.to_owned()]);
+        assert!(given("-psd-worker") && given("--package") && given("-p"));
+        assert!(!given("deliver") && !given("--no-fail-fast"));
+    }
+
+    #[test]
+    fn a_test_run_is_counted_and_its_failure_is_not_success() {
+        let mut tally = Tally::default();
+        let mut command = Command::new("/bin/sh");
+        let script =
+            "echo 'test result: FAILED. 2 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out'; exit 101";
+        command.args(["-c", script]).stdin(Stdio::null());
+        assert!(!counted(command, Screen::stdout(), &mut tally).unwrap());
+        assert_eq!(tally.to_string(), "tests: 2 passed, 1 failed, 3 skipped");
+    }
+}
