@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::process::Process;
+use super::log_line::LogLine;
+use crate::process::{Fault, Process};
 
 /// What failed, why, what to do, and the last words of the process at fault.
 #[derive(Debug)]
@@ -32,6 +33,16 @@ impl From<&Process> for LogTail {
     }
 }
 
+/// Why a process failed: its own words, if its last ones tell of an error.
+pub(super) fn why(process: &Process, fault: &Fault) -> String {
+    let tail = process.tail();
+    let error = |line: &String| LogLine::read(line).filter(|line| line.level == "ERROR");
+    match tail.iter().rev().find_map(error) {
+        Some(error) => format!("{fault}: {}", error.message),
+        None => fault.to_string(),
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -49,7 +60,10 @@ impl fmt::Display for Failure {
             log.file.display()
         )?;
         for line in &log.lines {
-            write!(f, "\n  | {line}")?;
+            match LogLine::read(line) {
+                Some(line) => write!(f, "\n  | {line}")?,
+                None => write!(f, "\n  | {line}")?,
+            }
         }
         if log.lines.is_empty() {
             write!(f, "\n  | (it wrote nothing)")?;

@@ -3,6 +3,7 @@
 mod event;
 mod failure;
 mod job;
+mod log_line;
 mod observer;
 mod output;
 mod pictures;
@@ -137,7 +138,7 @@ async fn perform(
 
     let client = job::client(&platform)?;
     // After the client, which sets up what every HTTP client of this program needs.
-    let observer = Observer::start(&webui)?;
+    let observer = Observer::start(&webui, options.look_every())?;
     let event = Event::example(&options.prompt, options.steps);
     let jobs = job::run_all(&client, &event, options.jobs, screen);
     let jobs = stack.while_alive(jobs, options.done_within).await?;
@@ -151,6 +152,14 @@ async fn perform(
         jobs: finished,
         logs: stack.log_files(),
     })
+}
+
+impl Options {
+    /// How often the WebUI's progress is looked at: often enough to tell when a render has ended, but a real one has
+    /// better things to do than to answer.
+    fn look_every(&self) -> Duration {
+        Duration::from_millis(if self.webui.is_some() { 200 } else { 20 })
+    }
 }
 
 fn webui_note(url: &str, options: &Options) -> String {
@@ -170,10 +179,14 @@ async fn finish(
 ) -> anyhow::Result<report::Job> {
     stack.require_completed(&job.report)?;
     let timeline = stack.timeline(&job.report.id).await?;
-    let rendered = timeline
-        .at("inference_started")
-        .zip(timeline.at("inference_finished"))
-        .and_then(|(begun, answered)| observer.render_ended(begun, answered));
+    let (begun, answered) = (
+        timeline.at("inference_started"),
+        timeline.at("inference_finished"),
+    );
+    let rendered = match begun.zip(answered) {
+        Some((begun, answered)) => observer.render_ended(begun, answered).await,
+        None => None,
+    };
     let files = output::write(&job.report, output, number)?;
     Ok(report::Job {
         finished: job,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use runpod_sdk::client::JobReport;
 
-use super::failure::Failure;
+use super::failure::{Failure, why};
 use super::timeline::Timeline;
 use crate::platform::{Announcement, Farewell};
 use crate::process::{Fault, Line, Process};
@@ -99,11 +99,10 @@ impl Stack {
                 .unwrap_or_else(|_| started.0.elapsed())),
             Err(fault) => Err(Failure {
                 what: format!("sd-worker did not get ready to work with the WebUI at {webui}"),
-                why: fault.to_string(),
-                remedy:
-                    "see the worker's last words below: does the WebUI run, with --api, under this address? \
-                         One that is still loading gets more time with --ready-within"
-                        .to_owned(),
+                why: why(process, &fault),
+                remedy: "start the WebUI with --api, or correct its address; one that is still loading gets \
+                         more time with --ready-within"
+                    .to_owned(),
                 log: Some((&*process).into()),
             }
             .into()),
@@ -162,7 +161,7 @@ impl Stack {
         timeline.map_err(|fault| {
             let failure = Failure {
                 what: format!("the worker's log has no timeline of job {job}"),
-                why: fault.to_string(),
+                why: why(worker, &fault),
                 remedy: "this is a mistake in the worker: it logs one for every job it delivers".to_owned(),
                 log: Some(worker.into()),
             };
@@ -195,7 +194,7 @@ impl Stack {
 fn did_not_start(process: &Process, fault: &Fault) -> anyhow::Error {
     let failure = Failure {
         what: format!("{} did not start", process.name()),
-        why: fault.to_string(),
+        why: why(process, fault),
         remedy: "see its last words below".to_owned(),
         log: Some(process.into()),
     };
@@ -210,7 +209,7 @@ async fn died(process: Option<&Process>) -> Failure {
     let status = process.ended().await;
     Failure {
         what: format!("{} ended while jobs were to be done", process.name()),
-        why: status.to_string(),
+        why: why(process, &Fault::Exited(status)),
         remedy: "see its last words below".to_owned(),
         log: Some(process.into()),
     }
