@@ -40,7 +40,8 @@ fn with_filters(output: &Path, check: impl FnOnce()) {
             (r"[0-9a-f]{8}-[0-9a-f-]{27}\S*", "[id]"),
             (r"\d+(\.\d+)? kB", "[size]"),
             (r"\d+ probes", "[n] probes"),
-            (r"(done in|ready after) .*", "$1 [time]"),
+            (r"(?m)^(  .{11} (done in|ready after)) .*", "$1 [time]"),
+            (r"os error \d+", "os error [n]"),
             // The column of times, and whether the machine was quick enough to keep the budgets.
             (r"(?m)^(  \d  .{20} .{9}) .{9}   (.*) [✓!?]$", "$1    [time]   $2 [mark]"),
             (r"(?m)^(     [a-z].{29}) .{9}$", "$1    [time]"),
