@@ -78,7 +78,10 @@ impl EndpointClientBuilder {
         self
     }
 
-    /// How long a long poll waits while somebody follows the progress, which is not news enough to end one. Default 1 s.
+    /// How often progress is asked for while somebody follows it. Default 1 s.
+    ///
+    /// From one second on, these are long polls that end with the job; the platform holds no shorter ones, so a
+    /// shorter interval means plain questions.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.waits.progress = interval;
         self

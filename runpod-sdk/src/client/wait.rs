@@ -15,6 +15,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The platform holds no long poll for less than this (§5).
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
+
 /// Waits until the job is final.
 pub(crate) async fn until_final(job: &JobHandle) -> Result<JobReport, ClientError> {
     let wait = job.client.transport.waits.poll;
@@ -50,6 +53,10 @@ impl News {
         loop {
             let report = match &self.last {
                 None => self.job.status().await?,
+                Some(_) if wait < SHORTEST_POLL => {
+                    tokio::time::sleep(wait).await;
+                    self.job.status().await?
+                }
                 Some(_) => poll(&self.job, wait, &mut self.pace).await?,
             };
             if self.last.as_ref().is_none_or(|last| report.differs_from(last)) {

@@ -1,6 +1,8 @@
 //! Submitting, waiting, cancelling.
 
-use runpod_sdk::client::{ClientError, JobStatus};
+use std::time::Duration;
+
+use runpod_sdk::client::{ClientError, EndpointClient, JobStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -51,7 +53,11 @@ async fn run_sync_waits_for_the_end() {
 async fn whoever_waits_with_an_ear_open_hears_every_change() {
     let rig = Rig::new().await;
     let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
+    let client = EndpointClient::builder("ep")
+        .base_url(rig.platform.client_base_url())
+        .api_key("k")
+        .progress_interval(Duration::from_millis(5));
+    let job = client.build().unwrap().run(&1).await.unwrap();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let waiting = {
         let job = job.clone();
@@ -70,6 +76,22 @@ async fn whoever_waits_with_an_ear_open_hears_every_change() {
     worker.done(&id, json!({"output": 100})).await;
     assert_eq!(told.recv().await, Some((JobStatus::Completed, Some(100))));
     assert_eq!(waiting.await.unwrap().unwrap().output::<u32>().unwrap(), 100);
+}
+
+#[tokio::test]
+async fn changes_are_also_heard_by_long_polls() {
+    let rig = Rig::new().await;
+    let worker = rig.worker();
+    let job = rig.client.run(&1).await.unwrap();
+    let (id, _) = worker.take().await;
+    let mut seen = Vec::new();
+    let waiting = job.wait_with(|report| seen.push(report.status.clone()));
+    let working = async {
+        rig.platform.until("ep", |activity| activity.held == 1).await;
+        worker.done(&id, json!({"output": 1})).await;
+    };
+    tokio::join!(waiting, working).0.unwrap();
+    assert_eq!(seen, [JobStatus::InProgress, JobStatus::Completed]);
 }
 
 #[tokio::test]
@@ -123,7 +145,7 @@ async fn unknown_jobs_and_endpoints_are_told_apart() {
     assert!(matches!(missing.status().await, Err(ClientError::JobNotFound(id)) if id == "no-such-job"));
     assert!(matches!(missing.wait().await, Err(ClientError::JobNotFound(_))));
     let base = rig.platform.client_base_url();
-    let other = runpod_sdk::client::EndpointClient::builder("other")
+    let other = EndpointClient::builder("other")
         .base_url(base)
         .api_key("k")
         .build()

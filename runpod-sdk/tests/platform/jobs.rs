@@ -90,6 +90,16 @@ async fn runsync_past_its_wait_answers_with_the_unfinished_job() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_on_runsync_leaves_its_job_behind() {
+    let rig = Rig::new().await;
+    let asking = rig.posting("runsync", &json!({"input": 1}));
+    rig.holding(1).await;
+    asking.abort();
+    rig.until(|activity| activity.held == 0).await;
+    assert_eq!(rig.worker("w1").take_now().await["input"], 1);
+}
+
+#[tokio::test]
 async fn waits_outside_the_documented_range_are_brought_into_it() {
     let rig = Rig::new().await;
     let answer = rig.posting("runsync?wait=0", &json!({"input": 1}));

@@ -153,7 +153,7 @@ async fn results_are_kept_for_half_an_hour_and_those_of_runsync_for_a_minute() {
     worker.take_now().await;
     worker.done(&run, &json!({"output": 1})).await;
 
-    rig.advance(MINUTE - SECOND);
+    rig.advance(59 * SECOND);
     rig.status(&sync).await;
     rig.advance(SECOND);
     rig.get(&format!("status/{sync}")).await.error(404);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use runpod_sdk::local::ViolationKind;
+use runpod_sdk::local::EndpointSettings;
+use runpod_sdk::local::ViolationKind as V;
 use serde_json::json;
 
 use crate::support::Rig;
@@ -75,6 +76,72 @@ async fn a_worker_that_hangs_up_while_it_waits_takes_no_job_with_it() {
     assert_eq!(rig.worker("w2").take_now().await["id"], *id);
 }
 
+/// Sends a GET and hangs up without reading the answer.
+async fn ask_and_leave(rig: &Rig, operation: &str) {
+    use tokio::io::AsyncWriteExt as _;
+    let mut connection = tokio::net::TcpStream::connect(rig.platform.address())
+        .await
+        .unwrap();
+    let request = format!("GET /v2/ep/{operation} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    // The first byte of the answer: the job or the chunks are on their way.
+    connection.readable().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_up_while_it_is_sent_its_jobs_loses_none() {
+    let rig = Rig::with(EndpointSettings::default().run_limit(64 << 20)).await;
+    let first = rig.run(json!("x".repeat(16 << 20))).await;
+    let second = rig.run(json!(2)).await;
+    ask_and_leave(&rig, "job-take-batch/gone?batch_size=2").await;
+    let batch = rig.worker("w2").take_batch(2).await.ok();
+    assert_eq!(
+        (&batch[0]["id"], &batch[1]["id"]),
+        (&json!(first), &json!(second))
+    );
+    assert!(rig.violations().is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_that_hangs_up_while_it_is_sent_chunks_leaves_them_to_the_next() {
+    let rig = Rig::with(
+        EndpointSettings::default()
+            .chunk_limit(64 << 20)
+            .result_limit(64 << 20),
+    )
+    .await;
+    let worker = rig.worker("w1");
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    worker.chunk(&id, &json!("x".repeat(16 << 20))).await;
+    worker.chunk(&id, &json!(2)).await;
+    ask_and_leave(&rig, &format!("stream/{id}")).await;
+    let page = rig.get(&format!("stream/{id}?wait=300000")).await.ok();
+    assert_eq!(page["stream"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_workers_wish_to_be_replaced_and_its_health_are_known() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    rig.advance(Duration::from_secs(3));
+    worker.ping(&[&id]).await;
+    let of = |rig: &Rig| rig.platform.snapshot("ep").unwrap().workers.remove(0);
+    let known = of(&rig);
+    assert_eq!(
+        (known.held, known.version.as_deref()),
+        (vec![id.clone()], Some("1.12.0"))
+    );
+    assert_eq!(known.last_ping, Some(Duration::from_secs(3)));
+    worker.done(&id, &json!({"output": 1, "stopPod": true})).await;
+    worker.report_unhealthy().await;
+    let known = of(&rig);
+    assert!(known.asked_to_be_replaced && known.held.is_empty());
+    assert_eq!(known.unhealthy.as_deref(), Some("gpu: none"));
+}
+
 #[tokio::test]
 async fn a_stop_is_told_once() {
     let rig = Rig::new().await;
@@ -106,7 +173,6 @@ async fn what_a_worker_does_against_the_protocol_is_recorded() {
     worker.done(&next, &json!(["no object"])).await.error(400);
     worker.done(&next, &json!({"error": {"code": 1}})).await;
 
-    use ViolationKind as V;
     assert_eq!(
         rig.violations(),
         [

@@ -248,10 +248,14 @@ impl Call<'_> {
         json.into_ok()
     }
 
-    /// The jobs the endpoint knows, newest first, without payloads. RunPod documents no shape; this is ours.
+    /// The jobs the endpoint knows, newest first, without payloads, and what its workers did against the protocol.
+    ///
+    /// RunPod documents no shape; this is ours.
     pub(crate) fn requests(self) -> Response {
         let parameters = Parameters::of(self.uri);
-        let jobs = self.endpoint.with(Store::list);
+        let (jobs, violations) = self
+            .endpoint
+            .with(|store, now| (store.list(now), store.violations()));
         let wanted = jobs
             .iter()
             .filter(|job| {
@@ -266,6 +270,21 @@ impl Call<'_> {
         for job in wanted {
             json.comma();
             job::for_list(&mut json, job);
+        }
+        json.text("]").key("violations").text("[");
+        for violation in &violations {
+            json.comma()
+                .text("{")
+                .key("at")
+                .text(&violation.at.as_millis().to_string());
+            json.key("kind")
+                .string(&violation.kind.to_string())
+                .key("worker")
+                .string(&violation.worker);
+            if let Some(job) = &violation.job {
+                json.key("job").string(job);
+            }
+            json.text("}");
         }
         json.text("]}");
         json.into_ok()

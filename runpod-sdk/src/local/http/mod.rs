@@ -62,15 +62,15 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
         return answer_to(&app, request).await;
     };
     let at = app.clock.now();
-    let (parts, body) = request.into_parts();
-    let body = match body::read(&parts.headers, body, RECORDED_BODY).await {
-        Ok(body) => body,
-        Err(_) => {
-            return error(
-                StatusCode::BAD_REQUEST,
-                "bad request: body: too large to be recorded, or cut off",
-            );
-        }
+    let (mut parts, body) = request.into_parts();
+    if let Some(key) = parts.headers.get_mut(header::AUTHORIZATION) {
+        key.set_sensitive(true);
+    }
+    let Ok(body) = body::read(&parts.headers, body, RECORDED_BODY).await else {
+        return error(
+            StatusCode::BAD_REQUEST,
+            "bad request: body: too large to be recorded, or cut off",
+        );
     };
     let mut call = RecordedCall {
         at,
@@ -91,10 +91,12 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
 
 async fn answer_to(app: &App, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match route(app, &parts) {
+    let response = match route(app, &parts) {
         Ok((endpoint, operation)) => dispatch(endpoint, operation, &parts, body).await,
         Err(refusal) => *refusal,
-    }
+    };
+    tracing::debug!(method = %parts.method, path = parts.uri.path(), status = response.status().as_u16());
+    response
 }
 
 /// Checks whether, and by which endpoint, a request is answered.
@@ -112,7 +114,7 @@ fn route<'a, 'p>(
         let text =
             format!("not found: no operation at {path}; the base URL ends in /v2 without a slash after it");
         return Err(Box::new(
-            pages::page(path, ids()).unwrap_or_else(|| error(StatusCode::NOT_FOUND, &text)),
+            pages::page(path, &app.endpoints).unwrap_or_else(|| error(StatusCode::NOT_FOUND, &text)),
         ));
     };
     if !operation.takes(&parts.method) {

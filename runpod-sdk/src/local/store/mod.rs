@@ -25,6 +25,7 @@ use bytes::Bytes;
 
 pub(crate) use self::clients::NotRetried;
 pub(crate) use self::job::{JobId, Origin, Status, WorkerId};
+pub(crate) use self::roster::Worker;
 pub(crate) use self::view::JobView;
 pub(crate) use self::workers::{Lease, Verdict};
 
@@ -236,7 +237,7 @@ impl Store {
         if let Some(Phase::Running { worker, .. }) = self.jobs.get(id).map(|job| &job.phase)
             && let Some(holder) = self.roster.get_mut(worker)
         {
-            holder.stops.push(JobId::clone(id));
+            holder.tell_to_stop(JobId::clone(id));
             self.events.push(Event::Stop(WorkerId::clone(worker)));
         }
     }

@@ -14,7 +14,7 @@ use crate::local::report::JobResult;
 use crate::local::request::JobRequest;
 
 /// One thing that happens. Indices pick among what there is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Submit { webhook: bool },
     Take { worker: usize, at_most: usize },
@@ -314,7 +314,9 @@ proptest! {
         pauses in prop::collection::vec(0..50_u64, 1..10),
     ) {
         let mut world = World::new();
-        steps.into_iter().for_each(|step| world.act(step));
+        for step in steps {
+            world.act(step);
+        }
         let mut bit_by_bit = world.store.clone();
         let mut now = world.now;
         for pause in pauses {

@@ -9,6 +9,8 @@ use super::job::{JobId, WorkerId};
 const FORGET_AFTER: Duration = Duration::from_secs(90);
 /// Most workers remembered; past it the one silent for longest is forgotten.
 const MOST_WORKERS: usize = 1000;
+/// Most jobs a worker is remembered to stop, since older workers never ask.
+const MOST_STOPS: usize = 1000;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Worker {
@@ -22,6 +24,16 @@ pub(crate) struct Worker {
     pub(crate) version: Option<String>,
     /// It asked to be replaced.
     pub(crate) stop_pod: bool,
+}
+
+impl Worker {
+    /// Remembers a job the worker is to stop. One that never asks is told only of the latest.
+    pub(crate) fn tell_to_stop(&mut self, id: JobId) {
+        if self.stops.len() == MOST_STOPS {
+            self.stops.remove(0);
+        }
+        self.stops.push(id);
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -42,10 +54,6 @@ impl Roster {
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Worker> {
         self.workers.get_mut(id)
-    }
-
-    pub(crate) fn get(&self, id: &str) -> Option<&Worker> {
-        self.workers.get(id)
     }
 
     /// The workers that count as present at `now`.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::chunks::TakenChunks;
 use super::job::{Job, JobId, Status, WorkerId};
+use super::roster::Worker;
 use super::{SharedRequest, Store};
 use crate::local::settings::EndpointSettings;
 
@@ -108,6 +109,11 @@ impl Store {
                 }
                 counts
             })
+    }
+
+    /// The workers that count as present, by id.
+    pub(crate) fn workers(&self, now: Duration) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.roster.present(now)
     }
 
     /// Bytes of payload held for all jobs.
