@@ -15,6 +15,12 @@ pub enum Error {
     /// The platform cannot be reached at all.
     #[error("{0}")]
     Platform(#[from] PlatformError),
+    /// The worker had to go before these jobs were settled; they are left for other workers.
+    #[error("left {jobs} job(s) for other workers")]
+    Abandoned {
+        /// How many.
+        jobs: usize,
+    },
     /// A part of the runtime itself broke. This is a bug.
     #[error("uncaught exception | {0}")]
     Runtime(String),

@@ -31,6 +31,9 @@
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - `local`: RunPod's platform on this machine (feature `local-server`).
+//! - `client`: a client of the endpoint API (feature `client`).
+//! - `testing`: a whole worker inside a test (feature `testing`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -60,6 +63,9 @@ pub mod prelude;
 mod runtime;
 mod start;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 mod worker;
 
 #[doc(hidden)]
@@ -75,4 +81,4 @@ pub use platform::PlatformError;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
-pub use worker::{WhenAbandoned, Worker};
+pub use worker::{Concurrency, WhenAbandoned, Worker};

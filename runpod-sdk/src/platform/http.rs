@@ -20,7 +20,7 @@ use crate::job::{Job, JobId, Report};
 /// How long one long poll may stay open.
 const POLL_LIMIT: Duration = Duration::from_secs(90);
 /// How long any other request may take, its body included.
-const REQUEST_LIMIT: Duration = Duration::from_secs(600);
+const REQUEST_LIMIT: Duration = Duration::from_mins(10);
 /// How much of an answer's body an error message shows.
 const EXCERPT: usize = 300;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -56,9 +56,9 @@ pub(crate) enum Fault {
 
 /// Holds jobs, hands them out and keeps what is said about them.
 pub(crate) struct MemoryPlatform {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     work: Notify,
-    said: Notify,
+    said: Arc<Notify>,
     hold: Duration,
 }
 
@@ -66,6 +66,10 @@ pub(crate) struct MemoryPlatform {
 struct State {
     queue: VecDeque<Job>,
     stops: Vec<JobId>,
+    extra: usize,
+    handed_out: Vec<String>,
+    /// Stopped before a worker took them.
+    dropped: Vec<JobId>,
     said: Vec<Said>,
     faults: Option<Faults>,
 }
@@ -74,31 +78,52 @@ impl MemoryPlatform {
     /// Long polls come back empty after `hold`.
     pub(crate) fn new(hold: Duration) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Arc::default(),
             work: Notify::new(),
-            said: Notify::new(),
+            said: Arc::default(),
             hold,
         }
     }
 
     /// Puts a job into the queue.
     pub(crate) fn submit(&self, id: &str, input: serde_json::Value) {
-        self.lock().queue.push_back(Job::new(id, RawJson::from(input)));
+        self.submit_job(Job::new(id, RawJson::from(input)));
+    }
+
+    /// Puts a whole job into the queue.
+    pub(crate) fn submit_job(&self, job: Job) {
+        self.lock().queue.push_back(job);
         self.work.notify_waiters();
+    }
+
+    /// Hands out so many jobs more than a take asks for.
+    pub(crate) fn hand_out_more_than_asked(&self, extra: usize) {
+        self.lock().extra = extra;
     }
 
     /// Asks the worker to stop a job.
     pub(crate) fn stop(&self, id: &str) {
         let mut state = self.lock();
+        let queued = state.queue.len();
         state.queue.retain(|job| job.id().as_str() != id);
-        state.stops.push(id.into());
+        if state.queue.len() < queued {
+            state.dropped.push(id.into());
+        } else {
+            state.stops.push(id.into());
+        }
         drop(state);
         self.work.notify_waiters();
+        self.said.notify_waiters();
     }
 
     /// Lets `faults` decide over each request from now on.
     pub(crate) fn with_faults(&self, faults: impl FnMut(&Said) -> Option<Fault> + Send + 'static) {
         self.lock().faults = Some(Box::new(faults));
+    }
+
+    /// The jobs that have been handed out, in order.
+    pub(crate) fn handed_out(&self) -> Vec<String> {
+        self.lock().handed_out.clone()
     }
 
     /// Everything the worker has said, in order.
@@ -130,6 +155,19 @@ impl MemoryPlatform {
         .await
     }
 
+    /// Waits until a job is gone from the queue because it was stopped there.
+    pub(crate) async fn until_dropped(&self, id: &JobId) {
+        loop {
+            let more = self.said.notified();
+            tokio::pin!(more);
+            more.as_mut().enable();
+            if self.lock().dropped.contains(id) {
+                return;
+            }
+            more.await;
+        }
+    }
+
     async fn hear(&self, operation: &'static str, said: Said) -> Result<(), PlatformError> {
         let fault = {
             let mut state = self.lock();
@@ -153,7 +191,20 @@ impl MemoryPlatform {
                 self.note(said);
                 return Err(broken("connection reset"));
             }
-            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            // Whoever hangs up meanwhile does not take back what is on its way.
+            Some(Fault::Delay(delay)) => {
+                let (state, heard) = (self.state.clone(), self.said.clone());
+                let arrives = tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    state
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .said
+                        .push(said);
+                    heard.notify_waiters();
+                });
+                return arrives.await.map_err(|_| broken("the platform broke"));
+            }
             None => {}
         }
         self.note(said);
@@ -202,8 +253,12 @@ impl Platform for MemoryPlatform {
         )
         .await?;
         let jobs = self.hold(|state| {
-            let number = state.queue.len().min(at_most.get());
-            (number > 0).then(|| state.queue.drain(..number).collect())
+            let number = state.queue.len().min(at_most.get() + state.extra);
+            let jobs: Vec<Job> = state.queue.drain(..number).collect();
+            state
+                .handed_out
+                .extend(jobs.iter().map(|job| job.id().to_string()));
+            (!jobs.is_empty()).then_some(jobs)
         });
         tokio::select! {
             biased;

@@ -10,6 +10,10 @@ mod once;
 mod taken;
 
 #[cfg(any(test, feature = "testing"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "faults are injected by this crate's own tests only")
+)]
 pub(crate) mod memory;
 
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! One lane a job: progress and chunks in order, and the result after both.
 //!
 //! Nothing is sent for a job after its result (`docs/protocol/worker-protocol.md` §9): a progress
-//! update that overtakes it would push the job back to IN_PROGRESS.
+//! update that overtakes it would push the job back to `IN_PROGRESS`.
 
 use std::time::Duration;
 
@@ -91,10 +91,6 @@ impl<'a, P: Platform> Lane<'a, P> {
                     next_progress = Instant::now() + self.runtime.options.progress_interval;
                 }
                 Ok(()) = self.progress.changed(), if !fresh => self.progress.mark_changed(),
-                else => {
-                    ended.cancelled().await;
-                    break;
-                }
             }
         }
         while let Ok(chunk) = self.chunks.try_recv() {
@@ -131,7 +127,7 @@ impl<'a, P: Platform> Lane<'a, P> {
                 Next::Retry(wait) => {
                     tokio::select! {
                         biased;
-                        () = self.runtime.shutdown.abandon.cancelled() => {}
+                        () = self.runtime.give_up.cancelled() => {}
                         () = tokio::time::sleep(wait) => continue,
                     }
                 }
@@ -169,7 +165,7 @@ pub(super) async fn deliver<P: Platform>(
         let posted = tokio::select! {
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
-            () = runtime.shutdown.abandon.cancelled() => return false,
+            () = runtime.give_up.cancelled() => return false,
         };
         let Err(error) = posted else {
             timeline.mark("response_sent");
@@ -182,7 +178,7 @@ pub(super) async fn deliver<P: Platform>(
                 attempts.log(&error, wait, report.len());
                 tokio::select! {
                     biased;
-                    () = runtime.shutdown.abandon.cancelled() => return false,
+                    () = runtime.give_up.cancelled() => return false,
                     () = tokio::time::sleep(wait) => {}
                 }
             }

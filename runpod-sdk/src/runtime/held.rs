@@ -13,8 +13,8 @@ use crate::job::JobId;
 #[derive(Debug)]
 pub(crate) struct Held {
     jobs: Mutex<Jobs>,
-    /// Told whenever a result has been delivered or given up.
-    delivered: Notify,
+    /// Told whenever a job has come or gone.
+    changed: Notify,
     most_results: usize,
     most_bytes: usize,
 }
@@ -38,7 +38,7 @@ impl Held {
     pub(crate) fn new(most_results: usize, most_bytes: usize) -> Self {
         Self {
             jobs: Mutex::default(),
-            delivered: Notify::new(),
+            changed: Notify::new(),
             most_results,
             most_bytes,
         }
@@ -56,7 +56,28 @@ impl Held {
             cancel: cancel.clone(),
             undelivered: None,
         });
+        drop(jobs);
+        self.changed.notify_waiters();
         Some(cancel)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn contains(&self, id: &JobId) -> bool {
+        self.lock().list.iter().any(|entry| entry.id == *id)
+    }
+
+    /// Waits until the list of jobs is as `wanted`.
+    pub(crate) async fn until(&self, wanted: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if wanted(self) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The job's handler has returned; its result of so many bytes waits for delivery.
@@ -69,7 +90,7 @@ impl Held {
     /// The job is no longer ours.
     pub(crate) fn release(&self, id: &JobId) {
         self.lock().list.retain(|entry| entry.id != *id);
-        self.delivered.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Cancels a job that waits or runs. A job whose handler has returned is left alone: its result
@@ -122,14 +143,7 @@ impl Held {
 
     /// Waits until so few results are undelivered that another job may be taken.
     pub(crate) async fn room(&self) {
-        loop {
-            // Registered before looking, so that a delivery in between is not missed.
-            let delivered = self.delivered.notified();
-            if self.has_room() {
-                return;
-            }
-            delivered.await;
-        }
+        self.until(Self::has_room).await;
     }
 
     fn has_room(&self) -> bool {

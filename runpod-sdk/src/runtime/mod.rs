@@ -18,11 +18,15 @@ mod run;
 mod slots;
 mod stop;
 mod take;
+#[cfg(test)]
+mod tests;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -32,12 +36,15 @@ use crate::error::Error;
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
-use crate::worker::Options;
+use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use guard::{install_panic_hook, warn_if_panics_abort};
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use slots::Slots;
+
+/// For the last posts of a worker that has to go.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) slots: Slots,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
+    /// Results still on their way are given up.
+    give_up: CancellationToken,
     jobs: TaskTracker,
 }
 
@@ -91,6 +100,7 @@ impl<P: Platform> Runtime<P> {
             identity,
             shutdown,
             random: fastrand::Rng::new(),
+            give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }
     }
@@ -99,6 +109,10 @@ impl<P: Platform> Runtime<P> {
     pub(crate) async fn run(self) -> Result<Ended, Error> {
         let runtime = Arc::new(self);
         let stop_polls = CancellationToken::new();
+        let resizing = tokio::spawn(follow_concurrency(
+            runtime.slots.clone(),
+            runtime.options.live.clone(),
+        ));
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
 
@@ -111,6 +125,7 @@ impl<P: Platform> Runtime<P> {
         let ended = runtime.drain().await;
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
+        resizing.abort();
         let _ = stop.await;
         match taken {
             Ok(()) => Ok(ended),
@@ -119,46 +134,46 @@ impl<P: Platform> Runtime<P> {
     }
 
     /// Waits for the jobs: the grace period for those that run, then the cancel grace for those that
-    /// had to be cancelled.
+    /// had to be cancelled. A second signal ends both.
     async fn drain(&self) -> Ended {
         self.jobs.close();
-        let abandoned = self.shutdown.abandon.cancelled();
-        tokio::pin!(abandoned);
-        tokio::select! {
-            biased;
-            () = self.jobs.wait() => return Ended::Drained,
-            () = &mut abandoned => warn!(jobs = self.held.len(), "second signal: leaving at once"),
-            () = tokio::time::sleep(self.options.shutdown_grace) => {
-                warn!(
-                    jobs = self.held.len(),
-                    grace = ?self.options.shutdown_grace,
-                    "the grace period is over; cancelling what still runs"
-                );
+        let Options {
+            shutdown_grace,
+            cancel_grace,
+            when_abandoned,
+            ..
+        } = &self.options;
+        if !self.done_within(*shutdown_grace).await && !self.shutdown.abandon.is_cancelled() {
+            warn!(
+                jobs = self.held.len(),
+                grace = ?shutdown_grace,
+                "the grace period is over; cancelling what still runs"
+            );
+            self.held.cancel_all(CancelReason::ShuttingDown);
+            self.done_within(*cancel_grace + LAST_WORDS).await;
+        }
+        if self.shutdown.abandon.is_cancelled() && !self.held.is_empty() {
+            warn!(jobs = self.held.len(), "leaving at once");
+            if *when_abandoned == WhenAbandoned::PostError {
                 self.held.cancel_all(CancelReason::ShuttingDown);
-                let last_moments = self.options.cancel_grace + Duration::from_secs(1);
-                tokio::select! {
-                    biased;
-                    () = self.jobs.wait() => {}
-                    () = &mut abandoned => {}
-                    () = tokio::time::sleep(last_moments) => {}
-                }
+                let _ = tokio::time::timeout(LAST_WORDS, self.jobs.wait()).await;
             }
         }
-        if self.shutdown.abandon.is_cancelled() && self.post_errors_for_abandoned() {
-            // One request for each job; a platform that does not answer must not hold us up.
-            self.held.cancel_all(CancelReason::ShuttingDown);
-            let _ = tokio::time::timeout(Duration::from_secs(2), self.jobs.wait()).await;
-        }
-        let left = self.held.abandon();
-        if left == 0 {
-            Ended::Drained
-        } else {
-            Ended::Abandoned { jobs: left }
+        self.give_up.cancel();
+        match self.held.abandon() {
+            0 => Ended::Drained,
+            jobs => Ended::Abandoned { jobs },
         }
     }
 
-    fn post_errors_for_abandoned(&self) -> bool {
-        self.options.when_abandoned == crate::worker::WhenAbandoned::PostError
+    /// Whether all jobs are settled within `limit` and before a second signal.
+    async fn done_within(&self, limit: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.jobs.wait() => true,
+            () = self.shutdown.abandon.cancelled() => false,
+            () = tokio::time::sleep(limit) => false,
+        }
     }
 
     /// A random number generator for one loop or job, drawn from the runtime's seed.
@@ -167,5 +182,17 @@ impl<P: Platform> Runtime<P> {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         fastrand::Rng::with_seed(self.random.clone().u64(..) ^ salt)
+    }
+}
+
+/// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
+async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>) {
+    let Some(mut live) = live else { return };
+    loop {
+        let limit = *live.borrow_and_update();
+        slots.resize(limit);
+        if live.changed().await.is_err() {
+            return;
+        }
     }
 }

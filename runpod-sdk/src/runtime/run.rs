@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -25,10 +26,17 @@ const CHUNKS_AHEAD: usize = 64;
 /// A job that has just been taken.
 pub(super) struct Arrived {
     pub(super) job: Job,
-    /// The slot it runs in; `None` if the platform sent more jobs than were asked for.
-    pub(super) slot: Option<Slot>,
+    pub(super) seat: Seat,
     pub(super) cancel: Cancel,
     pub(super) timeline: Timeline,
+}
+
+/// Where a job runs.
+pub(super) enum Seat {
+    /// In this slot.
+    Taken(Slot),
+    /// In the slot that comes, if the platform sent more jobs than were asked for.
+    Queued(BoxFuture<'static, Slot>),
 }
 
 pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
@@ -47,20 +55,21 @@ pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived)
 async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let Arrived {
         job,
-        slot,
+        seat,
         cancel,
         timeline,
     } = arrived;
     let id = job.id().clone();
-    let slot = match slot {
-        Some(slot) => slot,
-        None => tokio::select! {
+    let slot = match seat {
+        Seat::Taken(slot) => slot,
+        Seat::Queued(slot) => tokio::select! {
             biased;
-            _ = cancel.cancelled() => {
+            reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
-                return true;
+                let outcome = cancelled_outcome(runtime, Some(reason), None, None);
+                return deliver::deliver(runtime, &id, &outcome, &timeline).await;
             }
-            slot = runtime.slots.one() => slot,
+            slot = slot => slot,
         },
     };
 
@@ -136,7 +145,12 @@ async fn supervise<P: Platform>(
                 Some(reason) => warn!("cancelling the job: {reason}"),
                 None => {}
             }
-            tokio::time::timeout(runtime.options.cancel_grace, &mut handler).await.ok()
+            tokio::select! {
+                biased;
+                ended = &mut handler => Some(ended),
+                () = tokio::time::sleep(runtime.options.cancel_grace) => None,
+                () = runtime.shutdown.abandon.cancelled() => None,
+            }
         }
     };
     let Some(ended) = ended else {

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A slot for each job that may run. Whoever waits for one is served in order.
@@ -51,6 +53,23 @@ impl Slots {
             slots.push(self.slot(permit));
         }
         slots
+    }
+
+    /// Takes a place in the queue for a slot at once, ahead of all who ask later.
+    pub(crate) async fn queue(&self) -> BoxFuture<'static, Slot> {
+        let slots = self.clone();
+        let mut place: BoxFuture<'static, Slot> = Box::pin(async move { slots.one().await });
+        // The semaphore queues whoever has been polled once.
+        match futures_util::poll!(&mut place) {
+            Poll::Ready(slot) => Box::pin(std::future::ready(slot)),
+            Poll::Pending => place,
+        }
+    }
+
+    /// Drops as many of `slots` as a smaller limit has made superfluous.
+    pub(crate) fn give_back_excess(&self, slots: &mut Vec<Slot>) {
+        let excess = self.size.lock().unwrap_or_else(PoisonError::into_inner).excess;
+        slots.truncate(slots.len().saturating_sub(excess));
     }
 
     /// Changes how many jobs may run. More: at once. Fewer: as running jobs end.

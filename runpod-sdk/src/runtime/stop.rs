@@ -16,7 +16,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const TOO_MANY: Duration = Duration::from_secs(5);
 /// So many answers of 404 in a row mean that this platform has no such channel.
 const MISSING: u32 = 3;
-const MISSING_RETRY: Duration = Duration::from_secs(5 * 60);
+const MISSING_RETRY: Duration = Duration::from_mins(5);
 
 pub(super) async fn stop<P: Platform>(runtime: Arc<Runtime<P>>, end: CancellationToken) {
     tokio::select! {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::Runtime;
-use super::run::{Arrived, run};
+use super::run::{Arrived, Seat, run};
 use super::slots::Slot;
 use crate::context::Timeline;
 use crate::job::Job;
@@ -47,8 +47,10 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
             Ok(jobs) => {
                 pace.worked();
+                // The limit may have shrunk while the poll was open.
+                runtime.slots.give_back_excess(&mut slots);
                 for job in jobs {
-                    start(&runtime, job, slots.pop());
+                    start(&runtime, job, slots.pop()).await;
                 }
             }
             Err(error) => pace.failed(&error),
@@ -65,15 +67,21 @@ async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
     slots
 }
 
-fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
+async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
     let Some(cancel) = runtime.held.add(job.id()) else {
         warn!(job.id = %job.id(), "the platform handed out a job that this worker holds already; it runs once");
         return;
     };
-    debug!(job.id = %job.id(), "Jobs in progress: {}", runtime.held.len());
+    info!("Jobs in progress: {}", runtime.held.len());
+    let seat = match slot {
+        Some(slot) => Seat::Taken(slot),
+        // More jobs than were asked for. They queue for a slot here and now, before this loop
+        // does so for its next take.
+        None => Seat::Queued(runtime.slots.queue().await),
+    };
     let arrived = Arrived {
         job,
-        slot,
+        seat,
         cancel,
         timeline: Timeline::start(),
     };

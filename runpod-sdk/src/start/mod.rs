@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::error::Error;
 use crate::runtime;
 use crate::telemetry;
 use crate::worker::Worker;
@@ -87,6 +88,29 @@ pub fn start(worker: Worker) -> ExitCode {
             error!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// [`Worker::run`]: the production mode on a runtime that exists already.
+pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
+    let handlers = tokio::runtime::Handle::current();
+    let (ended, outcome) = tokio::sync::oneshot::channel();
+    let control = move || {
+        let lookup = |name: &str| std::env::var(name).ok();
+        // The caller may have stopped waiting.
+        let _ = ended.send(production::run_on(worker, &handlers, lookup));
+    };
+    std::thread::Builder::new()
+        .name("runpod-control".to_owned())
+        .spawn(control)
+        .map_err(|error| {
+            Error::Startup(format!("no thread for the worker's control loop: {error}").into())
+        })?;
+    match outcome.await {
+        Ok(Ok(runtime::Ended::Drained)) => Ok(()),
+        Ok(Ok(runtime::Ended::Abandoned { jobs })) => Err(Error::Abandoned { jobs }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::Runtime("the control thread panicked".to_owned())),
     }
 }
 

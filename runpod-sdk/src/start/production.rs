@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
@@ -18,8 +19,31 @@ use crate::worker::Worker;
 /// How often the control loop says that it is alive.
 const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Runs the worker with handler threads of its own.
 pub(super) fn run(
     mut worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Ended, Error> {
+    let threads = worker.options_mut().handler_threads;
+    let threads = threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    let handlers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("runpod-handler")
+        .enable_all()
+        .build()
+        .map_err(no_runtime)?;
+    let ended = run_on(worker, handlers.handle(), lookup);
+    // A handler that blocks its thread must not keep the process.
+    handlers.shutdown_background();
+    ended
+}
+
+/// Runs the worker with its handlers on `handlers`. Blocks this thread, which becomes the control loop's.
+pub(super) fn run_on(
+    mut worker: Worker,
+    handlers: &Handle,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
@@ -34,28 +58,19 @@ pub(super) fn run(
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let no_runtime = |error: std::io::Error| Error::Startup(format!("no runtime: {error}").into());
     let control = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let threads = worker.options_mut().handler_threads;
-    let threads = threads
-        .or_else(|| std::thread::available_parallelism().ok())
-        .map_or(1, NonZeroUsize::get);
-    let handlers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("runpod-handler")
-        .enable_all()
-        .build()
-        .map_err(no_runtime)?;
-    let ended = control.block_on(work(worker, Arc::new(config), handlers.handle().clone()));
-    // A handler that blocks its thread must not keep the process.
-    handlers.shutdown_background();
-    ended
+    control.block_on(work(worker, Arc::new(config), handlers.clone()))
 }
 
-async fn work(worker: Worker, config: Arc<Config>, handlers: tokio::runtime::Handle) -> Result<Ended, Error> {
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn no_runtime(error: std::io::Error) -> Error {
+    Error::Startup(format!("no runtime: {error}").into())
+}
+
+async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
 

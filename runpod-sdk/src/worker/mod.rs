@@ -1,5 +1,6 @@
 //! A worker: a handler, what it needs, and how it should run.
 
+mod concurrency;
 mod options;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::error::Error;
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
+pub use concurrency::Concurrency;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
 
@@ -108,6 +110,12 @@ impl<S> Worker<S> {
         self
     }
 
+    /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
+    pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
+        self.options.live = Some(concurrency.changes());
+        self
+    }
+
     /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
     /// the shorter of the two holds. Overridden by `RUNPOD_WORKER_TIMEOUT`.
     pub fn timeout(mut self, limit: Duration) -> Self {
@@ -159,6 +167,20 @@ impl<S> Worker<S> {
 }
 
 impl Worker {
+    /// Runs the worker inside an existing tokio runtime, until SIGTERM or SIGINT.
+    ///
+    /// Handlers run on the runtime that calls this; taking, reporting and the heartbeat have
+    /// threads of their own. Most programs want [`start`](crate::start) instead, which also sets
+    /// up logging and reads the command line.
+    ///
+    /// # Errors
+    ///
+    /// The environment is not that of a deployed worker, the state could not be loaded, or the
+    /// worker had to leave jobs behind.
+    pub async fn run(self) -> Result<(), Error> {
+        crate::start::run(self).await
+    }
+
     pub(crate) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
     }

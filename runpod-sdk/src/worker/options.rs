@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub enum WhenAbandoned {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
+    /// Changes of the concurrency while the worker runs.
+    pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cancel_grace: Duration,
     pub(crate) shutdown_grace: Duration,
@@ -36,16 +40,17 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             concurrency: NonZeroUsize::MIN,
+            live: None,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
-            shutdown_grace: Duration::from_secs(600),
-            delivery_window: Duration::from_secs(5 * 60),
+            shutdown_grace: Duration::from_mins(10),
+            delivery_window: Duration::from_mins(5),
             progress_interval: Duration::from_millis(500),
             when_abandoned: WhenAbandoned::default(),
             handler_threads: None,
             held_results: 16,
             held_bytes: 64 << 20,
-            stuck_after: Duration::from_secs(60),
+            stuck_after: Duration::from_mins(1),
         }
     }
 }
@@ -59,7 +64,7 @@ impl Options {
                 match humantime::parse_duration(&text) {
                     Ok(value) => *target = value,
                     Err(error) => {
-                        problems.push(format!("{name}={text}: {error}; write a time such as 90s or 10m"))
+                        problems.push(format!("{name}={text}: {error}; write a time such as 90s or 10m"));
                     }
                 }
             }

@@ -1,0 +1,268 @@
+use std::time::Duration;
+
+use futures_util::stream;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::support::{Running, results};
+use crate::platform::memory::{Fault, Said};
+use crate::runtime::{Ended, Held};
+use crate::{Context, JobError, JobResult, Streaming, Worker};
+
+fn echo() -> Worker {
+    Worker::new(|input: crate::json::RawJson| async move { Ok::<_, JobError>(input) })
+}
+
+/// Answers the first `times` result posts with `fault`.
+fn failing(times: usize, fault: Fault) -> impl FnMut(&Said) -> Option<Fault> {
+    let mut left = times;
+    move |said| {
+        let hit = matches!(said, Said::Result { .. }) && left > 0;
+        hit.then(|| {
+            left -= 1;
+            fault.clone()
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_survives_errors_and_broken_connections() {
+    for (times, fault) in [
+        (2, Fault::Refuse(500)),
+        (20, Fault::Refuse(503)),
+        (5, Fault::LoseRequest),
+        (3, Fault::Refuse(429)),
+        (10, Fault::Refuse(401)),
+        (4, Fault::Refuse(403)),
+    ] {
+        let running = Running::start(echo()).await;
+        running.platform.with_faults(failing(times, fault.clone()));
+        running.platform.submit("j", json!("kept"));
+        assert_eq!(
+            running.platform.result("j").await,
+            r#"{"output": "kept"}"#,
+            "{times} × {fault:?}"
+        );
+        assert_eq!(running.drained().await, Ended::Drained);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_whose_answer_was_lost_is_posted_again_unchanged() {
+    let running = Running::start(echo()).await;
+    running.platform.with_faults(failing(1, Fault::LoseAnswer));
+    running.platform.submit("j", json!("kept"));
+    running
+        .platform
+        .until(|said| (results(said).len() == 2).then_some(()))
+        .await;
+    let results = results(&running.platform.said());
+    assert_eq!(results[0], results[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_result_becomes_a_failed_job() {
+    for status in [400, 413, 422] {
+        let running = Running::start(echo()).await;
+        running.platform.with_faults(move |said| match said {
+            Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
+            _ => None,
+        });
+        running.platform.submit("j", json!("x".repeat(1000)));
+        let body = running.platform.result("j").await;
+        assert!(
+            body.contains("RESULT_REFUSED") && body.contains(&status.to_string()),
+            "{body}"
+        );
+        assert!(!body.contains("xxx"), "the refused output is not repeated");
+        assert_eq!(running.drained().await, Ended::Drained);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_the_platform_forgot_is_dropped() {
+    for status in [404, 410] {
+        let running = Running::start(echo()).await;
+        let (refused, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        running.platform.with_faults(move |said| {
+            let result = matches!(said, Said::Result { .. });
+            result.then(|| {
+                refused.send(()).unwrap();
+                Fault::Refuse(status)
+            })
+        });
+        running.platform.submit("j", json!(1));
+        heard.recv().await.unwrap();
+        running.held.until(Held::is_empty).await;
+        assert!(results(&running.platform.said()).is_empty());
+        assert!(heard.try_recv().is_err(), "it is posted once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_given_up_when_its_window_is_spent() {
+    let running = Running::start(echo().delivery_window(Duration::from_secs(30))).await;
+    running
+        .platform
+        .with_faults(failing(usize::MAX, Fault::LoseRequest));
+    running.platform.submit("j", json!(1));
+    running.held.until(|held| held.len() == 1).await;
+    let began = Instant::now();
+    running.held.until(Held::is_empty).await;
+    assert!(began.elapsed() <= Duration::from_secs(30));
+    assert!(
+        began.elapsed() >= Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_goes_on_after_sigterm() {
+    let running = Running::start(echo()).await;
+    let until = Instant::now() + Duration::from_mins(2);
+    running.platform.with_faults(move |said| {
+        (matches!(said, Said::Result { .. }) && Instant::now() < until).then_some(Fault::LoseRequest)
+    });
+    running.platform.submit("j", json!("kept"));
+    running.held.until(|held| held.len() == 1).await;
+    let platform = running.platform.clone();
+    assert_eq!(running.drained().await, Ended::Drained);
+    assert_eq!(results(&platform.said()).len(), 1);
+    assert!(Instant::now() >= until);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_spaced_out_and_the_latest_wins() {
+    async fn chatty(_: u32, ctx: Context) -> JobResult<()> {
+        for step in 0..95 {
+            ctx.progress(step);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+    let running = Running::start(Worker::new(chatty)).await;
+    running.platform.submit("j", json!(0));
+    running.platform.result("j").await;
+    let progress: Vec<String> = running
+        .platform
+        .said()
+        .into_iter()
+        .filter_map(|said| match said {
+            Said::Progress { body, .. } => Some(body),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        progress,
+        [
+            r#"{"status": "IN_PROGRESS", "output": 0}"#,
+            r#"{"status": "IN_PROGRESS", "output": 49}"#
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_never_arrives_after_the_result() {
+    async fn last_words(_: u32, ctx: Context) -> JobResult<()> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ctx.progress("nearly there");
+        Ok(())
+    }
+    let running = Running::start(Worker::new(last_words)).await;
+    // Progress takes longer than the rest of the job.
+    running.platform.with_faults(|said| {
+        matches!(said, Said::Progress { .. }).then_some(Fault::Delay(Duration::from_secs(3)))
+    });
+    for job in 0..3 {
+        running.platform.submit(&format!("j{job}"), json!(0));
+    }
+    running.platform.result("j2").await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    nothing_after_the_result(&running.platform.said());
+}
+
+pub(super) fn nothing_after_the_result(said: &[Said]) {
+    let mut finished = Vec::new();
+    for said in said {
+        match said {
+            Said::Result { job, .. } => finished.push(job),
+            Said::Progress { job, .. } | Said::Chunk { job, .. } => {
+                assert!(!finished.contains(&job), "something after the result of {job}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunks_arrive_in_order_without_gaps_or_doubles_through_errors() {
+    let counting = |to: u32| async move {
+        Ok::<_, JobError>(Streaming::new(stream::iter((0..to).map(Ok::<_, JobError>))).aggregated())
+    };
+    let running = Running::start(Worker::new(counting)).await;
+    let mut requests = 0;
+    running.platform.with_faults(move |said| {
+        requests += 1;
+        (matches!(said, Said::Chunk { .. }) && requests % 3 == 0).then_some(Fault::Refuse(500))
+    });
+    running.platform.submit("j", json!(20));
+    let body = running.platform.result("j").await;
+    let chunks: Vec<String> = running
+        .platform
+        .said()
+        .into_iter()
+        .filter_map(|said| match said {
+            Said::Chunk { body, .. } => Some(body),
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<String> = (0..20).map(|n| format!("{{\"output\": {n}}}")).collect();
+    assert_eq!(chunks, expected);
+    assert_eq!(
+        body,
+        "{\"output\": [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19]}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_good_chunks_keeps_those_and_fails_the_job() {
+    let broken = |_: u32| async {
+        Ok::<_, JobError>(Streaming::new(stream::iter([
+            Ok(1),
+            Err(JobError::message_only("no more")),
+            Ok(3),
+        ])))
+    };
+    let running = Running::start(Worker::new(broken)).await;
+    running.platform.submit("j", json!(0));
+    let body = running.platform.result("j").await;
+    assert!(body.contains("no more"), "{body}");
+    let said = running.platform.said();
+    assert_eq!(
+        said.iter()
+            .filter(|said| matches!(said, Said::Chunk { .. }))
+            .count(),
+        1
+    );
+    assert!(
+        said.iter()
+            .any(|said| matches!(said, Said::Result { is_stream: true, .. }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_is_refused_fails_the_job_instead_of_leaving_a_gap() {
+    let counting = |to: u32| async move {
+        Ok::<_, JobError>(Streaming::new(stream::iter((0..to).map(Ok::<_, JobError>))))
+    };
+    let running = Running::start(Worker::new(counting)).await;
+    running.platform.with_faults(|said| match said {
+        Said::Chunk { body, .. } if body.contains('3') => Some(Fault::Refuse(413)),
+        _ => None,
+    });
+    running.platform.submit("j", json!(1000));
+    let body = running.platform.result("j").await;
+    assert!(body.contains("RESULT_REFUSED"), "{body}");
+    assert_eq!(running.drained().await, Ended::Drained);
+}

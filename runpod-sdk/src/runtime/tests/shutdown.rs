@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::support::{Running, results, takes};
+use crate::platform::memory::{Fault, Said};
+use crate::runtime::Ended;
+use crate::{Context, JobResult, WhenAbandoned, Worker};
+
+async fn sleep(seconds: u64) -> JobResult<u64> {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    Ok(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_ends_at_once() {
+    let running = Running::start(Worker::new(sleep)).await;
+    running
+        .platform
+        .until(|said| (takes(said).len() == 1).then_some(()))
+        .await;
+    let began = Instant::now();
+    assert_eq!(running.drained().await, Ended::Drained);
+    assert_eq!(
+        began.elapsed(),
+        Duration::ZERO,
+        "neither the take nor the stop poll is waited for"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_and_waiting_jobs_are_finished_and_no_more_taken() {
+    let running = Running::start(Worker::new(sleep)).await;
+    running.platform.hand_out_more_than_asked(1);
+    running.platform.submit("runs", json!(5));
+    running.platform.submit("waits", json!(5));
+    running.held.until(|held| held.len() == 2).await;
+    let platform = running.platform.clone();
+    running.shutdown.drain.cancel();
+    platform.submit("late", json!(1));
+    assert_eq!(running.ended().await, Ended::Drained);
+    let done: Vec<String> = results(&platform.said())
+        .into_iter()
+        .map(|(job, _)| job)
+        .collect();
+    assert_eq!(done, ["runs", "waits"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_can_still_be_stopped_while_the_worker_drains() {
+    async fn forever(_: u32, ctx: Context) -> JobResult<()> {
+        ctx.cancelled().await;
+        Ok(())
+    }
+    let running = Running::start(Worker::new(forever)).await;
+    running.platform.submit("j", json!(0));
+    running.held.until(|held| held.len() == 1).await;
+    running.shutdown.drain.cancel();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    running.platform.stop("j");
+    assert_eq!(running.ended().await, Ended::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_grace_cancels_and_leaves_the_job_to_others() {
+    let worker = Worker::new(sleep).shutdown_grace(Duration::from_secs(20));
+    let running = Running::start(worker).await;
+    running.platform.submit("j", json!(3600));
+    running.held.until(|held| held.len() == 1).await;
+    let (began, platform, held) = (Instant::now(), running.platform.clone(), running.held.clone());
+    assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
+    assert_eq!(began.elapsed().as_secs(), 20 + 10, "grace, then cancel grace");
+    assert!(results(&platform.said()).is_empty());
+    assert_eq!(held.ids(), None, "the heartbeat no longer vouches for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_saves_its_work_within_the_cancel_grace_is_delivered() {
+    async fn saves(_: u32, ctx: Context) -> JobResult<String> {
+        Ok(format!("{:?}", ctx.cancelled().await))
+    }
+    let running = Running::start(Worker::new(saves).shutdown_grace(Duration::from_secs(1))).await;
+    running.platform.submit("j", json!(0));
+    running.held.until(|held| held.len() == 1).await;
+    let platform = running.platform.clone();
+    assert_eq!(running.drained().await, Ended::Drained);
+    assert_eq!(results(&platform.said())[0].1, r#"{"output": "ShuttingDown"}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_job_is_reported_where_that_is_wanted() {
+    let worker = Worker::new(sleep)
+        .shutdown_grace(Duration::from_secs(1))
+        .when_abandoned(WhenAbandoned::PostError);
+    let running = Running::start(worker).await;
+    running.platform.submit("j", json!(3600));
+    running.held.until(|held| held.len() == 1).await;
+    let platform = running.platform.clone();
+    assert_eq!(running.drained().await, Ended::Drained);
+    assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_ends_the_worker_at_once() {
+    let running = Running::start(Worker::new(sleep).concurrency(2)).await;
+    running
+        .platform
+        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
+    running.platform.submit("undelivered", json!(0));
+    running.platform.submit("running", json!(3600));
+    running.held.until(|held| held.len() == 2).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    running.shutdown.drain.cancel();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let began = Instant::now();
+    running.shutdown.abandon.cancel();
+    assert_eq!(running.ended().await, Ended::Abandoned { jobs: 2 });
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_posts_errors_where_that_is_wanted() {
+    let running = Running::start(Worker::new(sleep).when_abandoned(WhenAbandoned::PostError)).await;
+    running.platform.submit("j", json!(3600));
+    running.held.until(|held| held.len() == 1).await;
+    let platform = running.platform.clone();
+    running.shutdown.drain.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    running.shutdown.abandon.cancel();
+    assert_eq!(running.ended().await, Ended::Drained);
+    assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
+}

@@ -1,0 +1,80 @@
+//! A worker with its hands on the table: every token and list within a test's reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::job::Identity;
+use crate::platform::memory::{MemoryPlatform, Said};
+use crate::runtime::{Ended, Held, Runtime, Shutdown};
+use crate::worker::Worker;
+
+pub(super) struct Running {
+    pub(super) platform: Arc<MemoryPlatform>,
+    pub(super) held: Arc<Held>,
+    pub(super) shutdown: Shutdown,
+    worker: JoinHandle<Result<Ended, Error>>,
+}
+
+impl Running {
+    /// Starts `worker` against an empty platform whose long polls last 20 s.
+    pub(super) async fn start(worker: Worker) -> Self {
+        Self::start_on(Arc::new(MemoryPlatform::new(Duration::from_secs(20))), worker, 1).await
+    }
+
+    pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
+        let (options, load) = worker.into_parts();
+        let handler = load().await.unwrap();
+        let held = Arc::new(Held::new(options.held_results, options.held_bytes));
+        let shutdown = Shutdown::default();
+        let mut runtime = Runtime::new(
+            platform.clone(),
+            handler,
+            options,
+            Identity::default(),
+            held.clone(),
+            shutdown.clone(),
+        );
+        runtime.random = fastrand::Rng::with_seed(seed);
+        let worker = tokio::spawn(runtime.run());
+        Self {
+            platform,
+            held,
+            shutdown,
+            worker,
+        }
+    }
+
+    /// Waits for the worker to end.
+    pub(super) async fn ended(self) -> Ended {
+        self.worker.await.unwrap().unwrap()
+    }
+
+    /// SIGTERM, and waits for the worker to end.
+    pub(super) async fn drained(self) -> Ended {
+        self.shutdown.drain.cancel();
+        self.ended().await
+    }
+}
+
+/// Only the takes of all that was said.
+pub(super) fn takes(said: &[Said]) -> Vec<(usize, bool)> {
+    said.iter()
+        .filter_map(|said| match said {
+            Said::Take { at_most, busy } => Some((*at_most, *busy)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The results in the order in which they arrived: job and body.
+pub(super) fn results(said: &[Said]) -> Vec<(String, String)> {
+    said.iter()
+        .filter_map(|said| match said {
+            Said::Result { job, body, .. } => Some((job.to_string(), body.clone())),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! Tests of handlers: a whole worker inside the test, on a paused clock if you like.
+//!
+//! ```
+//! use runpod_sdk::prelude::*;
+//! use runpod_sdk::testing::Harness;
+//! use serde_json::json;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! runtime.block_on(async {
+//!     let double = Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) });
+//!     let harness = Harness::new(double);
+//!     let run = harness.submit(json!(21)).finished().await;
+//!     assert_eq!(run.output(), Some(&json!(42)));
+//! });
+//! # Ok::<_, std::io::Error>(())
+//! ```
+
+mod run;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::job::Identity;
+use crate::platform::memory::MemoryPlatform;
+use crate::runtime::{Ended, Held, Runtime, Shutdown};
+use crate::worker::Worker;
+
+pub use run::{JobEnd, JobRun, RunningJob};
+
+/// Long polls of the platform inside the harness.
+const HOLD: Duration = Duration::from_secs(20);
+
+/// A worker that runs inside a test, with a platform in memory.
+///
+/// Jobs travel the same way as in production, without a network. On a paused clock
+/// (`#[tokio::test(start_paused = true)]`) timeouts and grace periods cost no time.
+///
+/// Progress updates are not spaced out here, so that a test sees each one for which the handler
+/// gave the worker a chance to send it: at an `.await` that takes time.
+///
+/// Dropping the harness ends the worker at the next `.await`.
+pub struct Harness {
+    platform: Arc<MemoryPlatform>,
+    held: Arc<Held>,
+    shutdown: Shutdown,
+    submitted: AtomicUsize,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+impl Harness {
+    /// Starts the worker on the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime. If the worker's state cannot be loaded, the harness's jobs panic
+    /// with that error.
+    pub fn new(mut worker: Worker) -> Self {
+        let options = worker.options_mut();
+        options.progress_interval = Duration::ZERO;
+        let held = Arc::new(Held::new(options.held_results, options.held_bytes));
+        let platform = Arc::new(MemoryPlatform::new(HOLD));
+        let shutdown = Shutdown::default();
+        let (report_end, ended) = watch::channel(None);
+
+        let (options, load) = worker.into_parts();
+        let (of_runtime, held_by_runtime, stop) = (platform.clone(), held.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let handler = match load().await {
+                Ok(handler) => handler,
+                Err(error) => panic!("the worker's state could not be loaded: {error}"),
+            };
+            let identity = Identity {
+                hostname: "harness".to_owned(),
+                worker_id: "harness".to_owned(),
+                runpod_version: "1.12.0".to_owned(),
+            };
+            let runtime = Runtime::new(of_runtime, handler, options, identity, held_by_runtime, stop);
+            let ended = runtime.run().await.unwrap_or(Ended::Drained);
+            report_end.send_replace(Some(ended));
+        });
+        Self {
+            platform,
+            held,
+            shutdown,
+            submitted: AtomicUsize::new(0),
+            ended,
+        }
+    }
+
+    /// Puts a job with this input into the queue. Jobs are called `job-1`, `job-2` and so on.
+    ///
+    /// # Panics
+    ///
+    /// The input cannot be written as JSON.
+    pub fn submit<T: Serialize>(&self, input: T) -> RunningJob {
+        let number = self.submitted.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("job-{number}");
+        let input = match serde_json::to_value(input) {
+            Ok(input) => input,
+            Err(error) => panic!("the input can't be written as JSON: {error}"),
+        };
+        self.platform.submit(&id, input);
+        RunningJob::new(
+            id.as_str().into(),
+            self.platform.clone(),
+            self.held.clone(),
+            self.ended.clone(),
+        )
+    }
+
+    /// Tells the worker to go, as SIGTERM does, and waits until it has.
+    ///
+    /// Returns whether every job was settled.
+    pub async fn shut_down(mut self) -> bool {
+        self.shutdown.drain.cancel();
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(ended) => *ended == Some(Ended::Drained),
+            Err(_) => false,
+        }
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.shutdown.drain.cancel();
+    }
+}
+
+impl fmt::Debug for Harness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Harness")
+            .field("held", &self.held)
+            .finish_non_exhaustive()
+    }
+}
