@@ -64,6 +64,16 @@ fn png_size(file: &Path) -> (u32, u32) {
     (frame.width, frame.height)
 }
 
+/// What a demo that failed said before it showed the logs; the logs have to hold `evidence`.
+fn complaint(done: &Output, evidence: &str) -> String {
+    let stderr = text(&done.stderr);
+    let (_, complaint) = stderr.split_once("error: ").unwrap();
+    let (complaint, logs) = complaint.split_once("\n\n").unwrap();
+    assert!(logs.starts_with("  the last lines of "), "{logs}");
+    assert!(logs.contains(evidence), "{logs}");
+    complaint.to_owned()
+}
+
 /// Fails if a server that the screen names still listens, or the worker did not say goodbye.
 fn assert_nothing_runs(screen: &str, output: &Path) {
     let mut servers = 0;
@@ -139,7 +149,17 @@ fn a_webui_that_is_not_there_is_named_with_the_workers_last_words() {
         &["--webui", "http://127.0.0.1:1", "--ready-within", "500ms"],
     );
     assert_eq!(done.status.code(), Some(1));
-    let stderr = text(&done.stderr);
-    let (_, complaint) = stderr.split_once("error: ").unwrap();
+    let complaint = complaint(&done, "| ERROR ");
     with_filters(folder.path(), || insta::assert_snapshot!(complaint));
+}
+
+#[test]
+fn a_job_that_fails_is_explained_and_fails_the_demo() {
+    let folder = TempDir::new().unwrap();
+    // The WebUI divides by the number of steps.
+    let done = run(folder.path(), &["--steps", "0"]);
+    assert_eq!(done.status.code(), Some(1));
+    let complaint = complaint(&done, "| ERROR ");
+    with_filters(folder.path(), || insta::assert_snapshot!(complaint));
+    assert_nothing_runs(&text(&done.stdout), folder.path());
 }

@@ -63,14 +63,9 @@ impl Report {
         for step in steps::of(&job.finished, &job.timeline, self.ready, job.rendered) {
             screen.line(row(&step, screen));
         }
-        let Finished {
-            report,
-            submitted,
-            answered,
-        } = &job.finished;
-        let total = steps::span(Some(*submitted), Some(*answered));
+        let report = &job.finished.report;
         for (name, time) in [
-            ("from request to result", total),
+            ("from request to result", Some(job.finished.total())),
             ("queued, says the platform", report.delay),
             ("worked on, says the platform", report.execution),
         ] {
@@ -87,17 +82,12 @@ impl Report {
         );
         screen.line(screen.dim(heading));
         for (number, job) in (1..).zip(&self.jobs) {
-            let Finished {
-                report,
-                submitted,
-                answered,
-            } = &job.finished;
-            let total = steps::span(Some(*submitted), Some(*answered));
+            let report = &job.finished.report;
             screen.line(format_args!(
                 "  {number:>3} {:>9} {:>9} {:>9}   {}",
                 spans(report.delay),
                 spans(report.execution),
-                spans(total),
+                span(job.finished.total()),
                 report.id
             ));
         }

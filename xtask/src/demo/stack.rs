@@ -103,7 +103,7 @@ impl Stack {
                 remedy: "start the WebUI with --api, or correct its address; one that is still loading gets \
                          more time with --ready-within"
                     .to_owned(),
-                log: Some((&*process).into()),
+                logs: vec![(&*process).into()],
             }
             .into()),
         }
@@ -128,7 +128,7 @@ impl Stack {
             what: "the jobs were not done in time".to_owned(),
             why: Fault::Silent(limit).to_string(),
             remedy: "ask for fewer steps or jobs, or give more time with --done-within".to_owned(),
-            log: self.worker.as_ref().map(Into::into),
+            logs: self.worker.iter().map(Into::into).collect(),
         }
     }
 
@@ -138,7 +138,8 @@ impl Stack {
             return Ok(());
         };
         let backend = failure.class.as_deref() == Some("backend");
-        let at_fault = self.webui.as_ref().filter(|_| backend).or(self.worker.as_ref());
+        let webui = self.webui.as_ref().filter(|_| backend);
+        let concerned = webui.into_iter().chain(&self.worker);
         let code = failure
             .code
             .as_ref()
@@ -146,8 +147,10 @@ impl Stack {
         let failure = Failure {
             what: format!("job {} ended as {}{code}", job.id, job.status),
             why: failure.message.unwrap_or(failure.text),
-            remedy: failure.hint.unwrap_or_else(|| "see the log below".to_owned()),
-            log: at_fault.map(Into::into),
+            remedy: failure
+                .hint
+                .unwrap_or_else(|| "see the worker's log below".to_owned()),
+            logs: concerned.map(Into::into).collect(),
         };
         Err(failure.into())
     }
@@ -163,7 +166,7 @@ impl Stack {
                 what: format!("the worker's log has no timeline of job {job}"),
                 why: why(worker, &fault),
                 remedy: "this is a mistake in the worker: it logs one for every job it delivers".to_owned(),
-                log: Some(worker.into()),
+                logs: vec![worker.into()],
             };
             failure.into()
         })
@@ -196,7 +199,7 @@ fn did_not_start(process: &Process, fault: &Fault) -> anyhow::Error {
         what: format!("{} did not start", process.name()),
         why: why(process, fault),
         remedy: "see its last words below".to_owned(),
-        log: Some(process.into()),
+        logs: vec![process.into()],
     };
     failure.into()
 }
@@ -211,6 +214,6 @@ async fn died(process: Option<&Process>) -> Failure {
         what: format!("{} ended while jobs were to be done", process.name()),
         why: why(process, &Fault::Exited(status)),
         remedy: "see its last words below".to_owned(),
-        log: Some(process.into()),
+        logs: vec![process.into()],
     }
 }
