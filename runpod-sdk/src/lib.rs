@@ -52,6 +52,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
+mod fitness;
 pub mod handler;
 mod job;
 pub mod json;

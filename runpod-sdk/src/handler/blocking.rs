@@ -40,7 +40,12 @@ where
     H: BlockingHandler<S, M>,
 {
     fn call(self, call: Call<S>) -> impl Future<Output = Result<Produced, JobError>> + Send {
-        offload(move || self.0.call(call))
+        let lease = call.context().lease();
+        offload(move || {
+            // A job that was dropped goes on here all the same, and so does its claim.
+            let _lease = lease;
+            self.0.call(call)
+        })
     }
 }
 

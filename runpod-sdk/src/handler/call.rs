@@ -31,6 +31,11 @@ impl<S> Call<S> {
         T::read(&mem::replace(&mut self.input, RawJson::null()))
     }
 
+    /// The job's context.
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Makes one of the arguments after the input.
     pub fn argument<T: FromContext<S>>(&self) -> T {
         T::from_context(&self.context, &self.state)

@@ -148,12 +148,13 @@ pub(super) async fn deliver<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
     outcome: &Outcome,
+    stop_pod: bool,
     timeline: &Timeline,
 ) -> bool {
     if let Some(error) = outcome.error() {
         error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(&runtime.identity));
     }
-    let Some(mut report) = Report::of(outcome, &runtime.identity) else {
+    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
@@ -190,7 +191,7 @@ pub(super) async fn deliver<P: Platform>(
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
                 let failed =
                     Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
-                match Report::of(&failed, &runtime.identity) {
+                match Report::of(&failed, stop_pod, &runtime.identity) {
                     Some(small) => report = small,
                     None => return true,
                 }
