@@ -87,3 +87,8 @@ pub use platform::PlatformError;
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
 pub use worker::{Concurrency, WhenAbandoned, Worker};
+
+/// The README's examples, so that they are compiled with the other doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExamples;
