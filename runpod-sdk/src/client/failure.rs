@@ -29,6 +29,8 @@ pub struct JobFailure {
     pub hostname: Option<String>,
     /// The worker that reported the error.
     pub worker_id: Option<String>,
+    /// The protocol level of that worker's SDK.
+    pub runpod_version: Option<String>,
     /// A stable name of the error, from workers of this SDK.
     pub code: Option<String>,
     /// Whose mistake it was, from workers of this SDK.
@@ -55,6 +57,7 @@ impl JobFailure {
             traceback: field("error_traceback"),
             hostname: field("hostname"),
             worker_id: field("worker_id"),
+            runpod_version: field("runpod_version"),
             code: field("code"),
             class: field("class"),
             retryable,

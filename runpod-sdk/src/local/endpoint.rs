@@ -16,6 +16,7 @@ use super::webhook::Outbox;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    pub(crate) settings: EndpointSettings,
     clock: Clock,
     closing: CancellationToken,
     store: Mutex<Store>,
@@ -48,7 +49,8 @@ impl Endpoint {
             rate_limits: settings.rate_limits.then(RateLimits::default),
             clock,
             closing,
-            store: Mutex::new(Store::new(settings)),
+            store: Mutex::new(Store::new(settings.clone())),
+            settings,
             work: Notify::new(),
             jobs: Bells::default(),
             stops: Bells::default(),
@@ -62,11 +64,11 @@ impl Endpoint {
         self.clock.now()
     }
 
-    /// Counts a call towards its rate limit, if there are any, for as long as the answer lives.
-    pub(crate) fn admit(&self, class: Class) -> Result<Option<Admitted>, TooMany> {
-        match &self.rate_limits {
-            Some(limits) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
-            None => Ok(None),
+    /// Counts a call towards its rate limit, if there is one, for as long as the answer lives.
+    pub(crate) fn admit(&self, class: Option<Class>) -> Result<Option<Admitted>, TooMany> {
+        match (&self.rate_limits, class) {
+            (Some(limits), Some(class)) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
+            _ => Ok(None),
         }
     }
 

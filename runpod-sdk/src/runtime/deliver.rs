@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use super::Runtime;
 use crate::context::Timeline;
-use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
 use crate::platform::{Backoff, Platform, PlatformError};
 
@@ -152,7 +152,7 @@ pub(super) async fn deliver<P: Platform>(
     timeline: &Timeline,
 ) -> bool {
     if let Some(error) = outcome.error() {
-        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(&runtime.identity));
+        log_failure(error, &runtime.identity);
     }
     let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
         info!("Job stopped.");
@@ -207,6 +207,20 @@ pub(super) async fn deliver<P: Platform>(
                 return true;
             }
         }
+    }
+}
+
+/// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.
+fn log_failure(error: &JobError, identity: &Identity) {
+    if error.class() == ErrorClass::User {
+        let path = error
+            .details()
+            .and_then(|details| details["path"].as_str())
+            .unwrap_or_default();
+        warn!(code = %error.code(), path, "Captured Handler Exception: the request is at fault");
+        trace!("{}", error.message());
+    } else {
+        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(identity));
     }
 }
 
