@@ -132,12 +132,12 @@ fn result(plan: &Plan<'_>) -> TokenStream {
     let arguments = (0..=plan.arguments.len()).map(argument_name);
     let called = under(name, quote!(#name(#(#arguments),*)));
     let private = quote!(#sdk::__private);
+    // The parentheses are one token for `under`; a path would be underlined from its middle on.
+    let awaited = quote!((#private::future(#called)).await);
     let (function, returned) = match plan.mode {
-        Mode::Async => (produce(&private, output), quote!(#private::future(#called).await)),
+        Mode::Async => (produce(&private, output), awaited),
         Mode::Blocking => (produce(&private, output), called),
-        Mode::Stream { is_async: true, .. } => {
-            (quote!(#private::stream), quote!(#private::future(#called).await))
-        }
+        Mode::Stream { is_async: true, .. } => (quote!(#private::stream), awaited),
         Mode::Stream { .. } => (quote!(#private::stream), called),
     };
     let returned = under(output, returned);

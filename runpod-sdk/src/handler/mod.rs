@@ -1,8 +1,13 @@
-//! Handlers: ordinary async functions, and how the runtime calls them.
+//! Handlers: ordinary functions, and how the runtime calls them.
 //!
 //! A handler's first argument is the job's input, decoded from JSON. Further arguments are
 //! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
-//! returns `Result<T, E>`, where `T` is anything that serialises.
+//! returns `Result<T, E>`, where `T` is anything that serialises, or [`Streaming`].
+//!
+//! `#[handler]` makes a worker of an `async fn`, of a `fn` that blocks its thread, or of one that
+//! returns a stream, and says which part does not fit where one does not. Without it,
+//! [`Worker::new`](crate::Worker::new) takes an async function or closure, and
+//! [`Worker::blocking`](crate::Worker::blocking) one that blocks.
 
 mod adapt;
 mod blocking;

@@ -59,7 +59,8 @@ impl<T: Output, E: IntoJobError> HandlerResult for Result<T, E> {
     message = "`{Self}` can't be the output of a handler",
     label = "does not encode as JSON",
     note = "derive `serde::Serialize` for it",
-    note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`"
+    note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`",
+    note = "to stream, return `Streaming<S>`, where `S` is a stream of `Result`s of values that serialise"
 )]
 pub trait Output: 'static {
     #[doc(hidden)]

@@ -176,8 +176,8 @@ impl Bells {
     }
 
     fn ring(&self, id: &str) {
-        let bell = lock(&self.0).get(id).map(Arc::clone);
-        if let Some(bell) = bell {
+        // Under the lock: a copy taken out of it would look like one more listener to `Bell::drop`.
+        if let Some(bell) = lock(&self.0).get(id) {
             bell.notify_waiters();
         }
     }
@@ -198,5 +198,24 @@ impl Drop for Bell<'_> {
         if Arc::strong_count(&self.notify) == 2 {
             bells.remove(&self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bell_wakes_its_listeners_and_is_forgotten_with_the_last() {
+        let (bells, id) = (Bells::default(), Arc::from("job"));
+        let (first, second) = (bells.listen(&id), bells.listen(&id));
+        let (one, other) = (first.notified(), second.notified());
+        bells.ring("another job");
+        bells.ring("job");
+        tokio::join!(one, other);
+        drop(first);
+        assert_eq!(lock(&bells.0).len(), 1);
+        drop(second);
+        assert_eq!(lock(&bells.0).len(), 0);
     }
 }

@@ -45,6 +45,27 @@ async fn a_cancelled_job_frees_the_gpu_and_the_next_one_is_whole() {
 }
 
 #[tokio::test]
+async fn cancelling_a_waiting_job_leaves_the_render_of_another_alone() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_CONCURRENCY", "2")]).await;
+    let first = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    let waiting = stage.submit(EXAMPLE).await;
+    stage
+        .worker
+        .says(&format!("\"{}\", \"message\": \"Started.\"", waiting.id()))
+        .await;
+
+    soon(waiting.cancel()).await.unwrap();
+    stage.worker.says("Job stopped.").await;
+    assert_eq!(webui.gpu().interrupts(), 0);
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(first.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(webui.gpu().renders(), 1);
+}
+
+#[tokio::test]
 async fn an_interrupt_that_was_lost_is_sent_again() {
     // The first interrupt comes just before the render begins and is cleared by it.
     let (begun, interrupts, stopped) = (

@@ -158,6 +158,20 @@ async fn errors_in_other_shapes_are_understood() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_closed_between_two_jobs_is_no_failure() {
+    // The close must have come before the next job does; a request that crosses it is lost.
+    let last_on_its_connection = || match picture() {
+        Reply::Answer(answer) | Reply::Cut(answer) => Reply::Cut(answer),
+    };
+    let webui = RawWebUi::in_turn([last_on_its_connection as fn() -> Reply]).await;
+    let stage = Stage::new(&webui.url).await;
+    for closed in 1..=5 {
+        assert_eq!(stage.complete(EXAMPLE).await, PICTURE.as_bytes());
+        webui.closed(closed).await;
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_can_not_be_opened_is_tried_again() {
     let webui = MockWebUi::start().await;
     let address = webui.address();

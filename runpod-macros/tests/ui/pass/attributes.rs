@@ -1,6 +1,11 @@
 //! Documentation and other attributes stay on the function, and lints stay quiet about what is beside it.
 #![deny(warnings)]
-#![deny(missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![deny(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications
+)]
 #![forbid(unsafe_code)]
 
 use runpod_sdk::prelude::*;

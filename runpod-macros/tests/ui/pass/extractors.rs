@@ -59,7 +59,10 @@ async fn same_state_twice(_input: RawJson, State(_a): State<App>, State(_b): Sta
 }
 
 fn main() {
-    let app = App { model: Arc::new(Model), words: Arc::new([]) };
+    let app = App {
+        model: Arc::new(Model),
+        words: Arc::new([]),
+    };
     let _: Worker = paint::worker().state(app.clone());
     let _: Worker = same_state_twice::worker().state_with(async || Ok::<_, std::io::Error>(app));
 }

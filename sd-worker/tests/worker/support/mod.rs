@@ -25,7 +25,7 @@ const MIB: usize = 1 << 20;
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Everything is done by then, or never.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits for something that must happen.
 pub(crate) async fn soon<F: Future>(what: F) -> F::Output {

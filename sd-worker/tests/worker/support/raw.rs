@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use super::soon;
 use super::wire::Message;
 
 /// What a test's server got.
@@ -42,6 +44,7 @@ type Answers = Arc<dyn Fn(Request) -> Later + Send + Sync>;
 pub(crate) struct RawWebUi {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    closed: watch::Sender<usize>,
 }
 
 impl RawWebUi {
@@ -67,14 +70,27 @@ impl RawWebUi {
         let server = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
             requests: Arc::default(),
+            closed: watch::Sender::new(0),
         };
         let (requests, answers): (_, Answers) = (server.requests.clone(), Arc::new(answers));
+        let closed = server.closed.clone();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, requests.clone(), answers.clone()));
+                let serving = serve(connection, requests.clone(), answers.clone());
+                let closed = closed.clone();
+                tokio::spawn(async move {
+                    serving.await;
+                    closed.send_modify(|closed| *closed += 1);
+                });
             }
         });
         server
+    }
+
+    /// Waits until so many connections have been closed.
+    pub(crate) async fn closed(&self, count: usize) {
+        let mut closed = self.closed.subscribe();
+        soon(closed.wait_for(|closed| *closed >= count)).await.unwrap();
     }
 
     /// The bodies of the renders that were asked for.
