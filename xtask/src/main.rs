@@ -42,6 +42,8 @@ enum Command {
     Platform(platform::Options),
     Test(test::Options),
     Conformance(conformance::Options),
+    #[command(hide = true)]
+    ConformanceWorker(conformance::ours::Options),
     Ci(ci::Options),
 }
 
@@ -53,6 +55,10 @@ fn main() -> ExitCode {
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
         Command::Conformance(options) => conformance::run(&options, screen),
+        Command::ConformanceWorker(options) => match conformance::ours::run(&options) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {
