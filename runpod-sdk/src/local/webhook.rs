@@ -168,7 +168,7 @@ impl Route {
 
 impl Clients {
     fn of(&self, url: &str) -> Option<&reqwest::Client> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::install_provider();
         if url.starts_with("https:") {
             self.https
                 .get_or_init(|| reqwest::Client::builder().build().ok())

@@ -233,8 +233,7 @@ pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
         key.set_sensitive(true);
         headers.insert(AUTHORIZATION, key);
     }
-    // The provider is the process's; that another one is installed already is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::install_provider();
     let mut builder = Client::builder()
         .default_headers(headers)
         .user_agent(user_agent(config.user_agent_integration.as_deref()))

@@ -1,4 +1,5 @@
 //! Every example runs by the command that it names, and says what it should.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are tests, too")]
 
 use std::path::PathBuf;
 use std::process::Command;
