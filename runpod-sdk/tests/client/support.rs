@@ -61,14 +61,19 @@ pub(crate) struct Worker {
 impl Worker {
     /// Waits for a job and gives its id and input.
     pub(crate) async fn take(&self) -> (String, Value) {
+        let job = self.take_whole().await;
+        (job["id"].as_str().unwrap().to_owned(), job["input"].clone())
+    }
+
+    /// Waits for a job and gives everything the worker is told.
+    pub(crate) async fn take_whole(&self) -> Value {
         let answer = self
             .http
             .get(format!("{}/job-take/w1", self.base))
             .send()
             .await
             .unwrap();
-        let job: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        (job["id"].as_str().unwrap().to_owned(), job["input"].clone())
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     pub(crate) async fn done(&self, job: &str, body: Value) {
