@@ -83,9 +83,7 @@ async fn whoever_waits_with_an_ear_open_hears_every_change() {
 #[tokio::test]
 async fn changes_are_also_heard_by_long_polls() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     let mut seen = Vec::new();
     let waiting = job.wait_with(|report| seen.push(report.status.clone()));
     let working = async {
@@ -99,9 +97,7 @@ async fn changes_are_also_heard_by_long_polls() {
 #[tokio::test]
 async fn a_failed_job_keeps_its_text_and_its_code() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     let text = json!({"error_message": "too large", "code": "OOM", "class": "backend"}).to_string();
     worker.done(&id, json!({"error": text})).await;
     let Err(ClientError::Job(failure)) = job.output::<Value>().await else {
@@ -151,9 +147,7 @@ async fn the_platforms_variables_are_enough_for_a_client() {
 #[tokio::test]
 async fn a_failed_job_can_be_retried_and_a_finished_one_not() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     worker.done(&id, json!({"error": "no"})).await;
     assert_eq!(job.retry().await.unwrap().status, JobStatus::InQueue);
     worker.take().await;

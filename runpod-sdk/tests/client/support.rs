@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runpod_sdk::client::EndpointClient;
+use runpod_sdk::client::{EndpointClient, JobHandle};
 use runpod_sdk::local::{EndpointSettings, LocalPlatform};
 use serde_json::{Value, json};
 
@@ -27,6 +27,14 @@ impl Rig {
             .unwrap();
         let client = client_at(&platform.client_base_url());
         Self { platform, client }
+    }
+
+    /// A job that a worker has taken, and its id.
+    pub(crate) async fn running(&self) -> (Worker, JobHandle, String) {
+        let worker = self.worker();
+        let job = self.client.run(&1).await.unwrap();
+        let (id, _) = worker.take().await;
+        (worker, job, id)
     }
 
     pub(crate) fn worker(&self) -> Worker {
