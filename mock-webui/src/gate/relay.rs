@@ -102,7 +102,11 @@ impl Relay {
             .faults()
             .draw(path.split('?').next().unwrap_or_default());
         // A thread of the real server's pool; the documentation pages are served without one (§1).
-        let _thread = match &self.threads {
+        let threads = self
+            .threads
+            .as_ref()
+            .filter(|_| !matches!(path.as_str(), "/docs" | "/redoc" | "/openapi.json"));
+        let _thread = match threads {
             Some(threads) => threads.acquire().await.ok(),
             None => None,
         };

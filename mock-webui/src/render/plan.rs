@@ -13,6 +13,7 @@ use crate::answer::Failure;
 use crate::catalogue::sampler::Sampling;
 use crate::faults::{FaultKind, Trouble};
 use crate::gpu::picture::{Base, Scene};
+use crate::profile::Profile;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -71,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) model: (String, Option<String>),
     pub(crate) hires: Option<Hires>,
     pub(crate) version: &'static str,
+    /// Whether `info` has the version, as from 1.7 on.
+    pub(crate) states_version: bool,
     bases: Vec<Base>,
     ignore_loras: bool,
 }
@@ -191,6 +194,7 @@ impl Plan {
             model: (model.name().to_owned(), model.short_hash().map(str::to_owned)),
             hires,
             version: server.profile().version(),
+            states_version: server.profile() >= Profile::V1_8,
             bases,
             ignore_loras,
         })
