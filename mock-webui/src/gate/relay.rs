@@ -115,7 +115,11 @@ impl Relay {
         *inner.uri_mut() = path.parse()?;
         *inner.headers_mut() = head.headers;
         inner.headers_mut().remove(TICKET);
+        let start = self.server.life().borrow().start;
         let mut response = self.forward(inner).await?;
+        if self.server.life().borrow().start != start {
+            return Err(Broken::Died); // this very request has killed the process
+        }
 
         let ticket = response.headers_mut().remove(TICKET);
         let work = ticket
