@@ -102,6 +102,33 @@ async fn pictures_come_in_the_format_of_the_settings_with_their_text() {
 }
 
 #[tokio::test]
+async fn settings_add_entries_to_the_infotext_and_take_others_away() {
+    let webui = MockWebUi::builder().settings_file(true).start().await;
+    let text = async |settings: Value| {
+        let mut request = with_override(&settings);
+        request["sampler_name"] = json!("Euler a");
+        info(&render(&webui, &request).await)["infotexts"][0]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    };
+    let more = text(
+        json!({ "eta_noise_seed_delta": 31337, "randn_source": "CPU", "tiling": true, "sd_vae": "v.pt" }),
+    )
+    .await;
+    assert!(
+        more.contains(", ENSD: 31337, RNG: CPU, Tiling: True, Version"),
+        "{more}"
+    );
+    assert!(more.contains(", VAE: v.pt, "), "{more}");
+    let less = text(json!({ "add_model_hash_to_info": false, "add_version_to_infotext": false })).await;
+    assert!(
+        less.ends_with("Size: 64x64, Model: v1-5-pruned-emaonly"),
+        "{less}"
+    );
+}
+
+#[tokio::test]
 async fn styles_are_listed_and_applied_by_name() {
     let webui = MockWebUi::builder()
         .styles([Style::new("photo", "photo of {prompt}", "blurry")])
