@@ -133,6 +133,8 @@ impl MockWebUi {
 
 impl Drop for MockWebUi {
     fn drop(&mut self) {
+        // Renders are tasks of their own, and one on a manual clock would wait for ever.
+        self.server.die();
         for task in &self.tasks {
             task.abort();
         }

@@ -3,6 +3,9 @@
 mod faults;
 mod queue;
 mod replay;
+mod settings;
 mod startup;
 mod support;
 mod txt2img;
+mod upstream;
+mod versions;

@@ -13,8 +13,8 @@ use crate::support::{get, post, render, small, start};
 #[tokio::test]
 async fn a_start_goes_from_refusing_over_loading_to_ready() {
     let webui = MockWebUi::builder()
-        .opens_after(Duration::from_millis(60))
-        .model_loads_in(Duration::from_millis(60))
+        .opens_after(Duration::from_millis(400))
+        .model_loads_in(Duration::from_millis(100))
         .start()
         .await;
     assert_eq!(webui.phase(), Phase::Refusing);
@@ -23,7 +23,7 @@ async fn a_start_goes_from_refusing_over_loading_to_ready() {
     while let Err(error) = reqwest::get(&url).await {
         assert!(error.is_connect(), "{error:?}");
         refusals += 1;
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(refusals > 0);
     render(&webui, &small("x", 1)).await; // waits for the model
@@ -143,6 +143,36 @@ async fn stop_routes_exist_when_asked_for_and_a_killed_server_is_gone() {
     let url = format!("{}/sdapi/v1/server-kill", webui.url());
     assert!(reqwest::Client::new().post(url).send().await.is_err());
     assert_eq!(webui.phase(), Phase::Refusing);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_its_time() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let webui = MockWebUi::builder()
+        .keep_alive(Duration::from_millis(200))
+        .start()
+        .await;
+    let mut stream = tokio::net::TcpStream::connect(webui.address())
+        .await
+        .expect("connects");
+    stream
+        .write_all(b"GET /sdapi/v1/skip HTTP/1.1\r\nhost: mock\r\n\r\n")
+        .await
+        .expect("writes");
+    let mut bytes = Vec::new();
+    let begun = std::time::Instant::now();
+    let whole = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await;
+    whole.expect("the server ends the connection").expect("reads");
+    assert!(
+        bytes.starts_with(b"HTTP/1.1 405"),
+        "{}",
+        String::from_utf8_lossy(&bytes)
+    );
+    assert!(
+        begun.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
