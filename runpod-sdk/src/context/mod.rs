@@ -70,6 +70,20 @@ impl Context {
         )
     }
 
+    /// A context without a worker around it, for tests of what is made from contexts.
+    #[cfg(test)]
+    pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
+        let nothing: Weak<()> = Weak::new();
+        Self::new(
+            job,
+            Cancel::default(),
+            None,
+            Timeline::start(),
+            Arc::default(),
+            nothing,
+        )
+    }
+
     /// The job's id.
     pub fn job_id(&self) -> &JobId {
         self.inner.job.id()

@@ -10,7 +10,6 @@ use tracing::Instrument;
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 
 use super::{FromRef, Produced};
-use crate::context::{Cancel, Timeline};
 use crate::job::{ErrorCode, Job};
 use crate::json::RawJson;
 use crate::prelude::*;
@@ -41,7 +40,7 @@ async fn run(worker: Worker, input: &str) -> JobResult<Produced> {
     let handler = load().await.unwrap();
     let input = RawJson::parse(input.to_owned()).unwrap();
     let job = Job::new("j-1", input.clone());
-    let (context, _progress) = Context::new(job, Cancel::default(), None, Timeline::start());
+    let (context, _progress) = Context::alone(job);
     handler.call(input, context).await
 }
 
