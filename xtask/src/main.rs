@@ -44,7 +44,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let screen = Screen::stdout();
+    let screen = Screen::new();
     let done = match cli.command {
         Command::Demo(options) => demo::run(&options, screen),
         Command::Platform(options) => platform::run(options, screen),

@@ -128,7 +128,7 @@ mod tests {
         let script =
             "echo 'test result: FAILED. 2 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out'; exit 101";
         command.args(["-c", script]).stdin(Stdio::null());
-        assert!(!counted(command, Screen::stdout(), &mut tally).unwrap());
+        assert!(!counted(command, Screen::new(), &mut tally).unwrap());
         assert_eq!(tally.to_string(), "tests: 2 passed, 1 failed, 3 skipped");
     }
 }
