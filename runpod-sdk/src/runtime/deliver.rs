@@ -80,17 +80,20 @@ impl<'a, P: Platform> Lane<'a, P> {
 
     async fn pump(&mut self, ended: &CancellationToken) {
         let mut next_progress = Instant::now();
+        // Whether there is an update to post. The channel itself does not say once the handler has let
+        // go of its context, which a handler that streams may do long before its end.
+        let mut fresh = false;
         loop {
-            let fresh = self.progress.has_changed().unwrap_or(false);
             tokio::select! {
                 biased;
                 () = ended.cancelled() => break,
                 Some(chunk) = self.chunks.recv() => self.post_chunk(&chunk).await,
                 () = tokio::time::sleep_until(next_progress), if fresh => {
+                    fresh = false;
                     self.post_progress().await;
                     next_progress = Instant::now() + self.runtime.options.progress_interval;
                 }
-                Ok(()) = self.progress.changed(), if !fresh => self.progress.mark_changed(),
+                Ok(()) = self.progress.changed(), if !fresh => fresh = true,
             }
         }
         while let Ok(chunk) = self.chunks.try_recv() {
