@@ -17,7 +17,6 @@ use crate::json::RawJson;
 use crate::platform::{Backoff, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// What the platform wants when it says 429 without a time.
 const TOO_MANY: Duration = Duration::from_secs(5);
 /// How long a result waits for a progress update that is on its way.
@@ -235,7 +234,11 @@ struct Attempts {
 impl Attempts {
     fn new<P: Platform>(runtime: &Runtime<P>) -> Self {
         Self {
-            backoff: Backoff::full_jitter(FIRST_RETRY, LONGEST_RETRY, runtime.random_for("deliver")),
+            backoff: Backoff::full_jitter(
+                FIRST_RETRY,
+                runtime.options.delivery_longest_wait,
+                runtime.random_for("deliver"),
+            ),
             until: Instant::now() + runtime.options.delivery_window,
             credentials_reported: false,
             failures: 0,
