@@ -1,109 +1,32 @@
-//! Starting a mock: options, and the handle to the running server.
+//! Starting a mock: its options.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use wiremock::MockServer;
 
-use crate::catalogue::Model;
+use crate::catalogue::{Installed, Lora, Model, Style};
+use crate::faults::{Fault, FaultPlan, Scenario};
 use crate::gate::{self, Door, Relay};
 use crate::gpu::{Clock, SimGpu};
+use crate::phase::{Phase, Startup};
 use crate::profile::Profile;
 use crate::server::{Server, Setup};
 use crate::stubs;
 use crate::ticket::Desk;
-
-/// A running imitation of the WebUI. It stops when dropped, and wiremock then checks the expectations of
-/// the stubs that the test has mounted.
-#[derive(Debug)]
-pub struct MockWebUi {
-    url: String,
-    address: SocketAddr,
-    gpu: SimGpu,
-    gate: JoinHandle<()>,
-    inner: MockServer,
-}
-
-impl MockWebUi {
-    /// Starts a server with the defaults: version 1.10.1, instant renders, a free loopback port.
-    ///
-    /// # Panics
-    ///
-    /// When the loopback interface has no free port.
-    pub async fn start() -> Self {
-        Self::builder().start().await
-    }
-
-    /// Options for a server.
-    pub fn builder() -> MockWebUiBuilder {
-        MockWebUiBuilder::default()
-    }
-
-    /// The base URL, prefix included, without a slash at its end: `http://127.0.0.1:43210/webui`.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// The address that the server listens on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The wiremock server that decides what is answered.
-    ///
-    /// Mount stubs with a priority under 5 to answer in place of the mock. They see paths without the
-    /// prefix, and are answered without the headers that the WebUI adds.
-    ///
-    /// ```
-    /// # use mock_webui::MockWebUi;
-    /// use wiremock::matchers::path;
-    /// use wiremock::{Mock, ResponseTemplate};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let webui = MockWebUi::start().await;
-    /// Mock::given(path("/sdapi/v1/sd-models"))
-    ///     .respond_with(ResponseTemplate::new(503))
-    ///     .up_to_n_times(2)
-    ///     .with_priority(1)
-    ///     .expect(2)
-    ///     .mount(webui.stubs())
-    ///     .await;
-    /// let url = format!("{}/sdapi/v1/sd-models", webui.url());
-    /// assert_eq!(reqwest::get(&url).await?.status(), 503);
-    /// assert_eq!(reqwest::get(&url).await?.status(), 503);
-    /// assert_eq!(reqwest::get(&url).await?.status(), 200);
-    /// # Ok(()) }
-    /// ```
-    pub fn stubs(&self) -> &MockServer {
-        &self.inner
-    }
-
-    /// The simulated GPU.
-    pub fn gpu(&self) -> &SimGpu {
-        &self.gpu
-    }
-}
-
-impl Drop for MockWebUi {
-    fn drop(&mut self) {
-        self.gate.abort();
-    }
-}
+use crate::webui::MockWebUi;
 
 /// Options for a [`MockWebUi`]. Each setter says its default.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct MockWebUiBuilder {
-    profile: Profile,
+    setup: Setup,
     clock: Clock,
-    models: Vec<Model>,
-    credentials: Vec<(String, String)>,
+    faults: Vec<Fault>,
+    phase: Option<Phase>,
     prefix: String,
-    root: String,
-    settings_file: bool,
-    seed: Option<u64>,
     recording: bool,
     keep_alive: Duration,
     address: SocketAddr,
@@ -112,14 +35,23 @@ pub struct MockWebUiBuilder {
 impl Default for MockWebUiBuilder {
     fn default() -> Self {
         Self {
-            profile: Profile::default(),
+            setup: Setup {
+                profile: Profile::default(),
+                installed: Installed::default(),
+                credentials: Vec::new(),
+                root: "/stable-diffusion-webui".to_owned(),
+                settings_file: false,
+                frozen_settings: false,
+                web_page: false,
+                stop_routes: false,
+                startup: Startup::default(),
+                seed: None,
+                threads: None,
+            },
             clock: Clock::Real { step: Duration::ZERO },
-            models: vec![Model::default()],
-            credentials: Vec::new(),
+            faults: Vec::new(),
+            phase: None,
             prefix: String::new(),
-            root: "/stable-diffusion-webui".to_owned(),
-            settings_file: false,
-            seed: None,
             recording: true,
             keep_alive: Duration::from_secs(30),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -139,7 +71,7 @@ pub struct StartError {
 impl MockWebUiBuilder {
     /// The version to imitate. Default: [`Profile::V1_10_1`].
     pub fn profile(mut self, profile: Profile) -> Self {
-        self.profile = profile;
+        self.setup.profile = profile;
         self
     }
 
@@ -158,13 +90,50 @@ impl MockWebUiBuilder {
     /// The checkpoints on the imitated disk; the first is loaded. Default: one, `v1-5-pruned-emaonly`.
     /// With none, the server starts and generations fail (`docs/protocol/webui-api.md` §1).
     pub fn models(mut self, models: impl IntoIterator<Item = Model>) -> Self {
-        self.models = models.into_iter().collect();
+        self.setup.installed.models = models.into_iter().collect();
+        self
+    }
+
+    /// File names of VAE weights. Default: none.
+    pub fn vaes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup.installed.vaes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// `LoRA` files. Default: none. A prompt that names another is rendered without it, as in the original.
+    pub fn loras(mut self, loras: impl IntoIterator<Item = Lora>) -> Self {
+        self.setup.installed.loras = loras.into_iter().collect();
+        self
+    }
+
+    /// Saved styles. Default: none.
+    pub fn styles(mut self, styles: impl IntoIterator<Item = Style>) -> Self {
+        self.setup.installed.styles = styles.into_iter().collect();
+        self
+    }
+
+    /// Names of textual inversion embeddings. Default: none.
+    pub fn embeddings(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup.installed.embeddings = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names of hypernetworks. Default: none.
+    pub fn hypernetworks(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup.installed.hypernetworks = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names of ControlNet models. With at least one, the extension counts as installed: its routes and its
+    /// always-on script exist. Default: none.
+    pub fn controlnet_models(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup.installed.controlnets = names.into_iter().map(Into::into).collect();
         self
     }
 
     /// Asks for these credentials, as `--api-auth` does. May be given several times. Default: none.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials.push((user.into(), password.into()));
+        self.setup.credentials.push((user.into(), password.into()));
         self
     }
 
@@ -181,20 +150,87 @@ impl MockWebUiBuilder {
 
     /// Where the imitated program is installed, as answers show it. Default: `/stable-diffusion-webui`.
     pub fn root(mut self, directory: impl Into<String>) -> Self {
-        self.root = directory.into();
+        self.setup.root = directory.into();
         self
     }
 
     /// Whether the server has a complete settings file. Default: false, as on a fresh image, where an
     /// override of one request stays for all later ones (`docs/protocol/webui-api.md` §9).
     pub fn settings_file(mut self, exists: bool) -> Self {
-        self.settings_file = exists;
+        self.setup.settings_file = exists;
         self
     }
 
-    /// Makes "random" seeds repeatable. Default: different ones at every start.
+    /// Refuses changes of settings, as `--freeze-settings` does. Default: false.
+    pub fn frozen_settings(mut self, frozen: bool) -> Self {
+        self.setup.frozen_settings = frozen;
+        self
+    }
+
+    /// Serves the web page as well, as without `--nowebui`: `/`, `/internal/…`, and a start-up phase in which
+    /// the API's routes are missing. Default: false.
+    pub fn web_page(mut self, served: bool) -> Self {
+        self.setup.web_page = served;
+        self
+    }
+
+    /// Has the routes `server-kill`, `server-restart` and `server-stop`, as with `--api-server-stop`.
+    /// Default: false.
+    pub fn stop_routes(mut self, exist: bool) -> Self {
+        self.setup.stop_routes = exist;
+        self
+    }
+
+    /// Refuses connections for this long after the start. Default: not at all.
+    pub fn opens_after(mut self, time: Duration) -> Self {
+        self.setup.startup.refusing = time;
+        self
+    }
+
+    /// In web-page mode: answers 404 on the API's routes for this long once the port is open. Default: not
+    /// at all.
+    pub fn routes_after(mut self, time: Duration) -> Self {
+        self.setup.startup.page_only = time;
+        self
+    }
+
+    /// Loads the model for this long once the routes are there: lists answer, generations wait. Default: not
+    /// at all.
+    pub fn model_loads_in(mut self, time: Duration) -> Self {
+        self.setup.startup.loading = time;
+        self
+    }
+
+    /// Starts in this phase and stays there until [`MockWebUi::set_phase`]. Default: the timed phases, then
+    /// [`Phase::Ready`].
+    pub fn phase(mut self, phase: Phase) -> Self {
+        self.phase = Some(phase);
+        self
+    }
+
+    /// Arms a fault. May be given several times. Default: none.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Arms the faults of a scenario and takes over its seed.
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.faults.extend(scenario.faults);
+        self.setup.seed = scenario.seed.or(self.setup.seed);
+        self
+    }
+
+    /// Makes "random" seeds, and the chances of faults, repeatable. Default: different ones at every start.
     pub fn random_from(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.setup.seed = Some(seed);
+        self
+    }
+
+    /// Works on at most this many requests at once and lets the others wait, progress and interrupt
+    /// included. The real server has 40 threads. Default: no limit.
+    pub fn worker_threads(mut self, count: usize) -> Self {
+        self.setup.threads = Some(count.max(1));
         self
     }
 
@@ -228,7 +264,7 @@ impl MockWebUiBuilder {
         self.listen(address)
     }
 
-    /// Starts the server and waits until it can be called.
+    /// Starts the server. Unless it begins by refusing connections, it can be called when this returns.
     ///
     /// # Panics
     ///
@@ -240,7 +276,7 @@ impl MockWebUiBuilder {
         }
     }
 
-    /// Starts the server and waits until it can be called.
+    /// Starts the server. Unless it begins by refusing connections, it can be called when this returns.
     ///
     /// # Errors
     ///
@@ -252,15 +288,11 @@ impl MockWebUiBuilder {
         };
         let door = Door::reserve(self.address).map_err(refused)?;
         let address = door.address();
-        let setup = Setup {
-            profile: self.profile,
-            models: self.models,
-            credentials: self.credentials,
-            root: self.root,
-            settings_file: self.settings_file,
-        };
-        let gpu = SimGpu::new(self.clock);
-        let server = Server::new(setup, gpu.clone(), self.seed);
+        let faults = FaultPlan::new(self.faults, self.setup.seed);
+        let held = faults.held_phase().or(self.phase);
+        let startup = self.setup.startup;
+        let first = held.unwrap_or_else(|| startup.first());
+        let server = Server::new(self.setup, SimGpu::new(self.clock), faults, first);
 
         let inner = MockServer::builder();
         let inner = if self.recording {
@@ -272,16 +304,48 @@ impl MockWebUiBuilder {
         let desk = Desk::default();
         stubs::mount_all(&inner, &server, &desk).await;
 
-        let relay = Relay::new(*inner.address(), desk, self.prefix.clone(), self.keep_alive);
-        let listener = door.open().map_err(refused)?;
-        let gate = tokio::spawn(gate::serve(listener, Arc::new(relay)));
+        let relay = Relay::new(
+            *inner.address(),
+            server.clone(),
+            desk,
+            self.prefix.clone(),
+            self.keep_alive,
+        );
+        let (listener, door) = if first == Phase::Refusing {
+            (None, Some(door))
+        } else {
+            server.door_is(true);
+            (Some(door.open().map_err(refused)?), None)
+        };
+        let mut tasks = vec![tokio::spawn(gate::keep(listener, door, address, Arc::new(relay)))];
+        if held.is_none() {
+            tasks.push(tokio::spawn(startup.run(server.life().clone())));
+        }
         let url = format!("http://{address}{}", self.prefix);
         Ok(MockWebUi {
             url,
             address,
-            gpu,
-            gate,
+            server,
+            tasks,
             inner,
         })
+    }
+
+    /// Starts several servers with the same options, each with a card of its own, as one runs a WebUI per
+    /// GPU. With a fixed port they take that one and the following.
+    ///
+    /// # Errors
+    ///
+    /// When one of the addresses cannot be listened on; the servers started before are stopped.
+    pub async fn start_many(self, count: u16) -> Result<Vec<MockWebUi>, StartError> {
+        let mut fleet = Vec::new();
+        for index in 0..count {
+            let mut address = self.address;
+            if address.port() != 0 {
+                address.set_port(address.port().saturating_add(index));
+            }
+            fleet.push(self.clone().listen(address).try_start().await?);
+        }
+        Ok(fleet)
     }
 }

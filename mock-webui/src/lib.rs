@@ -20,16 +20,18 @@
 //! - [`MockWebUi::stubs`] is the wiremock server behind the gate. Mount stubs over it, count calls, look at
 //!   the requests it received.
 
-#![expect(dead_code, reason = "the routes that need the rest come next")]
-
 mod answer;
 mod auth;
 mod builder;
 mod catalogue;
+pub mod contract;
+mod faults;
+mod file;
 mod gate;
 mod gpu;
 mod json;
-mod png_file;
+mod memory;
+mod phase;
 mod profile;
 mod render;
 mod request;
@@ -37,8 +39,12 @@ mod server;
 mod settings;
 mod stubs;
 mod ticket;
+mod webui;
 
-pub use builder::{MockWebUi, MockWebUiBuilder, StartError};
-pub use catalogue::Model;
+pub use builder::{MockWebUiBuilder, StartError};
+pub use catalogue::{Lora, Model, Style};
+pub use faults::{Fault, FaultKind, Relief, Scenario, ScenarioError};
 pub use gpu::{Progress, SimGpu};
+pub use phase::Phase;
 pub use profile::{Profile, UnknownProfile};
+pub use webui::MockWebUi;

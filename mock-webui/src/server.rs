@@ -2,22 +2,40 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio::sync::watch;
+
 use crate::answer::{Answer, Failure};
-use crate::catalogue::Model;
+use crate::catalogue::{Installed, Model};
+use crate::faults::{FaultKind, FaultPlan, Relief, Trouble};
 use crate::gpu::SimGpu;
+use crate::memory::CardMemory;
+use crate::phase::{Life, Phase, Startup};
 use crate::profile::Profile;
+use crate::render::Source;
 use crate::settings::Settings;
 
 /// What is fixed when the server starts.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the real command line"
+)]
 pub(crate) struct Setup {
     pub(crate) profile: Profile,
-    pub(crate) models: Vec<Model>,
+    pub(crate) installed: Installed,
     /// `user:password` pairs; empty when anyone may call.
     pub(crate) credentials: Vec<(String, String)>,
     /// Where the imitated program is installed.
     pub(crate) root: String,
     pub(crate) settings_file: bool,
+    pub(crate) frozen_settings: bool,
+    pub(crate) web_page: bool,
+    pub(crate) stop_routes: bool,
+    pub(crate) startup: Startup,
+    /// Makes random choices repeatable.
+    pub(crate) seed: Option<u64>,
+    /// How many requests are worked on at once; `None` for no limit.
+    pub(crate) threads: Option<usize>,
 }
 
 /// The running program. Cheap to clone.
@@ -30,22 +48,30 @@ pub(crate) struct Server {
 struct Shared {
     setup: Setup,
     gpu: SimGpu,
+    faults: FaultPlan,
+    life: watch::Sender<Life>,
+    door_open: watch::Sender<bool>,
     settings: Mutex<Settings>,
+    memory: Mutex<CardMemory>,
     dice: Mutex<fastrand::Rng>,
 }
 
 impl Server {
-    pub(crate) fn new(setup: Setup, gpu: SimGpu, seed: Option<u64>) -> Self {
-        let mut settings = Settings::new(setup.settings_file, false);
-        if let Some(model) = setup.models.first() {
-            settings.set_own("sd_model_checkpoint", model.title());
-            settings.set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
-        }
-        let dice = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    pub(crate) fn new(setup: Setup, gpu: SimGpu, faults: FaultPlan, first: Phase) -> Self {
+        let dice = setup
+            .seed
+            .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let shared = Shared {
+            settings: Mutex::new(fresh_settings(&setup)),
+            memory: Mutex::new(CardMemory::new(setup.installed.models.first().map(Model::title))),
             setup,
             gpu,
-            settings: Mutex::new(settings),
+            faults,
+            life: watch::Sender::new(Life {
+                phase: first,
+                start: 1,
+            }),
+            door_open: watch::Sender::new(false),
             dice: Mutex::new(dice),
         };
         Self {
@@ -65,8 +91,16 @@ impl Server {
         &self.shared.gpu
     }
 
+    pub(crate) fn faults(&self) -> &FaultPlan {
+        &self.shared.faults
+    }
+
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
         lock(&self.shared.settings)
+    }
+
+    pub(crate) fn memory(&self) -> MutexGuard<'_, CardMemory> {
+        lock(&self.shared.memory)
     }
 
     /// A random seed, in the range that the real server draws from.
@@ -74,10 +108,26 @@ impl Server {
         lock(&self.shared.dice).i64(0..=4_294_967_293)
     }
 
+    /// A task id as the web page makes them up: `task(txt2img-XXXXXXX)`.
+    pub(crate) fn task_id(&self, source: Source) -> String {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+        let kind = if source == Source::Text {
+            "txt2img"
+        } else {
+            "img2img"
+        };
+        let mut dice = lock(&self.shared.dice);
+        let id: String = (0..7)
+            .map(|_| char::from(LETTERS[dice.usize(..LETTERS.len())]))
+            .collect();
+        format!("task({kind}-{id})")
+    }
+
     /// The checkpoint that a client's name means.
     pub(crate) fn find_model(&self, name: &str) -> Option<&Model> {
         self.shared
             .setup
+            .installed
             .models
             .iter()
             .find(|model| model.answers_to(name))
@@ -85,15 +135,114 @@ impl Server {
 
     /// The checkpoint in use.
     pub(crate) fn current_model(&self) -> Option<&Model> {
-        let title = self.settings().text("sd_model_checkpoint").to_owned();
-        self.find_model(&title)
-            .or_else(|| self.shared.setup.models.first())
+        let loaded = self.memory().loaded().map(str::to_owned);
+        loaded
+            .and_then(|title| self.find_model(&title))
+            .or_else(|| self.shared.setup.installed.models.first())
+    }
+
+    /// Selects a checkpoint in the settings and loads it, unless a fault keeps the old one.
+    pub(crate) fn switch_model(&self, model: &Model, trouble: &Trouble) {
+        self.settings().set_own("sd_model_checkpoint", model.title());
+        self.settings()
+            .set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+        if !trouble.has(&FaultKind::WrongModel) {
+            let leak = self.faults().leak_per_switch();
+            self.memory().load(model.title(), leak);
+        }
+    }
+
+    /// Fails when the card has no room for a generation.
+    pub(crate) fn claim_memory(&self, trouble: &Trouble) -> Result<(), Failure> {
+        for kind in trouble.kinds() {
+            if let FaultKind::OutOfMemory { until } = kind {
+                if *until != Relief::Once {
+                    self.memory().fill(*until);
+                }
+                return Err(crate::memory::out_of_memory());
+            }
+        }
+        self.memory().claim()
+    }
+
+    pub(crate) fn life(&self) -> &watch::Sender<Life> {
+        &self.shared.life
+    }
+
+    /// Changes the phase and waits until the port agrees.
+    pub(crate) async fn set_phase(&self, phase: Phase) {
+        self.shared.life.send_modify(|life| life.phase = phase);
+        self.door_agrees(phase).await;
+    }
+
+    pub(crate) async fn door_agrees(&self, phase: Phase) {
+        let open = phase != Phase::Refusing;
+        // The sender lives in `self`, so the channel cannot be closed.
+        let _ = self
+            .shared
+            .door_open
+            .subscribe()
+            .wait_for(|door| *door == open)
+            .await;
+    }
+
+    pub(crate) fn door_is(&self, open: bool) {
+        self.shared.door_open.send_replace(open);
+    }
+
+    /// Waits until the model is loaded.
+    pub(crate) async fn model_loaded(&self) {
+        let _ = self
+            .shared
+            .life
+            .subscribe()
+            .wait_for(|life| life.phase == Phase::Ready)
+            .await;
+    }
+
+    /// Arms a fault. One that holds the server in a phase does so at once.
+    pub(crate) fn inject(&self, fault: crate::faults::Fault) {
+        self.shared.faults.arm(fault);
+        if let Some(phase) = self.shared.faults.held_phase() {
+            self.shared.life.send_modify(|life| life.phase = phase);
+        }
+    }
+
+    /// Ends the process: work is lost, connections end, the port closes. Everything that only lives in
+    /// memory is forgotten.
+    pub(crate) fn die(&self) {
+        self.shared.life.send_modify(|life| {
+            *life = Life {
+                phase: Phase::Refusing,
+                start: life.start + 1,
+            }
+        });
+        self.settings().forget_unsaved(fresh_settings(self.setup()));
+        *self.memory() = CardMemory::new(self.setup().installed.models.first().map(Model::title));
+        self.gpu().forget();
+    }
+
+    /// Completes when the process that runs now has died.
+    pub(crate) async fn death(&self) {
+        let mut life = self.shared.life.subscribe();
+        let start = life.borrow_and_update().start;
+        let _ = life.wait_for(|life| life.start != start).await;
     }
 
     /// Turns a result into an answer in this version's error shapes.
     pub(crate) fn answer(&self, result: Result<Answer, Failure>) -> Answer {
         result.unwrap_or_else(|failure| failure.into_answer(self.profile().is_forge()))
     }
+}
+
+/// The settings of a process that has just started.
+fn fresh_settings(setup: &Setup) -> Settings {
+    let mut settings = Settings::new(setup.settings_file, setup.frozen_settings);
+    if let Some(model) = setup.installed.models.first() {
+        settings.set_own("sd_model_checkpoint", model.title());
+        settings.set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+    }
+    settings
 }
 
 /// Locks, also after a panic elsewhere: every critical section leaves the value whole.

@@ -26,6 +26,8 @@ const RESTRICTED: [&str; 3] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     stored: Map<String, Value>,
+    /// What `config.json` holds, once there is one.
+    saved: Option<Map<String, Value>>,
     frozen: bool,
 }
 
@@ -36,8 +38,10 @@ pub(crate) struct Replaced(Vec<(String, Value)>);
 impl Settings {
     /// `with_file`: the server starts with a complete `config.json`.
     pub(crate) fn new(with_file: bool, frozen: bool) -> Self {
+        let saved = with_file.then(|| DEFAULTS.clone());
         Self {
-            stored: if with_file { DEFAULTS.clone() } else { Map::new() },
+            stored: saved.clone().unwrap_or_default(),
+            saved,
             frozen,
         }
     }
@@ -101,6 +105,19 @@ impl Settings {
     /// Sets a key on the server's own account, whatever clients may do.
     pub(crate) fn set_own(&mut self, key: &str, value: impl Into<Value>) {
         self.stored.insert(key.to_owned(), value.into());
+    }
+
+    /// Writes the settings file: all keys that are stored at this moment.
+    pub(crate) fn save(&mut self) {
+        self.saved = Some(self.stored.clone());
+    }
+
+    /// The settings after a restart: those of the file, on top of the fresh ones.
+    pub(crate) fn forget_unsaved(&mut self, fresh: Self) {
+        let saved = self.saved.take();
+        *self = fresh;
+        self.stored.extend(saved.clone().unwrap_or_default());
+        self.saved = saved;
     }
 
     /// Applies the overrides of one request. Keys before an unknown one stay applied.

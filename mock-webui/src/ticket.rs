@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 
 use crate::answer::Answer;
+use crate::faults::Trouble;
 
 /// The header that carries a ticket from a stub to the gate. It never leaves the process.
 pub(crate) const TICKET: &str = "x-mock-webui-ticket";
@@ -20,8 +21,8 @@ pub(crate) const TICKET: &str = "x-mock-webui-ticket";
 /// Its value tells whether the answer gets an `x-process-time`.
 pub(crate) const OWN: &str = "x-mock-webui-own";
 
-/// Work that makes an answer from the body of the request.
-pub(crate) type Work = Box<dyn FnOnce(Bytes) -> BoxFuture<'static, Answer> + Send>;
+/// Work that makes an answer from the body of the request and the faults that hit it.
+pub(crate) type Work = Box<dyn FnOnce(Bytes, Trouble) -> BoxFuture<'static, Answer> + Send>;
 
 /// The work that waits to be picked up.
 #[derive(Clone, Default)]
@@ -69,10 +70,10 @@ mod tests {
     #[tokio::test]
     async fn a_ticket_is_redeemed_once() {
         let desk = Desk::default();
-        let number = desk.deposit(Box::new(|_| Box::pin(async { Answer::null() })));
+        let number = desk.deposit(Box::new(|_, _| Box::pin(async { Answer::null() })));
         let ticket = HeaderValue::from(number);
         let work = desk.redeem(&ticket).expect("deposited above");
-        assert_eq!(work(Bytes::new()).await.body, "null");
+        assert_eq!(work(Bytes::new(), Trouble::default()).await.body, "null");
         assert!(desk.redeem(&ticket).is_none());
         assert!(desk.redeem(&HeaderValue::from_static("nonsense")).is_none());
     }

@@ -9,6 +9,14 @@ pub enum Error {
     /// The environment does not describe a worker. One line for each problem.
     #[error("the environment can't be used:\n  {}", .0.join("\n  "))]
     Config(Vec<String>),
+    /// A fitness check failed; the platform has been told.
+    #[error("Worker is unhealthy, exiting.")]
+    Unfit {
+        /// The check's name.
+        check: String,
+        /// Why it failed.
+        reason: String,
+    },
     /// The worker's state could not be loaded.
     #[error("start-up failed: {0}")]
     Startup(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -46,12 +46,17 @@
 //! | `testing` | a harness that runs a worker inside a test |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// What `#[handler]` writes in this crate's own tests finds the crate by its name.
+#[cfg(test)]
+extern crate self as runpod_sdk;
+
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub mod client;
 mod config;
 mod context;
 mod error;
+mod fitness;
 pub mod handler;
 mod job;
 pub mod json;
@@ -82,3 +87,8 @@ pub use platform::PlatformError;
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
 pub use worker::{Concurrency, WhenAbandoned, Worker};
+
+/// The README's examples, so that they are compiled with the other doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExamples;

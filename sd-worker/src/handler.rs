@@ -1,12 +1,13 @@
 //! What happens to a job (`docs/protocol/request-flow.md`, steps 2 to 7).
 
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{Context, State};
+use runpod_sdk::{Context, State, handler};
 
 use crate::app::App;
 use crate::webui::WebUiError;
 
 /// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte.
+#[handler]
 pub(crate) async fn forward(
     input: RawJson,
     ctx: Context,

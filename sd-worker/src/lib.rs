@@ -28,7 +28,7 @@ pub use settings::{Credentials, Settings, WebUiUrl};
 ///
 /// It waits for the WebUI before it takes its first job.
 pub fn worker(settings: Settings) -> Worker {
-    Worker::new(handler::forward)
+    handler::forward::worker()
         // It only waits for the WebUI, and large answers cost the least memory on a single thread.
         .handler_threads(1)
         .state_with(move || app::App::start(settings))

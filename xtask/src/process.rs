@@ -16,8 +16,10 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use self::log::Line;
 use self::log::Log;
 
-/// How long a process may take to end after SIGTERM before it is killed.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long a process may take to end after the first SIGTERM.
+const FIRST_GRACE: Duration = Duration::from_secs(2);
+/// How long it may take after the second, which tells a worker to leave its job.
+const SECOND_GRACE: Duration = Duration::from_secs(5);
 /// How long the output is read on after the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Lines shown of a process that failed.
@@ -143,12 +145,14 @@ impl Process {
         }
     }
 
-    /// SIGTERM, a bounded wait, then SIGKILL. Returns how it ended.
+    /// SIGTERM, SIGTERM again, SIGKILL, with a bounded wait after each. Returns how it ended.
     pub(crate) async fn stop(&self) -> ExitStatus {
-        // A closed channel means that it has ended already.
-        let _ = self.orders.send(Order::Terminate).await;
-        if let Ok(status) = tokio::time::timeout(STOP_GRACE, self.ended()).await {
-            return status;
+        for grace in [FIRST_GRACE, SECOND_GRACE] {
+            // A closed channel means that it has ended already.
+            let _ = self.orders.send(Order::Terminate).await;
+            if let Ok(status) = tokio::time::timeout(grace, self.ended()).await {
+                return status;
+            }
         }
         let _ = self.orders.send(Order::Kill).await;
         self.ended().await

@@ -121,8 +121,10 @@ impl Progress {
     pub(crate) fn show(&mut self, fraction: f64, message: &str) {
         let thousandths = (fraction.clamp(0.0, 1.0) * 1000.0) as u32;
         if let Some(bar) = &self.bar {
-            bar.set_position(u64::from(thousandths));
-            bar.set_message(message.to_owned());
+            if bar.position() != u64::from(thousandths) || bar.message() != message {
+                bar.set_message(message.to_owned());
+                bar.set_position(u64::from(thousandths));
+            }
             return;
         }
         let tenths = thousandths / 100;

@@ -71,10 +71,6 @@ impl Model {
         self.sha256.as_deref()
     }
 
-    pub(crate) fn forget_hash(&mut self) {
-        self.sha256 = None;
-    }
-
     /// Whether a client may call this checkpoint by `name`: title, file, stem, short or full hash.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         [self.title().as_str(), &self.file, self.name()].contains(&name)

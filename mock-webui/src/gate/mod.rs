@@ -3,8 +3,10 @@
 //! Every request is forwarded to the inner wiremock server. An answer that carries a ticket is held until
 //! the simulated GPU is done with it. What wiremock cannot do to a connection happens here.
 
+mod admin;
 mod finish;
 mod relay;
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,9 +18,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::phase::Phase;
 pub(crate) use relay::Relay;
+use wire::{Wire, WireControl};
 
-/// An address that is taken but does not listen yet: connections to it are refused.
+/// An address that is taken but does not listen: connections to it are refused.
 #[derive(Debug)]
 pub(crate) struct Door {
     socket: TcpSocket,
@@ -48,14 +52,52 @@ impl Door {
     }
 }
 
-/// Accepts connections until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>) {
+/// Opens and closes the door as the server lives and dies. Ends with its task.
+pub(crate) async fn keep(
+    mut listener: Option<TcpListener>,
+    mut door: Option<Door>,
+    address: SocketAddr,
+    relay: Arc<Relay>,
+) {
+    let mut life = relay.server().life().subscribe();
+    loop {
+        if listener.is_none() {
+            let _ = life.wait_for(|life| life.phase != Phase::Refusing).await;
+            let opened = match door.take() {
+                Some(door) => door.open(),
+                None => Door::reserve(address).and_then(Door::open),
+            };
+            match opened {
+                Ok(opened) => {
+                    listener = Some(opened);
+                    relay.server().door_is(true);
+                }
+                // Somebody else has taken the port meanwhile: try again until it is free.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+            continue;
+        }
+        let start = life.borrow().start;
+        let down = life.wait_for(|life| life.phase == Phase::Refusing || life.start != start);
+        if let Some(listener) = listener.take() {
+            tokio::select! {
+                _ = down => {}
+                () = serve(listener, &relay) => {}
+            }
+        }
+        door = Door::reserve(address).ok();
+        relay.server().door_is(false);
+    }
+}
+
+/// Accepts connections until it is dropped; its connections end with it.
+async fn serve(listener: TcpListener, relay: &Arc<Relay>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, Arc::clone(&relay)));
+                    connections.spawn(serve_connection(stream, Arc::clone(relay)));
                 }
                 // Out of file descriptors, most likely: give the open connections a moment to end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -69,16 +111,18 @@ async fn serve_connection(stream: TcpStream, relay: Arc<Relay>) {
     let keep_alive = relay.keep_alive();
     // Answers are single writes; waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let control = WireControl::default();
+    let wire = TokioIo::new(Wire::new(stream, control.clone()));
     let service = service_fn(move |request| {
-        let relay = Arc::clone(&relay);
-        async move { relay.answer(request).await }
+        let (relay, control) = (Arc::clone(&relay), control.clone());
+        async move { relay.answer(request, &control).await }
     });
     // `header_read_timeout` also ends a connection that stays idle: uvicorn's `--timeout-keep-alive`.
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(keep_alive)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(wire, service);
     // An error here is a client that went away, or a connection that a fault cut.
     let _ = connection.await;
 }

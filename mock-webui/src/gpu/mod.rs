@@ -8,9 +8,10 @@ pub(crate) mod picture;
 mod queue;
 mod state;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use clock::Clock;
 pub(crate) use queue::Place;
@@ -40,6 +41,15 @@ pub(crate) use state::{Preview, State, time_stamp};
 pub struct SimGpu {
     card: watch::Sender<State>,
     clock: Clock,
+}
+
+/// Steps at which something other than sampling happens.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// Sampling ends here.
+    pub(crate) stop_at: Option<u32>,
+    /// Somebody is told here, and sampling goes on.
+    pub(crate) tell_at: Option<(u32, Arc<Notify>)>,
 }
 
 /// How the sampling of one batch ended.
@@ -97,6 +107,12 @@ impl SimGpu {
         self.wait_until(|state| state.sampling).await;
     }
 
+    /// Waits until this many renders have begun since the start. A render begins when it leaves the queue,
+    /// which is before the model is loaded and before its first step.
+    pub async fn begun(&self, renders: u64) {
+        self.wait_until(|state| state.renders >= renders).await;
+    }
+
     /// Waits until nothing runs and nothing waits.
     pub async fn idle(&self) {
         self.wait_until(|state| state.queue.is_empty()).await;
@@ -120,6 +136,19 @@ impl SimGpu {
     /// How many sampling steps have been done since the start, over all renders.
     pub fn steps_done(&self) -> u64 {
         self.card.borrow().steps_done
+    }
+
+    /// A process has died: the next one knows nothing of its jobs.
+    pub(crate) fn forget(&self) {
+        self.change(|state| {
+            state.begin("");
+            state.end();
+            state.job_timestamp = None;
+            state.sampling_steps = 0;
+            state.sampling = false;
+            state.pending_tasks.clear();
+            state.finished_tasks.clear();
+        });
     }
 
     pub(crate) fn interrupt(&self) {
@@ -154,9 +183,7 @@ impl SimGpu {
     }
 
     /// Runs one batch of sampling: `steps` ticks of the clock, ended early by interrupt or skip.
-    ///
-    /// `stop_at` is the step a fault ends it at, if any.
-    pub(crate) async fn sample(&self, steps: u32, preview: Preview, stop_at: Option<u32>) -> Sampled {
+    pub(crate) async fn sample(&self, steps: u32, preview: Preview, marks: Marks) -> Sampled {
         self.change(|state| {
             state.sampling = true;
             state.sampling_step = 0;
@@ -164,7 +191,13 @@ impl SimGpu {
             state.preview = Some(preview);
         });
         let mut done = 0;
-        while done < steps && Some(done) != stop_at && self.step(done + 1, steps).await {
+        loop {
+            if let Some((_, bell)) = marks.tell_at.as_ref().filter(|(step, _)| *step == done) {
+                bell.notify_one();
+            }
+            if done == steps || marks.stop_at == Some(done) || !self.step(done + 1, steps).await {
+                break;
+            }
             done += 1;
         }
         self.change(|state| state.sampling = false);

@@ -5,6 +5,7 @@
 //! under noise, thinning step by step, as in real sampling.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// What a picture shows and how large it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +14,25 @@ pub(crate) struct Scene {
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// Steps of the whole render.
-    pub(crate) steps: u32,
+    steps: u32,
+    base: Option<Base>,
+}
+
+/// A picture that another one is drawn over.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Base {
+    picture: Arc<Picture>,
+    /// How much of the drawing covers it, in 256ths.
+    cover: u32,
+}
+
+impl Base {
+    /// `share` is the denoising strength: 0 keeps the picture, 1 covers it.
+    pub(crate) fn new(picture: Arc<Picture>, share: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 256")]
+        let cover = (share.clamp(0.0, 1.0) * 256.0) as u32;
+        Self { picture, cover }
+    }
 }
 
 /// Pixels in rows, three bytes each: red, green, blue.
@@ -30,11 +49,29 @@ impl Scene {
         // `DefaultHasher::new()` has fixed keys, so the same request gives the same picture everywhere.
         let mut hasher = DefaultHasher::new();
         material.hash(&mut hasher);
+        let (width, height) = (width / 8 * 8, height / 8 * 8);
         Self {
             hash: hasher.finish(),
+            width,
+            height,
+            steps,
+            base: None,
+        }
+    }
+
+    /// The scene drawn over another picture.
+    pub(crate) fn over(mut self, base: Base) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// The same scene at another size, with steps of its own.
+    pub(crate) fn enlarged(&self, width: u32, height: u32, steps: u32) -> Self {
+        Self {
             width: width / 8 * 8,
             height: height / 8 * 8,
             steps,
+            ..self.clone()
         }
     }
 
@@ -85,11 +122,15 @@ impl Scene {
                 }
             }
         }
-        Picture {
+        let mut picture = Picture {
             width,
             height,
             pixels,
+        };
+        if let Some(base) = &self.base {
+            picture.cover(&base.picture.resized(width, height), base.cover);
         }
+        picture
     }
 }
 
@@ -113,6 +154,13 @@ impl Picture {
         }
     }
 
+    /// Lets a picture of the same size shine through: `cover` is this picture's part in 256ths.
+    fn cover(&mut self, below: &Self, cover: u32) {
+        for (pixel, under) in self.pixels.iter_mut().zip(&below.pixels) {
+            *pixel = byte((u32::from(*pixel) * cover + u32::from(*under) * (256 - cover)) / 256);
+        }
+    }
+
     /// The picture at another size, by nearest neighbour.
     pub(crate) fn resized(&self, width: u32, height: u32) -> Self {
         if (width, height) == (self.width, self.height) {
@@ -133,25 +181,6 @@ impl Picture {
             pixels,
         }
     }
-}
-
-/// Pictures of one size side by side: round(√count) rows, as the real server lays out a grid (§6).
-pub(crate) fn grid(tiles: &[Picture]) -> Picture {
-    let Some(first) = tiles.first() else {
-        return Picture::plain(8, 8, [0; 3]);
-    };
-    let count = u32::try_from(tiles.len()).unwrap_or(u32::MAX);
-    let rows = (1..=count).find(|rows| rows * rows + rows >= count).unwrap_or(1);
-    let columns = count.div_ceil(rows);
-    let mut canvas = Picture::plain(first.width * columns, first.height * rows, [0; 3]);
-    for (index, tile) in (0..count).zip(tiles) {
-        canvas.paste(
-            tile,
-            index % columns * first.width,
-            index / columns * first.height,
-        );
-    }
-    canvas
 }
 
 /// The gradient between three corner colours at a place given in 256ths.
@@ -261,27 +290,6 @@ mod tests {
         let picture = Scene::new(&"x", 64, 64, 1).draw(1);
         let colours: std::collections::HashSet<&[u8]> = picture.pixels.chunks(3).collect();
         assert!(colours.len() > 100, "{} colours", colours.len());
-    }
-
-    #[test]
-    fn a_grid_has_as_many_rows_as_the_rounded_root_of_its_pictures() {
-        for (count, columns, rows) in [
-            (1, 1, 1),
-            (2, 2, 1),
-            (3, 2, 2),
-            (4, 2, 2),
-            (6, 3, 2),
-            (7, 3, 3),
-            (9, 3, 3),
-        ] {
-            let tiles = vec![Picture::plain(8, 8, [0; 3]); count];
-            let canvas = grid(&tiles);
-            assert_eq!(
-                (canvas.width / 8, canvas.height / 8),
-                (columns, rows),
-                "{count} pictures"
-            );
-        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::picture::Scene;
 
+/// The web page asks for a task only while it waits for it; the real server remembers 16, too.
+const REMEMBERED_TASKS: usize = 16;
+
 /// Everything the card knows.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -26,6 +29,9 @@ pub(crate) struct State {
     pub(crate) shown: Option<(u32, Preview)>,
     /// The task in progress, for the web page's own progress route.
     pub(crate) task: Option<String>,
+    pub(crate) pending_tasks: VecDeque<String>,
+    /// The last few that are done.
+    pub(crate) finished_tasks: VecDeque<String>,
 
     pub(crate) sampling: bool,
     pub(crate) queue: VecDeque<u64>,
@@ -73,7 +79,20 @@ impl State {
         self.job_count = 0;
         self.preview = None;
         self.shown = None;
-        self.task = None;
+        if let Some(task) = self.task.take() {
+            self.finished_tasks.push_back(task);
+            if self.finished_tasks.len() > REMEMBERED_TASKS {
+                self.finished_tasks.pop_front();
+            }
+        }
+    }
+
+    /// A waiting task begins.
+    pub(crate) fn begin_task(&mut self, task: String) {
+        if let Some(place) = self.pending_tasks.iter().position(|pending| *pending == task) {
+            self.pending_tasks.remove(place);
+        }
+        self.task = Some(task);
     }
 
     /// Takes a new preview when at least `every` steps have passed since the last one. −1 turns it off.
@@ -100,6 +119,21 @@ impl State {
             progress += 1.0 / job_count * f64::from(self.sampling_step) / f64::from(self.sampling_steps);
         }
         progress.min(1.0)
+    }
+
+    /// The share that the web page's own route shows: without the first hundredth.
+    pub(crate) fn fraction_of_steps(&self) -> f64 {
+        if self.job_count > 0 {
+            (self.fraction() - 0.01).max(0.0)
+        } else {
+            0.0
+        }
+    }
+
+    /// Seconds since the job began.
+    pub(crate) fn elapsed(&self) -> f64 {
+        self.started
+            .map_or(0.0, |started| started.elapsed().as_secs_f64())
     }
 
     /// The seconds left, by the rule of three. Slightly negative at the very end, as in the original.

@@ -14,14 +14,14 @@ pub(crate) struct Results {
 
 /// The document, in the separators and escapes of Python's `json.dumps`.
 pub(crate) fn info(plan: &Plan, results: &Results) -> String {
-    let count = plan.seeds.len();
+    let set = &plan.from_settings;
     let (resize_w, resize_h) = plan.seed_resize_from;
     let mut info = Map::new();
     let mut put = |name: &str, value: Value| info.insert(name.to_owned(), value);
-    put("prompt", json!(plan.prompt));
-    put("all_prompts", json!(vec![&plan.prompt; count]));
-    put("negative_prompt", json!(plan.negative));
-    put("all_negative_prompts", json!(vec![&plan.negative; count]));
+    put("prompt", json!(plan.prompts[0]));
+    put("all_prompts", json!(plan.prompts));
+    put("negative_prompt", json!(plan.negatives[0]));
+    put("all_negative_prompts", json!(plan.negatives));
     put("seed", json!(plan.seeds[0]));
     put("all_seeds", json!(plan.seeds));
     put("subseed", json!(plan.subseeds[0]));
@@ -33,12 +33,15 @@ pub(crate) fn info(plan: &Plan, results: &Results) -> String {
     put("cfg_scale", json!(plan.cfg_scale));
     put("steps", json!(plan.steps));
     put("batch_size", json!(plan.batch_size));
-    put("restore_faces", json!(plan.restore_faces));
-    put("face_restoration_model", Value::Null);
+    put("restore_faces", json!(set.restore_faces));
+    put(
+        "face_restoration_model",
+        json!(set.restore_faces.then_some("CodeFormer")),
+    );
     put("sd_model_name", json!(plan.model.0));
     put("sd_model_hash", json!(plan.model.1));
-    put("sd_vae_name", Value::Null);
-    put("sd_vae_hash", Value::Null);
+    put("sd_vae_name", json!(set.vae.as_ref().map(|(name, _)| name)));
+    put("sd_vae_hash", json!(set.vae.as_ref().map(|(_, hash)| hash)));
     put("seed_resize_from_w", json!(resize_w));
     put("seed_resize_from_h", json!(resize_h));
     put("denoising_strength", json!(plan.denoising));
@@ -47,7 +50,7 @@ pub(crate) fn info(plan: &Plan, results: &Results) -> String {
     put("infotexts", json!(results.infotexts));
     put("styles", json!(plan.styles));
     put("job_timestamp", json!(results.job_timestamp));
-    put("clip_skip", json!(plan.clip_skip));
+    put("clip_skip", json!(set.clip_skip));
     put("is_using_inpainting_conditioning", json!(false));
     put("version", json!(plan.version));
     json::spaced(&Value::Object(info))

@@ -1,9 +1,17 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
 
+mod grid;
+mod hires;
 mod info;
-mod infotext;
+pub(crate) mod infotext;
+mod numbers;
+mod paste;
 mod plan;
+mod prompt;
 mod run;
+pub(crate) mod scripts;
+pub(crate) mod source;
 
+pub(crate) use grid::of as grid;
 pub(crate) use plan::Source;
-pub(crate) use run::run;
+pub(crate) use run::{Generation, run};

@@ -114,6 +114,11 @@ impl Fields {
         self.given.contains(name)
     }
 
+    /// Whether this version has the field.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.values.insert(name.to_owned(), value.into());
     }

@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 pub(crate) mod coerce;
+pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod generation;
 

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::route::Route;
 use crate::answer::Answer;
-use crate::catalogue::sampler;
+use crate::catalogue::{sampler, upscaler};
 use crate::profile::Profile;
+use crate::render::scripts;
 use crate::server::Server;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -14,6 +15,7 @@ pub(crate) fn routes() -> Vec<Route> {
             let setup = server.setup();
             Ok(Answer::json(
                 &setup
+                    .installed
                     .models
                     .iter()
                     .map(|model| model.to_json(&setup.root))
@@ -30,7 +32,110 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/sdapi/v1/cmd-flags", |server, _| {
             Ok(Answer::json(&Value::Object(cmd_flags(server))))
         }),
+        Route::get("/sdapi/v1/upscalers", |_, _| {
+            Ok(Answer::json(upscaler::upscalers_json()))
+        }),
+        Route::get("/sdapi/v1/latent-upscale-modes", |_, _| {
+            Ok(Answer::json(
+                &upscaler::latent_modes()
+                    .iter()
+                    .map(|name| json!({ "name": name }))
+                    .collect(),
+            ))
+        }),
+        Route::get("/sdapi/v1/sd-vae", |server, _| Ok(Answer::json(&vaes(server)))).until(Profile::V1_10_1),
+        Route::get("/sdapi/v1/sd-modules", |server, _| {
+            Ok(Answer::json(&vaes(server)))
+        })
+        .since(Profile::Forge),
+        Route::get("/sdapi/v1/hypernetworks", |server, _| {
+            let setup = server.setup();
+            let entry = |name: &String| json!({ "name": name, "path": format!("{}/models/hypernetworks/{name}.pt", setup.root) });
+            Ok(Answer::json(
+                &setup.installed.hypernetworks.iter().map(entry).collect(),
+            ))
+        }),
+        Route::get("/sdapi/v1/face-restorers", |_, _| {
+            Ok(Answer::json(
+                &["CodeFormer", "GFPGAN"]
+                    .map(|name| json!({ "name": name, "cmd_dir": null }))
+                    .into(),
+            ))
+        }),
+        Route::get("/sdapi/v1/realesrgan-models", |_, _| {
+            let models = include_str!("../../data/realesrgan-models.json");
+            Ok(Answer::json(
+                &serde_json::from_str(models).expect("the file is JSON"),
+            ))
+        }),
+        Route::get("/sdapi/v1/prompt-styles", |server, _| {
+            Ok(Answer::json(
+                &server
+                    .setup()
+                    .installed
+                    .styles
+                    .iter()
+                    .map(crate::Style::to_json)
+                    .collect(),
+            ))
+        }),
+        Route::get("/sdapi/v1/embeddings", |server, _| {
+            Ok(Answer::json(&embeddings(server)))
+        }),
+        Route::get("/sdapi/v1/scripts", |server, _| {
+            Ok(Answer::json(&scripts::list(server)))
+        }),
+        Route::get("/sdapi/v1/script-info", |server, _| {
+            Ok(Answer::json(&scripts::info(server)))
+        }),
+        Route::get("/sdapi/v1/extensions", |server, _| {
+            Ok(Answer::json(&extensions(server)))
+        })
+        .since(Profile::V1_8),
+        Route::get("/sdapi/v1/loras", |server, _| {
+            let setup = server.setup();
+            Ok(Answer::json(
+                &setup
+                    .installed
+                    .loras
+                    .iter()
+                    .map(|lora| lora.to_json(&setup.root))
+                    .collect(),
+            ))
+        }),
     ]
+}
+
+fn vaes(server: &Server) -> Value {
+    let setup = server.setup();
+    let entry = |name: &String| json!({ "model_name": name, "filename": format!("{}/models/VAE/{name}", setup.root) });
+    setup.installed.vaes.iter().map(entry).collect()
+}
+
+fn embeddings(server: &Server) -> Value {
+    let entry = |name: &String| {
+        let details = json!({
+            "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": 768, "vectors": 1,
+        });
+        (name.clone(), details)
+    };
+    let loaded: Map<String, Value> = server.setup().installed.embeddings.iter().map(entry).collect();
+    json!({ "loaded": loaded, "skipped": {} })
+}
+
+fn extensions(server: &Server) -> Value {
+    if server.setup().installed.controlnets.is_empty() {
+        return json!([]);
+    }
+    json!([{
+        "name": "sd-webui-controlnet",
+        "remote": "https://github.com/Mikubill/sd-webui-controlnet.git",
+        "branch": "main",
+        "commit_hash": "56cec5b2958edf3b1807b7e7b2b1b5186dbd2f81",
+        "version": "56cec5b2",
+        "commit_date": 1_721_886_405,
+        "enabled": true,
+    }])
 }
 
 /// The command line that this server would have been started with.
@@ -46,6 +151,9 @@ fn cmd_flags(server: &Server) -> Map<String, Value> {
             *value = json!(format!("{}{path}", setup.root));
         }
     }
+    if let Some(model) = setup.installed.models.first() {
+        flags["ckpt"] = model.to_json(&setup.root)["filename"].take();
+    }
     let credentials: Vec<_> = setup
         .credentials
         .iter()
@@ -56,5 +164,8 @@ fn cmd_flags(server: &Server) -> Map<String, Value> {
     } else {
         json!(credentials.join(","))
     };
+    flags["nowebui"] = json!(!setup.web_page);
+    flags["api_server_stop"] = json!(setup.stop_routes);
+    flags["freeze_settings"] = json!(setup.frozen_settings);
     flags
 }

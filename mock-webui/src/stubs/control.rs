@@ -7,9 +7,10 @@ use wiremock::Request;
 
 use super::route::Route;
 use crate::answer::{Answer, Failure};
+use crate::file;
 use crate::gpu::Preview;
-use crate::png_file;
 use crate::profile::Profile;
+use crate::render;
 use crate::request::coerce::{Kind, coerce};
 use crate::server::Server;
 
@@ -55,7 +56,7 @@ fn draw(preview: &Preview, step: u32) -> String {
         .iter()
         .map(|scene| scene.draw_preview(step))
         .collect();
-    STANDARD.encode(png_file::write(&crate::gpu::picture::grid(&tiles), None))
+    STANDARD.encode(file::png(&render::grid(&tiles), None))
 }
 
 /// A boolean of the query string, with the framework's refusal.

@@ -2,8 +2,10 @@
 
 use futures_util::FutureExt;
 
-use super::route::Route;
-use crate::render::{self, Source};
+use super::route::{Call, Later, Route};
+use crate::gpu::Place;
+use crate::render::{self, Generation, Source};
+use crate::request::Fields;
 use crate::request::generation::{IMG2IMG, TXT2IMG};
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -12,19 +14,32 @@ pub(crate) fn routes() -> Vec<Route> {
             "/sdapi/v1/txt2img",
             || &TXT2IMG,
             true,
-            |server, fields, place| {
-                let place = place.expect("queued routes hold a place");
-                render::run(server, Source::Text, fields, place).boxed()
-            },
+            |call| generate(Source::Text, call),
         ),
         Route::post_checked(
             "/sdapi/v1/img2img",
             || &IMG2IMG,
             true,
-            |server, fields, place| {
-                let place = place.expect("queued routes hold a place");
-                render::run(server, Source::Picture, fields, place).boxed()
-            },
+            |call| generate(Source::Picture, call),
         ),
     ]
+}
+
+fn generate(source: Source, call: Call<(Fields, Option<Place>)>) -> Later {
+    let Call {
+        server,
+        input: (fields, place),
+        trouble,
+    } = call;
+    let place = place.unwrap_or_else(|| server.gpu().take_place());
+    render::run(
+        Generation {
+            server,
+            source,
+            fields,
+            trouble,
+        },
+        place,
+    )
+    .boxed()
 }

@@ -5,10 +5,14 @@
 
 mod catalogue;
 mod control;
+mod controlnet;
+mod extras;
 mod fallback;
 mod generate;
+mod process;
 mod route;
 mod settings;
+mod web_page;
 
 use wiremock::{Mock, MockServer, matchers};
 
@@ -17,13 +21,17 @@ use crate::ticket::Desk;
 use fallback::Fallback;
 use route::{Route, Stub};
 
-/// All routes of this server's profile.
-pub(crate) fn routes(_server: &Server) -> Vec<Route> {
+/// Every route that this server could have; [`Route::exists_in`] says which its version has.
+pub(crate) fn routes(server: &Server) -> Vec<Route> {
     [
         catalogue::routes(),
         control::routes(),
         generate::routes(),
         settings::routes(),
+        extras::routes(server.profile()),
+        process::routes(server),
+        controlnet::routes(server),
+        web_page::routes(server),
     ]
     .concat()
 }

@@ -2,31 +2,42 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::header::HeaderName;
+use serde_json::{Map, Value};
 use wiremock::{Request, Respond, ResponseTemplate};
 
 use crate::answer::{Answer, Failure};
 use crate::auth;
+use crate::faults::Trouble;
 use crate::gpu::Place;
 use crate::profile::Profile;
 use crate::request::body::Body;
 use crate::request::{Field, Fields};
 use crate::server::Server;
-use crate::ticket::{Desk, OWN, TICKET};
+use crate::ticket::{Desk, OWN, TICKET, Work};
+
+/// An answer that takes time.
+pub(crate) type Later = BoxFuture<'static, Result<Answer, Failure>>;
 
 /// Answers at once, without looking at the body.
 type Direct = fn(&Server, &Request) -> Result<Answer, Failure>;
-/// Answers from a checked body, later, holding a place in the queue if the route takes one.
-type Checked =
-    fn(Server, Fields, Option<Place>) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
-/// Answers from any object.
-type Open = fn(
-    Server,
-    serde_json::Map<String, serde_json::Value>,
-) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
-/// Answers without a body, after waiting for the lock.
-type Locked = fn(Server, Place) -> futures_util::future::BoxFuture<'static, Result<Answer, Failure>>;
+
+/// A request that has passed the checks.
+#[derive(Debug)]
+pub(crate) struct Call<Input> {
+    pub(crate) server: Server,
+    pub(crate) input: Input,
+    pub(crate) trouble: Trouble,
+}
+
+/// Fields, and the place in the queue that was taken on arrival if the route takes one.
+type Checked = fn(Call<(Fields, Option<Place>)>) -> Later;
+/// Any object.
+type Open = fn(Call<Map<String, Value>>) -> Later;
+/// No body, but a place in the queue.
+type Locked = fn(Call<Place>) -> Later;
 
 /// Who answers.
 #[derive(Clone, Copy)]
@@ -101,6 +112,11 @@ impl Route {
         self
     }
 
+    pub(crate) const fn until(mut self, profile: Profile) -> Self {
+        self.until = profile;
+        self
+    }
+
     pub(crate) fn exists_in(&self, profile: Profile) -> bool {
         (self.since..=self.until).contains(&profile)
     }
@@ -132,33 +148,48 @@ impl Stub {
         let server = self.server.clone();
         let allowed = self.authenticate(&request.headers);
         let headers = request.headers.clone();
-        let gpu = server.gpu().clone();
-        let take_place = move || gpu.take_place();
-        let work: crate::ticket::Work = match self.route.handler {
+        let work: Work = match self.route.handler {
             Handler::Direct(_) => unreachable!("direct routes are answered at once"),
             Handler::Locked(run) => {
-                let place = allowed.map(|()| take_place());
-                Box::new(move |_| finish(server.clone(), async move { run(server, place?).await }).boxed())
+                let place = allowed.map(|()| server.gpu().take_place());
+                Box::new(move |_, trouble| {
+                    finish(server.clone(), async move {
+                        run(Call {
+                            server,
+                            input: place?,
+                            trouble,
+                        })
+                        .await
+                    })
+                })
             }
-            Handler::Open(run) => Box::new(move |bytes: Bytes| {
+            Handler::Open(run) => Box::new(move |bytes: Bytes, trouble| {
                 finish(server.clone(), async move {
                     let body = Body::read(&headers, &bytes)?;
                     allowed?;
-                    run(server, body.object()?).await
+                    run(Call {
+                        server,
+                        input: body.object()?,
+                        trouble,
+                    })
+                    .await
                 })
-                .boxed()
             }),
             Handler::Checked { table, queued, run } => {
-                let place = (queued && allowed.is_ok()).then(take_place);
-                Box::new(move |bytes: Bytes| {
+                let place = (queued && allowed.is_ok()).then(|| server.gpu().take_place());
+                Box::new(move |bytes: Bytes, trouble| {
                     finish(server.clone(), async move {
                         let body = Body::read(&headers, &bytes)?;
                         drop(bytes);
                         allowed?;
                         let fields = body.check(table(), server.profile())?;
-                        run(server, fields, place).await
+                        run(Call {
+                            server,
+                            input: (fields, place),
+                            trouble,
+                        })
+                        .await
                     })
-                    .boxed()
                 })
             }
         };
@@ -166,8 +197,11 @@ impl Stub {
     }
 }
 
-async fn finish(server: Server, work: impl Future<Output = Result<Answer, Failure>>) -> Answer {
-    server.answer(work.await)
+fn finish(
+    server: Server,
+    work: impl Future<Output = Result<Answer, Failure>> + Send + 'static,
+) -> BoxFuture<'static, Answer> {
+    async move { server.answer(work.await) }.boxed()
 }
 
 impl Respond for Stub {
@@ -193,8 +227,6 @@ pub(crate) fn template(answer: Answer) -> ResponseTemplate {
     }
     match answer.content_type {
         Some(kind) => template.set_body_raw(answer.body.to_vec(), kind),
-        None => template
-            .set_body_bytes(answer.body.to_vec())
-            .insert_header("content-type", ""),
+        None => template.set_body_bytes(answer.body.to_vec()),
     }
 }

@@ -3,37 +3,54 @@
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
-use super::route::Route;
+use super::route::{Call, Route};
 use crate::answer::{Answer, Failure};
-use crate::server::Server;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/sdapi/v1/options", |server, _| {
             Ok(Answer::json(&Value::Object(server.settings().all())))
         }),
-        Route::post_open("/sdapi/v1/options", |server, body| set(server, body).boxed()),
+        Route::post_open("/sdapi/v1/options", |call| set(call).boxed()),
     ]
 }
 
-async fn set(server: Server, mut body: Map<String, Value>) -> Result<Answer, Failure> {
-    let mut loads = false;
-    if let Some(name) = body.get("sd_model_checkpoint").and_then(Value::as_str) {
-        let Some(model) = server.find_model(name) else {
+async fn set(call: Call<Map<String, Value>>) -> Result<Answer, Failure> {
+    let Call {
+        server,
+        input: mut body,
+        trouble,
+    } = call;
+    if server.setup().frozen_settings {
+        return Err(Failure::unexpected(
+            "AssertionError",
+            "changing settings is disabled",
+        ));
+    }
+    if let Some(name) = body
+        .get("sd_model_checkpoint")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+    {
+        let Some(model) = server.find_model(&name) else {
             return Err(Failure::unexpected(
                 "RuntimeError",
                 format!("model '{name}' not found"),
             ));
         };
-        loads = server.current_model() != Some(model);
-        body.insert("sd_model_checkpoint".to_owned(), json!(model.title()));
-    }
-    let place = loads.then(|| server.gpu().take_place());
-    if let Some(place) = &place {
-        place.turn().await;
+        if server.current_model() == Some(model) {
+            body.insert("sd_model_checkpoint".to_owned(), json!(model.title()));
+        } else {
+            // Loading happens under the lock that generations take.
+            let place = server.gpu().take_place();
+            place.turn().await;
+            server.switch_model(model, &trouble);
+            body.shift_remove("sd_model_checkpoint");
+        }
     }
     for (key, value) in body {
         server.settings().set(&key, value)?;
     }
+    server.settings().save();
     Ok(Answer::null())
 }

@@ -1,275 +1,133 @@
-//! The recorded answers of the real server, replayed against the mock.
+//! The recorded answers of the real server, and the contract suite, against the mock.
 //!
-//! Every recording is sent again to a mock set up like the recorded server. Status, content type, the keys
-//! and their order, texts, and the number and size of pictures must agree. Random seeds, time stamps and
-//! digests are masked first.
+//! Every recording is sent again to a mock set up like the recorded server. Status, headers, keys and their
+//! order, texts, and the number and size of pictures must agree.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use mock_webui::{MockWebUi, Model, Profile};
-use serde_json::{Map, Value, json};
+use mock_webui::contract::{self, Options, Suite};
+use mock_webui::{Fault, MockWebUi, MockWebUiBuilder, Model, Profile, Relief};
+use serde_json::Value;
+
+use crate::support::{post, small};
 
 const DIGEST: &str = "72897b720f8a52f8163a25a51949824873d787797d033a8efdb064d45302118c";
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/webui")
-}
-
-/// Cases that need more than one request to be replayed, or a part of the server that is not imitated.
-const NOT_REPLAYED: [(&str, &str); 3] = [
-    ("startup", "has a shape of its own; start-up has tests of its own"),
-    ("txt2img-minimal.png.chunks", "describes a picture, not a request"),
-    (
-        "get-progress",
-        "depends on the jobs before it; see the tests of progress",
-    ),
-];
-
-/// Parts of the server that are not imitated yet.
-const NOT_YET: [&str; 24] = [
-    "img2img",
-    "extras",
-    "png-info",
-    "interrogate",
-    "docs",
-    "save-images",
-    "script",
-    "fault-",
-    "hires-bad",
-    "alwayson",
-    "progress-after-idle",
-    "refresh",
-    "embeddings",
-    "extensions",
-    "face-restorers",
-    "hypernetworks",
-    "latent",
-    "loras",
-    "styles",
-    "realesrgan",
-    "scripts",
-    "sd-vae",
-    "upscalers",
-    "internal",
-];
-
-struct Recording {
-    name: String,
-    request: Value,
-    response: Value,
-}
-
-/// The recordings of one folder, in the order they were made: settings leak from one into the next.
-fn recordings(folder: &str) -> Vec<Recording> {
-    let mut found: Vec<(String, Recording)> = std::fs::read_dir(fixtures().join(folder))
-        .expect("the recordings are part of the repository")
-        .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
-        .filter_map(|path| {
-            let name = path.file_stem()?.to_str()?.to_owned();
-            if NOT_REPLAYED.iter().any(|(skipped, _)| *skipped == name) {
-                return None;
-            }
-            let text = std::fs::read_to_string(&path).expect("readable");
-            let mut case: Value = serde_json::from_str(&text).expect("a recording is JSON");
-            let date = case["response"]["headers"]["date"].as_str()?.to_owned();
-            let (mut request, response) = (case["request"].take(), case["response"].take());
-            // The recording leaves out the right credentials, but not that they were sent.
-            request["credentials"] = json!(name == "auth-right");
-            if NOT_YET.iter().any(|part| name.contains(part)) {
-                return None;
-            }
-            Some((
-                date,
-                Recording {
-                    name,
-                    request,
-                    response,
-                },
-            ))
-        })
-        .collect();
-    // Dates have whole seconds. Within one, names are in order but for the repair of a leaked setting.
-    found.sort_by_key(|(date, case)| (date.clone(), case.name.replace("-repair", "-zz")));
-    found.into_iter().map(|(_, recording)| recording).collect()
-}
-
-async fn send(webui: &MockWebUi, request: &Value) -> reqwest::Response {
-    let url = format!("{}{}", webui.url(), request["path"].as_str().expect("a path"));
-    let method = request["method"]
-        .as_str()
-        .expect("a method")
-        .parse()
-        .expect("a known method");
-    let mut call = reqwest::Client::new().request(method, url);
-    if request["credentials"] == true {
-        call = call.basic_auth("user", Some("pass"));
-    }
-    for (name, value) in request["headers"].as_object().unwrap_or(&Map::new()) {
-        call = call.header(name, value.as_str().expect("a header is text"));
-    }
-    if let Some(body) = request.get("json") {
-        call = call.json(&with_real_picture(body));
-    } else if let Some(raw) = request["raw"].as_str() {
-        call = call
-            .header("content-type", "application/json")
-            .body(raw.to_owned());
-    }
-    call.send().await.expect("the mock answers")
-}
-
-/// A recording stands in for a long picture with a placeholder; the file itself lies beside it.
-fn with_real_picture(body: &Value) -> Value {
-    let mut body = body.clone();
-    if body["image"]
-        .as_str()
-        .is_some_and(|text| text.starts_with("<base64"))
-    {
-        let file = std::fs::read(fixtures().join("v1.10.1/txt2img-minimal.png")).expect("the picture");
-        body["image"] = json!(STANDARD.encode(file));
-    }
-    body
-}
-
-/// Replaces what differs between two runs of the real server, too.
-fn masked(value: &Value, request: &Value) -> Value {
-    let mut value = value.clone();
-    if let Some(info) = value["info"].as_str().filter(|_| value["images"].is_array()) {
-        // Key order and separators are part of the comparison, so the string is only patched.
-        let parsed: Value = serde_json::from_str(info).expect("info is JSON");
-        let mut patched = info.to_owned();
-        let sent = |name: &str| request["json"][name].as_i64().is_some_and(|seed| seed != -1);
-        for (name, all) in [("seed", "all_seeds"), ("subseed", "all_subseeds")] {
-            if !sent(name) {
-                for (index, seed) in parsed[all].as_array().expect("a list").iter().enumerate() {
-                    patched = patched.replace(&seed.to_string(), &format!("<{name} {index}>"));
-                }
-            }
-        }
-        patched = patched.replace(parsed["job_timestamp"].as_str().expect("a text"), "<time>");
-        value["info"] = json!(patched);
-    }
-    mask_pictures(&mut value);
-    value
-}
-
-/// A picture becomes its format and size: `png 64x64`.
-fn mask_pictures(value: &mut Value) {
-    match value {
-        Value::String(text) if text.starts_with("<base64 ") => {
-            let words: Vec<&str> = text.trim_start_matches("<base64 ").split([' ', ',']).collect();
-            *value = json!(format!("{} {}", words[0], words[1]));
-        }
-        Value::String(text) if text.starts_with("iVBOR") => {
-            let bytes = STANDARD.decode(&*text).expect("base64");
-            let (width, height) = crate::support::read_png(&bytes).size;
-            *value = json!(format!("png {width}x{height}"));
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask_pictures),
-        Value::Object(entries) => entries.values_mut().for_each(mask_pictures),
-        _ => {}
-    }
-}
-
-/// What is compared, as text, so that key order counts.
-fn comparable(status: u16, content_type: &str, body: &Value) -> String {
-    format!(
-        "{status} {content_type}\n{}",
-        serde_json::to_string_pretty(body).expect("serialises")
-    )
-}
-
-async fn replay(folder: &str, webui: &MockWebUi) {
-    let mut report = String::new();
-    let cases = recordings(folder);
-    assert!(!cases.is_empty(), "no recordings in {folder}");
-    for case in &cases {
-        let headers = &case.response["headers"];
-        let recorded_body = case.response.get("json").or_else(|| case.response.get("text"));
-        let recorded = comparable(
-            u16::try_from(case.response["status"].as_u64().expect("a status")).expect("a status"),
-            headers["content-type"].as_str().unwrap_or_default(),
-            &masked(recorded_body.unwrap_or(&Value::Null), &case.request),
-        );
-        let response = send(webui, &case.request).await;
-        let status = response.status().as_u16();
-        let kind = response
-            .headers()
-            .get("content-type")
-            .and_then(|kind| kind.to_str().ok());
-        let kind = kind.unwrap_or_default().to_owned();
-        for name in ["allow", "access-control-allow-credentials", "content-encoding"] {
-            let seen = response.headers().get(name).and_then(|value| value.to_str().ok());
-            if seen != headers[name].as_str() {
-                writeln!(report, "== {}: header {name} is {seen:?}", case.name).expect("a string");
-            }
-        }
-        let timed = response.headers().contains_key("x-process-time");
-        if timed != headers.get("x-process-time").is_some() {
-            writeln!(report, "== {}: x-process-time present: {timed}", case.name).expect("a string");
-        }
-        let text = response.text().await.expect("a body");
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        let seen = comparable(status, &kind, &masked(&body, &case.request));
-        if seen != recorded {
-            writeln!(report, "== {}\n{}", case.name, difference(&recorded, &seen)).expect("a string");
-        }
-    }
-    assert!(
-        report.is_empty(),
-        "the mock differs from the recordings of {folder}:\n{report}"
-    );
-}
-
-/// The lines that differ, recorded first.
-fn difference(recorded: &str, seen: &str) -> String {
-    let (recorded, seen): (Vec<_>, Vec<_>) = (recorded.lines().collect(), seen.lines().collect());
-    let start = recorded.iter().zip(&seen).take_while(|(a, b)| a == b).count();
-    let show = |lines: &[&str], sign: &str| {
-        lines[start..]
-            .iter()
-            .take(6)
-            .flat_map(|line| [sign, " ", line, "\n"])
-            .collect::<String>()
-    };
-    show(&recorded, "-") + &show(&seen, "+")
+fn recordings(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fixtures/webui")
+        .join(folder)
 }
 
 fn tiny() -> Model {
     Model::new("tiny-random").config()
 }
 
+async fn replay(folder: &str, builder: MockWebUiBuilder, wanted: impl Fn(&str) -> bool, options: &Options) {
+    let webui = builder.start().await;
+    let suite = Suite::recorded(recordings(folder)).expect("the recordings are part of the repository");
+    let suite = suite.only(|case| wanted(&case.name));
+    assert!(!suite.cases().is_empty(), "no recordings in {folder}");
+    let report = contract::run(webui.url(), &suite, options)
+        .await
+        .expect("the mock answers");
+    assert!(report.passed(), "{report}");
+}
+
 #[tokio::test]
 async fn the_recordings_of_1_10_1_are_answered_alike() {
-    let webui = MockWebUi::builder().models([tiny().sha256(DIGEST)]).start().await;
-    replay("v1.10.1", &webui).await;
+    let builder = MockWebUi::builder().models([tiny().sha256(DIGEST)]);
+    // The server had rendered before the recording of its progress began.
+    replay(
+        "v1.10.1",
+        builder,
+        |name| name != "get-progress",
+        &Options::default(),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn the_recordings_of_1_9_3_are_answered_alike() {
-    let webui = MockWebUi::builder()
-        .profile(Profile::V1_9_3)
-        .models([tiny()])
-        .start()
-        .await;
-    replay("v1.9.3", &webui).await;
+    let builder = MockWebUi::builder().profile(Profile::V1_9_3).models([tiny()]);
+    replay("v1.9.3", builder, |_| true, &Options::default()).await;
 }
 
 #[tokio::test]
 async fn the_recordings_with_credentials_are_answered_alike() {
-    let webui = MockWebUi::builder()
-        .models([tiny()])
-        .credentials("user", "pass")
-        .start()
-        .await;
-    replay("v1.10.1/auth", &webui).await;
+    let builder = || MockWebUi::builder().models([tiny()]).credentials("user", "pass");
+    // The recording leaves out the right credentials, but not that they were sent.
+    let sent = |name: &str| name == "auth-right";
+    let known = Options::default().credentials("user", "pass");
+    replay("v1.10.1/auth", builder(), sent, &known).await;
+    replay("v1.10.1/auth", builder(), |name| !sent(name), &Options::default()).await;
 }
 
 #[tokio::test]
 async fn the_recordings_without_a_checkpoint_are_answered_alike() {
-    let webui = MockWebUi::builder().models([]).start().await;
-    replay("v1.10.1/no-model", &webui).await;
+    replay(
+        "v1.10.1/no-model",
+        MockWebUi::builder().models([]),
+        |_| true,
+        &Options::default(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_recorded_exceptions_are_answered_alike() {
+    for (folder, file, fault) in [
+        ("v1.10.1", "fault-boom", Fault::exception("RuntimeError", "boom")),
+        ("v1.10.1", "fault-cuda-oom", Fault::out_of_memory(Relief::Once)),
+        ("v1.9.3", "fault-cuda-oom", Fault::out_of_memory(Relief::Once)),
+    ] {
+        let text =
+            std::fs::read_to_string(recordings(folder).join(file).with_extension("json")).expect("a file");
+        let recorded: Value = serde_json::from_str(&text).expect("a recording is JSON");
+        let webui = MockWebUi::builder().fault(fault).start().await;
+        let response = post(&webui, "txt2img", &small("x", 2)).await;
+        assert_eq!(response.status().as_u16(), recorded["response"]["status"]);
+        assert!(!response.headers().contains_key("x-process-time"));
+        let body: Value = response.json().await.expect("JSON");
+        assert_eq!(body, recorded["response"]["json"], "{folder}/{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract() {
+    let webui = MockWebUi::start().await;
+    let suite = Suite::builtin();
+    let report = contract::run(webui.url(), &suite, &Options::default())
+        .await
+        .expect("the mock answers");
+    assert!(report.passed(), "{report}");
+    assert!(suite.cases().len() > 100, "{} cases", suite.cases().len());
+}
+
+#[tokio::test]
+async fn another_version_breaks_the_contract_where_it_differs() {
+    let webui = MockWebUi::builder().profile(Profile::V1_9_3).start().await;
+    let report = contract::run(webui.url(), &Suite::builtin(), &Options::default())
+        .await
+        .expect("answers");
+    let different: Vec<&str> = report.different().map(|outcome| outcome.case.as_str()).collect();
+    assert!(different.contains(&"txt2img-example-event"), "{different:?}");
+    assert!(!different.contains(&"wrong-type-steps"), "{different:?}");
+    let page = report.to_markdown();
+    assert!(
+        page.contains("## txt2img-example-event") && page.contains("| `status` | `200` | `404` |"),
+        "{page}"
+    );
+    assert_eq!(
+        report.to_json()["outcomes"].as_array().map(Vec::len),
+        Some(report.outcomes.len())
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_an_error_with_a_remedy() {
+    let error = contract::run("http://127.0.0.1:1", &Suite::builtin(), &Options::default()).await;
+    assert!(error.expect_err("nobody listens").to_string().contains("--api"));
+    let error = contract::run("127.0.0.1", &Suite::builtin(), &Options::default()).await;
+    assert!(error.expect_err("no URL").to_string().contains("http://"));
 }

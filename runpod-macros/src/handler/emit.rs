@@ -1,12 +1,14 @@
 //! What is written beside the function.
 //!
-//! Each part of the handler is passed to a generic function of `__private` under the part's own
-//! span: a type that does not fit is an error at that type, an alias is as good as the type itself.
+//! The generated code calls each trait on the type as the user wrote it, so that a type that does not
+//! fit is an error at that type, and an alias is as good as the type itself.
 
 use std::time::Duration;
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::visit::Visit;
+use syn::{Attribute, Type, TypeImplTrait, Visibility};
 
 use super::check::{Mode, Plan};
 use super::options::Options;
@@ -21,7 +23,7 @@ pub(super) fn emit(plan: &Plan<'_>) -> TokenStream {
         let limit = duration(limit);
         quote!(.timeout(#limit))
     });
-    let doc = format!("The worker that runs the handler `{name}`, with the options of its attribute.");
+    let doc = format!(" The worker that runs the handler `{name}`, with the options of its attribute.");
     beside(
         plan.conditions,
         plan.visibility,
@@ -57,12 +59,12 @@ pub(super) fn stand_in(options: &Options, signature: &Signature) -> Option<Token
 /// A struct with braces has no constructor among the values, so the function keeps its name; one
 /// `use` brings both.
 fn beside(
-    conditions: &[syn::Attribute],
-    visibility: &syn::Visibility,
+    conditions: &[Attribute],
+    visibility: &Visibility,
     name: &Ident,
     methods: &TokenStream,
 ) -> TokenStream {
-    let doc = format!("Makes the worker of the handler [`{name}`](fn@{name}).");
+    let doc = format!(" Makes the worker of the handler [`{name}`](fn@{name}).");
     quote! {
         #(#conditions)*
         #[doc = #doc]
@@ -80,19 +82,19 @@ fn beside(
 }
 
 fn worker(plan: &Plan<'_>) -> TokenStream {
-    let Plan { sdk, state, mode, .. } = plan;
-    let call = local("call");
-    let arguments = arguments(plan, &call);
+    let Plan { sdk, state, .. } = plan;
+    let [input, context, rest] = ["input", "context", "state"].map(local);
+    let arguments = arguments(plan, &input, &context, &rest);
     let result = result(plan);
-    match mode {
+    match plan.mode {
         Mode::Async | Mode::Stream { .. } => quote! {
-            #sdk::__private::worker::<#state, _, _>(|mut #call| async move {
+            #sdk::__private::worker::<#state, _, _>(|#input, #context, #rest| async move {
                 #arguments
                 #result
             })
         },
         Mode::Blocking => quote! {
-            #sdk::__private::blocking_worker::<#state, _>(|mut #call| {
+            #sdk::__private::blocking_worker::<#state, _>(|#input, #context, #rest| {
                 #arguments
                 #result
             })
@@ -100,18 +102,25 @@ fn worker(plan: &Plan<'_>) -> TokenStream {
     }
 }
 
-/// Takes the arguments from the call, which is not kept while the handler works.
-fn arguments(plan: &Plan<'_>, call: &Ident) -> TokenStream {
-    let input = argument_name(0);
+/// Makes the arguments, and keeps nothing else while the handler works.
+fn arguments(plan: &Plan<'_>, input: &Ident, context: &Ident, state: &Ident) -> TokenStream {
+    let Plan {
+        sdk,
+        state: state_type,
+        ..
+    } = plan;
+    let first = argument_name(0);
     let input_type = plan.input;
-    let rest = plan.arguments.iter().enumerate().map(|(index, argument_type)| {
+    let rest = plan.arguments.iter().enumerate().map(|(index, argument)| {
         let name = argument_name(index + 1);
-        quote!(let #name = #call.argument::<#argument_type>();)
+        quote! {
+            let #name = <#argument as #sdk::__private::FromContext<#state_type>>::from_context(&#context, &#state);
+        }
     });
     quote! {
-        let #input = #call.input::<#input_type>()?;
+        let #first = <#input_type as #sdk::__private::JobInput>::read(#input)?;
         #(#rest)*
-        ::core::mem::drop(#call);
+        ::core::mem::drop((#context, #state));
     }
 }
 
@@ -121,24 +130,45 @@ fn result(plan: &Plan<'_>) -> TokenStream {
         sdk, name, output, ..
     } = plan;
     let arguments = (0..=plan.arguments.len()).map(argument_name);
-    let called = quote!(#name(#(#arguments),*));
-    let future = local("future");
+    let called = under(name, quote!(#name(#(#arguments),*)));
     let private = quote!(#sdk::__private);
+    // The parentheses are one token for `under`; a path would be underlined from its middle on.
+    let awaited = quote!((#private::future(#called)).await);
+    let (function, returned) = match plan.mode {
+        Mode::Async => (produce(&private, output), awaited),
+        Mode::Blocking => (produce(&private, output), called),
+        Mode::Stream { is_async: true, .. } => (quote!(#private::stream), awaited),
+        Mode::Stream { .. } => (quote!(#private::stream), called),
+    };
+    let returned = under(output, returned);
     match plan.mode {
-        Mode::Async => {
-            let checked = quote_spanned!(name.span()=> #private::future(#called));
-            let output = under(output, quote!(#private::output(#future.await)));
-            quote! {
-                let #future = #checked;
-                #output
-            }
-        }
-        Mode::Blocking => under(output, quote!(#private::output(#called))),
-        Mode::Stream { is_async, aggregate } => {
-            let stream = if is_async { quote!(#called.await) } else { called };
-            under(output, quote!(#private::stream(#stream, #aggregate)))
+        Mode::Async | Mode::Blocking => quote!(#function(#returned)),
+        Mode::Stream { aggregate, .. } => quote!(#function(#returned, #aggregate)),
+    }
+}
+
+/// `HandlerResult::produce` of the return type, named where it has a name: errors are then about it.
+fn produce(private: &TokenStream, output: &Type) -> TokenStream {
+    if has_a_name(output) {
+        quote!(<#output as #private::HandlerResult>::produce)
+    } else {
+        quote!(#private::HandlerResult::produce)
+    }
+}
+
+/// Whether a type can be written outside of the function's signature: not if there is an `impl Trait` in it.
+fn has_a_name(output: &Type) -> bool {
+    struct Opaque(bool);
+
+    impl Visit<'_> for Opaque {
+        fn visit_type_impl_trait(&mut self, _: &TypeImplTrait) {
+            self.0 = true;
         }
     }
+
+    let mut opaque = Opaque(false);
+    opaque.visit_type(output);
+    !opaque.0
 }
 
 fn argument_name(index: usize) -> Ident {
@@ -158,28 +188,25 @@ fn duration(duration: Duration) -> TokenStream {
     quote!(::core::time::Duration::new(#secs, #nanos))
 }
 
-/// Places `code` where `part` stands, from its first token to its last, so that an error in `code`
-/// underlines all of `part`. Names keep their meaning.
+/// Stretches `code` over `part`, so that an error about `code` underlines all of `part`.
+///
+/// Only the ends are moved: the compiler underlines from an expression's first token to its last.
 fn under(part: &impl ToTokens, code: TokenStream) -> TokenStream {
-    let tokens = part.to_token_stream();
-    let mut tokens = tokens.into_iter();
-    let first = tokens.next().map_or_else(Span::call_site, |token| token.span());
-    let last = tokens.last().map_or(first, |token| token.span());
-    let mut code = code.into_iter();
-    let begin = code.next().map(|token| place(token, first));
-    begin
-        .into_iter()
-        .chain(code.map(|token| place(token, last)))
-        .collect()
+    let part: Vec<_> = part.to_token_stream().into_iter().collect();
+    let mut code: Vec<_> = code.into_iter().collect();
+    if let (Some(token), Some(at)) = (code.first_mut(), part.first()) {
+        place(token, at.span());
+    }
+    if let (Some(token), Some(at)) = (code.last_mut(), part.last()) {
+        place(token, at.span());
+    }
+    code.into_iter().collect()
 }
 
-fn place(mut token: TokenTree, at: Span) -> TokenTree {
-    if let TokenTree::Group(group) = &token {
-        let inner = group.stream().into_iter().map(|token| place(token, at)).collect();
-        let mut placed = Group::new(group.delimiter(), inner);
-        placed.set_span(group.span().located_at(at));
-        return placed.into();
+fn place(token: &mut TokenTree, at: Span) {
+    match token {
+        // A name keeps its meaning, which is a part of its span. (`await` means the same everywhere.)
+        TokenTree::Ident(name) if name != "await" => name.set_span(name.span().located_at(at)),
+        other => other.set_span(at),
     }
-    token.set_span(token.span().located_at(at));
-    token
 }

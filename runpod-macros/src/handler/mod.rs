@@ -18,25 +18,36 @@ use options::Options;
 use signature::Signature;
 
 /// The item as it was written, and beside it what makes it a worker, or else the reasons why not.
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
-    let beside = match parse_function(item.clone()) {
-        Ok(function) => beside(options, &function),
-        Err(error) => error.into_compile_error(),
+pub(crate) fn expand(options: TokenStream, item: &TokenStream) -> TokenStream {
+    let function = match parse_function(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            let error = error.into_compile_error();
+            return quote!(#item #error);
+        }
     };
-    quote!(#item #beside)
-}
-
-fn beside(options: TokenStream, function: &ItemFn) -> TokenStream {
     let mut faults = Faults::default();
     let options = Options::parse(options, &mut faults);
-    let signature = Signature::read(function, &mut faults);
+    let signature = Signature::read(&function, &mut faults);
     let plan = check(&options, &signature, &mut faults);
     match (plan, faults.into_error()) {
-        (Some(plan), None) => emit(&plan),
+        (Some(plan), None) => {
+            let worker = emit(&plan);
+            quote! {
+                #[allow(
+                    clippy::needless_pass_by_value,
+                    clippy::unnecessary_wraps,
+                    clippy::unused_async,
+                    reason = "a handler's shape is given"
+                )]
+                #item
+                #worker
+            }
+        }
         (_, error) => {
             let errors = error.map(syn::Error::into_compile_error);
             let stand_in = emit::stand_in(&options, &signature);
-            quote!(#errors #stand_in)
+            quote!(#item #errors #stand_in)
         }
     }
 }
@@ -50,3 +61,6 @@ fn parse_function(item: TokenStream) -> syn::Result<ItemFn> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,9 @@ fn http_client(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
         .user_agent(concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION")))
         // A success is exactly 200 (§1), and the key goes to nobody else.
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10));
+        .connect_timeout(Duration::from_secs(10))
+        // Shorter than servers keep idle connections: a submission on a dying one could not be sent again.
+        .pool_idle_timeout(Duration::from_secs(20));
     if base.scheme() == "http" {
         // No certificates to load, which takes longer than the rest of the start.
         builder = builder.tls_certs_only([]);

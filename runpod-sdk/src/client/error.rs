@@ -57,7 +57,7 @@ pub enum ClientError {
     Answer(#[source] serde_json::Error),
     /// The job's output is not of the type asked for.
     #[error("the output does not fit the expected type: {0}")]
-    Output(#[source] serde_path_to_error::Error<serde_json::Error>),
+    Output(serde_path_to_error::Error<serde_json::Error>),
     /// The job completed without output.
     #[error("job {0} completed without output")]
     NoOutput(String),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::report::JobStatus;
 
@@ -29,6 +29,8 @@ pub struct JobFailure {
     pub hostname: Option<String>,
     /// The worker that reported the error.
     pub worker_id: Option<String>,
+    /// The protocol level of that worker's SDK.
+    pub runpod_version: Option<String>,
     /// A stable name of the error, from workers of this SDK.
     pub code: Option<String>,
     /// Whose mistake it was, from workers of this SDK.
@@ -41,58 +43,37 @@ pub struct JobFailure {
     pub log_tail: Option<String>,
 }
 
-/// The object inside an error's string. Odd fields must not hide the others.
-#[derive(Default, Deserialize)]
-struct Record {
-    #[serde(default)]
-    error_type: Option<serde_json::Value>,
-    #[serde(default)]
-    error_message: Option<serde_json::Value>,
-    #[serde(default)]
-    error_traceback: Option<serde_json::Value>,
-    #[serde(default)]
-    hostname: Option<serde_json::Value>,
-    #[serde(default)]
-    worker_id: Option<serde_json::Value>,
-    #[serde(default)]
-    code: Option<serde_json::Value>,
-    #[serde(default)]
-    class: Option<serde_json::Value>,
-    #[serde(default)]
-    retryable: Option<serde_json::Value>,
-    #[serde(default)]
-    hint: Option<serde_json::Value>,
-    #[serde(default)]
-    log_tail: Option<serde_json::Value>,
-}
-
 impl JobFailure {
     pub(crate) fn new(job_id: String, status: JobStatus, text: String) -> Self {
-        let record: Record = serde_json::from_str(&text).unwrap_or_default();
+        // Field by field, so that an odd one does not hide the others.
+        let mut record: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+        let retryable = record.get("retryable").and_then(Value::as_bool);
+        let mut field = |name| record.remove(name).and_then(readable);
         Self {
             job_id,
             status,
+            error_type: field("error_type"),
+            message: field("error_message"),
+            traceback: field("error_traceback"),
+            hostname: field("hostname"),
+            worker_id: field("worker_id"),
+            runpod_version: field("runpod_version"),
+            code: field("code"),
+            class: field("class"),
+            retryable,
+            hint: field("hint"),
+            log_tail: field("log_tail"),
             text,
-            error_type: record.error_type.and_then(readable),
-            message: record.error_message.and_then(readable),
-            traceback: record.error_traceback.and_then(readable),
-            hostname: record.hostname.and_then(readable),
-            worker_id: record.worker_id.and_then(readable),
-            code: record.code.and_then(readable),
-            class: record.class.and_then(readable),
-            retryable: record.retryable.as_ref().and_then(serde_json::Value::as_bool),
-            hint: record.hint.and_then(readable),
-            log_tail: record.log_tail.and_then(readable),
         }
     }
 }
 
 /// A string as it is, an array of strings as lines, anything else as JSON.
-fn readable(value: serde_json::Value) -> Option<String> {
+fn readable(value: Value) -> Option<String> {
     match value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Array(lines) => Some(
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        Value::Array(lines) => Some(
             lines
                 .into_iter()
                 .filter_map(readable)

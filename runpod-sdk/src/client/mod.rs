@@ -80,6 +80,11 @@ impl EndpointClient {
         EndpointClientBuilder::new(endpoint_id)
     }
 
+    /// The id of the endpoint.
+    pub fn endpoint_id(&self) -> &str {
+        &self.transport.endpoint_id
+    }
+
     /// Queues a job (`/run`, §3) and returns at once.
     ///
     /// Any `Serialize` will do as input; a [`RawValue`](serde_json::value::RawValue) is sent as it is.

@@ -73,8 +73,8 @@ impl fmt::Display for JobStatus {
     }
 }
 
-/// A job as the endpoint described it at one moment.
-#[derive(Clone, Debug)]
+/// A job as the endpoint described it at one moment. Its `Debug` shows the size of the output, not the output.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct JobReport {
     /// The job's id.
@@ -91,6 +91,21 @@ pub struct JobReport {
     pub worker_id: Option<String>,
     output: Option<Bytes>,
     error: Option<String>,
+}
+
+impl fmt::Debug for JobReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobReport")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("delay", &self.delay)
+            .field("execution", &self.execution)
+            .field("retries", &self.retries)
+            .field("worker_id", &self.worker_id)
+            .field("output_bytes", &self.output.as_ref().map(Bytes::len))
+            .field("error", &self.error)
+            .finish()
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! One submission and what can be asked for it.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,15 +18,24 @@ use super::wait;
 /// The longest a request may be held (§5).
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// A job about to be submitted (§3).
-#[derive(Debug)]
+/// A job about to be submitted (§3). Its `Debug` shows no input and no credentials.
 #[must_use]
 pub struct Submission {
     client: EndpointClient,
     request: Request,
 }
 
-#[derive(Debug, Serialize)]
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("endpoint", &self.client.transport.endpoint_id)
+            .field("webhook", &self.request.webhook)
+            .field("policy", &self.request.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Request {
     input: Box<RawValue>,
@@ -211,7 +221,8 @@ mod tests {
             .ttl(Duration::from_secs(10))
             .low_priority(true)
             .s3_config(bucket);
-        assert!(!format!("{submission:?}").contains("hidden"));
+        let shown = format!("{submission:?}");
+        assert!(!shown.contains("hidden") && !shown.contains("\"x\""), "{shown}");
         assert_eq!(
             submission.body().unwrap(),
             concat!(

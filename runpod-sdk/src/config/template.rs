@@ -66,6 +66,13 @@ impl Url {
         self
     }
 
+    /// Adds `name=value` with the value encoded.
+    #[must_use]
+    pub(crate) fn with_text(self, name: &str, value: &str) -> Self {
+        let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        self.with(name, &encoded)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,6 +112,14 @@ mod tests {
                 .as_str(),
             "http://h/t/w?&a=1"
         );
+    }
+
+    #[test]
+    fn free_text_is_encoded() {
+        let url = template("http://h/ping/$ID?")
+            .for_worker("w")
+            .with_text("reason", "TooSmall: 2 & 3");
+        assert_eq!(url.as_str(), "http://h/ping/w?&reason=TooSmall%3A+2+%26+3");
     }
 
     #[test]

@@ -3,8 +3,10 @@
 mod cancel;
 mod timeline;
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -34,7 +36,12 @@ struct Inner {
     deadline: Option<Instant>,
     progress: watch::Sender<Option<RawJson>>,
     timeline: Timeline,
+    refresh: Arc<AtomicBool>,
+    lease: Weak<Lease>,
 }
+
+/// What a job occupies while it runs. Only the runtime knows what that is.
+pub(crate) type Lease = dyn Any + Send + Sync;
 
 impl Context {
     /// A context, and the receiving end of its progress updates.
@@ -43,6 +50,8 @@ impl Context {
         cancel: Cancel,
         deadline: Option<Instant>,
         timeline: Timeline,
+        refresh: Arc<AtomicBool>,
+        lease: Weak<Lease>,
     ) -> (Self, watch::Receiver<Option<RawJson>>) {
         let (progress, updates) = watch::channel(None);
         (
@@ -53,9 +62,25 @@ impl Context {
                     deadline,
                     progress,
                     timeline,
+                    refresh,
+                    lease,
                 }),
             },
             updates,
+        )
+    }
+
+    /// A context without a worker around it, for tests of what is made from contexts.
+    #[cfg(test)]
+    pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
+        let nothing: Weak<()> = Weak::new();
+        Self::new(
+            job,
+            Cancel::default(),
+            None,
+            Timeline::start(),
+            Arc::default(),
+            nothing,
         )
     }
 
@@ -115,6 +140,20 @@ impl Context {
             }
             Err(error) => warn!(%error, "progress update could not be written as JSON"),
         }
+    }
+
+    /// Asks the platform to replace this worker by a fresh one after this job.
+    ///
+    /// The worker takes no more jobs, finishes those it has, and exits with code 0. Use it when
+    /// something has gone wrong that only a new process can mend.
+    pub fn refresh_worker(&self) {
+        self.inner.refresh.store(true, Ordering::Relaxed);
+    }
+
+    /// Keeps what the job occupies for work that outlives the handler's future: a thread that
+    /// blocks cannot be stopped, and until it ends no other job may run in its place.
+    pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
+        self.inner.lease.upgrade()
     }
 
     /// Notes that the job has come to a certain point.

@@ -6,8 +6,10 @@ use std::panic;
 
 use tracing::Span;
 
-use super::{Call, FromContext, Handler, HandlerResult, JobInput, Produced};
+use super::{FromContext, Handler, HandlerResult, JobInput, Produced};
+use crate::context::Context;
 use crate::job::{ErrorClass, ErrorCode, JobError};
+use crate::json::RawJson;
 
 /// A function that is not async, as a handler.
 ///
@@ -22,7 +24,7 @@ use crate::job::{ErrorClass, ErrorCode, JobError};
 pub trait BlockingHandler<S, M>: Clone + Send + Sync + 'static {
     /// Runs the handler for one job, on the thread of the caller.
     #[doc(hidden)]
-    fn call(self, call: Call<S>) -> Result<Produced, JobError>;
+    fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError>;
 }
 
 /// Runs a blocking handler on a thread that may block.
@@ -39,8 +41,18 @@ where
     S: Send + 'static,
     H: BlockingHandler<S, M>,
 {
-    fn call(self, call: Call<S>) -> impl Future<Output = Result<Produced, JobError>> + Send {
-        offload(move || self.0.call(call))
+    fn call(
+        self,
+        input: RawJson,
+        context: Context,
+        state: S,
+    ) -> impl Future<Output = Result<Produced, JobError>> + Send {
+        let lease = context.lease();
+        offload(move || {
+            // A job that was dropped goes on here all the same, and so does its claim.
+            let _lease = lease;
+            self.0.call(input, context, state)
+        })
     }
 }
 
@@ -74,11 +86,11 @@ macro_rules! impl_blocking_handler {
             In: JobInput,
             $($extractor: FromContext<S>,)*
         {
-            fn call(self, mut call: Call<S>) -> Result<Produced, JobError> {
-                let input = call.input::<In>()?;
-                $(let $extractor = call.argument::<$extractor>();)*
-                // Nothing of the call is kept while the handler works.
-                drop(call);
+            fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
+                let input = In::read(input)?;
+                $(let $extractor = $extractor::from_context(&context, &state);)*
+                // Only what the handler asked for is kept while it works.
+                drop((context, state));
                 self(input, $($extractor,)*).produce()
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{Call, Handler, Produced};
+use super::{Handler, Produced};
 use crate::context::Context;
 use crate::job::JobError;
 use crate::json::RawJson;
@@ -51,7 +51,7 @@ impl<S: Send + Sync + 'static, M: 'static, H: Handler<S, M>> ErasedWithState<S> 
         context: Context,
         state: S,
     ) -> BoxFuture<'static, Result<Produced, JobError>> {
-        Box::pin(self.handler.clone().call(Call::new(input, context, state)))
+        Box::pin(self.handler.clone().call(input, context, state))
     }
 }
 

@@ -50,7 +50,8 @@ impl<S, T: FromRef<S> + Send> FromContext<S> for State<T> {
 #[diagnostic::on_unimplemented(
     message = "the worker's state `{S}` holds no `{Self}`",
     label = "not the worker's state, nor a part of it",
-    note = "write `impl FromRef<{S}> for {Self}`, or give the worker a state of type `{Self}`"
+    note = "if it is the state itself, write `#[handler(state = {Self})]`",
+    note = "if it is a part of it, write `impl FromRef<{S}> for {Self}`"
 )]
 pub trait FromRef<S> {
     /// Clones the part out of the whole.

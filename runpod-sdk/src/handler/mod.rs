@@ -1,29 +1,36 @@
-//! Handlers: ordinary async functions, and how the runtime calls them.
+//! Handlers: ordinary functions, and how the runtime calls them.
 //!
 //! A handler's first argument is the job's input, decoded from JSON. Further arguments are
 //! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
-//! returns `Result<T, E>`, where `T` is anything that serialises.
+//! returns `Result<T, E>`, where `T` is anything that serialises, or [`Streaming`].
+//!
+//! `#[handler]` makes a worker of an `async fn`, of a `fn` that blocks its thread, or of one that
+//! returns a stream, and says which part does not fit where one does not. Without it,
+//! [`Worker::new`](crate::Worker::new) takes an async function or closure, and
+//! [`Worker::blocking`](crate::Worker::blocking) one that blocks.
 
+mod adapt;
 mod blocking;
-mod call;
 mod erased;
 mod extract;
 mod output;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
 
+use crate::context::Context;
 use crate::job::JobError;
 use crate::json::RawJson;
 
+pub(crate) use adapt::FromParts;
 pub(crate) use blocking::Offload;
 pub use blocking::{BlockingHandler, ByOffload};
-pub use call::Call;
-pub(crate) use call::FromCall;
 pub(crate) use erased::{Bound, ErasedHandler, ErasedWithState, erase};
 pub use extract::{FromContext, FromRef, State};
-pub use output::{ChunkStream, HandlerResult, Output, Produced, Streaming};
+pub use output::{Chunk, ChunkResult, ChunkStream, HandlerResult, Output, Produced, Streaming};
 
 /// What a handler can take as its input: every type that decodes from JSON and borrows nothing.
 ///
@@ -32,17 +39,20 @@ pub use output::{ChunkStream, HandlerResult, Output, Produced, Streaming};
     message = "`{Self}` can't be the input of a handler",
     label = "does not decode from JSON",
     note = "derive `serde::Deserialize` for it, and let it own its data (`String`, not `&str`)",
-    note = "to take the input as it came, use `runpod_sdk::json::RawJson`"
+    note = "to take the input as it came, use `runpod_sdk::json::RawJson`",
+    note = "the first argument is the input; `Context` and `State` come after it"
 )]
 pub trait JobInput: Sized + 'static {
     /// Decodes the input; the error names the path of the field that did not fit.
+    ///
+    /// Takes the text, which may be many megabytes, so that it is not held while the handler works.
     #[doc(hidden)]
-    fn read(raw: &RawJson) -> Result<Self, JobError>;
+    fn read(raw: RawJson) -> Result<Self, JobError>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + 'static> JobInput for T {
-    fn read(raw: &RawJson) -> Result<Self, JobError> {
+    fn read(raw: RawJson) -> Result<Self, JobError> {
         raw.decode().map_err(|error| {
             let details = serde_json::json!({ "path": error.path() });
             JobError::invalid_input(format!("invalid input: {error}")).with_details(details)
@@ -63,7 +73,12 @@ impl<T: DeserializeOwned + 'static> JobInput for T {
 pub trait Handler<S, M>: Clone + Send + Sync + 'static {
     /// Runs the handler for one job.
     #[doc(hidden)]
-    fn call(self, call: Call<S>) -> impl Future<Output = Result<Produced, JobError>> + Send;
+    fn call(
+        self,
+        input: RawJson,
+        context: Context,
+        state: S,
+    ) -> impl Future<Output = Result<Produced, JobError>> + Send;
 }
 
 macro_rules! impl_handler {
@@ -79,11 +94,11 @@ macro_rules! impl_handler {
             In: JobInput,
             $($extractor: FromContext<S>,)*
         {
-            async fn call(self, mut call: Call<S>) -> Result<Produced, JobError> {
-                let input = call.input::<In>()?;
-                $(let $extractor = call.argument::<$extractor>();)*
-                // Nothing of the call is kept while the handler works.
-                drop(call);
+            async fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
+                let input = In::read(input)?;
+                $(let $extractor = $extractor::from_context(&context, &state);)*
+                // Only what the handler asked for is kept while it works.
+                drop((context, state));
                 self(input, $($extractor,)*).await.produce()
             }
         }

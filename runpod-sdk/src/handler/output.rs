@@ -59,7 +59,8 @@ impl<T: Output, E: IntoJobError> HandlerResult for Result<T, E> {
     message = "`{Self}` can't be the output of a handler",
     label = "does not encode as JSON",
     note = "derive `serde::Serialize` for it",
-    note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`"
+    note = "to answer with JSON text as it is, return `runpod_sdk::json::RawJson`",
+    note = "to stream, return `Streaming<S>`, where `S` is a stream of `Result`s of values that serialise"
 )]
 pub trait Output: 'static {
     #[doc(hidden)]
@@ -126,12 +127,12 @@ impl<S: ChunkStream> Output for Streaming<S> {
     }
 }
 
-/// A stream that a handler may return: its items are `Result<T, E>` of a value that serialises and
-/// an error that can end a job.
+/// A stream that a handler may return: its items are `Result`s.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of chunks",
-    label = "not a stream whose items are `Result`s of a value that serialises",
-    note = "return `impl Stream<Item = JobResult<T>> + Send`, where `T` implements `serde::Serialize`"
+    label = "not a stream",
+    note = "return `impl Stream<Item = JobResult<T>>`, where `T` implements `serde::Serialize`",
+    note = "where making the stream may fail, leave out `stream` and return `JobResult<Streaming<…>>`"
 )]
 pub trait ChunkStream: Send + 'static {
     /// The encoded chunks.
@@ -139,15 +140,50 @@ pub trait ChunkStream: Send + 'static {
     fn chunks(self) -> BoxStream<'static, Result<RawJson, JobError>>;
 }
 
-impl<S, T, E> ChunkStream for S
+impl<S> ChunkStream for S
 where
-    S: Stream<Item = Result<T, E>> + Send + 'static,
-    T: Serialize + 'static,
-    E: IntoJobError + 'static,
+    S: Stream<Item: ChunkResult> + Send + 'static,
 {
     fn chunks(self) -> BoxStream<'static, Result<RawJson, JobError>> {
-        self.map(|item| item.map_err(IntoJobError::into_job_error).and_then(encode))
-            .boxed()
+        self.map(ChunkResult::encode).boxed()
+    }
+}
+
+/// An item of a handler's stream: `Result<T, E>` of a value that serialises and an error that can
+/// end a job.
+#[diagnostic::on_unimplemented(
+    message = "a handler's stream can't have items of type `{Self}`",
+    label = "its items are not `Result`s",
+    note = "return `impl Stream<Item = JobResult<T>>`, where `T` implements `serde::Serialize`"
+)]
+pub trait ChunkResult {
+    /// Encodes the item.
+    #[doc(hidden)]
+    fn encode(self) -> Result<RawJson, JobError>;
+}
+
+impl<T: Chunk, E: IntoJobError> ChunkResult for Result<T, E> {
+    fn encode(self) -> Result<RawJson, JobError> {
+        self.map_err(IntoJobError::into_job_error)?.encode()
+    }
+}
+
+/// A value that a handler may stream.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a chunk of a handler's stream",
+    label = "its chunks do not encode as JSON",
+    note = "derive `serde::Serialize` for it"
+)]
+pub trait Chunk {
+    /// Encodes the value.
+    #[doc(hidden)]
+    fn encode(self) -> Result<RawJson, JobError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + 'static> Chunk for T {
+    fn encode(self) -> Result<RawJson, JobError> {
+        encode(self)
     }
 }
 

@@ -311,14 +311,18 @@ pub trait IntoJobError: Into<JobError> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoJobError for JobError {
     fn into_job_error(self) -> JobError {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoJobError for String {}
+#[diagnostic::do_not_recommend]
 impl IntoJobError for &'static str {}
+#[diagnostic::do_not_recommend]
 impl IntoJobError for Box<dyn StdError + Send + Sync> {}
 
 /// Who failed: part of the error's wire form.

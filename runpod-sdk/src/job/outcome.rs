@@ -50,15 +50,20 @@ impl Outcome {
 }
 
 impl Report {
-    /// The report of an outcome; `None` where nothing is to be posted.
-    pub(crate) fn of(outcome: &Outcome, identity: &Identity) -> Option<Self> {
-        let (pieces, kind) = match outcome {
+    /// The report of an outcome; `None` where nothing is to be posted. `stop_pod` asks the platform
+    /// to replace this worker.
+    pub(crate) fn of(outcome: &Outcome, stop_pod: bool, identity: &Identity) -> Option<Self> {
+        let (mut pieces, kind) = match outcome {
             Outcome::Completed(output) => (output_body(output), Kind::Output),
             Outcome::Streamed(aggregate) => (output_body(aggregate), Kind::EndOfStream),
             Outcome::Failed(error) => (error_body(&error.to_wire(identity)), Kind::Failure),
             Outcome::StreamFailed(error) => (error_body(&error.to_wire(identity)), Kind::FailureOfStream),
             Outcome::Stopped | Outcome::Abandoned => return None,
         };
+        if stop_pod {
+            pieces.pop();
+            pieces.push(Bytes::from_static(b", \"stopPod\": true}"));
+        }
         Some(Self { pieces, kind })
     }
 
@@ -140,7 +145,7 @@ mod tests {
     #[test]
     fn an_output_is_wrapped_and_not_touched() {
         let output = RawJson::parse(r#"{"error": null,  "n": 1.0e0}"#).unwrap();
-        let report = Report::of(&Outcome::Completed(output.clone()), &Identity::default()).unwrap();
+        let report = Report::of(&Outcome::Completed(output.clone()), false, &Identity::default()).unwrap();
         assert_eq!(text(&report), r#"{"output": {"error": null,  "n": 1.0e0}}"#);
         assert_eq!(report.pieces()[1].as_ptr(), output.as_bytes().as_ptr());
         assert_eq!(report.len(), text(&report).len());
@@ -149,14 +154,22 @@ mod tests {
     #[test]
     fn an_error_is_a_string_that_holds_json() {
         let outcome = Outcome::Failed(JobError::invalid_input("no \"prompt\""));
-        let report = Report::of(&outcome, &Identity::default()).unwrap();
+        let report = Report::of(&outcome, false, &Identity::default()).unwrap();
         let body: serde_json::Value = serde_json::from_str(&text(&report)).unwrap();
         let inner: serde_json::Value = serde_json::from_str(body["error"].as_str().unwrap()).unwrap();
         assert_eq!(inner["error_message"], json!("no \"prompt\""));
     }
 
     #[test]
+    fn a_worker_that_wants_to_be_replaced_says_so_in_its_result() {
+        let outcome = Outcome::Completed(RawJson::null());
+        let report = Report::of(&outcome, true, &Identity::default()).unwrap();
+        assert_eq!(text(&report), r#"{"output": null, "stopPod": true}"#);
+        assert_eq!(report.len(), text(&report).len());
+    }
+
+    #[test]
     fn a_stopped_job_is_not_reported() {
-        assert!(Report::of(&Outcome::Stopped, &Identity::default()).is_none());
+        assert!(Report::of(&Outcome::Stopped, false, &Identity::default()).is_none());
     }
 }

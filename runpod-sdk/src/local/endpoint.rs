@@ -16,6 +16,7 @@ use super::webhook::Outbox;
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    pub(crate) settings: EndpointSettings,
     clock: Clock,
     closing: CancellationToken,
     store: Mutex<Store>,
@@ -48,7 +49,8 @@ impl Endpoint {
             rate_limits: settings.rate_limits.then(RateLimits::default),
             clock,
             closing,
-            store: Mutex::new(Store::new(settings)),
+            store: Mutex::new(Store::new(settings.clone())),
+            settings,
             work: Notify::new(),
             jobs: Bells::default(),
             stops: Bells::default(),
@@ -62,11 +64,11 @@ impl Endpoint {
         self.clock.now()
     }
 
-    /// Counts a call towards its rate limit, if there are any, for as long as the answer lives.
-    pub(crate) fn admit(&self, class: Class) -> Result<Option<Admitted>, TooMany> {
-        match &self.rate_limits {
-            Some(limits) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
-            None => Ok(None),
+    /// Counts a call towards its rate limit, if there is one, for as long as the answer lives.
+    pub(crate) fn admit(&self, class: Option<Class>) -> Result<Option<Admitted>, TooMany> {
+        match (&self.rate_limits, class) {
+            (Some(limits), Some(class)) => limits.admit(class, self.now()).map(Some).ok_or(TooMany),
+            _ => Ok(None),
         }
     }
 
@@ -174,8 +176,8 @@ impl Bells {
     }
 
     fn ring(&self, id: &str) {
-        let bell = lock(&self.0).get(id).map(Arc::clone);
-        if let Some(bell) = bell {
+        // Under the lock: a copy taken out of it would look like one more listener to `Bell::drop`.
+        if let Some(bell) = lock(&self.0).get(id) {
             bell.notify_waiters();
         }
     }
@@ -196,5 +198,24 @@ impl Drop for Bell<'_> {
         if Arc::strong_count(&self.notify) == 2 {
             bells.remove(&self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bell_wakes_its_listeners_and_is_forgotten_with_the_last() {
+        let (bells, id) = (Bells::default(), Arc::from("job"));
+        let (first, second) = (bells.listen(&id), bells.listen(&id));
+        let (one, other) = (first.notified(), second.notified());
+        bells.ring("another job");
+        bells.ring("job");
+        tokio::join!(one, other);
+        drop(first);
+        assert_eq!(lock(&bells.0).len(), 1);
+        drop(second);
+        assert_eq!(lock(&bells.0).len(), 0);
     }
 }

@@ -25,6 +25,34 @@
 //! # }
 //! ```
 
+//! # A worker's own development server
+//!
+//! With a single endpoint, paths need no `/v2/{endpoint}`: `POST /runsync`, `POST /run`,
+//! `GET` or `POST /status/{id}` and `/stream/{id}`, and `POST /{endpoint}/realtime`, which answers with
+//! the worker's bare result (`docs/protocol/worker-protocol.md` §13). So a development server is a
+//! platform on a known port and the worker's usual loop, given these variables instead of the process's:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use runpod_sdk::local::{EndpointSettings, LocalPlatform};
+//!
+//! let patient = EndpointSettings::default().ping_window(None); // for a worker in a debugger
+//! let platform = LocalPlatform::builder()
+//!     .endpoint_with("dev", patient)
+//!     .listen("127.0.0.1:8000".parse()?)
+//!     .start()
+//!     .await?;
+//! let env = platform.worker_env("dev", "worker-1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Tests
+//!
+//! [`Clock::manual`] moves every timer by hand, [`LocalPlatform::until`] waits for what a test has to
+//! see first, [`LocalPlatform::violations`] tells what a worker did wrong, and
+//! [`LocalPlatform::recorded_calls`] what was said.
+
 mod activity;
 mod chunk;
 mod clock;

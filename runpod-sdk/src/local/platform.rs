@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -179,6 +180,10 @@ impl LocalPlatformBuilder {
             clock: self.clock,
             recorder,
         });
+        // Answers are written in several pieces; none of them should wait for the client's acknowledgement.
+        let listener = listener.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
         let server = axum::serve(listener, router(Arc::clone(&app)))
             .with_graceful_shutdown(closing.clone().cancelled_owned());
         let server = tokio::spawn(server.into_future());
@@ -232,7 +237,8 @@ impl LocalPlatform {
 
     /// The variables RunPod would set for a worker of an endpoint (`docs/protocol/worker-protocol.md` §2 and §3).
     ///
-    /// The templates have RunPod's shape, the placeholders and the GPU's name in the query included.
+    /// The templates have RunPod's shape, the placeholders and the GPU's name in the query included. They are given
+    /// for any id: a worker of an endpoint that does not exist is told so by its first take.
     pub fn worker_env(&self, endpoint: &str, worker_id: &str) -> Vec<(String, String)> {
         let base = format!("{}/{endpoint}", self.client_base_url());
         let key = self

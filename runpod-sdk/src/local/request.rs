@@ -96,6 +96,8 @@ fn clamp_ms(ms: f64, shortest: Duration, longest: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(body: &'static str) -> Result<JobRequest, RequestError> {
@@ -133,5 +135,23 @@ mod tests {
             parse(r#"{"input":1,"policy":{"ttl":"1m"}}"#),
             Err(RequestError::Policy(_))
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body in any::<Vec<u8>>()) {
+            let _ = JobRequest::parse(&Bytes::from(body));
+        }
+
+        #[test]
+        fn numbers_spaces_and_escapes_of_the_input_survive(
+            number in "-?[1-9][0-9]{0,30}(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?",
+            space in "[ \t\r\n]{0,3}",
+            key in "[a-z]{1,5}|\\\\u00e9",
+        ) {
+            let input = format!("{{{space}\"{key}\"{space}:{space}[{number}]{space}}}");
+            let body = Bytes::from(format!("{{\"a\":1,{space}\"input\":{space}{input}{space}}}"));
+            prop_assert_eq!(JobRequest::parse(&body).unwrap().input, input);
+        }
     }
 }

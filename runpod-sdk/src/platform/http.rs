@@ -21,6 +21,10 @@ use crate::job::{Job, JobId, Report};
 const POLL_LIMIT: Duration = Duration::from_secs(90);
 /// How long any other request may take, its body included.
 const REQUEST_LIMIT: Duration = Duration::from_mins(10);
+/// How long the report of an unfit worker may take.
+const UNFIT_LIMIT: Duration = Duration::from_secs(2);
+/// How many characters of the reason it gives.
+const LONGEST_REASON: usize = 256;
 /// How much of an answer's body an error message shows.
 const EXCERPT: usize = 300;
 
@@ -53,6 +57,29 @@ impl HttpPlatform {
             worker_id: config.worker_id.clone(),
             protocol_version: config.protocol_version.clone(),
         }
+    }
+
+    /// Tells the platform that this worker is not fit for work. One try: the worker exits whether
+    /// or not it is heard (`docs/protocol/worker-protocol.md` §14).
+    pub(crate) async fn report_unfit(&self, check: &str, reason: &str) -> Result<(), PlatformError> {
+        let template = self
+            .ping
+            .as_ref()
+            .ok_or_else(|| PlatformError::Unavailable("RUNPOD_WEBHOOK_PING is not set".into()))?;
+        let reason: String = reason.chars().take(LONGEST_REASON).collect();
+        let url = template
+            .for_worker(&self.worker_id)
+            .with("status", "unhealthy")
+            .with_text("check", check)
+            .with_text("reason", &reason)
+            .with("runpod_version", &self.protocol_version);
+        let request = self
+            .client
+            .request(Method::GET, url.as_str())
+            .timeout(UNFIT_LIMIT);
+        accept("ping", send("ping", UNFIT_LIMIT, request).await?)
+            .await
+            .map(drop)
     }
 
     async fn post(

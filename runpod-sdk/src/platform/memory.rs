@@ -12,13 +12,17 @@ use super::{Platform, PlatformError};
 use crate::job::{Job, JobId, Report};
 use crate::json::RawJson;
 
-/// One thing that a worker said.
+/// One thing that a worker said, or that the platform did for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     /// A take for at most so many jobs, and whether the worker called itself busy.
     Take {
         at_most: usize,
         busy: bool,
+    },
+    /// The platform's own part: the job was handed out.
+    Given {
+        job: JobId,
     },
     Chunk {
         job: JobId,
@@ -67,7 +71,6 @@ struct State {
     queue: VecDeque<Job>,
     stops: Vec<JobId>,
     extra: usize,
-    handed_out: Vec<String>,
     /// Stopped before a worker took them.
     dropped: Vec<JobId>,
     said: Vec<Said>,
@@ -123,7 +126,12 @@ impl MemoryPlatform {
 
     /// The jobs that have been handed out, in order.
     pub(crate) fn handed_out(&self) -> Vec<String> {
-        self.lock().handed_out.clone()
+        let state = self.lock();
+        let given = state.said.iter().filter_map(|said| match said {
+            Said::Given { job } => Some(job.to_string()),
+            _ => None,
+        });
+        given.collect()
     }
 
     /// Everything the worker has said, in order.
@@ -255,9 +263,9 @@ impl Platform for MemoryPlatform {
         let jobs = self.hold(|state| {
             let number = state.queue.len().min(at_most.get() + state.extra);
             let jobs: Vec<Job> = state.queue.drain(..number).collect();
-            state
-                .handed_out
-                .extend(jobs.iter().map(|job| job.id().to_string()));
+            state.said.extend(jobs.iter().map(|job| Said::Given {
+                job: job.id().clone(),
+            }));
             (!jobs.is_empty()).then_some(jobs)
         });
         tokio::select! {

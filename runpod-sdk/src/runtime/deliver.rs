@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use super::Runtime;
 use crate::context::Timeline;
-use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
 use crate::platform::{Backoff, Platform, PlatformError};
 
@@ -150,12 +150,13 @@ pub(super) async fn deliver<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
     outcome: &Outcome,
+    stop_pod: bool,
     timeline: &Timeline,
 ) -> bool {
     if let Some(error) = outcome.error() {
-        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(&runtime.identity));
+        log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = Report::of(outcome, &runtime.identity) else {
+    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
@@ -192,7 +193,7 @@ pub(super) async fn deliver<P: Platform>(
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
                 let failed =
                     Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
-                match Report::of(&failed, &runtime.identity) {
+                match Report::of(&failed, stop_pod, &runtime.identity) {
                     Some(small) => report = small,
                     None => return true,
                 }
@@ -208,6 +209,20 @@ pub(super) async fn deliver<P: Platform>(
                 return true;
             }
         }
+    }
+}
+
+/// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.
+fn log_failure(error: &JobError, identity: &Identity) {
+    if error.class() == ErrorClass::User {
+        let path = error
+            .details()
+            .and_then(|details| details["path"].as_str())
+            .unwrap_or_default();
+        warn!(code = %error.code(), path, "Captured Handler Exception: the request is at fault");
+        trace!("{}", error.message());
+    } else {
+        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(identity));
     }
 }
 

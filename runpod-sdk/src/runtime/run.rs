@@ -1,19 +1,21 @@
 //! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::deliver::Lane;
 use super::guard::guarded;
 use super::slots::Slot;
 use super::{Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Timeline};
+use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, Outcome};
 use crate::json::RawJson;
@@ -67,7 +69,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return deliver::deliver(runtime, &id, &outcome, &timeline).await;
+                return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
             }
             slot = slot => slot,
         },
@@ -83,26 +85,57 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     info!("Started.");
     timeline.mark("handler_started");
     let input = job.input().clone();
-    let (context, progress) = Context::new(job, cancel.clone(), deadline, timeline.clone());
+    let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let occupied = Arc::new(Occupied {
+        _slot: slot,
+        refresh: refresh.clone(),
+        drain: runtime.shutdown.drain.clone(),
+    });
+    let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
+    let (context, progress) = Context::new(
+        job,
+        cancel.clone(),
+        deadline,
+        timeline.clone(),
+        refresh.clone(),
+        lease,
+    );
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let call = runtime.handler.call(input, context);
     let handler = runtime
         .handlers
-        .spawn(guarded(consume(call, chunks, slot)).in_current_span());
+        .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
 
     let lane = Lane::open(runtime, &id, progress, chunk_queue);
     let outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark("processing_complete");
-    deliver::deliver(runtime, &id, &outcome, &timeline).await
+    let stop_pod = refresh.load(Ordering::Relaxed);
+    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
-/// Runs the handler to its end. `slot` is given back when that is reached, whatever happens.
+/// A slot in use. A worker that is to be replaced must not take another job, so taking ends before
+/// the slot is free.
+struct Occupied {
+    refresh: Arc<AtomicBool>,
+    drain: CancellationToken,
+    _slot: Slot,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        if self.refresh.load(Ordering::Relaxed) {
+            self.drain.cancel();
+        }
+    }
+}
+
+/// Runs the handler to its end. What it occupied is given back when that is reached, whatever happens.
 async fn consume(
     call: impl Future<Output = Result<Produced, JobError>>,
     chunks: mpsc::Sender<RawJson>,
-    slot: Slot,
+    occupied: Arc<Occupied>,
 ) -> Result<Outcome, JobError> {
     let produced = call.await?;
     let outcome = match produced {
@@ -125,7 +158,7 @@ async fn consume(
             Outcome::Streamed(all.finish())
         }
     };
-    drop(slot);
+    drop(occupied);
     Ok(outcome)
 }
 

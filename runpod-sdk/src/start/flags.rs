@@ -3,6 +3,8 @@
 //! The parser is a light one on purpose: unknown flags are the program's own.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 
 /// One flag that [`start`](crate::start) understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +47,18 @@ pub const FLAGS: &[Flag] = &[
     flag(
         "rp_serve_api",
         None,
-        "serve a local endpoint API (needs the feature `local-server`)",
+        "serve RunPod's API on this machine and work for it (feature `local-server`)",
     ),
+    flag("serve", None, "the same as --rp_serve_api"),
     flag(
         "rp_api_host",
         Some("HOST"),
-        "with --rp_serve_api: where to listen",
+        "with --rp_serve_api: where to listen (localhost)",
     ),
     flag(
         "rp_api_port",
         Some("PORT"),
-        "with --rp_serve_api: where to listen",
+        "with --rp_serve_api: where to listen (8000)",
     ),
     flag(
         "rp_api_concurrency",
@@ -69,6 +72,14 @@ pub(super) struct Flags {
     pub(super) test_input: Option<String>,
     pub(super) test_output: Option<String>,
     pub(super) log_level: Option<String>,
+    pub(super) serve: Option<Serve>,
+}
+
+/// How to serve a local platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Serve {
+    pub(super) address: SocketAddr,
+    pub(super) concurrency: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -80,6 +91,8 @@ pub(super) enum Parsed {
 impl Flags {
     pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Parsed, String> {
         let mut flags = Self::default();
+        let (mut serve, mut host, mut port, mut concurrency) =
+            (false, IpAddr::from([127, 0, 0, 1]), 8000, None);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             if argument == "--" {
@@ -108,18 +121,43 @@ impl Flags {
                 "test_input" => flags.test_input = Some(value),
                 "test_output" => flags.test_output = Some(value),
                 "rp_log_level" => flags.log_level = Some(value),
-                "rp_serve_api" => {
-                    return Err(
-                        "--rp_serve_api: this worker was built without the local platform; \
-                                build it with the feature `local-server` of runpod-sdk"
-                            .to_owned(),
-                    );
+                "rp_serve_api" | "serve" => serve = true,
+                "rp_api_host" => host = read_host(&value)?,
+                "rp_api_port" => {
+                    port = value
+                        .parse()
+                        .map_err(|_| format!("--rp_api_port {value} is not a port"))?;
+                }
+                "rp_api_concurrency" => {
+                    let jobs = value
+                        .parse()
+                        .map_err(|_| format!("--rp_api_concurrency {value} is not a number from 1"))?;
+                    concurrency = Some(jobs);
                 }
                 _ => {}
             }
         }
+        if serve {
+            if !cfg!(feature = "local-server") {
+                return Err(
+                    "--rp_serve_api: this worker was built without the local platform; \
+                            build it with the feature `local-server` of runpod-sdk"
+                        .to_owned(),
+                );
+            }
+            let address = SocketAddr::new(host, port);
+            flags.serve = Some(Serve { address, concurrency });
+        }
         Ok(Parsed::Run(flags))
     }
+}
+
+fn read_host(host: &str) -> Result<IpAddr, String> {
+    if host == "localhost" {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    host.parse()
+        .map_err(|_| format!("--rp_api_host {host} is not an IP address or localhost"))
 }
 
 /// The help text of a worker that has no other flags.
@@ -193,6 +231,7 @@ mod tests {
         );
     }
 
+    #[cfg(not(feature = "local-server"))]
     #[test]
     fn a_flag_whose_feature_is_missing_names_the_feature() {
         assert!(
@@ -200,6 +239,24 @@ mod tests {
                 .unwrap_err()
                 .contains("feature `local-server`")
         );
+    }
+
+    #[cfg(feature = "local-server")]
+    #[test]
+    fn the_local_platform_listens_where_pythons_did() {
+        let serve = |line: &str| match parse(line) {
+            Ok(Parsed::Run(Flags { serve, .. })) => serve.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(serve("--rp_serve_api").address.to_string(), "127.0.0.1:8000");
+        let given = serve("--serve --rp_api_host 0.0.0.0 --rp_api_port=9000 --rp_api_concurrency 4");
+        assert_eq!(given.address.to_string(), "0.0.0.0:9000");
+        assert_eq!(given.concurrency, NonZeroUsize::new(4));
+        assert_eq!(
+            parse("--serve --rp_api_port high").unwrap_err(),
+            "--rp_api_port high is not a port"
+        );
+        assert!(parse("--serve --rp_api_concurrency 0").is_err());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod flags;
 mod local_test;
 mod production;
+#[cfg(feature = "local-server")]
+mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -34,9 +36,11 @@ const BAD_FLAG: u8 = 2;
 ///
 /// What it does depends on where it is, in this order:
 ///
-/// 1. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
+/// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
+///    takes its jobs from there.
+/// 2. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
 ///    given one, or the one in `test_input.json`.
-/// 2. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
+/// 3. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
 ///    it has and exits; a second signal ends it at once.
 ///
 /// | exit code | meaning |
@@ -72,10 +76,18 @@ pub fn start(worker: Worker) -> ExitCode {
     runtime::install_panic_hook();
     runtime::warn_if_panics_abort();
 
+    #[cfg(feature = "local-server")]
+    if let Some(serve) = &flags.serve {
+        return exit_code(serve::run(worker, serve, lookup));
+    }
     if flags.test_input.is_some() || !Config::is_production(lookup) {
         return local_test::run(worker, &flags, lookup);
     }
-    match production::run(worker, lookup) {
+    exit_code(production::run(worker, lookup))
+}
+
+fn exit_code(ended: Result<runtime::Ended, Error>) -> ExitCode {
+    match ended {
         Ok(runtime::Ended::Drained) => {
             info!("all jobs are done; exiting");
             ExitCode::SUCCESS

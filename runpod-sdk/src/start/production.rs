@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::fitness::{self, Unfit};
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
@@ -70,9 +71,25 @@ fn no_runtime(error: std::io::Error) -> Error {
     Error::Startup(format!("no runtime: {error}").into())
 }
 
-async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
+async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
+
+    let checks = worker.take_fitness_checks();
+    tokio::select! {
+        biased;
+        () = shutdown.drain.cancelled() => {
+            info!("told to stop before the worker was ready");
+            return Ok(Ended::Drained);
+        }
+        fit = handlers.spawn(fitness::run(checks)) => {
+            let fit = fit.map_err(|lost| Error::Runtime(lost.to_string()))?;
+            if let Err(Unfit { check, reason }) = fit {
+                report_unfit(config, &check, &reason).await;
+                return Err(Error::Unfit { check, reason });
+            }
+        }
+    }
 
     let (options, load) = worker.into_parts();
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
@@ -102,6 +119,20 @@ async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<E
     let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
     runtime.handlers = handlers;
     runtime.run().await
+}
+
+/// Tells the platform why this worker goes, if there is a way to.
+async fn report_unfit(config: Arc<Config>, check: &str, reason: &str) {
+    if config.api_key.is_none() || config.ping.is_none() {
+        return;
+    }
+    let told = async {
+        let platform = HttpPlatform::new(&config, connect(config.clone()).await?);
+        platform.report_unfit(check, reason).await.map_err(Error::from)
+    };
+    if let Err(error) = told.await {
+        debug!(%error, "the platform could not be told");
+    }
 }
 
 /// Makes the HTTP client. Reading the system's certificates takes a while and does not depend on

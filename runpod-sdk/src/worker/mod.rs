@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::error::Error;
+use crate::fitness::FitnessCheck;
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub use concurrency::Concurrency;
@@ -34,6 +35,7 @@ pub use options::WhenAbandoned;
 pub struct Worker<S = ()> {
     source: Source<S>,
     options: Options,
+    fitness: Vec<FitnessCheck>,
 }
 
 enum Source<S> {
@@ -49,6 +51,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         Self {
             source: Source::Handler(erase(handler)),
             options: Options::default(),
+            fitness: Vec::new(),
         }
     }
 
@@ -85,18 +88,23 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         Fut: Future<Output = Result<S, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Source::Handler(handler) = self.source else {
-            unreachable!("a worker with a loader has no state to wait for, so its type is `Worker<()>`")
-        };
+        let source = self.source;
         let loader: Loader = Box::new(move || {
             Box::pin(async move {
                 let state = load().await.map_err(|error| Error::Startup(error.into()))?;
-                Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
+                match source {
+                    Source::Handler(handler) => {
+                        Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
+                    }
+                    // The handler has its state already, so `S` is `()`: one more thing to wait for.
+                    Source::Loader(first) => first().await,
+                }
             })
         });
         Worker {
             source: Source::Loader(loader),
             options: self.options,
+            fitness: self.fitness,
         }
     }
 }
@@ -113,6 +121,37 @@ impl<S> Worker<S> {
     /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
     pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
         self.options.live = Some(concurrency.changes());
+        self
+    }
+
+    /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
+    ///
+    /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
+    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker).
+    pub fn refresh_worker(mut self, refresh: bool) -> Self {
+        self.options.refresh = refresh;
+        self
+    }
+
+    /// Checks, before the first job is taken, that this machine is fit for work.
+    ///
+    /// Checks run in the order in which they are given, once, and before the state is loaded. If
+    /// one fails or takes longer than 30 s, the worker reports itself unhealthy and exits with
+    /// code 1, so that the platform puts another in its place. Local test runs skip them.
+    ///
+    /// ```
+    /// use runpod_sdk::{JobError, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
+    /// ```
+    pub fn fitness_check<F, Fut, T, E>(mut self, name: impl Into<String>, check: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.fitness.push(FitnessCheck::new(name, check));
         self
     }
 
@@ -191,6 +230,11 @@ impl Worker {
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
+    }
+
+    /// The fitness checks, which are run once.
+    pub(crate) fn take_fitness_checks(&mut self) -> Vec<FitnessCheck> {
+        std::mem::take(&mut self.fitness)
     }
 
     /// The options, and what makes the handler ready.

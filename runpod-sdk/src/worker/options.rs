@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Ask to be replaced after the first job.
+    pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cancel_grace: Duration,
     pub(crate) shutdown_grace: Duration,
@@ -42,6 +44,7 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
             shutdown_grace: Duration::from_mins(10),

@@ -32,22 +32,32 @@ fn job(state: &str) -> ResponseTemplate {
     status(200).set_body_json(json!({"id": "j", "status": state}))
 }
 
+/// A server that answers one operation first so, `times` times, and then otherwise.
+async fn answering(
+    verb: &str,
+    operation: &str,
+    first: ResponseTemplate,
+    times: u64,
+    then: ResponseTemplate,
+) -> MockServer {
+    let server = MockServer::start().await;
+    at(verb, operation)
+        .respond_with(first)
+        .up_to_n_times(times)
+        .mount(&server)
+        .await;
+    at(verb, operation).respond_with(then).mount(&server).await;
+    server
+}
+
 async fn requests(server: &MockServer) -> usize {
     server.received_requests().await.unwrap().len()
 }
 
 #[tokio::test]
 async fn questions_are_asked_again_after_a_server_error() {
-    let server = MockServer::start().await;
-    at("GET", "health")
-        .respond_with(status(502))
-        .up_to_n_times(2)
-        .mount(&server)
-        .await;
-    at("GET", "health")
-        .respond_with(status(200).set_body_json(json!({})))
-        .mount(&server)
-        .await;
+    let healthy = status(200).set_body_json(json!({}));
+    let server = answering("GET", "health", status(502), 2, healthy).await;
     client(&server).health().await.unwrap();
     assert_eq!(requests(&server).await, 3);
 }
@@ -84,16 +94,7 @@ async fn a_submission_whose_answer_is_lost_is_sent_once() {
 
 #[tokio::test]
 async fn a_submission_refused_by_the_rate_limit_is_sent_again() {
-    let server = MockServer::start().await;
-    at("POST", "run")
-        .respond_with(status(429))
-        .up_to_n_times(1)
-        .mount(&server)
-        .await;
-    at("POST", "run")
-        .respond_with(job("IN_QUEUE"))
-        .mount(&server)
-        .await;
+    let server = answering("POST", "run", status(429), 1, job("IN_QUEUE")).await;
     assert_eq!(client(&server).run(&1).await.unwrap().id(), "j");
 }
 
@@ -110,17 +111,8 @@ async fn a_rate_limit_that_stays_is_an_error_in_the_end() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_patience_gets_it() {
-    let server = MockServer::start().await;
     let busy = status(429).insert_header("retry-after", "1");
-    at("GET", "health")
-        .respond_with(busy)
-        .up_to_n_times(1)
-        .mount(&server)
-        .await;
-    at("GET", "health")
-        .respond_with(status(200).set_body_json(json!({})))
-        .mount(&server)
-        .await;
+    let server = answering("GET", "health", busy, 1, status(200).set_body_json(json!({}))).await;
     let asked = Instant::now();
     client(&server).health().await.unwrap();
     assert!(asked.elapsed() >= Duration::from_secs(1));
@@ -183,18 +175,9 @@ async fn both_ways_of_refusing_a_large_body_are_one_error() {
 #[tokio::test]
 async fn a_platform_without_status_sync_is_asked_patiently() {
     for missing in [404, 405] {
-        let server = MockServer::start().await;
+        let server = answering("GET", "status/j", job("IN_PROGRESS"), 2, job("COMPLETED")).await;
         at("GET", "status-sync/j")
             .respond_with(status(missing))
-            .mount(&server)
-            .await;
-        at("GET", "status/j")
-            .respond_with(job("IN_PROGRESS"))
-            .up_to_n_times(2)
-            .mount(&server)
-            .await;
-        at("GET", "status/j")
-            .respond_with(job("COMPLETED"))
             .mount(&server)
             .await;
         client(&server).handle("j").wait().await.unwrap();

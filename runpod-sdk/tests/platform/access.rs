@@ -145,6 +145,26 @@ async fn a_person_who_looks_in_is_told_what_is_there() {
 }
 
 #[tokio::test]
+async fn violations_are_shown_to_whoever_looks() {
+    let rig = Rig::new().await;
+    rig.worker("<w1>").done("j&1", &json!({"output": 1})).await;
+    let list = rig.get("requests").await.ok();
+    assert_eq!(
+        list["violations"][0]["kind"],
+        "report about a job the platform does not know"
+    );
+    let page = http_client()
+        .get(rig.platform.url())
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(page.contains("color:red") && !page.contains("<w1>"), "{page}");
+}
+
+#[tokio::test]
 async fn realtime_answers_with_the_workers_own_result() {
     let rig = Rig::new().await;
     let worker = rig.worker("w1");
@@ -162,8 +182,12 @@ async fn calls_can_be_recorded() {
     rig.run(json!({"n": 1})).await;
     rig.advance(std::time::Duration::from_secs(2));
     rig.worker("w1").ping(&["j"]).await;
+    send(rig.request(Method::GET, "health").bearer_auth("a-secret"))
+        .await
+        .ok();
     let calls = rig.platform.recorded_calls();
-    assert_eq!(calls.len(), 2);
+    assert!(!format!("{calls:?}").contains("a-secret"));
+    assert_eq!(calls.len(), 3);
     assert_eq!(
         (&calls[0].method, &calls[0].body[..]),
         (&Method::POST, &br#"{"input":{"n":1}}"#[..])

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test's helper reports")]
 
 mod access;
+mod churn;
 mod jobs;
 mod streams;
 mod support;

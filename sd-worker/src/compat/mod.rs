@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
-use crate::webui::WebUi;
+use crate::webui::{WebUi, WebUiError};
 
 /// Rewrites sampler names that the running WebUI would refuse.
 #[derive(Debug)]
@@ -76,22 +76,27 @@ impl Compat {
     }
 
     async fn names(&self) -> Option<&Names> {
-        let lists = async {
-            let samplers: Vec<Sampler> = self.webui.samplers().await?;
-            let schedulers: Vec<Scheduler> = self.webui.schedulers().await?;
-            Ok::<_, crate::webui::WebUiError>((samplers, schedulers))
-        };
-        let known = self.names.get_or_init(|| async {
+        let ask = || async {
+            let lists = async {
+                let samplers: Vec<Sampler> = self.webui.samplers().await?;
+                let schedulers: Vec<Scheduler> = self.webui.schedulers().await?;
+                Ok::<_, WebUiError>((samplers, schedulers))
+            };
             match lists.await {
-                Ok((samplers, schedulers)) => Names::of_a_webui_that_needs_help(samplers, schedulers),
+                Ok((samplers, schedulers)) => Ok(Names::of_a_webui_that_needs_help(samplers, schedulers)),
                 // Before 1.9 there is no list of schedulers, and no need for one.
-                Err(error) => {
-                    debug!(%error, "sampler names are sent as they come");
-                    None
-                }
+                Err(error) if error.status() == Some(404) => Ok(None),
+                Err(error) => Err(error),
             }
-        });
-        known.await.as_ref()
+        };
+        match self.names.get_or_try_init(ask).await {
+            Ok(names) => names.as_ref(),
+            Err(error) => {
+                // The next job asks again.
+                debug!(%error, "sampler names are sent as they come");
+                None
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use runpod_sdk::{CancelReason, ErrorClass, ErrorCode, IntoJobError};
 use serde_json::{Value, json};
 
-use super::chain;
+use super::causes;
 use super::problem::{Problem, Shape};
 
 /// Why there is no picture.
@@ -103,7 +103,7 @@ impl WebUiError {
     /// A request that got no whole answer.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
         // Nothing of the request has left this process while the connection is not open.
-        let reason = chain(error);
+        let reason = causes(error);
         if error.is_connect() {
             Self::Unreachable { reason }
         } else {
@@ -122,7 +122,7 @@ impl WebUiError {
     }
 
     /// The HTTP status, if there was an answer other than 200.
-    pub(super) fn status(&self) -> Option<u16> {
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
             _ => None,
@@ -229,5 +229,99 @@ fn colon(text: &str) -> String {
         String::new()
     } else {
         format!(": {text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every error that was recorded from real servers.
+    fn recorded_refusals() -> Vec<(String, u16, Vec<u8>)> {
+        let mut found = Vec::new();
+        for version in ["v1.10.1", "v1.10.1/auth", "v1.10.1/no-model", "v1.9.3"] {
+            let folder = format!("{}/../tests/fixtures/webui/{version}", env!("CARGO_MANIFEST_DIR"));
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|extension| extension != "json") {
+                    continue;
+                }
+                let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                let response = &case["response"];
+                let status = response["status"].as_u64().unwrap_or_default();
+                let body = match (&response["json"], &response["text"]) {
+                    (Value::Null, Value::String(text)) => text.clone().into_bytes(),
+                    (json, _) => json.to_string().into_bytes(),
+                };
+                if status >= 400 {
+                    let name = path.file_stem().unwrap().to_string_lossy();
+                    found.push((format!("{version} {name}"), u16::try_from(status).unwrap(), body));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn every_recorded_refusal_has_its_verdict() {
+        let verdicts: Vec<String> = recorded_refusals()
+            .into_iter()
+            .map(|(case, status, body)| {
+                let error = WebUiError::refused(status, &body).into_job_error();
+                let message = error.message().lines().next().unwrap_or_default().to_owned();
+                format!("{case}\n    {} {:?}: {message}", error.code(), error.class())
+            })
+            .collect();
+        insta::assert_snapshot!(verdicts.join("\n"));
+    }
+
+    #[test]
+    fn every_error_tells_what_to_do() {
+        for (case, status, body) in recorded_refusals() {
+            let error = WebUiError::refused(status, &body).into_job_error();
+            assert!(error.hint().is_some(), "{case}");
+            assert_eq!(error.details().unwrap()["status"], status, "{case}");
+        }
+    }
+
+    #[test]
+    fn every_code_is_documented() {
+        let text = String::new;
+        let readme = include_str!("../../README.md");
+        let refused = |status, body: &str| WebUiError::refused(status, body.as_bytes());
+        for error in [
+            WebUiError::NotAnObject { found: "a list" },
+            WebUiError::Unreachable { reason: text() },
+            WebUiError::Lost { reason: text() },
+            WebUiError::TooSlow {
+                limit: Duration::ZERO,
+                seen: None,
+            },
+            WebUiError::BadAnswer {
+                why: text(),
+                excerpt: text(),
+            },
+            WebUiError::Interrupted(CancelReason::ShuttingDown),
+            refused(422, ""),
+            refused(
+                500,
+                r#"{"error":"HTTPException","detail":"Invalid encoded image"}"#,
+            ),
+            refused(500, "CUDA out of memory"),
+            refused(500, "CUDA error: device-side assert triggered"),
+            refused(401, ""),
+            refused(503, ""),
+            refused(500, ""),
+        ] {
+            let class = serde_json::to_value(error.class()).unwrap();
+            let row = format!(
+                "| `{}` | {} | {} |",
+                error.code(),
+                class.as_str().unwrap(),
+                if error.is_retryable() { "yes" } else { "no" }
+            );
+            assert!(readme.contains(&row), "{row}");
+        }
     }
 }

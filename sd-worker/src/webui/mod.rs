@@ -154,16 +154,17 @@ async fn refusal(response: Response) -> WebUiError {
     WebUiError::refused(status, &body)
 }
 
-/// An error with its causes in one line: reqwest's own message names neither.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+/// The causes of an error in one line. Its own message is left out where there are causes: it repeats
+/// the URL and says nothing else.
+fn causes(error: &reqwest::Error) -> String {
+    let mut cause = std::error::Error::source(error);
+    let mut texts = Vec::new();
     while let Some(source) = cause {
-        let next = source.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
+        texts.push(source.to_string());
         cause = source.source();
     }
-    text
+    if texts.is_empty() {
+        texts.push(error.to_string());
+    }
+    texts.join(": ")
 }

@@ -150,3 +150,75 @@ pub(super) async fn report(
         tokio::time::sleep(every).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What a client gets to see, one entry for each answer of the WebUI.
+    fn told(answers: impl IntoIterator<Item = Value>) -> Vec<Value> {
+        let mut tracker = Tracker::default();
+        answers
+            .into_iter()
+            .map(|answer| {
+                let seen = serde_json::from_value(answer).unwrap();
+                serde_json::to_value(tracker.next(&seen)).unwrap()
+            })
+            .collect()
+    }
+
+    fn answer(progress: f64, job_count: i64, job_no: i64, step: i64) -> Value {
+        json!({
+            "progress": progress, "eta_relative": 3.12, "textinfo": null,
+            "state": {
+                "job": "x", "job_count": job_count, "job_no": job_no,
+                "sampling_step": step, "sampling_steps": 25,
+            },
+        })
+    }
+
+    #[test]
+    fn a_render_is_prepared_sampled_and_finished() {
+        assert_eq!(
+            told([
+                answer(0.01, -1, 0, 0),
+                answer(0.41, 1, 0, 10),
+                answer(0.985, 1, 0, 24)
+            ]),
+            [
+                json!({ "phase": "preparing", "percent": 1 }),
+                json!({ "phase": "sampling", "percent": 41, "step": 10, "steps": 25, "eta_s": 3.1 }),
+                json!({ "phase": "finishing", "percent": 98, "step": 24, "steps": 25, "eta_s": 3.1 }),
+            ]
+        );
+    }
+
+    #[test]
+    fn it_never_goes_back_and_never_says_done() {
+        let percents: Vec<Value> = told([answer(0.5, 2, 0, 20), answer(0.3, 2, 1, 1), answer(1.2, 2, 1, 25)])
+            .into_iter()
+            .map(|update| update["percent"].clone())
+            .collect();
+        assert_eq!(percents, [50, 50, 99]);
+    }
+
+    #[test]
+    fn several_batches_are_counted() {
+        let update = &told([answer(0.4, 3, 1, 5)])[0];
+        assert_eq!((&update["image"], &update["images"]), (&json!(2), &json!(3)));
+    }
+
+    #[test]
+    fn nothing_new_and_nothing_at_all_are_not_told() {
+        let idle = json!({ "progress": 0.0, "state": { "job_count": 0, "sampling_steps": 25 } });
+        assert_eq!(
+            told([idle, json!({}), answer(0.4, 1, 0, 5), answer(0.4, 1, 0, 5)])
+                .iter()
+                .map(Value::is_null)
+                .collect::<Vec<_>>(),
+            [true, true, false, true]
+        );
+    }
+}

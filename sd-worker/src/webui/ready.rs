@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::error::WebUiError;
-use super::{MODELS, WebUi, answer, chain, refusal};
+use super::{MODELS, WebUi, answer, causes, refusal};
 use crate::settings::Settings;
 
 /// Every so many failed probes the log says why.
@@ -17,7 +17,7 @@ const LOG_EVERY: u32 = 15;
 /// Why the worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
-    #[error("no HTTP client: {}", chain(.0))]
+    #[error("no HTTP client: {}", causes(.0))]
     NoClient(#[source] reqwest::Error),
     #[error("the WebUI at {url} was not ready after {waited:?} and {probes} probes; last: {state}. {remedy}")]
     TooLate {
@@ -105,7 +105,7 @@ impl WebUi {
         let sent = self.request(Method::GET, MODELS).timeout(limit).send().await;
         let response = match sent {
             Ok(response) => response,
-            Err(error) => return State::Refused(chain(&error.without_url())),
+            Err(error) => return State::Refused(causes(&error)),
         };
         if response.status() != 200 {
             return State::Starting(refusal(response).await);

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
+use runpod_sdk::{CancelReason, Context};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
@@ -42,6 +42,13 @@ pub(crate) struct Turn<'a> {
     _gpu: SemaphorePermit<'a>,
 }
 
+/// Why a render is not waited for any longer.
+#[derive(Debug)]
+enum Cut {
+    Cancelled(CancelReason),
+    TooSlow,
+}
+
 impl Renderer {
     pub(crate) fn new(webui: WebUi, settings: &Settings) -> Self {
         Self {
@@ -73,7 +80,7 @@ impl Renderer {
 }
 
 impl Turn<'_> {
-    /// Renders: again where nothing can have come of an attempt, and never twice at once.
+    /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
     pub(crate) async fn render(self, request: &RawJson, ctx: &Context) -> Result<RawJson, WebUiError> {
         let mut waits = retry::waits(self.renderer.retries);
         let mut may_be_running = false;
@@ -106,42 +113,42 @@ impl Turn<'_> {
             unless_cancelled(ctx, self.wait_until_idle()).await??;
         }
         let Renderer {
-            webui, left_running, ..
+            webui,
+            left_running,
+            attempt_timeout: limit,
+            ..
         } = self.renderer;
         let mut tracker = Tracker::default();
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
         let mut post = std::pin::pin!(webui.txt2img(request));
-        let error = tokio::select! {
+        let cut = tokio::select! {
             biased;
             answer = &mut post => {
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
                 return answer;
             }
-            reason = ctx.cancelled() => WebUiError::Interrupted(reason),
-            () = sleep(self.renderer.attempt_timeout) => WebUiError::TooSlow {
-                limit: self.renderer.attempt_timeout,
-                seen: None,
-            },
+            reason = ctx.cancelled() => Cut::Cancelled(reason),
+            () = sleep(*limit) => Cut::TooSlow,
             never = progress::report(webui, self.renderer.progress_interval, &mut tracker, ctx) => match never {},
         };
-        // The next take may come as soon as this returns, so it waits for the GPU.
+        // The next job may be taken as soon as this returns, so it waits for the GPU. A picture that
+        // comes now is half a picture: it is not used.
         let stopped = interrupt::interrupt_until_returned(webui, post);
-        match error {
-            WebUiError::TooSlow { limit, .. } => {
+        match cut {
+            Cut::Cancelled(reason) => {
+                let _ = stopped.await;
+                left_running.store(false, Ordering::Release);
+                Err(WebUiError::Interrupted(reason))
+            }
+            Cut::TooSlow => {
                 let returned = timeout(INTERRUPT_PATIENCE, stopped).await.is_ok();
                 left_running.store(!returned, Ordering::Release);
                 Err(WebUiError::TooSlow {
-                    limit,
+                    limit: *limit,
                     seen: tracker.last_seen(),
                 })
-            }
-            error => {
-                // A picture that came after the cancellation is half a picture: it is not used.
-                let _ = stopped.await;
-                left_running.store(false, Ordering::Release);
-                Err(error)
             }
         }
     }

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::process::Process;
+use super::log_line::LogLine;
+use crate::process::{Fault, Process};
 
-/// What failed, why, what to do, and the last words of the process at fault.
+/// What failed, why, what to do, and the last words of the processes concerned.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) what: String,
     pub(super) why: String,
     pub(super) remedy: String,
-    pub(super) log: Option<LogTail>,
+    pub(super) logs: Vec<LogTail>,
 }
 
 /// The end of a process's log.
@@ -32,26 +33,38 @@ impl From<&Process> for LogTail {
     }
 }
 
+/// Why a process failed: its own words, if its last ones tell of an error.
+pub(super) fn why(process: &Process, fault: &Fault) -> String {
+    let tail = process.tail();
+    let error = |line: &String| LogLine::read(line).filter(|line| line.level == "ERROR");
+    match tail.iter().rev().find_map(error) {
+        Some(error) => format!("{fault}: {}", error.message),
+        None => fault.to_string(),
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             what,
             why,
             remedy,
-            log,
+            logs,
         } = self;
         write!(f, "{what}\n  why: {why}\n  what to do: {remedy}")?;
-        let Some(log) = log else { return Ok(()) };
-        write!(
-            f,
-            "\n\n  the last lines of {} (all: {}):",
-            log.name,
-            log.file.display()
-        )?;
-        for line in &log.lines {
-            write!(f, "\n  | {line}")?;
+        logs.iter().try_for_each(|log| write!(f, "\n\n{log}"))
+    }
+}
+
+impl fmt::Display for LogTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, file, lines } = self;
+        write!(f, "  the last lines of {name} (all: {}):", file.display())?;
+        for line in lines {
+            let text = LogLine::read(line).map_or_else(|| line.clone(), |line| line.to_string());
+            write!(f, "\n  | {}", text.replace('\n', "\n  |       "))?;
         }
-        if log.lines.is_empty() {
+        if lines.is_empty() {
             write!(f, "\n  | (it wrote nothing)")?;
         }
         Ok(())

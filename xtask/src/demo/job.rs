@@ -24,6 +24,13 @@ pub(super) struct Finished {
     pub(super) answered: SystemTime,
 }
 
+impl Finished {
+    /// From the request to the result, as the client saw it.
+    pub(super) fn total(&self) -> Duration {
+        self.answered.duration_since(self.submitted).unwrap_or_default()
+    }
+}
+
 /// A client with the variables a person would set.
 pub(super) fn client(platform: &Announcement) -> anyhow::Result<EndpointClient> {
     let variable = |name: &str| platform.client_env.get(name).cloned().unwrap_or_default();

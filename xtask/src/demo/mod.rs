@@ -3,6 +3,7 @@
 mod event;
 mod failure;
 mod job;
+mod log_line;
 mod observer;
 mod output;
 mod pictures;
@@ -94,20 +95,27 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     })
 }
 
-/// The programs a demo starts.
+/// What a demo starts.
 #[derive(Debug)]
 struct Programs {
     worker: PathBuf,
-    /// `None` with a real WebUI.
-    webui: Option<PathBuf>,
+    webui: WebUi,
+}
+
+#[derive(Debug)]
+enum WebUi {
+    /// The mock, at this path.
+    Mock(PathBuf),
+    /// A running one, at this URL.
+    Yours(String),
 }
 
 fn build(options: &Options, screen: Screen) -> anyhow::Result<Programs> {
     let begun = Instant::now();
     screen.stage("build", "the programs; the first time takes a few minutes");
-    let webui = match options.webui {
-        Some(_) => None,
-        None => Some(cargo::build_program("mock-webui")?),
+    let webui = match &options.webui {
+        Some(url) => WebUi::Yours(url.clone()),
+        None => WebUi::Mock(cargo::build_program("mock-webui")?),
     };
     let worker = cargo::build_program("sd-worker")?;
     screen.stage("", format_args!("done in {}", report::span(begun.elapsed())));
@@ -121,12 +129,14 @@ async fn perform(
     options: &Options,
     screen: Screen,
 ) -> anyhow::Result<Report> {
-    let webui = match (&options.webui, &programs.webui) {
-        (Some(url), _) => url.clone(),
-        (None, Some(program)) => stack.start_webui(program, options.step_ms).await?,
-        (None, None) => anyhow::bail!("neither a WebUI nor a program for one"),
+    let (webui, kind) = match &programs.webui {
+        WebUi::Mock(program) => (
+            stack.start_webui(program, options.step_ms).await?,
+            format!("a mock: {} steps of {} ms", options.steps, options.step_ms),
+        ),
+        WebUi::Yours(url) => (url.clone(), "yours".to_owned()),
     };
-    screen.stage("WebUI", webui_note(&webui, options));
+    screen.stage("WebUI", format_args!("{webui}, {kind}"));
     let platform = stack.start_platform().await?;
     let note = format_args!("{}, endpoint `{}`", platform.url, platform.endpoint);
     screen.stage("platform", note);
@@ -137,7 +147,7 @@ async fn perform(
 
     let client = job::client(&platform)?;
     // After the client, which sets up what every HTTP client of this program needs.
-    let observer = Observer::start(&webui)?;
+    let observer = Observer::start(&webui, options.look_every())?;
     let event = Event::example(&options.prompt, options.steps);
     let jobs = job::run_all(&client, &event, options.jobs, screen);
     let jobs = stack.while_alive(jobs, options.done_within).await?;
@@ -153,10 +163,11 @@ async fn perform(
     })
 }
 
-fn webui_note(url: &str, options: &Options) -> String {
-    match options.webui {
-        Some(_) => format!("{url}, your own"),
-        None => format!("{url}, a mock: {} steps of {} ms", options.steps, options.step_ms),
+impl Options {
+    /// How often the WebUI's progress is looked at: often enough to tell when a render has ended, but a real one has
+    /// better things to do than to answer.
+    fn look_every(&self) -> Duration {
+        Duration::from_millis(if self.webui.is_some() { 200 } else { 20 })
     }
 }
 
@@ -170,10 +181,11 @@ async fn finish(
 ) -> anyhow::Result<report::Job> {
     stack.require_completed(&job.report)?;
     let timeline = stack.timeline(&job.report.id).await?;
-    let rendered = timeline
-        .at("inference_started")
-        .zip(timeline.at("inference_finished"))
-        .and_then(|(begun, answered)| observer.render_ended(begun, answered));
+    let asked = timeline.at("inference_started");
+    let rendered = match asked.zip(timeline.at("inference_finished")) {
+        Some((asked, answered)) => observer.render_ended(asked, answered).await,
+        None => None,
+    };
     let files = output::write(&job.report, output, number)?;
     Ok(report::Job {
         finished: job,

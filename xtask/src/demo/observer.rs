@@ -1,22 +1,22 @@
 //! Watching the WebUI from the side, to tell rendering from answering.
 //!
 //! The WebUI's answer does not say when the picture was done. Its progress does: it falls back to nothing when the
-//! render has ended and the answer is being written. Only as exact as the time between two looks.
+//! render has ended and the answer is being written. That moment lies between two looks.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Time between two looks.
-pub(super) const RESOLUTION: Duration = Duration::from_millis(20);
+/// How long to wait for a look after the answer.
+const LAST_LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 /// What was seen so far. Watching ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Observer {
-    seen: Arc<Mutex<Vec<Sample>>>,
+    seen: watch::Receiver<Vec<Sample>>,
     task: JoinHandle<()>,
 }
 
@@ -27,6 +27,13 @@ struct Sample {
     progress: f64,
 }
 
+/// A moment that lies between two others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) not_before: SystemTime,
+    pub(super) not_after: SystemTime,
+}
+
 #[derive(Deserialize)]
 struct Progress {
     progress: f64,
@@ -34,7 +41,7 @@ struct Progress {
 
 impl Observer {
     /// Begins to watch the WebUI at `url`.
-    pub(super) fn start(url: &str) -> anyhow::Result<Self> {
+    pub(super) fn start(url: &str, every: Duration) -> anyhow::Result<Self> {
         let url = format!(
             "{}/sdapi/v1/progress?skip_current_image=true",
             url.trim_end_matches('/')
@@ -45,15 +52,18 @@ impl Observer {
             .timeout(Duration::from_secs(5))
             .build()
             .context("no HTTP client")?;
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(watch(http, url, seen.clone()));
+        let (samples, seen) = watch::channel(Vec::new());
+        let task = tokio::spawn(watch_webui(http, url, every, samples));
         Ok(Self { seen, task })
     }
 
-    /// When the render that was running between two moments was done; `None` if it was not seen.
-    pub(super) fn render_ended(&self, begun: SystemTime, answered: SystemTime) -> Option<SystemTime> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        end_of_render(&seen, begun, answered)
+    /// When the render was done that a worker asked for at `begun` and had whole at `answered`; `None` if it was
+    /// not seen.
+    pub(super) async fn render_ended(&self, begun: SystemTime, answered: SystemTime) -> Option<Moment> {
+        let looked_after = |seen: &Vec<Sample>| seen.last().is_some_and(|sample| sample.at > answered);
+        let mut seen = self.seen.clone();
+        let seen = tokio::time::timeout(LAST_LOOK_WITHIN, seen.wait_for(looked_after)).await;
+        end_of_render(&seen.ok()?.ok()?, begun, answered)
     }
 }
 
@@ -63,20 +73,31 @@ impl Drop for Observer {
     }
 }
 
-/// The first look at which the progress had fallen back, no later than the answer.
-fn end_of_render(seen: &[Sample], begun: SystemTime, answered: SystemTime) -> Option<SystemTime> {
-    let mut highest = 0.0_f64;
+/// Between the last look that saw the render and the first that did not, but no later than the answer.
+fn end_of_render(seen: &[Sample], begun: SystemTime, answered: SystemTime) -> Option<Moment> {
+    let mut last: Option<Sample> = None;
     for sample in seen.iter().filter(|sample| sample.at >= begun) {
-        if sample.progress < highest {
-            return Some(sample.at.min(answered));
+        match last {
+            Some(last) if sample.progress < last.progress => {
+                return Some(Moment {
+                    not_before: last.at.min(answered),
+                    not_after: sample.at.min(answered),
+                });
+            }
+            _ if sample.progress > 0.0 => last = Some(*sample),
+            _ => {}
         }
-        highest = sample.progress;
     }
     None
 }
 
-async fn watch(http: reqwest::Client, url: String, seen: Arc<Mutex<Vec<Sample>>>) {
-    let mut ticks = tokio::time::interval(RESOLUTION);
+async fn watch_webui(
+    http: reqwest::Client,
+    url: String,
+    every: Duration,
+    samples: watch::Sender<Vec<Sample>>,
+) {
+    let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -88,11 +109,8 @@ async fn watch(http: reqwest::Client, url: String, seen: Arc<Mutex<Vec<Sample>>>
         let Ok(Progress { progress }) = serde_json::from_slice(&body) else {
             continue;
         };
-        let sample = Sample {
-            at: SystemTime::now(),
-            progress,
-        };
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
+        let at = SystemTime::now();
+        samples.send_modify(|seen| seen.push(Sample { at, progress }));
     }
 }
 
@@ -105,27 +123,34 @@ mod tests {
     }
 
     fn samples(all: &[(u64, f64)]) -> Vec<Sample> {
-        all.iter()
-            .map(|&(millis, progress)| Sample {
-                at: at(millis),
-                progress,
-            })
-            .collect()
+        let sample = |&(millis, progress)| Sample {
+            at: at(millis),
+            progress,
+        };
+        all.iter().map(sample).collect()
+    }
+
+    fn between(not_before: u64, not_after: u64) -> Moment {
+        let (not_before, not_after) = (at(not_before), at(not_after));
+        Moment {
+            not_before,
+            not_after,
+        }
     }
 
     #[test]
     fn a_render_ends_when_its_progress_falls_back() {
         let seen = samples(&[(0, 0.0), (20, 0.01), (40, 0.5), (60, 0.98), (80, 0.0), (100, 0.0)]);
-        assert_eq!(end_of_render(&seen, at(10), at(95)), Some(at(80)));
+        assert_eq!(end_of_render(&seen, at(10), at(95)), Some(between(60, 80)));
         // The answer was there before the look: the render cannot have ended after it.
-        assert_eq!(end_of_render(&seen, at(10), at(70)), Some(at(70)));
+        assert_eq!(end_of_render(&seen, at(10), at(70)), Some(between(60, 70)));
     }
 
     #[test]
     fn the_next_render_ends_the_one_before() {
         let seen = samples(&[(20, 0.5), (40, 0.98), (60, 0.01), (80, 0.5), (100, 0.0)]);
-        assert_eq!(end_of_render(&seen, at(0), at(55)), Some(at(55)));
-        assert_eq!(end_of_render(&seen, at(50), at(99)), Some(at(99)));
+        assert_eq!(end_of_render(&seen, at(0), at(55)), Some(between(40, 55)));
+        assert_eq!(end_of_render(&seen, at(50), at(99)), Some(between(80, 99)));
     }
 
     #[test]

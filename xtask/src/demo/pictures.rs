@@ -65,8 +65,15 @@ fn short(text: &str) -> String {
     if let Some(picture) = Picture::decode(text) {
         return format!("<{picture}>");
     }
-    let beginning: String = text.chars().take(BEGINNING).collect();
-    format!("{beginning} … <{} in all>", size(text.len()))
+    cut(text, BEGINNING)
+}
+
+/// A text's beginning and its length, if it is longer than `longest`.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{} … <{} in all>", &text[..end], size(text.len())),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

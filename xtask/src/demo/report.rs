@@ -1,15 +1,26 @@
 //! What the demo shows at its end.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::job::Finished;
-use super::observer::RESOLUTION;
-use super::pictures::elided;
-use super::steps::{self, Step};
+use super::observer::Moment;
+use super::pictures::{cut, elided};
+use super::steps::{self, Step, Took};
 use super::timeline::Timeline;
 use crate::screen::Screen;
+
+const NOTE: &str = "
+  Steps 5 and 6 are parts of 4. Where one ends and the other begins is seen from outside, so theirs
+  are upper bounds.";
+const MOCK_NOTE: &str = "
+  Steps 5 and 6 are parts of 4. Where one ends and the other begins is seen from outside, so theirs
+  are upper bounds. The mock's GPU is simulated: 4 and 5 take what --steps and --step-ms ask for.";
+
+/// Longest value of the result that is shown whole.
+const LONGEST_VALUE: usize = 300;
 
 /// All that was found out.
 #[derive(Debug)]
@@ -28,16 +39,16 @@ pub(super) struct Job {
     pub(super) finished: Finished,
     pub(super) timeline: Timeline,
     /// When the WebUI had rendered the picture.
-    pub(super) rendered: Option<SystemTime>,
+    pub(super) rendered: Option<Moment>,
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Report {
     /// Prints the report. `violations`: what the platform saw the worker do against the protocol.
     pub(super) fn print(&self, violations: Option<&[String]>, screen: Screen) {
-        for job in self.jobs.iter().take(1) {
-            self.steps(job, screen);
-            result(job, screen);
+        if let Some(first) = self.jobs.first() {
+            result(first, screen);
+            self.steps(first, screen);
         }
         if self.jobs.len() > 1 {
             self.all_jobs(screen);
@@ -52,29 +63,15 @@ impl Report {
         for step in steps::of(&job.finished, &job.timeline, self.ready, job.rendered) {
             screen.line(row(&step, screen));
         }
-        let total = steps::span(Some(job.finished.submitted), Some(job.finished.answered));
-        screen.line(format_args!(
-            "     {:<30} {:>9}",
-            "from request to result",
-            spans(total)
-        ));
         let report = &job.finished.report;
-        screen.line(format_args!(
-            "     {:<30} {:>9}   queued {}",
-            "the platform's own figures",
-            spans(report.execution),
-            spans(report.delay)
-        ));
-        let mut note = format!(
-            "\n  Steps 5 and 6 happen inside 4; where one ends is known to {} ms.",
-            RESOLUTION.as_millis()
-        );
-        if self.mock {
-            note.push_str(
-                " The mock's GPU is simulated: 4 and 5 are as short as --steps and --step-ms make them.",
-            );
+        for (name, time) in [
+            ("from request to result", Some(job.finished.total())),
+            ("queued, says the platform", report.delay),
+            ("worked on, says the platform", report.execution),
+        ] {
+            screen.line(format_args!("     {name:<30} {:>9}", spans(time)));
         }
-        screen.line(screen.dim(note));
+        screen.line(screen.dim(if self.mock { MOCK_NOTE } else { NOTE }));
     }
 
     fn all_jobs(&self, screen: Screen) {
@@ -85,32 +82,21 @@ impl Report {
         );
         screen.line(screen.dim(heading));
         for (number, job) in (1..).zip(&self.jobs) {
-            let Finished {
-                report,
-                submitted,
-                answered,
-            } = &job.finished;
-            let total = steps::span(Some(*submitted), Some(*answered));
+            let report = &job.finished.report;
             screen.line(format_args!(
                 "  {number:>3} {:>9} {:>9} {:>9}   {}",
                 spans(report.delay),
                 spans(report.execution),
-                spans(total),
+                span(job.finished.total()),
                 report.id
             ));
         }
     }
 
     fn rest(&self, violations: Option<&[String]>, screen: Screen) {
-        let list = |files: &mut dyn Iterator<Item = &PathBuf>| {
-            files
-                .map(|file| file.display().to_string())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
         screen.line("");
-        screen.stage("written", list(&mut self.jobs.iter().flat_map(|job| &job.files)));
-        screen.stage("logs", list(&mut self.logs.iter()));
+        screen.stage("written", listed(self.jobs.iter().flat_map(|job| &job.files)));
+        screen.stage("logs", listed(&self.logs));
         let verdict = match violations {
             None => screen.odd("unknown: the platform was killed before it could say"),
             Some([]) => screen.good("the worker kept to it, says the platform"),
@@ -120,11 +106,20 @@ impl Report {
     }
 }
 
+/// Files of one folder.
+fn listed<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> String {
+    let mut files = files.into_iter().peekable();
+    let folder = files.peek().and_then(|file| file.parent());
+    let folder = folder.map_or_else(String::new, |folder| folder.display().to_string());
+    let names = files.filter_map(|file| file.file_name()?.to_str());
+    format!("{folder}: {}", names.collect::<Vec<_>>().join(", "))
+}
+
 fn row(step: &Step, screen: Screen) -> String {
     let mark = match step.is_within() {
         Some(true) => screen.good("✓"),
         Some(false) => screen.odd("!"),
-        None => screen.dim("not measured"),
+        None => screen.dim("?"),
     };
     let Step {
         number,
@@ -135,30 +130,42 @@ fn row(step: &Step, screen: Screen) -> String {
     } = step;
     format!(
         "  {number}  {name:<20} {owner:<9} {:>9}   {:<9} {mark}",
-        spans(*took),
+        took.text(),
         budget.text
     )
 }
 
-/// The result's JSON, its pictures elided.
+/// The result's JSON: a line for each field, pictures elided, long values cut.
 fn result(job: &Job, screen: Screen) {
     screen.heading("\nThe result\n");
-    let text = match job.finished.report.output::<serde_json::Value>() {
-        Ok(result) => {
-            serde_json::to_string_pretty(&elided(&result)).unwrap_or_else(|error| error.to_string())
-        }
-        Err(error) => error.to_string(),
+    let fields: serde_json::Map<String, Value> = match job.finished.report.output() {
+        Ok(fields) => fields,
+        Err(error) => return screen.line(format_args!("  {error}")),
     };
-    let mut indented = String::new();
-    for line in text.lines() {
-        // Writing to a string does not fail.
-        let _ = writeln!(indented, "  {line}");
+    screen.line("  {");
+    let mut left = fields.len();
+    for (name, value) in &fields {
+        left -= 1;
+        let comma = if left > 0 { "," } else { "" };
+        let value = cut(&elided(value).to_string(), LONGEST_VALUE);
+        screen.line(format_args!("    {name:?}: {value}{comma}"));
     }
-    screen.line(indented.trim_end());
+    screen.line("  }");
 }
 
 fn spans(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".to_owned(), span)
+}
+
+impl Took {
+    fn text(self) -> String {
+        match self {
+            Self::Exactly(time) => span(time),
+            Self::AtMost(time) if time < Duration::from_millis(1) => span(time),
+            Self::AtMost(time) => format!("≤ {}", span(time)),
+            Self::NotMeasured => "-".to_owned(),
+        }
+    }
 }
 
 /// A time, as exact as it is worth.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use runpod_sdk::client::JobReport;
 
-use super::failure::Failure;
+use super::failure::{Failure, why};
 use super::timeline::Timeline;
 use crate::platform::{Announcement, Farewell};
 use crate::process::{Fault, Line, Process};
@@ -99,12 +99,11 @@ impl Stack {
                 .unwrap_or_else(|_| started.0.elapsed())),
             Err(fault) => Err(Failure {
                 what: format!("sd-worker did not get ready to work with the WebUI at {webui}"),
-                why: fault.to_string(),
-                remedy:
-                    "see the worker's last words below: does the WebUI run, with --api, under this address? \
-                         One that is still loading gets more time with --ready-within"
-                        .to_owned(),
-                log: Some((&*process).into()),
+                why: why(process, &fault),
+                remedy: "start the WebUI with --api, or correct its address; one that is still loading gets \
+                         more time with --ready-within"
+                    .to_owned(),
+                logs: vec![(&*process).into()],
             }
             .into()),
         }
@@ -129,7 +128,7 @@ impl Stack {
             what: "the jobs were not done in time".to_owned(),
             why: Fault::Silent(limit).to_string(),
             remedy: "ask for fewer steps or jobs, or give more time with --done-within".to_owned(),
-            log: self.worker.as_ref().map(Into::into),
+            logs: self.worker.iter().map(Into::into).collect(),
         }
     }
 
@@ -139,7 +138,8 @@ impl Stack {
             return Ok(());
         };
         let backend = failure.class.as_deref() == Some("backend");
-        let at_fault = self.webui.as_ref().filter(|_| backend).or(self.worker.as_ref());
+        let webui = self.webui.as_ref().filter(|_| backend);
+        let concerned = webui.into_iter().chain(&self.worker);
         let code = failure
             .code
             .as_ref()
@@ -147,8 +147,10 @@ impl Stack {
         let failure = Failure {
             what: format!("job {} ended as {}{code}", job.id, job.status),
             why: failure.message.unwrap_or(failure.text),
-            remedy: failure.hint.unwrap_or_else(|| "see the log below".to_owned()),
-            log: at_fault.map(Into::into),
+            remedy: failure
+                .hint
+                .unwrap_or_else(|| "see the worker's log below".to_owned()),
+            logs: concerned.map(Into::into).collect(),
         };
         Err(failure.into())
     }
@@ -162,9 +164,9 @@ impl Stack {
         timeline.map_err(|fault| {
             let failure = Failure {
                 what: format!("the worker's log has no timeline of job {job}"),
-                why: fault.to_string(),
+                why: why(worker, &fault),
                 remedy: "this is a mistake in the worker: it logs one for every job it delivers".to_owned(),
-                log: Some(worker.into()),
+                logs: vec![worker.into()],
             };
             failure.into()
         })
@@ -195,9 +197,9 @@ impl Stack {
 fn did_not_start(process: &Process, fault: &Fault) -> anyhow::Error {
     let failure = Failure {
         what: format!("{} did not start", process.name()),
-        why: fault.to_string(),
+        why: why(process, fault),
         remedy: "see its last words below".to_owned(),
-        log: Some(process.into()),
+        logs: vec![process.into()],
     };
     failure.into()
 }
@@ -210,8 +212,8 @@ async fn died(process: Option<&Process>) -> Failure {
     let status = process.ended().await;
     Failure {
         what: format!("{} ended while jobs were to be done", process.name()),
-        why: status.to_string(),
+        why: why(process, &Fault::Exited(status)),
         remedy: "see its last words below".to_owned(),
-        log: Some(process.into()),
+        logs: vec![process.into()],
     }
 }

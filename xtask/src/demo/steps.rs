@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::job::Finished;
+use super::observer::Moment;
 use super::timeline::Timeline;
 
 /// A bound that a step has to keep.
@@ -12,20 +13,31 @@ pub(super) struct Budget {
     limit: Duration,
 }
 
-/// One step and how long it took, if that could be measured.
+/// How long something took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Took {
+    Exactly(Duration),
+    AtMost(Duration),
+    NotMeasured,
+}
+
+/// One step and how long it took.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) number: u8,
     pub(super) name: &'static str,
     pub(super) owner: &'static str,
     pub(super) budget: Budget,
-    pub(super) took: Option<Duration>,
+    pub(super) took: Took,
 }
 
 impl Step {
-    /// Whether the step kept its budget.
+    /// Whether the step kept its budget for certain.
     pub(super) fn is_within(&self) -> Option<bool> {
-        self.took.map(|took| took <= self.budget.limit)
+        match self.took {
+            Took::Exactly(took) | Took::AtMost(took) => Some(took <= self.budget.limit),
+            Took::NotMeasured => None,
+        }
     }
 }
 
@@ -40,12 +52,12 @@ const INFERENCE: Budget = budget("10-120 s", Duration::from_mins(2));
 const ANSWER: Budget = budget("< 1 s", Duration::from_secs(1));
 
 /// The eight steps of one job. `ready`: from the worker's start until the WebUI had answered. `rendered`: when the
-/// WebUI had rendered the picture.
+/// WebUI was done with the picture.
 pub(super) fn of(
     job: &Finished,
     timeline: &Timeline,
     ready: Duration,
-    rendered: Option<SystemTime>,
+    rendered: Option<Moment>,
 ) -> [Step; 8] {
     let step = |number, name, owner, budget, took| Step {
         number,
@@ -54,51 +66,70 @@ pub(super) fn of(
         budget,
         took,
     };
-    let sent = timeline.at("inference_started");
-    let received = timeline.at("inference_finished");
+    let exactly = |time: Option<Duration>| time.map_or(Took::NotMeasured, Took::Exactly);
+    let at_most = |time: Option<Duration>| time.map_or(Took::NotMeasured, Took::AtMost);
+
+    let reception = span(Some(job.submitted), timeline.at("handler_started"));
+    let processing = timeline.between("handler_started", "inference_started");
+    let (asked, answered) = (
+        timeline.at("inference_started"),
+        timeline.at("inference_finished"),
+    );
+    let render = span(asked, rendered.map(|moment| moment.not_after));
+    let generation = span(rendered.map(|moment| moment.not_before), answered);
+    let forwarding = timeline.between("inference_finished", "processing_complete");
+    let response = span(timeline.at("processing_complete"), Some(job.answered));
     [
+        step(1, "request reception", "platform", PLATFORM, exactly(reception)),
+        step(2, "handler processing", "handler", HANDLER, exactly(processing)),
+        step(3, "service readiness", "worker", READINESS, exactly(Some(ready))),
         step(
-            1,
-            "request reception",
-            "platform",
-            PLATFORM,
-            span(Some(job.submitted), timeline.at("handler_started")),
+            4,
+            "inference request",
+            "worker",
+            INFERENCE,
+            exactly(span(asked, answered)),
         ),
-        step(
-            2,
-            "handler processing",
-            "handler",
-            HANDLER,
-            timeline.between("handler_started", "inference_started"),
-        ),
-        step(3, "service readiness", "worker", READINESS, Some(ready)),
-        step(4, "inference request", "worker", INFERENCE, span(sent, received)),
-        step(5, "AI processing", "WebUI", INFERENCE, span(sent, rendered)),
-        step(
-            6,
-            "response generation",
-            "WebUI",
-            ANSWER,
-            span(rendered, received),
-        ),
-        step(
-            7,
-            "response forwarding",
-            "handler",
-            HANDLER,
-            timeline.between("inference_finished", "processing_complete"),
-        ),
-        step(
-            8,
-            "platform response",
-            "platform",
-            PLATFORM,
-            span(timeline.at("processing_complete"), Some(job.answered)),
-        ),
+        step(5, "AI processing", "WebUI", INFERENCE, at_most(render)),
+        step(6, "response generation", "WebUI", ANSWER, at_most(generation)),
+        step(7, "response forwarding", "handler", HANDLER, exactly(forwarding)),
+        step(8, "platform response", "platform", PLATFORM, exactly(response)),
     ]
 }
 
 /// From one moment to another. Two processes' times are rounded, so that a short span may come out below zero.
 pub(super) fn span(from: Option<SystemTime>, to: Option<SystemTime>) -> Option<Duration> {
     Some(to?.duration_since(from?).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(budget: Budget, took: Took) -> Step {
+        Step {
+            number: 1,
+            name: "request reception",
+            owner: "platform",
+            budget,
+            took,
+        }
+    }
+
+    #[test]
+    fn a_step_keeps_its_budget_or_not_or_nobody_knows() {
+        let millis = Duration::from_millis;
+        assert_eq!(step(PLATFORM, Took::Exactly(millis(99))).is_within(), Some(true));
+        assert_eq!(step(HANDLER, Took::Exactly(millis(11))).is_within(), Some(false));
+        assert_eq!(step(ANSWER, Took::AtMost(millis(20))).is_within(), Some(true));
+        assert_eq!(step(ANSWER, Took::NotMeasured).is_within(), None);
+    }
+
+    #[test]
+    fn clocks_that_disagree_by_a_rounding_give_no_negative_time() {
+        let now = SystemTime::now();
+        let later = now + Duration::from_millis(1);
+        assert_eq!(span(Some(later), Some(now)), Some(Duration::ZERO));
+        assert_eq!(span(None, Some(now)), None);
+    }
 }

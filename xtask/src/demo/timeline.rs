@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use super::log_line::LogLine;
 
 /// What the worker's `job timeline:` line says: when it received the job, and when it passed each point.
 #[derive(Debug, PartialEq)]
@@ -11,18 +11,10 @@ pub(super) struct Timeline {
     points: Vec<(String, Duration)>,
 }
 
-/// A log line in the platform's form (`docs/protocol/worker-protocol.md` §12).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogLine {
-    request_id: Option<String>,
-    message: String,
-}
-
 impl Timeline {
     /// Reads a line of the log, if it is this job's timeline.
     pub(super) fn read(line: &str, job: &str) -> Option<Self> {
-        let line: LogLine = serde_json::from_str(line).ok()?;
+        let line = LogLine::read(line)?;
         if line.request_id.as_deref() != Some(job) {
             return None;
         }

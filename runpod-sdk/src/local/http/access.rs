@@ -6,6 +6,8 @@
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::refused::Refused;
+
 /// Says where a browser's request comes from; other programs do not send it.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -28,25 +30,26 @@ pub(crate) enum Refusal {
     Key,
 }
 
-impl Refusal {
-    pub(crate) fn answer(&self) -> (StatusCode, String) {
-        match self {
-            Self::Host(host) => (
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let (status, text) = match refusal {
+            Refusal::Host(host) => (
                 StatusCode::FORBIDDEN,
                 format!(
                     "forbidden: host `{host}` is not this machine; use 127.0.0.1 or localhost, or allow the name"
                 ),
             ),
-            Self::CrossSite => (
+            Refusal::CrossSite => (
                 StatusCode::FORBIDDEN,
                 "forbidden: requests from web pages of other sites are refused".to_owned(),
             ),
-            Self::Key => (
+            Refusal::Key => (
                 StatusCode::UNAUTHORIZED,
                 "unauthorized: the API key is missing or wrong; send it as `Authorization: Bearer <key>`"
                     .to_owned(),
             ),
-        }
+        };
+        Self::new(status, text)
     }
 }
 

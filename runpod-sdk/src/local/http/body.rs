@@ -18,7 +18,7 @@ const COPIED: usize = 4096;
 const PATIENCE: usize = 4;
 
 /// Why a body could not be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     TooLarge,
     Broken,
@@ -110,9 +110,14 @@ impl Json {
         self.parts
     }
 
+    /// An answer with this text.
+    pub(crate) fn into_response(self, status: StatusCode) -> Response {
+        respond(status, self.into_parts(), None)
+    }
+
     /// The answer 200 with this text.
     pub(crate) fn into_ok(self) -> Response {
-        respond(StatusCode::OK, self.into_parts(), None)
+        self.into_response(StatusCode::OK)
     }
 
     /// The answer 200 with this text; `then` hears whether it was sent.
@@ -196,13 +201,6 @@ fn respond(status: StatusCode, parts: VecDeque<Bytes>, watched: Option<Watched>)
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// The platform's form of an error: `{"error": "…"}`.
-pub(crate) fn error(status: StatusCode, text: &str) -> Response {
-    let mut json = Json::default();
-    json.text("{").key("error").string(text).text("}");
-    respond(status, json.into_parts(), None)
 }
 
 #[cfg(test)]

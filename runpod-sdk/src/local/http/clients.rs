@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
-use super::body::{self, BodyError, Json, Sent, error};
-use super::job;
+use super::body::{self, Json, Sent};
 use super::query::Parameters;
+use super::refused::Refused;
+use super::{Answer, job};
 use crate::local::endpoint::Endpoint;
 use crate::local::request::JobRequest;
-use crate::local::store::{JobId, JobView, NotRetried, Origin, Status, Store};
+use crate::local::store::{JobId, JobView, NotRetried, Origin, Status, Store, StoreFull};
 
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
@@ -27,37 +28,25 @@ pub(crate) struct Call<'a> {
     pub(crate) uri: &'a Uri,
 }
 
-/// An answer that ends the call early.
-type Refused = Box<Response>;
-
 impl Call<'_> {
-    pub(crate) async fn run(self, headers: &HeaderMap, body: Body) -> Response {
-        match self.submit(Origin::Run, headers, body).await {
-            Ok(id) => brief(&id, Status::InQueue),
-            Err(refused) => *refused,
-        }
+    pub(crate) async fn run(self, headers: &HeaderMap, body: Body) -> Answer {
+        let id = self.submit(Origin::Run, headers, body).await?;
+        Ok(brief(&id, Status::InQueue))
     }
 
-    pub(crate) async fn runsync(self, headers: &HeaderMap, body: Body) -> Response {
-        let wait = match self.wait() {
-            Ok(wait) => wait,
-            Err(refused) => return *refused,
-        };
-        match self.submit(Origin::RunSync, headers, body).await {
-            Ok(id) => self.when_final(&id, wait).await,
-            Err(refused) => *refused,
-        }
+    pub(crate) async fn runsync(self, headers: &HeaderMap, body: Body) -> Answer {
+        let wait = self.wait()?;
+        let id = self.submit(Origin::RunSync, headers, body).await?;
+        full(self.ended(&id, wait).await)
     }
 
     /// Runs a job to its end and answers as its worker did: `{"output": …}` or `{"error": …}`.
-    pub(crate) async fn realtime(self, headers: &HeaderMap, body: Body) -> Response {
-        let id = match self.submit(Origin::RunSync, headers, body).await {
-            Ok(id) => id,
-            Err(refused) => return *refused,
-        };
-        let Some(view) = self.ended(&id, Duration::MAX).await else {
-            return unknown_job();
-        };
+    pub(crate) async fn realtime(self, headers: &HeaderMap, body: Body) -> Answer {
+        let id = self.submit(Origin::RunSync, headers, body).await?;
+        let view = self
+            .ended(&id, Duration::MAX)
+            .await
+            .ok_or_else(Refused::unknown_job)?;
         let mut json = Json::default();
         json.text("{");
         for (key, value) in [("output", &view.output), ("error", &view.error)] {
@@ -66,61 +55,38 @@ impl Call<'_> {
             }
         }
         json.text("}");
-        json.into_ok()
+        Ok(json.into_ok())
     }
 
     async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
-        let refuse = |status, text: &str| Err(Box::new(error(status, text)));
-        let limit = self.endpoint.with(|store, _| match origin {
-            Origin::Run => store.settings().run_limit,
-            Origin::RunSync => store.settings().runsync_limit,
-        });
-        let body = match body::read(headers, body, limit).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge) => return refuse(StatusCode::BAD_REQUEST, &too_large(limit)),
-            Err(BodyError::Broken) => return refuse(StatusCode::BAD_REQUEST, "bad request: body: cut off"),
+        let limit = match origin {
+            Origin::Run => self.endpoint.settings.run_limit,
+            Origin::RunSync => self.endpoint.settings.runsync_limit,
         };
-        let request = match JobRequest::parse(&body) {
-            Ok(request) => request,
-            Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.to_string()),
-        };
+        let body = body::read(headers, body, limit)
+            .await
+            .map_err(|problem| Refused::body(problem, limit))?;
+        let request =
+            JobRequest::parse(&body).map_err(|problem| Refused::bad_request(problem.to_string()))?;
         let id = new_id(origin);
-        match self
-            .endpoint
+        self.endpoint
             .with(|store, now| store.submit(now, &id, origin, request))
-        {
-            Ok(()) => Ok(id),
-            Err(_) => refuse(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many requests: the queue is full; try again later",
-            ),
-        }
+            .map_err(|StoreFull| Refused::too_many("the queue is full; try again later"))?;
+        Ok(id)
     }
 
-    pub(crate) fn status(self, id: &str) -> Response {
-        let ttl = match Parameters::of(self.uri).ttl() {
-            Ok(ttl) => ttl,
-            Err(problem) => return error(StatusCode::BAD_REQUEST, &problem.to_string()),
-        };
-        let view = self.endpoint.with(|store, now| {
+    pub(crate) fn status(self, id: &str) -> Answer {
+        let ttl = Parameters::of(self.uri).ttl()?;
+        full(self.endpoint.with(|store, now| {
             if let Some(ttl) = ttl {
                 store.set_ttl(now, id, ttl);
             }
             store.view(now, id)
-        });
-        full(view)
+        }))
     }
 
-    pub(crate) async fn status_sync(self, id: &str) -> Response {
-        match self.wait() {
-            Ok(wait) => self.when_final(&id.into(), wait).await,
-            Err(refused) => *refused,
-        }
-    }
-
-    /// Answers once the job is final or gone, or with what it is when the wait runs out.
-    async fn when_final(self, id: &JobId, wait: Duration) -> Response {
-        full(self.ended(id, wait).await)
+    pub(crate) async fn status_sync(self, id: &str) -> Answer {
+        full(self.ended(&id.into(), self.wait()?).await)
     }
 
     /// The job once it is final, or what it is when the wait runs out; `None` once it is gone.
@@ -141,20 +107,16 @@ impl Call<'_> {
 
     /// How long `/runsync` and `/status-sync` wait.
     fn wait(self) -> Result<Duration, Refused> {
-        match Parameters::of(self.uri).wait() {
-            Ok(Some(wait)) => Ok(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)),
-            Ok(None) => Ok(self.endpoint.with(|store, _| store.settings().sync_wait)),
-            Err(problem) => Err(Box::new(error(StatusCode::BAD_REQUEST, &problem.to_string()))),
-        }
+        let asked = Parameters::of(self.uri).wait()?;
+        Ok(asked.map_or(self.endpoint.settings.sync_wait, |wait| {
+            wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+        }))
     }
 
     /// Hands out the chunks that wait. An empty poll is held.
-    pub(crate) async fn stream(self, id: &str) -> Response {
-        let hold = match Parameters::of(self.uri).wait() {
-            Ok(Some(wait)) => wait.min(LONGEST_WAIT),
-            Ok(None) => self.endpoint.with(|store, _| store.settings().stream_hold),
-            Err(problem) => return error(StatusCode::BAD_REQUEST, &problem.to_string()),
-        };
+    pub(crate) async fn stream(self, id: &str) -> Answer {
+        let asked = Parameters::of(self.uri).wait()?;
+        let hold = asked.map_or(self.endpoint.settings.stream_hold, |wait| wait.min(LONGEST_WAIT));
         let id = JobId::from(id);
         let read = |store: &mut Store, now| store.read_chunks(now, &id);
         let bell = self.endpoint.jobs.listen(&id);
@@ -169,7 +131,7 @@ impl Call<'_> {
             Some(page) => page,
             None => self.endpoint.with(read),
         };
-        let Some(page) = page else { return unknown_job() };
+        let page = page.ok_or_else(Refused::unknown_job)?;
         let mut json = Json::default();
         json.text("{")
             .key("status")
@@ -181,30 +143,29 @@ impl Call<'_> {
         }
         json.text("]}");
         let (endpoint, id) = (Arc::clone(self.endpoint), JobId::clone(&id));
-        json.into_ok_then(move |sent| {
+        Ok(json.into_ok_then(move |sent| {
             if sent == Sent::Cut {
                 endpoint.with(|store, _| store.put_back_chunks(&id, page.chunks));
             }
-        })
+        }))
     }
 
-    pub(crate) fn cancel(self, id: &str) -> Response {
+    pub(crate) fn cancel(self, id: &str) -> Answer {
         match self.endpoint.with(|store, now| store.cancel(now, &id.into())) {
-            Some(view) if view.status == Status::Cancelled => brief(&view.id, view.status),
+            Some(view) if view.status == Status::Cancelled => Ok(brief(&view.id, view.status)),
             already_final_or_gone => full(already_final_or_gone),
         }
     }
 
-    pub(crate) fn retry(self, id: &str) -> Response {
+    pub(crate) fn retry(self, id: &str) -> Answer {
         match self.endpoint.with(|store, now| store.retry(now, &id.into())) {
-            Ok(()) => brief(id, Status::InQueue),
-            Err(NotRetried::UnknownJob) => unknown_job(),
+            Ok(()) => Ok(brief(id, Status::InQueue)),
+            Err(NotRetried::UnknownJob) => Err(Refused::unknown_job()),
             Err(NotRetried::NotFailed(status)) => {
-                let text = format!(
-                    "bad request: the job is {}; only FAILED and TIMED_OUT jobs are retried",
-                    status.name()
-                );
-                error(StatusCode::BAD_REQUEST, &text)
+                let status = status.name();
+                let text =
+                    format!("bad request: the job is {status}; only FAILED and TIMED_OUT jobs are retried");
+                Err(Refused::bad_request(text))
             }
         }
     }
@@ -248,10 +209,14 @@ impl Call<'_> {
         json.into_ok()
     }
 
-    /// The jobs the endpoint knows, newest first, without payloads. RunPod documents no shape; this is ours.
+    /// The jobs the endpoint knows, newest first, without payloads, and what its workers did against the protocol.
+    ///
+    /// RunPod documents no shape; this is ours.
     pub(crate) fn requests(self) -> Response {
         let parameters = Parameters::of(self.uri);
-        let jobs = self.endpoint.with(Store::list);
+        let (jobs, violations) = self
+            .endpoint
+            .with(|store, now| (store.list(now), store.violations()));
         let wanted = jobs
             .iter()
             .filter(|job| {
@@ -267,18 +232,23 @@ impl Call<'_> {
             json.comma();
             job::for_list(&mut json, job);
         }
+        json.text("]").key("violations").text("[");
+        for violation in &violations {
+            json.comma()
+                .text("{")
+                .key("at")
+                .text(&violation.at.as_millis().to_string());
+            json.key("kind")
+                .string(&violation.kind.to_string())
+                .key("worker")
+                .string(&violation.worker);
+            if let Some(job) = &violation.job {
+                json.key("job").string(job);
+            }
+            json.text("}");
+        }
         json.text("]}");
         json.into_ok()
-    }
-}
-
-/// The gateway's words for a body over its limit.
-pub(crate) fn too_large(limit: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    if limit.is_multiple_of(MIB) {
-        format!("bad request: body: exceeded max body size of {}MiB", limit / MIB)
-    } else {
-        format!("bad request: body: exceeded max body size of {limit} bytes")
     }
 }
 
@@ -297,20 +267,9 @@ fn brief(id: &str, status: Status) -> Response {
     json.into_ok()
 }
 
-fn full(view: Option<JobView>) -> Response {
-    match view {
-        Some(view) => {
-            let mut json = Json::default();
-            job::for_client(&mut json, &view);
-            json.into_ok()
-        }
-        None => unknown_job(),
-    }
-}
-
-fn unknown_job() -> Response {
-    error(
-        StatusCode::NOT_FOUND,
-        "job not found: it never existed, has expired or is past its retention",
-    )
+fn full(view: Option<JobView>) -> Answer {
+    let view = view.ok_or_else(Refused::unknown_job)?;
+    let mut json = Json::default();
+    job::for_client(&mut json, &view);
+    Ok(json.into_ok())
 }

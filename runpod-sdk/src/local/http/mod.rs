@@ -7,6 +7,7 @@ pub(crate) mod job;
 mod pages;
 mod query;
 pub(crate) mod record;
+mod refused;
 mod target;
 mod workers;
 
@@ -19,11 +20,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{Method, header};
 
 use self::access::Access;
-use self::body::error;
 use self::record::{RecordedCall, Recorder};
+use self::refused::Refused;
 use self::target::{Operation, Target};
 use super::clock::Clock;
 use super::endpoint::{Endpoint, TooMany};
@@ -42,6 +43,27 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Which endpoint is asked for what.
+    fn route<'p>(&self, method: &Method, path: &'p str) -> Result<(&Arc<Endpoint>, Operation<'p>), Refused> {
+        let Some(Target { endpoint, operation }) = Target::parse(path) else {
+            let text = format!(
+                "not found: no operation at {path}; the base URL ends in /v2 without a slash after it"
+            );
+            return Err(Refused::not_found(text));
+        };
+        if !operation.takes(method) {
+            return Err(Refused::method(path, operation.methods()));
+        }
+        let endpoint = self.endpoint(endpoint).ok_or_else(|| {
+            let known: Vec<&str> = self.endpoints.keys().map(String::as_str).collect();
+            Refused::not_found(format!(
+                "endpoint not found; this platform has: {}",
+                known.join(", ")
+            ))
+        })?;
+        Ok((endpoint, operation))
+    }
+
     /// The named endpoint, or the only one there is.
     fn endpoint(&self, name: Option<&str>) -> Option<&Arc<Endpoint>> {
         match name {
@@ -52,94 +74,65 @@ impl App {
     }
 }
 
+/// What a request gets.
+type Answer = Result<Response, Refused>;
+
 /// All routes. Paths are read by [`Target`], because the part before the operation is optional.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new().fallback(answer).with_state(app)
 }
 
 async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
-    let Some(recorder) = &app.recorder else {
-        return answer_to(&app, request).await;
-    };
-    let at = app.clock.now();
     let (parts, body) = request.into_parts();
-    let Ok(body) = body::read(&parts.headers, body, RECORDED_BODY).await else {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "bad request: body: too large to be recorded, or cut off",
-        );
+    let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let response = match &app.recorder {
+        Some(recorder) => answer_recorded(&app, recorder, parts, body).await,
+        None => answer_to(&app, &parts, body).await,
     };
-    let mut call = RecordedCall {
+    let response = response.unwrap_or_else(Response::from);
+    tracing::debug!(%method, path, status = response.status().as_u16());
+    response
+}
+
+async fn answer_recorded(app: &App, recorder: &Recorder, mut parts: Parts, body: Body) -> Answer {
+    let at = app.clock.now();
+    if let Some(key) = parts.headers.get_mut(header::AUTHORIZATION) {
+        key.set_sensitive(true);
+    }
+    let body = body::read(&parts.headers, body, RECORDED_BODY)
+        .await
+        .map_err(|problem| Refused::body(problem, RECORDED_BODY))?;
+    let response = answer_to(app, &parts, Body::from(Bytes::clone(&body)))
+        .await
+        .unwrap_or_else(Response::from);
+    recorder.add(RecordedCall {
         at,
-        method: parts.method.clone(),
         path_and_query: parts
             .uri
             .path_and_query()
             .map_or_else(String::new, ToString::to_string),
-        headers: parts.headers.clone(),
-        body: Bytes::clone(&body),
-        status: StatusCode::OK,
-    };
-    let response = answer_to(&app, Request::from_parts(parts, Body::from(body))).await;
-    call.status = response.status();
-    recorder.add(call);
-    response
+        method: parts.method,
+        headers: parts.headers,
+        body,
+        status: response.status(),
+    });
+    Ok(response)
 }
 
-async fn answer_to(app: &App, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    match route(app, &parts) {
-        Ok((endpoint, operation)) => dispatch(endpoint, operation, &parts, body).await,
-        Err(refusal) => *refusal,
-    }
-}
-
-/// Checks whether, and by which endpoint, a request is answered.
-fn route<'a, 'p>(
-    app: &'a App,
-    parts: &'p Parts,
-) -> Result<(&'a Arc<Endpoint>, Operation<'p>), Box<Response>> {
-    app.access.check(&parts.headers, &parts.uri).map_err(|refusal| {
-        let (status, text) = refusal.answer();
-        Box::new(error(status, &text))
-    })?;
+async fn answer_to(app: &App, parts: &Parts, body: Body) -> Answer {
+    app.access.check(&parts.headers, &parts.uri)?;
     let path = parts.uri.path();
-    let ids = || app.endpoints.keys().map(String::as_str);
-    let Some(Target { endpoint, operation }) = Target::parse(path) else {
-        let text =
-            format!("not found: no operation at {path}; the base URL ends in /v2 without a slash after it");
-        return Err(Box::new(
-            pages::page(path, ids()).unwrap_or_else(|| error(StatusCode::NOT_FOUND, &text)),
-        ));
-    };
-    if !operation.takes(&parts.method) {
-        let allowed = operation.methods();
-        let text = format!("method not allowed: {path} takes {allowed}");
-        let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &text);
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static(allowed));
-        return Err(Box::new(response));
+    if let Some(page) = pages::page(path, &app.endpoints) {
+        return Ok(page);
     }
-    let endpoint = app.endpoint(endpoint).ok_or_else(|| {
-        let known: Vec<&str> = ids().collect();
-        let text = format!("endpoint not found; this platform has: {}", known.join(", "));
-        Box::new(error(StatusCode::NOT_FOUND, &text))
-    })?;
-    Ok((endpoint, operation))
+    let (endpoint, operation) = app.route(&parts.method, path)?;
+    let _admitted = endpoint
+        .admit(operation.class())
+        .map_err(|TooMany| Refused::too_many("rate limit reached"))?;
+    dispatch(endpoint, operation, parts, body).await
 }
 
-async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Response {
-    let _admitted = match operation.class().map(|class| endpoint.admit(class)) {
-        Some(Err(TooMany)) => {
-            return error(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many requests: rate limit reached",
-            );
-        }
-        Some(Ok(admitted)) => admitted,
-        None => None,
-    };
+async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Answer {
     let client = clients::Call {
         endpoint,
         uri: &parts.uri,
@@ -157,14 +150,14 @@ async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Pa
         Operation::Stream(job) => client.stream(job).await,
         Operation::Cancel(job) => client.cancel(job),
         Operation::Retry(job) => client.retry(job),
-        Operation::PurgeQueue => client.purge_queue(),
-        Operation::Health => client.health(),
-        Operation::Requests => client.requests(),
+        Operation::PurgeQueue => Ok(client.purge_queue()),
+        Operation::Health => Ok(client.health()),
+        Operation::Requests => Ok(client.requests()),
         Operation::Realtime => client.realtime(&parts.headers, body).await,
-        Operation::Take(id) => worker(id).take().await,
-        Operation::TakeBatch(id) => worker(id).take_batch().await,
-        Operation::Stop(id) => worker(id).stop().await,
-        Operation::Ping(id) => worker(id).ping(),
+        Operation::Take(id) => Ok(worker(id).take().await),
+        Operation::TakeBatch(id) => Ok(worker(id).take_batch().await),
+        Operation::Stop(id) => Ok(worker(id).stop().await),
+        Operation::Ping(id) => Ok(worker(id).ping()),
         Operation::Done { worker: id, job } => worker(id).done(job, &parts.headers, body).await,
         Operation::Chunk { worker: id, job } => worker(id).chunk(job, &parts.headers, body).await,
     }

@@ -1,11 +1,17 @@
 //! What a person or a tool sees who looks at the platform itself rather than at an endpoint.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::body::Json;
+use crate::local::endpoint::Endpoint;
+
+/// Violations shown per endpoint, the latest first.
+const SHOWN: usize = 20;
 
 /// Operations of clients with the method most of them use and what they do.
 const OPERATIONS: [(&str, &str, &str); 10] = [
@@ -26,37 +32,52 @@ const OPERATIONS: [(&str, &str, &str); 10] = [
 ];
 
 /// Answers paths outside of any endpoint; `None` for those that mean nothing.
-pub(crate) fn page<'a>(path: &str, endpoints: impl Iterator<Item = &'a str>) -> Option<Response> {
+pub(crate) fn page(path: &str, endpoints: &BTreeMap<String, Arc<Endpoint>>) -> Option<Response> {
     match path {
         "/" => Some(Html(overview(endpoints)).into_response()),
         "/docs" => Some(Redirect::temporary("/").into_response()),
-        "/openapi.json" => Some(schema(endpoints)),
+        "/openapi.json" => Some(schema(endpoints.keys())),
         _ => None,
     }
 }
 
-/// Endpoint ids are letters, digits and three marks, so they need no escaping.
-fn overview<'a>(endpoints: impl Iterator<Item = &'a str>) -> String {
+/// Counts, operations and, in red, what workers did against the protocol.
+fn overview(endpoints: &BTreeMap<String, Arc<Endpoint>>) -> String {
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><title>Local RunPod platform</title><h1>Local RunPod platform</h1>",
     );
-    for endpoint in endpoints {
-        // Writing to a string cannot fail.
-        let _ = write!(page, "<h2>{endpoint}</h2><ul>");
+    // Writing to a string cannot fail. Endpoint ids need no escaping: letters, digits and three marks.
+    for (id, endpoint) in endpoints {
+        let (counts, violations) = endpoint.with(|store, now| (store.counts(now), store.violations()));
+        let _ = write!(
+            page,
+            "<h2>{id}</h2><p>{} queued, {} running, {} completed, {} failed<ul>",
+            counts.in_queue, counts.in_progress, counts.completed, counts.failed
+        );
         for (method, operation, does) in OPERATIONS {
             let method = method.to_uppercase();
-            let _ = write!(
-                page,
-                "<li><code>{method} /v2/{endpoint}/{operation}</code>: {does}"
-            );
+            let _ = write!(page, "<li><code>{method} /v2/{id}/{operation}</code>: {does}");
         }
         page.push_str("</ul>");
+        for violation in violations.iter().rev().take(SHOWN) {
+            let seconds = violation.at.as_secs_f64();
+            let _ = write!(
+                page,
+                "<p style=color:red>{seconds:.1} s: {}",
+                escaped(&violation.to_string())
+            );
+        }
     }
     page.push_str("<p>With a single endpoint, <code>/v2/…</code> may be left out.");
     page
 }
 
-fn schema<'a>(endpoints: impl Iterator<Item = &'a str>) -> Response {
+/// Ids of workers and jobs come from outside.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+fn schema<'a>(endpoints: impl Iterator<Item = &'a String>) -> Response {
     let mut paths = serde_json::Map::new();
     for endpoint in endpoints {
         for (method, operation, does) in OPERATIONS {

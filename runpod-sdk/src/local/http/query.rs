@@ -6,6 +6,8 @@ use axum::extract::Query;
 use http::Uri;
 use serde::Deserialize;
 
+use super::refused::Refused;
+
 /// Every parameter some operation reads. Unknown ones, such as `gpu`, are ignored.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Parameters {
@@ -25,6 +27,12 @@ pub(crate) struct Parameters {
 #[derive(Debug, thiserror::Error)]
 #[error("bad request: query: `{0}` is a number of milliseconds")]
 pub(crate) struct NoNumber(&'static str);
+
+impl From<NoNumber> for Refused {
+    fn from(problem: NoNumber) -> Self {
+        Self::bad_request(problem.to_string())
+    }
+}
 
 impl Parameters {
     pub(crate) fn of(uri: &Uri) -> Self {

@@ -22,7 +22,7 @@ pub struct RecordedCall {
     pub method: Method,
     /// Its path and query, as received.
     pub path_and_query: String,
-    /// Its headers, the `Authorization` included.
+    /// Its headers. The key is among them, but not shown by `Debug`.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,

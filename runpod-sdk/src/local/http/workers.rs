@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::body::{self, BodyError, Json, Sent, error};
-use super::clients::too_large;
-use super::job;
+use super::body::{self, BodyError, Json, Sent};
 use super::query::Parameters;
+use super::refused::Refused;
+use super::{Answer, job};
 use crate::local::chunk;
 use crate::local::endpoint::Endpoint;
 use crate::local::report::Report;
@@ -53,11 +53,13 @@ impl Call<'_> {
     /// Waits for up to `at_most` jobs. While it waits nothing is taken, so a worker that hangs up loses nothing.
     async fn lease(&self, at_most: usize) -> Vec<Lease> {
         let busy = Parameters::of(self.uri).job_in_progress;
-        let hold = self.endpoint.with(|store, now| {
-            store.worker_asks(now, &self.worker, busy.as_deref() != Some("0"));
-            store.settings().take_hold
-        });
-        let until = self.endpoint.now().saturating_add(hold);
+        let says_busy = busy.as_deref() != Some("0");
+        self.endpoint
+            .with(|store, now| store.worker_asks(now, &self.worker, says_busy));
+        let until = self
+            .endpoint
+            .now()
+            .saturating_add(self.endpoint.settings.take_hold);
         let leases = self.endpoint.wait_for(&self.endpoint.work, until, |store, now| {
             let leases = store.take(now, &self.worker, at_most);
             (!leases.is_empty()).then_some(leases)
@@ -78,8 +80,10 @@ impl Call<'_> {
 
     pub(crate) async fn stop(self) -> Response {
         let bell = self.endpoint.stops.listen(&self.worker);
-        let hold = self.endpoint.with(|store, _| store.settings().stop_hold);
-        let until = self.endpoint.now().saturating_add(hold);
+        let until = self
+            .endpoint
+            .now()
+            .saturating_add(self.endpoint.settings.stop_hold);
         let stops = self.endpoint.wait_for(&bell, until, |store, now| {
             let stops = store.take_stops(now, &self.worker);
             (!stops.is_empty()).then_some(stops)
@@ -121,69 +125,46 @@ impl Call<'_> {
         StatusCode::OK.into_response()
     }
 
-    pub(crate) async fn done(self, job: &str, headers: &HeaderMap, body: Body) -> Response {
+    pub(crate) async fn done(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
         let job = JobId::from(job);
-        let limit = self.endpoint.with(|store, _| store.settings().result_limit);
-        let body = match self.read(&job, headers, body, limit).await {
-            Ok(body) => body,
-            Err(refused) => return *refused,
-        };
-        let Ok(report) = Report::parse(&body) else {
-            return self.malformed(&job);
-        };
+        let body = self.read(&job, headers, body).await?;
+        let report = Report::parse(&body).map_err(|_| self.malformed(&job))?;
         verdict(self.endpoint.with(|store, now| match report {
             Report::Progress(update) => store.progress(now, &self.worker, &job, update),
             Report::Result(result) => store.finish(now, &self.worker, &job, result),
         }))
     }
 
-    pub(crate) async fn chunk(self, job: &str, headers: &HeaderMap, body: Body) -> Response {
+    pub(crate) async fn chunk(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
         let job = JobId::from(job);
-        let (limit, chunk_limit) = self
-            .endpoint
-            .with(|store, _| (store.settings().result_limit, store.settings().chunk_limit));
-        let body = match self.read(&job, headers, body, limit).await {
-            Ok(body) => body,
-            Err(refused) => return *refused,
-        };
-        let Ok(output) = chunk::parse(&body) else {
-            return self.malformed(&job);
-        };
-        let Some(chunks) = chunk::split(output, chunk_limit) else {
-            return self.too_large(&job, chunk_limit);
-        };
+        let limit = self.endpoint.settings.chunk_limit;
+        let body = self.read(&job, headers, body).await?;
+        let output = chunk::parse(&body).map_err(|_| self.malformed(&job))?;
+        let chunks = chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit))?;
         verdict(
             self.endpoint
                 .with(|store, now| store.push_chunks(now, &self.worker, &job, chunks)),
         )
     }
 
-    async fn read(
-        &self,
-        job: &str,
-        headers: &HeaderMap,
-        body: Body,
-        limit: usize,
-    ) -> Result<Bytes, Box<Response>> {
+    async fn read(&self, job: &str, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
+        let limit = self.endpoint.settings.result_limit;
         body::read(headers, body, limit)
             .await
             .map_err(|problem| match problem {
-                BodyError::TooLarge => Box::new(self.too_large(job, limit)),
-                BodyError::Broken => Box::new(error(StatusCode::BAD_REQUEST, "bad request: body: cut off")),
+                BodyError::TooLarge => self.too_large(job, limit),
+                BodyError::Broken => Refused::body(problem, limit),
             })
     }
 
-    fn too_large(&self, job: &str, limit: usize) -> Response {
+    fn too_large(&self, job: &str, limit: usize) -> Refused {
         self.record(job, ViolationKind::TooLarge);
-        error(StatusCode::BAD_REQUEST, &too_large(limit))
+        Refused::too_large(limit)
     }
 
-    fn malformed(&self, job: &str) -> Response {
+    fn malformed(&self, job: &str) -> Refused {
         self.record(job, ViolationKind::MalformedBody);
-        error(
-            StatusCode::BAD_REQUEST,
-            "bad request: body: not the JSON object this channel takes",
-        )
+        Refused::bad_request("bad request: body: not the JSON object this channel takes")
     }
 
     fn record(&self, job: &str, kind: ViolationKind) {
@@ -193,13 +174,10 @@ impl Call<'_> {
 }
 
 /// Workers look at the status only.
-fn verdict(verdict: Verdict) -> Response {
+fn verdict(verdict: Verdict) -> Answer {
     match verdict {
-        Verdict::Accepted | Verdict::Discarded => StatusCode::OK.into_response(),
-        Verdict::UnknownJob => error(StatusCode::NOT_FOUND, "job not found"),
-        Verdict::Backlog => error(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many requests: nobody reads this job's chunks",
-        ),
+        Verdict::Accepted | Verdict::Discarded => Ok(StatusCode::OK.into_response()),
+        Verdict::UnknownJob => Err(Refused::unknown_job()),
+        Verdict::Backlog => Err(Refused::too_many("nobody reads this job's chunks")),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::chunks::{Chunks, TakenChunks};
-use super::job::{Job, JobId, Origin, Phase, Status};
+use super::chunks::TakenChunks;
+use super::job::{Job, JobId, Origin, Status};
 use super::view::{ChunkPage, JobView};
 use super::{Ending, Event, SharedRequest, Store};
 use crate::local::request::JobRequest;
@@ -32,22 +32,14 @@ impl Store {
         self.make_room(request.body_bytes)?;
         let ttl = request.ttl.unwrap_or(self.settings.ttl);
         let position = self.queue.push_back(JobId::clone(id));
-        self.insert(Job {
-            id: JobId::clone(id),
+        self.insert(Job::queued(
+            id,
             origin,
-            request: SharedRequest::new(request),
-            submitted: now,
+            SharedRequest::new(request),
+            now,
             ttl,
-            phase: Phase::Queued(position),
-            attempt: 0,
-            retries: 0,
-            delay: None,
-            execution: None,
-            worker: None,
-            output: None,
-            error: None,
-            chunks: Chunks::default(),
-        });
+            position,
+        ));
         self.events.push(Event::Queued);
         Ok(())
     }
@@ -82,15 +74,13 @@ impl Store {
         }
         let position = self.queue.push_back(JobId::clone(id));
         self.change(id, |job| {
-            job.submitted = now;
-            job.phase = Phase::Queued(position);
-            job.retries = 0;
-            job.delay = None;
-            job.execution = None;
-            job.worker = None;
-            job.output = None;
-            job.error = None;
-            job.chunks = Chunks::default();
+            let request = SharedRequest::clone(&job.request);
+            let anew = Job::queued(id, job.origin, request, now, job.ttl, position);
+            // Hand-outs of the first run stay told apart from those of the next.
+            *job = Job {
+                attempt: job.attempt,
+                ..anew
+            };
         });
         self.totals.retried += 1;
         self.events

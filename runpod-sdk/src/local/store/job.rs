@@ -110,6 +110,33 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A job that nobody has taken yet.
+    pub(crate) fn queued(
+        id: &JobId,
+        origin: Origin,
+        request: Arc<JobRequest>,
+        now: Duration,
+        ttl: Duration,
+        position: Position,
+    ) -> Self {
+        Self {
+            id: JobId::clone(id),
+            origin,
+            request,
+            submitted: now,
+            ttl,
+            phase: Phase::Queued(position),
+            attempt: 0,
+            retries: 0,
+            delay: None,
+            execution: None,
+            worker: None,
+            output: None,
+            error: None,
+            chunks: Chunks::default(),
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
         match self.phase {
             Phase::Queued(_) => Status::InQueue,

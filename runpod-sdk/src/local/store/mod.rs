@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::clients::NotRetried;
+pub(crate) use self::clients::{NotRetried, StoreFull};
 pub(crate) use self::job::{JobId, Origin, Status, WorkerId};
 pub(crate) use self::roster::Worker;
 pub(crate) use self::view::JobView;

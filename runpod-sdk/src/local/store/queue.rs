@@ -33,8 +33,8 @@ impl Queue {
         self.jobs.remove(&position);
     }
 
-    pub(crate) fn first(&self) -> Option<JobId> {
-        self.jobs.values().next().cloned()
+    pub(crate) fn pop_first(&mut self) -> Option<JobId> {
+        self.jobs.pop_first().map(|(_, id)| id)
     }
 
     pub(crate) fn len(&self) -> usize {

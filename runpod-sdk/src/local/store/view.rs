@@ -8,7 +8,6 @@ use super::chunks::TakenChunks;
 use super::job::{Job, JobId, Status, WorkerId};
 use super::roster::Worker;
 use super::{SharedRequest, Store};
-use crate::local::settings::EndpointSettings;
 
 /// A job as it is now. Payloads are shared, not copied.
 #[derive(Clone, Debug)]
@@ -119,9 +118,5 @@ impl Store {
     /// Bytes of payload held for all jobs.
     pub(crate) fn bytes(&self) -> usize {
         self.index.bytes()
-    }
-
-    pub(crate) fn settings(&self) -> &EndpointSettings {
-        &self.settings
     }
 }

@@ -34,7 +34,7 @@ impl Store {
         self.advance(now);
         let mut leases = Vec::new();
         while leases.len() < at_most
-            && let Some(id) = self.queue.first()
+            && let Some(id) = self.queue.pop_first()
         {
             leases.extend(self.hand_out(now, worker, &id));
         }
@@ -42,7 +42,6 @@ impl Store {
     }
 
     fn hand_out(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
-        self.release(id);
         // A stop meant for an earlier attempt must not hit this one.
         self.roster.seen(now, worker).stops.retain(|stop| stop != id);
         self.events.push(Event::Changed(JobId::clone(id)));

@@ -131,3 +131,42 @@ async fn a_second_signal_posts_errors_where_that_is_wanted() {
     assert_eq!(running.ended().await, Ended::Drained);
     assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_refreshes_does_one_round_of_jobs_and_ends() {
+    let running = Running::start(Worker::new(sleep).refresh_worker(true)).await;
+    running.platform.submit("only", json!(1));
+    running.platform.submit("for another worker", json!(1));
+    let platform = running.platform.clone();
+    assert_eq!(running.ended().await, Ended::Drained);
+    assert_eq!(
+        results(&platform.said()),
+        [("only".to_owned(), r#"{"output": 1, "stopPod": true}"#.to_owned())]
+    );
+    assert_eq!(takes(&platform.said()).len(), 1, "no take after the job");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_job_can_ask_for_a_fresh_worker_even_if_it_fails() {
+    async fn sickly(sick: bool, ctx: Context) -> JobResult<()> {
+        if sick {
+            ctx.refresh_worker();
+            return Err("the card has fallen off the bus".into());
+        }
+        Ok(())
+    }
+    let running = Running::start(Worker::new(sickly)).await;
+    running.platform.submit("well", json!(false));
+    running.platform.submit("sick", json!(true));
+    running.platform.submit("for another worker", json!(false));
+    let platform = running.platform.clone();
+    assert_eq!(running.ended().await, Ended::Drained);
+    let results = results(&platform.said());
+    assert_eq!(results.len(), 2);
+    assert_eq!(results[0].1, r#"{"output": null}"#);
+    assert!(
+        results[1].1.ends_with(r#", "stopPod": true}"#),
+        "{}",
+        results[1].1
+    );
+}

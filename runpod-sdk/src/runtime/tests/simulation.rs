@@ -160,7 +160,7 @@ fn faults(mut random: fastrand::Rng, level: f64) -> impl FnMut(&Said) -> Option<
                 1 => Fault::Delay(Duration::from_millis(random.u64(1..2000))),
                 _ => Fault::LoseAnswer,
             },
-            Said::Heartbeat { .. } => Fault::LoseRequest,
+            Said::Heartbeat { .. } | Said::Given { .. } => Fault::LoseRequest,
         })
     }
 }
@@ -258,7 +258,7 @@ fn beat_on(running: &Running) -> CancellationToken {
 fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ended: Ended, held: &Held) {
     let said = platform.said();
     super::delivery::nothing_after_the_result(&said);
-    heartbeats_list_what_is_held(&said, &platform.handed_out());
+    heartbeats_list_what_is_held(&said, stopped);
 
     let mut answers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (job, body) in results(&said) {
@@ -299,18 +299,34 @@ fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ende
     }
 }
 
-/// Each beat names jobs that were handed out, none twice; and every job it does not name has been
-/// answered or stopped. (That it names all others is what `Held`'s own tests show.)
-fn heartbeats_list_what_is_held(said: &[Said], handed_out: &[String]) {
+/// Each beat names every job that was handed out and is neither answered nor stopped, and no job
+/// that was never handed out. What it may name beside those is a job whose answer got lost on its
+/// way back, so that the worker posts its result again.
+fn heartbeats_list_what_is_held(said: &[Said], stopped: &BTreeSet<u32>) {
+    let mut given = BTreeSet::new();
+    let mut open = BTreeSet::new();
     for said in said {
-        let Said::Heartbeat { jobs } = said else { continue };
-        let named: BTreeSet<&str> = jobs.iter().map(crate::JobId::as_str).collect();
-        assert_eq!(named.len(), jobs.len(), "a job is listed twice");
-        for job in named {
-            assert!(
-                handed_out.iter().any(|known| known == job),
-                "{job} was never handed out"
-            );
+        match said {
+            Said::Given { job } => {
+                given.insert(job);
+                let number: u32 = job.as_str().trim_start_matches('j').parse().unwrap();
+                if !stopped.contains(&number) {
+                    open.insert(job);
+                }
+            }
+            Said::Result { job, .. } => {
+                open.remove(job);
+            }
+            Said::Heartbeat { jobs } => {
+                let named: BTreeSet<&crate::JobId> = jobs.iter().collect();
+                assert_eq!(named.len(), jobs.len(), "a job is listed twice");
+                assert!(named.is_subset(&given), "{named:?} was never handed out");
+                assert!(
+                    open.is_subset(&named),
+                    "{open:?} is held, but only {named:?} is listed"
+                );
+            }
+            _ => {}
         }
     }
 }

@@ -214,3 +214,32 @@ async fn too_many_undelivered_results_stop_the_taking() {
         .until(|said| (results(said).len() == 30).then_some(()))
         .await;
 }
+
+#[tokio::test]
+async fn a_blocking_handler_keeps_its_slot_until_its_thread_is_done() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    let blocks = move |block: bool| -> JobResult<()> {
+        if block {
+            wait.lock().unwrap().recv()?;
+        }
+        Ok(())
+    };
+    let worker: Worker = Worker::blocking(blocks).cancel_grace(Duration::from_millis(1));
+    let running = Running::start(worker).await;
+    running.platform.submit("stubborn", json!(true));
+    running.held.until(|held| held.len() == 1).await;
+    running.platform.submit("next", json!(false));
+    running.platform.stop("stubborn");
+    running.held.until(crate::runtime::Held::is_empty).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        running.platform.handed_out(),
+        ["stubborn"],
+        "its thread still runs, so no job is taken"
+    );
+    release.send(()).unwrap();
+    running.platform.result("next").await;
+}

@@ -1,0 +1,122 @@
+//! One table of requests, run against a mock or a real WebUI.
+//!
+//! Each case has a request and the answer of the real server. [`run`] sends the requests and lists what
+//! differs, field by field. What differs between any two runs of the real server is masked first: random
+//! seeds, time stamps, picture data, the model's name and hash.
+//!
+//! ```
+//! use mock_webui::{MockWebUi, contract};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let webui = MockWebUi::start().await;
+//! let report = contract::run(webui.url(), &contract::Suite::builtin(), &contract::Options::default()).await?;
+//! assert!(report.passed(), "{report}");
+//! println!("{}", report.to_markdown());
+//! # Ok(()) }
+//! ```
+
+mod case;
+mod client;
+mod compare;
+mod mask;
+mod report;
+
+use std::time::{Duration, Instant};
+
+use http::header;
+use serde_json::Value;
+
+pub use case::{Case, Compare, Suite, SuiteError};
+pub use client::ContractError;
+use client::{Client, Received};
+use mask::Masks;
+pub use report::{Difference, Outcome, Report};
+
+/// How to reach the server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Credentials for `--api-auth`: user and password. Default: none.
+    pub credentials: Option<(String, String)>,
+    /// The longest wait for one answer. Default: 120 s, because the first render may load the model.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            credentials: None,
+            timeout: Duration::from_mins(2),
+        }
+    }
+}
+
+impl Options {
+    /// Sends these credentials with every request.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// The longest wait for one answer.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+}
+
+/// Runs every case of the suite against the server at `url`, one after another.
+///
+/// A case that gets no answer is a difference of that case. Only a server that cannot be reached at all,
+/// or a URL that is none, is an error.
+pub async fn run(url: &str, suite: &Suite, options: &Options) -> Result<Report, ContractError> {
+    let client = Client::new(url, options)?;
+    let models = client.get("/sdapi/v1/sd-models").await?;
+    let masks = Masks::for_models(&models.json());
+    let mut outcomes = Vec::with_capacity(suite.cases().len());
+    for case in suite.cases() {
+        let begun = Instant::now();
+        let differences = match client.send(case).await {
+            Ok(received) => differences(case, &received, &masks),
+            Err(error) => vec![Difference::new("$", "an answer", error.to_string())],
+        };
+        outcomes.push(Outcome::new(case, differences, begun.elapsed()));
+    }
+    Ok(Report::new(url, outcomes))
+}
+
+fn differences(case: &Case, received: &Received, masks: &Masks) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut expect = |path: &str, expected: String, actual: String| {
+        if expected != actual {
+            found.push(Difference::new(path, expected, actual));
+        }
+    };
+    expect(
+        "status",
+        case.status.to_string(),
+        received.status.as_u16().to_string(),
+    );
+    expect(
+        "content-type",
+        case.content_type.clone().unwrap_or_default(),
+        received.header(&header::CONTENT_TYPE),
+    );
+    for (name, value) in &case.headers {
+        expect(name, value.clone(), received.named_header(name));
+    }
+    if let Some(timed) = case.timed {
+        let seen = !received.named_header("x-process-time").is_empty();
+        expect("x-process-time", timed.to_string(), seen.to_string());
+    }
+    let expected = masks.apply(&case.body, &case.request_body());
+    let actual = masks.apply(&received.json(), &case.request_body());
+    compare::compare(case.compare, &expected, &actual, &mut found);
+    found
+}
+
+/// The request's own view of a value, for the parts that need it.
+fn field<'a>(body: &'a Value, name: &str) -> &'a Value {
+    body.get(name).unwrap_or(&Value::Null)
+}

@@ -1,0 +1,89 @@
+//! The admin route: steering a running mock over HTTP.
+//!
+//! It lies outside the WebUI's paths and prefix, and asks for no credentials: a mock listens on loopback.
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::faults::Fault;
+use crate::phase::Phase;
+use crate::server::Server;
+
+/// Where the admin routes begin.
+pub(crate) const ROOT: &str = "/__mock/";
+
+#[derive(Deserialize)]
+struct Advance {
+    steps: u32,
+}
+
+#[derive(Deserialize)]
+struct NewPhase {
+    phase: Phase,
+}
+
+/// Answers one call. `route` is the path after [`ROOT`].
+pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: &[u8]) -> Answer {
+    let result = match (method.as_str(), route) {
+        ("GET", "faults") => Ok(json!(server.faults().armed())),
+        ("POST", "faults") => arm(server, body),
+        ("DELETE", "faults") => {
+            server.faults().clear();
+            Ok(json!([]))
+        }
+        ("GET", "gpu") => Ok(state(server)),
+        ("POST", "advance") => match serde_json::from_slice::<Advance>(body) {
+            Ok(wanted) => Ok(json!({ "steps": server.gpu().advance(wanted.steps).await })),
+            Err(error) => Err(error.to_string()),
+        },
+        ("POST", "phase") => match serde_json::from_slice::<NewPhase>(body) {
+            // Not awaited: closing the door ends this very connection.
+            Ok(wanted) => {
+                server.life().send_modify(|life| life.phase = wanted.phase);
+                Ok(state(server))
+            }
+            Err(error) => Err(error.to_string()),
+        },
+        _ => {
+            let known = "GET, POST, DELETE faults; GET gpu; POST advance; POST phase";
+            return Answer::with_status(
+                StatusCode::NOT_FOUND,
+                &json!({ "error": format!("no admin route {method} {ROOT}{route}; there are: {known}") }),
+            );
+        }
+    };
+    match result {
+        Ok(value) => Answer::json(&value),
+        Err(error) => Answer::with_status(StatusCode::BAD_REQUEST, &json!({ "error": error })),
+    }
+}
+
+/// Arms one fault or a list of them.
+fn arm(server: &Server, body: &[u8]) -> Result<Value, String> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let list = if value.is_array() { value } else { json!([value]) };
+    let faults: Vec<Fault> = serde_json::from_value(list).map_err(|error| error.to_string())?;
+    for fault in faults {
+        server.inject(fault);
+    }
+    Ok(json!(server.faults().armed()))
+}
+
+fn state(server: &Server) -> Value {
+    let (gpu, life) = (server.gpu(), *server.life().borrow());
+    let progress = gpu.progress();
+    json!({
+        "phase": life.phase,
+        "starts": life.start,
+        "fraction": progress.fraction,
+        "job": progress.job,
+        "sampling_step": progress.sampling_step,
+        "sampling_steps": progress.sampling_steps,
+        "queued": progress.queued,
+        "renders": gpu.renders(),
+        "steps_done": gpu.steps_done(),
+        "interrupts": gpu.interrupts(),
+    })
+}

@@ -1,0 +1,256 @@
+//! Upscaling and looking into pictures: extras, png-info, interrogate (§8).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::route::{Call, Later, Route};
+use crate::answer::{Answer, Failure};
+use crate::catalogue::upscaler;
+use crate::file;
+use crate::gpu::picture::Picture;
+use crate::gpu::{Place, State};
+use crate::profile::Profile;
+use crate::render::infotext;
+use crate::render::source::{self, SourcePicture};
+use crate::request::extras::{BATCH, INTERROGATE, PNG_INFO, SINGLE};
+use crate::request::{Field, Fields};
+use crate::server::Server;
+
+type Table = fn() -> &'static [Field];
+
+pub(crate) fn routes(profile: Profile) -> Vec<Route> {
+    let old = profile < Profile::V1_8;
+    // Before 1.8 the scale had limits.
+    let (single, batch): (Table, Table) = if old {
+        (|| &SINGLE.old, || &BATCH.old)
+    } else {
+        (|| &SINGLE.new, || &BATCH.new)
+    };
+    vec![
+        Route::post_checked("/sdapi/v1/extra-single-image", single, true, |call| {
+            one(call).boxed()
+        }),
+        Route::post_checked("/sdapi/v1/extra-batch-images", batch, true, |call| {
+            many(call).boxed()
+        }),
+        Route::post_checked(
+            "/sdapi/v1/png-info",
+            || PNG_INFO,
+            false,
+            |call| async move { png_info(&call) }.boxed(),
+        ),
+        Route::post_checked(
+            "/sdapi/v1/interrogate",
+            || INTERROGATE,
+            true,
+            |call| interrogate(call).boxed(),
+        ),
+        Route::post_open("/sdapi/v1/preprocess", preprocess).until(Profile::V1_6),
+    ]
+}
+
+async fn one(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+    let (fields, place) = call.input;
+    let source = source::decode(fields.text("image"))?;
+    let (html_info, mut images) = process(&call.server, &fields, place, vec![source]).await?;
+    let image = images.pop().unwrap_or_default();
+    Ok(Answer::json(&json!({ "html_info": html_info, "image": image })))
+}
+
+async fn many(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+    let (fields, place) = call.input;
+    let list = fields.list("imageList").iter();
+    let sources = list
+        .map(|file| source::decode_value(&file["data"]))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (html_info, images) = process(&call.server, &fields, place, sources).await?;
+    Ok(Answer::json(&json!({ "html_info": html_info, "images": images })))
+}
+
+/// Takes its turn on the card and enlarges every picture.
+async fn process(
+    server: &Server,
+    fields: &Fields,
+    place: Option<Place>,
+    sources: Vec<SourcePicture>,
+) -> Result<(String, Vec<String>), Failure> {
+    if let Some(place) = &place {
+        place.turn().await;
+    }
+    let gpu = server.gpu();
+    gpu.change(|state| {
+        state.begin("Upscale");
+        state.job_count = 1;
+        state.job_no = 1;
+    });
+    // The real server forgets to tidy up after a failure: progress shows a finished job from then on (§7).
+    for field in ["upscaler_1", "upscaler_2"] {
+        let name = fields.text(field);
+        if !name.is_empty() && !upscaler::exists(name) {
+            let text = format!("could not find upscaler named {name}");
+            return Err(Failure::unexpected("AssertionError", text));
+        }
+    }
+    let format = server.settings().text("samples_format").to_owned();
+    let fields = fields.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let mut description = String::new();
+        let mut images = Vec::with_capacity(sources.len());
+        for source in sources {
+            let (picture, text) = enlarge(&fields, &source.picture);
+            description = text;
+            let known = source
+                .texts
+                .into_iter()
+                .find(|(keyword, _)| keyword == "parameters");
+            let parameters = known.map_or_else(
+                || description.clone(),
+                |(_, known)| format!("{known}, {description}"),
+            );
+            images.push(STANDARD.encode(file::encode(&picture, &format, Some(&parameters))?));
+        }
+        Ok((format!("<p>{description}</p>"), images))
+    });
+    let done = done
+        .await
+        .map_err(|error| Failure::unexpected("RuntimeError", error.to_string()))?;
+    gpu.change(State::end);
+    done
+}
+
+/// The enlarged picture, and the entries that say how.
+fn enlarge(fields: &Fields, picture: &Picture) -> (Picture, String) {
+    let mut entries: Vec<(&str, Value)> = Vec::new();
+    let mut result = picture.clone();
+    let upscaler = fields.text("upscaler_1");
+    if !matches!(upscaler, "" | "None") {
+        if fields.integer("resize_mode") == Some(1) {
+            let side = |name: &str| {
+                u32::try_from(fields.integer(name).unwrap_or(512))
+                    .unwrap_or(512)
+                    .min(8192)
+            };
+            let (width, height) = (side("upscaling_resize_w"), side("upscaling_resize_h"));
+            entries.push(("Postprocess upscale to", json!(format!("{width}x{height}"))));
+            result = picture.resized(width, height);
+        } else {
+            let by = fields.float("upscaling_resize").unwrap_or(2.0).min(16.0);
+            entries.push(("Postprocess upscale by", json!(by)));
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "positive, by validation"
+            )]
+            let scaled = |side: u32| ((f64::from(side) * by) as u32).clamp(1, 16_384);
+            result = picture.resized(scaled(picture.width), scaled(picture.height));
+        }
+        entries.push(("Postprocess upscaler", json!(upscaler)));
+        let second = fields.text("upscaler_2");
+        if !matches!(second, "" | "None") && fields.float("extras_upscaler_2_visibility") > Some(0.0) {
+            entries.push(("Postprocess upscaler 2", json!(second)));
+        }
+    }
+    for (name, entry) in [
+        ("gfpgan_visibility", "Postprocess GFPGAN visibility"),
+        ("codeformer_visibility", "Postprocess CodeFormer visibility"),
+    ] {
+        if fields.float(name) > Some(0.0) {
+            entries.push((entry, fields.get(name).clone()));
+        }
+    }
+    let shown = entries
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", infotext::shown(value)));
+    (result, shown.collect::<Vec<_>>().join(", "))
+}
+
+/// Values that reading an infotext adds when it has none of its own (§8).
+fn defaults() -> Vec<(&'static str, Value)> {
+    vec![
+        ("Clip skip", json!("1")),
+        ("Hires resize-1", json!(0)),
+        ("Hires resize-2", json!(0)),
+        ("Hires sampler", json!("Use same sampler")),
+        ("Hires schedule type", json!("Use same scheduler")),
+        ("Hires checkpoint", json!("Use same checkpoint")),
+        ("Hires prompt", json!("")),
+        ("Hires negative prompt", json!("")),
+        ("Mask mode", json!("Inpaint masked")),
+        ("Masked content", json!("original")),
+        ("Inpaint area", json!("Whole picture")),
+        ("Masked area padding", json!(32)),
+        ("RNG", json!("GPU")),
+        ("Schedule type", json!("Automatic")),
+        ("Schedule max sigma", json!(0)),
+        ("Schedule min sigma", json!(0)),
+        ("Schedule rho", json!(0)),
+        ("VAE Encoder", json!("Full")),
+        ("VAE Decoder", json!("Full")),
+        ("FP8 weight", json!("Disable")),
+        ("Refiner switch by sampling steps", json!(false)),
+    ]
+}
+
+fn png_info(call: &Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+    let (fields, _) = &call.input;
+    let old = call.server.profile() < Profile::V1_8;
+    let image = fields.text("image");
+    if image.trim().is_empty() && old {
+        return Ok(Answer::json(&json!({ "info": "" })));
+    }
+    let source = source::decode(image)?;
+    let mut info = String::new();
+    let mut items = Map::new();
+    for (keyword, text) in source.texts {
+        if keyword == "parameters" {
+            info = text;
+        } else {
+            items.insert(keyword, Value::from(text));
+        }
+    }
+    let mut body = json!({ "info": info, "items": items });
+    if !old {
+        body["parameters"] = Value::Object(parameters(&info));
+    }
+    Ok(Answer::json(&body))
+}
+
+/// The entries of an infotext as the web page would paste them.
+fn parameters(info: &str) -> Map<String, Value> {
+    let parsed = infotext::parse(info);
+    let mut entries: Map<String, Value> = parsed
+        .entries
+        .into_iter()
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect();
+    entries.insert("Prompt".to_owned(), Value::from(parsed.prompt));
+    entries.insert("Negative prompt".to_owned(), Value::from(parsed.negative));
+    for (name, value) in defaults() {
+        entries.entry(name).or_insert(value);
+    }
+    entries
+}
+
+async fn interrogate(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+    let (fields, place) = call.input;
+    let source = source::decode(fields.text("image"))?;
+    let caption = match fields.text("model") {
+        "clip" => "a picture of colourful circles in front of a gradient",
+        "deepdanbooru" => "circle, gradient, no humans, simple background",
+        _ => return Err(Failure::deliberate(StatusCode::NOT_FOUND, "Model not found")),
+    };
+    if let Some(place) = &place {
+        place.turn().await;
+    }
+    let (width, height) = (source.picture.width, source.picture.height);
+    Ok(Answer::json(
+        &json!({ "caption": format!("{caption}, {width} by {height} pixels") }),
+    ))
+}
+
+fn preprocess(_: Call<Map<String, Value>>) -> Later {
+    async { Ok(Answer::json(&json!({ "info": "preprocess complete" }))) }.boxed()
+}

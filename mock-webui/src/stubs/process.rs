@@ -1,0 +1,134 @@
+//! The process itself: memory, checkpoint in and out, documentation pages, stopping (§2).
+
+use futures_util::FutureExt;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::route::{Call, Later, Route};
+use crate::answer::{Answer, Failure};
+use crate::gpu::Place;
+use crate::profile::Profile;
+use crate::server::Server;
+
+const HTML: &str = "text/html; charset=utf-8";
+
+pub(crate) fn routes(server: &Server) -> Vec<Route> {
+    let mut routes = vec![
+        Route::get("/sdapi/v1/memory", |server, _| {
+            Ok(Answer::json(&server.memory().to_json()))
+        }),
+        Route::post("/sdapi/v1/unload-checkpoint", |server, _| {
+            server.memory().unload();
+            Ok(Answer::json(&json!({})))
+        }),
+        Route::post("/sdapi/v1/reload-checkpoint", |server, _| {
+            let title = server.current_model().map(crate::Model::title);
+            if let Some(title) = title {
+                server.memory().load(title, 0.0);
+            }
+            Ok(Answer::json(&json!({})))
+        }),
+        Route::get("/docs", |_, _| Ok(page(include_str!("../../data/docs.html")))).open_to_all(),
+        Route::get("/redoc", |_, _| Ok(page(include_str!("../../data/redoc.html")))).open_to_all(),
+        Route::get("/openapi.json", |server, _| Ok(Answer::json(&openapi(server)))).open_to_all(),
+    ];
+    for path in [
+        "/sdapi/v1/refresh-checkpoints",
+        "/sdapi/v1/refresh-vae",
+        "/sdapi/v1/refresh-loras",
+    ] {
+        routes.push(Route::post_locked(path, refresh));
+    }
+    routes.push(Route::post_locked("/sdapi/v1/refresh-embeddings", refresh).since(Profile::V1_9_3));
+    for path in [
+        "create/embedding",
+        "create/hypernetwork",
+        "train/embedding",
+        "train/hypernetwork",
+    ] {
+        let path = training_path(path);
+        routes.push(Route::post_open(path, training).until(Profile::V1_10_1));
+    }
+    if server.setup().stop_routes {
+        routes.extend(stop_routes());
+    }
+    routes
+}
+
+/// Routes are known by static paths; these four are made from their last parts.
+fn training_path(part: &str) -> &'static str {
+    match part {
+        "create/embedding" => "/sdapi/v1/create/embedding",
+        "create/hypernetwork" => "/sdapi/v1/create/hypernetwork",
+        "train/embedding" => "/sdapi/v1/train/embedding",
+        _ => "/sdapi/v1/train/hypernetwork",
+    }
+}
+
+fn stop_routes() -> [Route; 3] {
+    [
+        Route::post("/sdapi/v1/server-kill", |server, _| {
+            server.die();
+            Ok(Answer::null())
+        }),
+        Route::post("/sdapi/v1/server-restart", |_, _| {
+            Ok(Answer::raw(StatusCode::NOT_IMPLEMENTED, None, ""))
+        }),
+        Route::post("/sdapi/v1/server-stop", |_, _| {
+            Ok(Answer::raw(
+                StatusCode::OK,
+                Some("text/plain; charset=utf-8"),
+                "Stopping.",
+            ))
+        }),
+    ]
+}
+
+pub(super) fn page(text: &'static str) -> Answer {
+    Answer::raw(StatusCode::OK, Some(HTML), text)
+}
+
+/// Waits for the lock, and finds what it found before.
+fn refresh(call: Call<Place>) -> Later {
+    async move {
+        call.input.turn().await;
+        Ok(Answer::null())
+    }
+    .boxed()
+}
+
+fn training(call: Call<Map<String, Value>>) -> Later {
+    async move {
+        let name = call
+            .input
+            .get("name")
+            .or_else(|| call.input.get("embedding_name"));
+        match name.and_then(Value::as_str) {
+            Some(name) => Ok(Answer::json(
+                &json!({ "info": format!("create embedding filename: {name}.pt") }),
+            )),
+            None => Err(Failure::unexpected(
+                "TypeError",
+                "create_embedding() missing 1 required positional argument: 'name'",
+            )),
+        }
+    }
+    .boxed()
+}
+
+fn openapi(server: &Server) -> Value {
+    let mut paths = Map::new();
+    for route in super::routes(server)
+        .iter()
+        .filter(|route| route.exists_in(server.profile()))
+    {
+        let operation = json!({
+            "summary": route.path.rsplit('/').next(),
+            "operationId": format!("{}_{}", route.path.trim_matches('/').replace(['/', '-'], "_"), route.method.to_lowercase()),
+            "responses": { "200": { "description": "Successful Response" } },
+        });
+        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
+        entry[route.method.to_lowercase()] = operation;
+    }
+    json!({ "openapi": "3.0.2", "info": { "title": "FastAPI", "version": "0.1.0" }, "paths": paths })
+}

@@ -1,0 +1,15 @@
+use runpod_sdk::prelude::*;
+
+#[derive(Clone)]
+struct App {
+    word: String,
+}
+
+#[handler]
+async fn greet(name: String, State(app): State<App>) -> JobResult<String> {
+    Ok(format!("{}, {name}!", app.word))
+}
+
+fn main() -> std::process::ExitCode {
+    runpod_sdk::start(greet::worker())
+}

@@ -1,0 +1,25 @@
+//! Refuses to work on a machine that is not fit for it.
+//!
+//! Checks run on the platform only:
+//!
+//! ```text
+//! cargo run --example fitness -- --test_input '{"input": 1}'
+//! ```
+
+use runpod_sdk::prelude::*;
+
+#[handler]
+async fn double(n: u64) -> JobResult<u64> {
+    n.checked_mul(2)
+        .ok_or_else(|| JobError::invalid_input("the number is too large"))
+}
+
+/// Fails where the weights are missing: the worker says so, exits with code 1, and the platform
+/// puts another in its place.
+async fn weights_are_here() -> std::io::Result<std::fs::Metadata> {
+    std::fs::metadata("/models/xl.safetensors")
+}
+
+fn main() -> std::process::ExitCode {
+    runpod_sdk::start(double::worker().fitness_check("weights", weights_are_here))
+}

@@ -1,0 +1,61 @@
+//! Errors that callers can act on: a code, whose mistake it was, and what to do.
+//!
+//! ```text
+//! cargo run --example typed_errors -- --test_input '{"input": {"colour": "octarine"}}'
+//! ```
+
+use std::borrow::Cow;
+
+use runpod_sdk::prelude::*;
+use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Request {
+    colour: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PaintError {
+    #[error("there is no colour called {0}")]
+    UnknownColour(String),
+    #[error("the paint is out")]
+    OutOfPaint,
+}
+
+impl IntoJobError for PaintError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::new(match self {
+            Self::UnknownColour(_) => "UNKNOWN_COLOUR",
+            Self::OutOfPaint => "OUT_OF_PAINT",
+        })
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::UnknownColour(_) => ErrorClass::User,
+            Self::OutOfPaint => ErrorClass::Backend,
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::OutOfPaint)
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        matches!(self, Self::UnknownColour(_)).then(|| "use red, green or blue".into())
+    }
+}
+
+#[handler]
+async fn paint(request: Request) -> Result<String, PaintError> {
+    match request.colour.as_str() {
+        "red" | "green" => Ok(format!("a {} picture", request.colour)),
+        "blue" => Err(PaintError::OutOfPaint),
+        _ => Err(PaintError::UnknownColour(request.colour)),
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    runpod_sdk::start(paint::worker())
+}

@@ -1,0 +1,66 @@
+//! Every example runs by the command that it names, and says what it should.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Cargo builds the examples beside the tests.
+fn example(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples").join(name)
+}
+
+/// What an example prints for one input: its log without times, its chunks and its result.
+fn run(name: &str, input: &str) -> String {
+    let output = Command::new(example(name))
+        .args(["--test_input", input])
+        .env_clear()
+        .output()
+        .unwrap_or_else(|error| panic!("example {name}: {error}"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("job timeline:"))
+        .collect();
+    format!("{}\nexit {}", lines.join("\n"), output.status.code().unwrap())
+}
+
+macro_rules! example_runs {
+    ($test:ident, $name:literal, $input:literal) => {
+        #[test]
+        fn $test() {
+            insta::assert_snapshot!(run($name, $input));
+        }
+    };
+}
+
+example_runs!(hello_greets, "hello", r#"{"input": {"name": "World"}}"#);
+example_runs!(hello_names_the_bad_field, "hello", r#"{"input": {"name": 7}}"#);
+example_runs!(progress_does_its_steps, "progress", r#"{"input": {"steps": 5}}"#);
+example_runs!(
+    typed_errors_tell_what_to_do,
+    "typed_errors",
+    r#"{"input": {"colour": "octarine"}}"#
+);
+example_runs!(
+    typed_errors_tell_who_is_at_fault,
+    "typed_errors",
+    r#"{"input": {"colour": "blue"}}"#
+);
+example_runs!(
+    token_stream_prints_its_chunks,
+    "token_stream",
+    r#"{"input": {"prompt": "one two three"}}"#
+);
+example_runs!(
+    blocking_finds_its_prime,
+    "blocking",
+    r#"{"input": {"up_to": 1000}}"#
+);
+example_runs!(
+    stateful_model_shares_its_model,
+    "stateful_model",
+    r#"{"input": "a cat"}"#
+);
+example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);

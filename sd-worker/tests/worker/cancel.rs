@@ -1,0 +1,155 @@
+//! A cancelled job gives the GPU back before the next one is taken.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+
+use mock_webui::MockWebUi;
+use tokio::sync::Notify;
+
+use crate::support::{EXAMPLE, RawWebUi, Reply, Stage, aside, error_of, soon, verdict};
+
+#[tokio::test]
+async fn a_cancelled_job_frees_the_gpu_and_the_next_one_is_whole() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::new(webui.url()).await;
+    let unwanted = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(3)).await;
+    let next = stage.submit(EXAMPLE).await;
+
+    soon(unwanted.cancel()).await.unwrap();
+    // The second render begins only after the first has stopped short.
+    soon(async {
+        while webui.gpu().renders() < 2 {
+            webui.gpu().idle().await;
+            webui.gpu().rendering().await;
+        }
+    })
+    .await;
+    assert_eq!(webui.gpu().steps_done(), 3);
+    assert!(webui.gpu().interrupts() >= 1);
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(next.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(
+        webui.gpu().steps_done(),
+        28,
+        "the next render was not interrupted"
+    );
+    assert_eq!(
+        soon(unwanted.status()).await.unwrap().status.as_str(),
+        "CANCELLED"
+    );
+    assert_eq!(stage.platform.violations().len(), 0);
+}
+
+#[tokio::test]
+async fn cancelling_a_waiting_job_leaves_the_render_of_another_alone() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_CONCURRENCY", "2")]).await;
+    let first = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    let waiting = stage.submit(EXAMPLE).await;
+    stage
+        .worker
+        .says(&format!("\"{}\", \"message\": \"Started.\"", waiting.id()))
+        .await;
+
+    soon(waiting.cancel()).await.unwrap();
+    stage.worker.says("Job stopped.").await;
+    assert_eq!(webui.gpu().interrupts(), 0);
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(first.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(webui.gpu().renders(), 1);
+}
+
+#[tokio::test]
+async fn an_interrupt_that_was_lost_is_sent_again() {
+    // The first interrupt comes just before the render begins and is cleared by it.
+    let (begun, interrupts, stopped) = (
+        Arc::new(Notify::new()),
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(Notify::new()),
+    );
+    let server = (begun.clone(), interrupts.clone(), stopped.clone());
+    let webui = RawWebUi::start(move |request| {
+        let (begun, interrupts, stopped) = server.clone();
+        match request.start() {
+            "POST /sdapi/v1/txt2img" => Box::pin(async move {
+                begun.notify_one();
+                stopped.notified().await;
+                Reply::json(200, "{}")
+            }),
+            "POST /sdapi/v1/interrupt" => {
+                if interrupts.fetch_add(1, SeqCst) == 1 {
+                    stopped.notify_one();
+                }
+                Box::pin(async { Reply::json(200, "{}") })
+            }
+            start if start.starts_with("GET /sdapi/v1/progress") => Box::pin(async {
+                Reply::json(
+                    200,
+                    r#"{"progress":0.1,"state":{"interrupted":false,"job_count":1}}"#,
+                )
+            }),
+            _ => aside(&request),
+        }
+    })
+    .await;
+    let stage = Stage::new(&webui.url).await;
+    let job = stage.submit(EXAMPLE).await;
+    soon(begun.notified()).await;
+    soon(job.cancel()).await.unwrap();
+    let line = stage.worker.says("the render has stopped").await;
+    assert!(line.contains("interrupts=2"), "{line}");
+}
+
+#[tokio::test]
+async fn a_job_past_its_deadline_frees_the_gpu_and_is_told_so() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_TIMEOUT", "500ms")]).await;
+    let report = stage.run(EXAMPLE).await;
+    assert_eq!(report.status.as_str(), "FAILED");
+    assert_eq!(verdict(&error_of(&report)), ["TIMEOUT", "user", "final"]);
+    soon(webui.gpu().idle()).await;
+    assert_eq!(webui.gpu().steps_done(), 0);
+}
+
+#[tokio::test]
+async fn a_render_left_behind_is_stopped_before_the_next_begins() {
+    // The connection breaks, but the WebUI renders on until it is interrupted.
+    let turn = AtomicU32::new(0);
+    let busy = Arc::new(AtomicU32::new(0));
+    let webui = RawWebUi::start(move |request| {
+        let reply = match request.start() {
+            "POST /sdapi/v1/txt2img" if turn.fetch_add(1, SeqCst) == 0 => {
+                busy.store(1, SeqCst);
+                Reply::Cut(Vec::new())
+            }
+            "POST /sdapi/v1/txt2img" => Reply::json(200, format!(r#"{{"busy":{}}}"#, busy.load(SeqCst))),
+            "POST /sdapi/v1/interrupt" => {
+                busy.store(0, SeqCst);
+                Reply::json(200, "{}")
+            }
+            start if start.starts_with("GET /sdapi/v1/progress") => Reply::json(
+                200,
+                format!(
+                    r#"{{"progress":0.1,"state":{{"job_count":{}}}}}"#,
+                    busy.load(SeqCst)
+                ),
+            ),
+            _ => return aside(&request),
+        };
+        Box::pin(async move { reply })
+    })
+    .await;
+    let stage = Stage::new(&webui.url).await;
+    assert_eq!(
+        verdict(&stage.fail(EXAMPLE).await),
+        ["BACKEND_LOST", "backend", "retryable"]
+    );
+    assert_eq!(stage.complete(EXAMPLE).await, br#"{"busy":0}"#);
+    stage.worker.says("an abandoned render has stopped").await;
+}

@@ -1,0 +1,77 @@
+//! What a person sees who starts the program by hand.
+
+use crate::support::program;
+
+async fn output(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = program()
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .await
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn help_teaches() {
+    let (code, text, _) = output(&["--help"], &[]).await;
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn help_shows_no_value_of_the_environment() {
+    let (_, text, _) = output(&["--help"], &[("SD_WORKER_WEBUI_AUTH", "anna:hunter2")]).await;
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn a_bad_value_ends_with_code_2_and_names_where_it_came_from() {
+    for (arguments, variables, expected) in [
+        (
+            &["--retries", "many"][..],
+            &[][..],
+            "error: --retries: bad value 'many': invalid digit found in string",
+        ),
+        (
+            &[],
+            &[("SD_WORKER_READY_TIMEOUT", "10 parsecs")],
+            "error: SD_WORKER_READY_TIMEOUT (the option --ready-timeout): bad value '10 parsecs': \
+             write a time such as 200ms, 90s or 15m",
+        ),
+        (
+            &[],
+            &[("SD_WORKER_WEBUI_AUTH", "hunter2")],
+            "error: SD_WORKER_WEBUI_AUTH (the option --webui-auth): bad value: write USER:PASSWORD",
+        ),
+        (&["--webui"], &[], "error: unexpected argument '--webui' found"),
+    ] {
+        let (code, _, text) = output(arguments, variables).await;
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.starts_with(expected), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_unset() {
+    let empty = [("SD_WORKER_WEBUI_AUTH", ""), ("SD_WORKER_RETRIES", "")];
+    let (code, _, text) = output(&[], &empty).await;
+    assert_eq!(code, Some(1), "it comes as far as looking for a job: {text}");
+    assert!(text.starts_with("test_input.json not found"), "{text}");
+}
+
+#[tokio::test]
+async fn one_job_runs_without_a_platform() {
+    let webui = mock_webui::MockWebUi::start().await;
+    let input = r#"{"input": {"prompt": "x", "steps": 1, "width": 64, "height": 64}}"#;
+    let (code, text, _) = output(&["--webui-url", webui.url(), "--test_input", input], &[]).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("Job result: {\"output\": {\"images\":[\"iVBOR"),
+        "{text}"
+    );
+}

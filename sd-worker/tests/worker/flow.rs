@@ -1,0 +1,191 @@
+//! The reference flow (`docs/protocol/request-flow.md`): one request, seen from all sides.
+
+use mock_webui::{MockWebUi, Profile};
+use serde_json::Value;
+
+use crate::support::wire::Message;
+use crate::support::{EXAMPLE, Stage, Tap, soon};
+
+/// Pictures, ids, times and random numbers are different every time.
+fn redacted() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    for (pattern, replacement) in [
+        (r#""images":\["[A-Za-z0-9+/=]{1000,}"\]"#, r#""images":["<PNG>"]"#),
+        (r"content-length: \d{4,}", "content-length: <length>"),
+        (r"date: .*", "date: <date>"),
+        (r"x-process-time: [\d.]+", "x-process-time: <seconds>"),
+        (r"(127\.0\.0\.1|localhost):\d+", "<webui>"),
+        (r"[0-9a-f]{8}-[0-9a-f-]{27}(-[a-z]\d)?", "<job>"),
+        (r#"(seeds?\\*": \[?)\d+"#, "$1<seed>"),
+        (r"Seed: \d+", "Seed: <seed>"),
+        (r#"(job_timestamp\\*": \\*")\d+"#, "$1<time>"),
+        (r"received=\S+", "received=<time>"),
+        (r"=\+[\d.]+ms", "=+<ms>"),
+    ] {
+        settings.add_filter(pattern, replacement);
+    }
+    settings
+}
+
+fn text(message: &Message) -> String {
+    let head = message.head.replace("\r\n", "\n");
+    format!("{}\n{}", head.trim_end(), String::from_utf8_lossy(&message.body))
+}
+
+#[tokio::test]
+async fn the_example_event_travels_the_whole_way() {
+    let webui = MockWebUi::start().await;
+    let tap = Tap::before(webui.address()).await;
+    // On a busy machine the render takes long enough for an update, which would be one more line.
+    let quiet = [("SD_WORKER_PROGRESS_INTERVAL", "0")];
+    let stage = Stage::with(&format!("http://{}", tap.address), &quiet).await;
+
+    let report = stage.run(EXAMPLE).await;
+    let timeline = stage.worker.says("job timeline").await;
+
+    let (request, answer) = tap.render();
+    let calls = stage.platform.recorded_calls();
+    let call = |part: &str| {
+        let call = calls
+            .iter()
+            .find(|call| call.path_and_query.contains(part))
+            .unwrap();
+        format!(
+            "{} {}\n{}",
+            call.method,
+            call.path_and_query,
+            String::from_utf8_lossy(&call.body)
+        )
+    };
+    // Where it is passed on it is the same: the reader need not compare three thousand characters.
+    let whole = String::from_utf8(answer.body.clone()).unwrap();
+    let passed_on = |text: String| text.replace(&whole, "<the WebUI's answer, byte for byte>");
+    let asked: Vec<String> = webui
+        .stubs()
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.url.path()))
+        .collect();
+    let output = String::from_utf8(report.raw_output().unwrap().to_vec()).unwrap();
+    let sections = [
+        ("THE CLIENT SENDS", call("/run")),
+        ("THE WEBUI IS ASKED", asked.join("\n")),
+        ("THE WEBUI RECEIVES", text(&request)),
+        ("THE WEBUI ANSWERS", text(&answer)),
+        ("THE PLATFORM GETS", passed_on(call("/job-done/"))),
+        (
+            "THE CLIENT READS",
+            format!("{}\n{}", report.status, passed_on(output)),
+        ),
+        ("THE WORKER LOGS", timeline),
+    ];
+    let seen: Vec<String> = sections.map(|(title, text)| format!("{title}\n{text}\n")).into();
+    let seen = seen.join("\n");
+    redacted().bind(|| insta::assert_snapshot!(seen));
+
+    assert_eq!(stage.platform.violations().len(), 0);
+}
+
+#[tokio::test]
+async fn the_example_event_is_unchanged_on_the_wire() {
+    let webui = MockWebUi::start().await;
+    let tap = Tap::before(webui.address()).await;
+    let stage = Stage::new(&format!("http://{}", tap.address)).await;
+    let output = stage.complete(EXAMPLE).await;
+    let (request, answer) = tap.render();
+    assert_eq!(request.body, EXAMPLE.as_bytes());
+    assert_eq!(output, answer.body);
+}
+
+#[tokio::test]
+async fn credentials_and_a_path_are_used_for_every_request() {
+    let webui = MockWebUi::builder()
+        .credentials("anna", "hunter2")
+        .prefix("/webui")
+        .start()
+        .await;
+    let variables = [
+        ("SD_WORKER_WEBUI_AUTH", "anna:hunter2"),
+        ("RUNPOD_LOG_LEVEL", "DEBUG"),
+    ];
+    let stage = Stage::with(webui.url(), &variables).await;
+    stage.complete(EXAMPLE).await;
+    assert!(!stage.worker.log().contains("hunter2"), "{}", stage.worker.log());
+}
+
+#[tokio::test]
+async fn version_1_9_gets_sampler_and_scheduler_apart() {
+    let webui = MockWebUi::builder().profile(Profile::V1_9_3).start().await;
+    let tap = Tap::before(webui.address()).await;
+    let stage = Stage::new(&format!("http://{}", tap.address)).await;
+    stage.complete(EXAMPLE).await;
+
+    let (sent, _) = tap.render();
+    let expected = EXAMPLE.replace(r#""DPM++ 2M Karras""#, r#""DPM++ 2M", "scheduler": "Karras""#);
+    assert_eq!(String::from_utf8(sent.body).unwrap(), expected);
+    stage.worker.says("sending sampler and scheduler apart").await;
+}
+
+#[tokio::test]
+async fn without_compat_version_1_9_refuses_the_name() {
+    let webui = MockWebUi::builder().profile(Profile::V1_9_3).start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_NO_COMPAT", "true")]).await;
+    let error = stage.fail(EXAMPLE).await;
+    assert_eq!(
+        error["error_message"],
+        "the WebUI refused the parameters (HTTP 404): Sampler not found"
+    );
+}
+
+#[tokio::test]
+async fn version_1_8_knows_the_name() {
+    let webui = MockWebUi::builder().profile(Profile::V1_8).start().await;
+    let stage = Stage::new(webui.url()).await;
+    let output: Value = serde_json::from_slice(&stage.complete(EXAMPLE).await).unwrap();
+    assert_eq!(output["parameters"]["sampler_name"], "DPM++ 2M Karras");
+}
+
+#[tokio::test]
+async fn progress_is_seen_by_the_client_and_never_goes_back() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_PROGRESS_INTERVAL", "20ms")]).await;
+    let job = stage.submit(EXAMPLE).await;
+    let mut seen: Vec<Value> = Vec::new();
+    for _ in 0..3 {
+        soon(webui.gpu().advance(5)).await;
+        let before = seen.last().cloned().unwrap_or(Value::Null);
+        let update = soon(async {
+            loop {
+                let report = job.status().await.unwrap();
+                match report.output::<Value>() {
+                    Ok(update) if update["step"].is_number() && update["step"] != before["step"] => {
+                        return update;
+                    }
+                    _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                }
+            }
+        })
+        .await;
+        seen.push(update);
+    }
+    let steps: Vec<_> = seen
+        .iter()
+        .map(|update| (&update["step"], &update["percent"]))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (&Value::from(5), &Value::from(21)),
+            (&Value::from(10), &Value::from(41)),
+            (&Value::from(15), &Value::from(61))
+        ]
+    );
+    assert!(
+        seen.iter()
+            .all(|update| update["phase"] == "sampling" && update["steps"] == 25)
+    );
+    soon(webui.gpu().advance(10)).await;
+    assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
+}

@@ -1,0 +1,12 @@
+//! The real program between a platform and a WebUI, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
+
+mod cancel;
+mod command_line;
+mod errors;
+mod faults;
+mod flow;
+mod integrity;
+mod shutdown;
+mod support;
