@@ -2,6 +2,7 @@
 
 mod cargo;
 mod ci;
+mod conformance;
 mod demo;
 mod platform;
 mod process;
@@ -32,6 +33,7 @@ Examples:
   cargo xtask demo --webui http://127.0.0.1:7860   the same against a real WebUI
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
+  cargo xtask conformance                          the platform and the worker beside RunPod's own
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,7 @@ enum Command {
     Demo(demo::Options),
     Platform(platform::Options),
     Test(test::Options),
+    Conformance(conformance::Options),
     Ci(ci::Options),
 }
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options, screen),
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
+        Command::Conformance(options) => conformance::run(&options, screen),
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {

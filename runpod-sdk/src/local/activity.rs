@@ -39,8 +39,15 @@ impl Activities {
     }
 
     pub(crate) async fn until(&self, wanted: impl FnMut(&Activity) -> bool) -> Activity {
-        match self.0.subscribe().wait_for(wanted).await {
-            Ok(activity) => *activity,
+        // The guard goes before anything else is waited for, so that tasks on any thread may wait here.
+        let activity = self
+            .0
+            .subscribe()
+            .wait_for(wanted)
+            .await
+            .map(|activity| *activity);
+        match activity {
+            Ok(activity) => activity,
             // The sender lives as long as `self`.
             Err(_) => std::future::pending().await,
         }
@@ -58,5 +65,21 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let field = self.field;
         self.activities.change(|activity| *field(activity) -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_of_its_own_may_wait_for_an_activity() {
+        let activities = Activities::default();
+        let waiting = activities.clone();
+        // A spawned task must be able to move between threads.
+        let waiter = tokio::spawn(async move { waiting.until(|activity| activity.held == 1).await });
+        let counted = activities.count(|activity| &mut activity.held);
+        assert_eq!(waiter.await.unwrap().held, 1);
+        drop(counted);
     }
 }

@@ -1,0 +1,65 @@
+//! `cargo xtask conformance`: RunPod's published clients and worker as black boxes against the local platform.
+//!
+//! The clients show that the platform speaks the endpoint API; the published worker shows that it
+//! speaks the worker's API, and, run beside ours through the same cases, that ours is a worker as
+//! RunPod knows them. What is expected stands in two tables under `xtask/conformance/`.
+
+mod clients;
+mod diff;
+mod limit;
+mod normal;
+mod record;
+mod report;
+mod scripted;
+mod setup;
+mod table;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use crate::screen::Screen;
+use crate::signals;
+
+/// Check the platform with RunPod's published clients, and our worker beside the published one.
+///
+/// Needs python3 and node with npm. The published packages are installed under `target/conformance/` the first time.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Also write what was seen, case by case, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
+    runtime.block_on(async {
+        let interrupted = signals::listen()?;
+        tokio::select! {
+            outcome = check(options, screen) => outcome,
+            interrupted = interrupted => Err(interrupted.into()),
+        }
+    })
+}
+
+async fn check(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    screen.heading("RunPod's published clients and worker against the local platform\n");
+    let kit = setup::ready(screen).await?;
+    let cases = table::clients()?;
+    let rows = clients::run(&kit, &cases).await?;
+    report::print(&rows, screen);
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&rows)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let (passed, failed) = report::tally(&rows);
+    screen.line(format_args!("\nin {} s", begun.elapsed().as_secs()));
+    screen.line(format_args!("{passed} passed, {failed} failed"));
+    if failed > 0 {
+        bail!("{failed} cases are not as the tables say; the differences are above");
+    }
+    Ok(())
+}

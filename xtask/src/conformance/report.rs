@@ -1,0 +1,88 @@
+//! What came of the cases: for a person, and as JSON.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::diff::{Difference, differences};
+use crate::screen::Screen;
+
+/// One case of one client or worker.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    /// Which client or worker.
+    pub(super) subject: &'static str,
+    pub(super) case: String,
+    /// What was seen that the table does not expect.
+    pub(super) differences: Vec<Difference>,
+    /// The table expects something else of this one, for this reason.
+    pub(super) reason: Option<String>,
+    pub(super) seen: Value,
+    #[serde(skip)]
+    pub(super) time: Duration,
+}
+
+impl Row {
+    pub(super) fn new(
+        subject: &'static str,
+        case: &str,
+        expected: &Value,
+        seen: Value,
+        reason: Option<String>,
+        time: Duration,
+    ) -> Self {
+        Self {
+            subject,
+            case: case.to_owned(),
+            differences: differences(expected, &seen),
+            reason,
+            seen,
+            time,
+        }
+    }
+
+    fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// Prints one line for each subject, then every unexpected difference.
+pub(super) fn print(rows: &[Row], screen: Screen) {
+    let mut subjects: Vec<&str> = rows.iter().map(|row| row.subject).collect();
+    subjects.dedup();
+    for subject in subjects {
+        let of: Vec<_> = rows.iter().filter(|row| row.subject == subject).collect();
+        let passed = of.iter().filter(|row| row.passed()).count();
+        let peculiar = of.iter().filter(|row| row.reason.is_some()).count();
+        let time = of.iter().map(|row| row.time).max().unwrap_or_default();
+        let verdict = if passed == of.len() {
+            screen.good(format_args!("{passed} of {} passed", of.len()))
+        } else {
+            screen.odd(format_args!("{passed} of {} passed", of.len()))
+        };
+        screen.line(format_args!(
+            "  {subject:<30} {verdict}, {peculiar} with a known peculiarity  {}",
+            screen.dim(format_args!("{:.1} s", time.as_secs_f64()))
+        ));
+    }
+    for row in rows.iter().filter(|row| !row.passed()) {
+        screen.heading(format_args!("\n{}: {}", row.subject, row.case));
+        for difference in &row.differences {
+            screen.line(indented(&difference.to_string()));
+        }
+    }
+}
+
+/// How many cases passed and how many failed.
+pub(super) fn tally(rows: &[Row]) -> (usize, usize) {
+    let passed = rows.iter().filter(|row| row.passed()).count();
+    (passed, rows.len() - passed)
+}
+
+fn indented(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
