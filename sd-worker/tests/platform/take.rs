@@ -26,7 +26,7 @@ async fn good_jobs_after(faults: Vec<(&str, Step)>) {
             "after {name}"
         );
     }
-    worker.terminate();
+    worker.signal("TERM").await;
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
 }
 
@@ -163,7 +163,7 @@ async fn ten_thousand_levels_of_nesting_arrive_at_the_webui_whole() {
     assert_eq!(seed_of(&platform.result_of("good").await.json()["output"]), 2);
     let received = webui.stubs().received_requests().await.unwrap();
     assert!(received.iter().any(|request| request.body == input.as_bytes()));
-    worker.terminate();
+    worker.signal("TERM").await;
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
 }
 
