@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -32,6 +33,7 @@ Examples:
   cargo xtask demo --webui http://127.0.0.1:7860   the same against a real WebUI
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
+  cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,10 @@ enum Command {
     Demo(demo::Options),
     Platform(platform::Options),
     Test(test::Options),
+    Bench(bench::Options),
+    /// What `bench` compares sd-worker with.
+    #[command(name = bench::FLOOR, hide = true)]
+    BenchFloor,
     Ci(ci::Options),
 }
 
@@ -49,6 +55,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options, screen),
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
+        Command::Bench(options) => bench::run(&options, screen),
+        Command::BenchFloor => bench::run_floor(),
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {
