@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod bench;
 mod cargo;
 mod ci;
 mod conformance;
@@ -34,6 +35,7 @@ Examples:
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
   cargo xtask conformance                          the platform and the worker beside RunPod's own
+  cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +44,10 @@ enum Command {
     Platform(platform::Options),
     Test(test::Options),
     Conformance(conformance::Options),
+    Bench(bench::Options),
+    /// What `bench` compares sd-worker with.
+    #[command(name = bench::FLOOR, hide = true)]
+    BenchFloor,
     Ci(ci::Options),
 }
 
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
         Command::Conformance(options) => conformance::run(&options, screen),
+        Command::Bench(options) => bench::run(&options, screen),
+        Command::BenchFloor => bench::run_floor(),
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {
