@@ -48,6 +48,8 @@ enum Command {
     /// What `bench` compares sd-worker with.
     #[command(name = bench::FLOOR, hide = true)]
     BenchFloor,
+    #[command(hide = true)]
+    ConformanceWorker(conformance::ours::Options),
     Ci(ci::Options),
 }
 
@@ -61,6 +63,10 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&options, screen),
         Command::Bench(options) => bench::run(&options, screen),
         Command::BenchFloor => bench::run_floor(),
+        Command::ConformanceWorker(options) => match conformance::ours::run(&options) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {
