@@ -30,6 +30,7 @@ impl Screen {
         Self {
             terminal: false,
             colours: false,
+            error_colours: false,
         }
     }
 
