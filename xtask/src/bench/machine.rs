@@ -2,11 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use crate::cargo;
+
+/// How long is looked at what the machine does, before it is measured.
+const LOOK: Duration = Duration::from_secs(1);
+/// A machine with nothing to do uses less, in percent.
+const BUSY: f64 = 10.0;
 
 /// What figures depend on beside the code.
 #[derive(Debug, Serialize)]
@@ -19,12 +24,12 @@ pub(super) struct Setting {
     cores: usize,
     memory: Option<String>,
     kernel: Option<String>,
-    /// Of the last minute, before anything was measured: well below the number of cores, or others had the machine.
-    load: Option<f64>,
+    /// The share of the machine that was in use just before anything was measured, in percent.
+    in_use: Option<f64>,
 }
 
 impl Setting {
-    pub(super) fn here_and_now() -> Self {
+    pub(super) async fn here_and_now() -> Self {
         let file = |path| std::fs::read_to_string(path).unwrap_or_default();
         Self {
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
@@ -35,10 +40,7 @@ impl Setting {
             memory: value_in(&file("/proc/meminfo"), "MemTotal"),
             kernel: Some(file("/proc/sys/kernel/osrelease").trim().to_owned())
                 .filter(|text| !text.is_empty()),
-            load: file("/proc/loadavg")
-                .split(' ')
-                .next()
-                .and_then(|load| load.parse().ok()),
+            in_use: in_use().await,
         }
     }
 
@@ -46,13 +48,18 @@ impl Setting {
     pub(super) fn summary(&self) -> String {
         let unknown = || "unknown".to_owned();
         format!(
-            "{} cores, {}; load {}; {}; commit {}",
+            "{} cores, {}, {} in use; {}; commit {}",
             self.cores,
             self.cpu.clone().unwrap_or_else(unknown),
-            self.load.map_or_else(unknown, |load| load.to_string()),
+            self.in_use.map_or_else(unknown, |share| format!("{share:.0} %")),
             self.rustc.clone().unwrap_or_else(unknown),
             self.commit.clone().unwrap_or_else(unknown),
         )
+    }
+
+    /// Whether others kept the machine so busy that the figures say little.
+    pub(super) fn was_busy(&self) -> bool {
+        self.in_use.is_some_and(|share| share > BUSY)
     }
 }
 
@@ -76,6 +83,31 @@ fn said(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+async fn in_use() -> Option<f64> {
+    let now = || times_in(&std::fs::read_to_string("/proc/stat").ok()?);
+    let (idle, all) = now()?;
+    tokio::time::sleep(LOOK).await;
+    let (idle_then, all_then) = now()?;
+    let (idle, all) = (idle_then.checked_sub(idle)?, all_then.checked_sub(all)?);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred ticks")]
+    (all > 0).then(|| 100.0 - 100.0 * idle as f64 / all as f64)
+}
+
+/// In the first line of `/proc/stat`: the time in which nothing was done, and all the time, of all cores together.
+fn times_in(stat: &str) -> Option<(u64, u64)> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?;
+    // The last two, of guests, are part of the first two.
+    let times: Option<Vec<u64>> = fields
+        .split_whitespace()
+        .take(8)
+        .map(|time| time.parse().ok())
+        .collect();
+    let times = times?;
+    // Waiting for a disk is doing nothing, too.
+    let idle = times.get(3)? + times.get(4)?;
+    Some((idle, times.iter().sum()))
+}
+
 /// A value in the kernel's `key : value` form.
 fn value_in(text: &str, key: &str) -> Option<String> {
     let (_, value) = text
@@ -88,6 +120,14 @@ fn value_in(text: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn idle_time_is_told_from_the_rest() {
+        let stat = "cpu  10 1 5 80 4 0 0 0 10 1\ncpu0 5 0 2 40 2 0 0 0 5 0\n";
+        assert_eq!(times_in(stat), Some((84, 100)));
+        assert_eq!(times_in("cpu  10 1"), None);
+        assert_eq!(times_in("intr 7"), None);
+    }
 
     #[test]
     fn a_value_is_found_by_its_key() {

@@ -117,17 +117,16 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         rows: (0, rows.len()),
     };
 
-    let setting = Setting::here_and_now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
-    let lines = runtime.block_on(async {
+    let (setting, lines) = runtime.block_on(async {
         let interrupted = signals::listen()?;
         tokio::select! {
             // Dropping a measurement kills its program.
             interrupted = interrupted => Err(interrupted.into()),
-            lines = measure(bench, rows) => lines,
+            measured = measure(bench, rows) => measured,
         }
     })?;
 
@@ -135,6 +134,9 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     screen.line(table::render(&lines, screen));
     if options.quick {
         screen.line("A quick look: fewer jobs and rounds, and a shorter idle time, than in a full run.");
+    }
+    if setting.was_busy() {
+        screen.line(screen.odd("The machine was busy before the first row: measure again when it is not."));
     }
     if let Some(file) = &options.json {
         let report = Report {
@@ -160,13 +162,14 @@ struct Report<'a> {
     rows: &'a [Line],
 }
 
-async fn measure(mut bench: Bench, rows: &[Row]) -> anyhow::Result<Vec<Line>> {
+async fn measure(mut bench: Bench, rows: &[Row]) -> anyhow::Result<(Setting, Vec<Line>)> {
+    let setting = Setting::here_and_now().await;
     let mut lines = Vec::new();
     for (done, row) in rows.iter().enumerate() {
         bench.rows.0 = done;
         lines.extend(row.measure(&bench).await?);
     }
-    Ok(lines)
+    Ok((setting, lines))
 }
 
 /// Replaces this process by a build of this command that does not slow down what it measures. Returns only with the

@@ -23,7 +23,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long the jobs of one measurement may take.
 const JOBS_LIMIT: Duration = Duration::from_mins(3);
 /// How long a program that has started is left alone before it counts as idle.
-const SETTLE: Duration = Duration::from_secs(2);
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A group of lines that come from the same measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,8 +72,8 @@ impl Row {
             Self::FirstTake => bench.first_take().await,
             Self::IdleMemory => bench.idle_memory().await,
             Self::IdleCpu => bench.idle_cpu().await,
-            Self::Answer8Mb => bench.answers(8, 60).await,
-            Self::Answer24Mb => bench.answers(24, 30).await,
+            Self::Answer8Mb => bench.answers(8, 40).await,
+            Self::Answer24Mb => bench.answers(24, 20).await,
             Self::HandlerOverhead => bench.handler_overhead().await,
         }
     }
@@ -250,7 +250,7 @@ impl Bench {
             one_at_a_time: true,
         };
         let [latency, cpu, peak, idle] = self
-            .alternate(self.rounds(3), async |program| {
+            .alternate(self.rounds(5), async |program| {
                 let (fakes, mut running) = self.start(program, plan).await?;
                 sleep(SETTLE).await;
                 let idle = running.memory()?;

@@ -103,7 +103,16 @@ mod tests {
             line("first take", Unit::Millis, 12.34, Some(2.2), Target::Below(10.0)),
             line("overhead", Unit::Millis, 0.05, None, Target::Below(1.0)),
         ];
-        insta::assert_snapshot!(render(&lines, Screen::plain()), @"");
+        let expected = [
+            "                     ours    floor  ratio  target",
+            "jobs per second   3000 /s  6000 /s   0.50  ≥ 0.5 × floor  ok",
+            "first take        12.3 ms  2.20 ms   5.61  < 10 ms        MISS",
+            "overhead         0.050 ms        –      –  < 1 ms         ok",
+        ];
+        assert_eq!(
+            render(&lines, Screen::plain()).lines().collect::<Vec<_>>(),
+            expected
+        );
     }
 
     #[test]
