@@ -19,12 +19,22 @@
 //! - [`SimGpu`] holds time: [`advance`](SimGpu::advance) a render step by step, or wait for events.
 //! - [`MockWebUi::stubs`] is the wiremock server behind the gate. Mount stubs over it, count calls, look at
 //!   the requests it received.
+//! - [`Fault`] breaks the server on purpose, [`Phase`] holds its start; both also work while it runs.
+//! - [`contract`] compares the mock, or a real WebUI, with recorded answers.
+//!
+//! The page `docs/mock-webui.md` is a guide to all of it, and to the program `mock-webui`.
+
+/// The examples of the documentation page are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/mock-webui.md")]
+struct Page;
 
 mod answer;
 mod auth;
 mod builder;
 mod catalogue;
 pub mod contract;
+mod digest;
 mod faults;
 mod file;
 mod gate;

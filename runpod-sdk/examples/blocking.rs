@@ -14,7 +14,7 @@ struct Search {
 
 #[handler(blocking)]
 fn largest_prime(input: Search, ctx: Context) -> JobResult<Option<u32>> {
-    let is_prime = |n: u32| n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let is_prime = |n: u32| n >= 2 && (2..=n.isqrt()).all(|d| !n.is_multiple_of(d));
     for n in (0..=input.up_to).rev() {
         // Nobody can stop a thread from outside.
         if ctx.is_cancelled() {

@@ -41,28 +41,3 @@ async fn work(input: Work, ctx: Context) -> JobResult<String> {
 fn main() -> std::process::ExitCode {
     runpod_sdk::start(work::worker())
 }
-
-#[cfg(test)]
-mod tests {
-    use runpod_sdk::testing::Harness;
-    use serde_json::json;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn every_step_is_reported() {
-        let harness = Harness::new(work::worker());
-        let run = harness.submit(json!({ "steps": 3 })).finished().await;
-        assert_eq!(run.output(), Some(&json!("did 3 steps")));
-        assert_eq!(run.progress.first(), Some(&json!({ "done": 1, "of": 3 })));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cancelled_job_ends_early() {
-        let harness = Harness::new(work::worker());
-        let mut job = harness.submit(json!({ "steps": 1_000_000 }));
-        job.next_progress().await;
-        job.cancel();
-        assert_eq!(job.finished().await.end, runpod_sdk::testing::JobEnd::Stopped);
-    }
-}

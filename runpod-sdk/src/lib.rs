@@ -63,6 +63,7 @@ pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+mod panics;
 mod platform;
 pub mod prelude;
 mod runtime;
@@ -71,6 +72,7 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+mod tls;
 mod worker;
 
 #[doc(hidden)]

@@ -6,21 +6,31 @@ use std::io::{self, IsTerminal as _, Write as _};
 use console::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Standard output, and what it can show.
+/// Standard output and standard error, and what they can show.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     terminal: bool,
     colours: bool,
+    error_colours: bool,
 }
 
 impl Screen {
-    pub(crate) fn stdout() -> Self {
-        let terminal = io::stdout().is_terminal();
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    pub(crate) fn new() -> Self {
+        let terminal = io::stdout().is_terminal() && !is_dumb();
         Self {
-            terminal: terminal && !dumb,
-            colours: terminal && !dumb && !set("NO_COLOR"),
+            terminal,
+            colours: terminal && wants_colours(),
+            error_colours: io::stderr().is_terminal() && !is_dumb() && wants_colours(),
+        }
+    }
+
+    /// A screen that shows nothing but text.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            terminal: false,
+            colours: false,
+            error_colours: false,
         }
     }
 
@@ -51,7 +61,7 @@ impl Screen {
     }
 
     pub(crate) fn complain(self, error: &anyhow::Error) {
-        let style = Style::new().for_stderr().red().bold().force_styling(self.colours);
+        let style = Style::new().red().bold().force_styling(self.error_colours);
         let mut text = format!("{} {error}\n", style.apply_to("error:"));
         for cause in error.chain().skip(1) {
             // Writing to a string does not fail.
@@ -101,6 +111,15 @@ impl Screen {
             tenths: None,
         }
     }
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// See <https://no-color.org>.
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A bar that moves, or lines where nothing can move.

@@ -41,7 +41,7 @@ fn with_filters(output: &Path, check: impl FnOnce()) {
             (r"\d+(\.\d+)? kB", "[size]"),
             (r"\d+ probes", "[n] probes"),
             (r"(?m)^(  .{11} (done in|ready after)) .*", "$1 [time]"),
-            (r"os error \d+", "os error [n]"),
+            (r"no connection \(.*\)", "no connection ([cause])"),
             // The column of times, and whether the machine was quick enough to keep the budgets.
             (r"(?m)^(  \d  .{20} .{9}) .{9}   (.*) [✓!?]$", "$1    [time]   $2 [mark]"),
             (r"(?m)^(     [a-z].{29}) .{9}$", "$1    [time]"),

@@ -247,6 +247,13 @@ pub(crate) fn resolve(profile: Profile, name: &str, scheduler: Option<&str>) -> 
     })
 }
 
+/// Whether the setting `eta_noise_seed_delta` has an effect on this sampler.
+pub(crate) fn uses_ensd(name: &str) -> bool {
+    SAMPLERS
+        .iter()
+        .any(|sampler| sampler.name == name && sampler.options.contains(&ENSD))
+}
+
 /// The schedule that "Automatic" means for this sampler.
 fn own_schedule(sampler: &Sampler) -> Option<&'static str> {
     let (_, name) = sampler.options.iter().find(|(key, _)| *key == "scheduler")?;

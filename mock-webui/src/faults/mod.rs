@@ -4,12 +4,14 @@
 //! running test ([`MockWebUi::inject`](crate::MockWebUi::inject)), from a [`Scenario`] file, or over the
 //! admin route.
 
+mod parse;
 mod plan;
 mod scenario;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub(crate) use plan::{FaultPlan, Trouble};
 pub use scenario::{Scenario, ScenarioError};
@@ -33,29 +35,19 @@ const GENERATION: [&str; 2] = ["/sdapi/v1/txt2img", "/sdapi/v1/img2img"];
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct Fault {
     #[serde(flatten)]
     pub(crate) kind: FaultKind,
     /// How often it happens; 0 means for ever.
-    #[serde(default = "once")]
     times: u32,
     /// How many matching requests are spared first.
-    #[serde(default)]
     after: u32,
     /// The probability that a matching request is hit, 0–1.
-    #[serde(default = "certain")]
     chance: f64,
     /// The route, or nothing for txt2img and img2img, or `*` for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     on: Option<String>,
-}
-
-fn once() -> u32 {
-    1
-}
-
-fn certain() -> f64 {
-    1.0
 }
 
 /// What goes wrong. In a scenario file: the key `kind`, and the fields beside it.

@@ -25,6 +25,7 @@ use super::Fault;
 /// # Ok::<(), mock_webui::ScenarioError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Scenario {
     /// Makes the faults' chances, and the mock's random seeds, the same at every run.

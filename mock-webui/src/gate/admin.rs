@@ -2,6 +2,8 @@
 //!
 //! It lies outside the WebUI's paths and prefix, and asks for no credentials: a mock listens on loopback.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,10 +41,9 @@ pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: 
             Err(error) => Err(error.to_string()),
         },
         ("POST", "phase") => match serde_json::from_slice::<NewPhase>(body) {
-            // Not awaited: closing the door ends this very connection.
             Ok(wanted) => {
-                server.life().send_modify(|life| life.phase = wanted.phase);
-                Ok(state(server))
+                change_phase_soon(server.clone(), wanted.phase);
+                Ok(json!({ "phase": wanted.phase }))
             }
             Err(error) => Err(error.to_string()),
         },
@@ -58,6 +59,14 @@ pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: 
         Ok(value) => Answer::json(&value),
         Err(error) => Answer::with_status(StatusCode::BAD_REQUEST, &json!({ "error": error })),
     }
+}
+
+/// Changes the phase once this answer has had the time to leave: closing the port ends its connection.
+fn change_phase_soon(server: Server, phase: Phase) {
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        server.set_phase(phase).await;
+    });
 }
 
 /// Arms one fault or a list of them.

@@ -36,9 +36,15 @@ impl Door {
         } else {
             TcpSocket::new_v6()?
         };
-        // Without it, a server that went down could not come back on its port for a minute.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
+        // The flag lets a server that went down come back on its port at once. On a free port it is set only
+        // after the port has been chosen, or the system could choose one that another mock has reserved.
+        if address.port() == 0 {
+            socket.bind(address)?;
+            socket.set_reuseaddr(true)?;
+        } else {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+        }
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }

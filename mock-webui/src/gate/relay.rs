@@ -102,7 +102,11 @@ impl Relay {
             .faults()
             .draw(path.split('?').next().unwrap_or_default());
         // A thread of the real server's pool; the documentation pages are served without one (§1).
-        let _thread = match &self.threads {
+        let threads = self
+            .threads
+            .as_ref()
+            .filter(|_| !matches!(path.as_str(), "/docs" | "/redoc" | "/openapi.json"));
+        let _thread = match threads {
             Some(threads) => threads.acquire().await.ok(),
             None => None,
         };
@@ -111,7 +115,11 @@ impl Relay {
         *inner.uri_mut() = path.parse()?;
         *inner.headers_mut() = head.headers;
         inner.headers_mut().remove(TICKET);
+        let start = self.server.life().borrow().start;
         let mut response = self.forward(inner).await?;
+        if self.server.life().borrow().start != start {
+            return Err(Broken::Died); // this very request has killed the process
+        }
 
         let ticket = response.headers_mut().remove(TICKET);
         let work = ticket

@@ -52,6 +52,8 @@ pub(crate) fn info(plan: &Plan, results: &Results) -> String {
     put("job_timestamp", json!(results.job_timestamp));
     put("clip_skip", json!(set.clip_skip));
     put("is_using_inpainting_conditioning", json!(false));
-    put("version", json!(plan.version));
+    if plan.states_version {
+        put("version", json!(plan.version));
+    }
     json::spaced(&Value::Object(info))
 }

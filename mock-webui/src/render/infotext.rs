@@ -16,7 +16,10 @@ pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
     let (from_width, from_height) = plan.seed_resize_from;
 
     let set = &plan.from_settings;
-    let mut entries = Entries::default();
+    let mut entries = Entries {
+        text: String::new(),
+        hidden: &set.hidden,
+    };
     entries.add("Steps", plan.steps);
     entries.add("Sampler", &plan.sampling.sampler);
     entries.add_if("Schedule type", plan.sampling.schedule.as_deref());
@@ -43,6 +46,9 @@ pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
         plan.extra.get("Denoising strength").map(shown),
     );
     entries.add_if("Clip skip", (set.clip_skip > 1).then_some(set.clip_skip));
+    for (name, value) in &set.entries {
+        entries.add(name, value);
+    }
     entries.add_if("Tiling", set.tiling.then_some("True"));
     for (name, value) in &plan.extra {
         if !PLACED.contains(&name.as_str()) && !value.is_null() {
@@ -55,21 +61,26 @@ pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
         "" => String::new(),
         negative => format!("\nNegative prompt: {negative}"),
     };
-    format!("{}{negative}\n{}", plan.prompts[index], entries.0)
+    format!("{}{negative}\n{}", plan.prompts[index], entries.text)
         .trim()
         .to_owned()
 }
 
 /// `name: value` pairs with commas between them.
-#[derive(Default)]
-struct Entries(String);
+struct Entries<'a> {
+    text: String,
+    hidden: &'a [&'static str],
+}
 
-impl Entries {
+impl Entries<'_> {
     fn add(&mut self, name: &str, value: impl Display) {
-        if !self.0.is_empty() {
-            self.0.push_str(", ");
+        if self.hidden.contains(&name) {
+            return;
         }
-        write!(self.0, "{name}: {}", quote(&value.to_string())).expect("a string takes any text");
+        if !self.text.is_empty() {
+            self.text.push_str(", ");
+        }
+        write!(self.text, "{name}: {}", quote(&value.to_string())).expect("a string takes any text");
     }
 
     fn add_if(&mut self, name: &str, value: Option<impl Display>) {

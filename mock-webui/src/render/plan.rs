@@ -10,9 +10,12 @@ use super::prompt;
 use super::scripts::{self, Script};
 use super::source::SourcePicture;
 use crate::answer::Failure;
-use crate::catalogue::sampler::Sampling;
+use crate::catalogue::sampler::{self, Sampling};
+use crate::digest;
 use crate::faults::{FaultKind, Trouble};
 use crate::gpu::picture::{Base, Scene};
+use crate::json::float;
+use crate::profile::Profile;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -71,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) model: (String, Option<String>),
     pub(crate) hires: Option<Hires>,
     pub(crate) version: &'static str,
+    /// Whether `info` has the version, as from 1.7 on.
+    pub(crate) states_version: bool,
     bases: Vec<Base>,
     ignore_loras: bool,
 }
@@ -83,17 +88,51 @@ pub(crate) struct FromSettings {
     pub(crate) clip_skip: i64,
     /// Name and hash.
     pub(crate) vae: Option<(String, String)>,
+    /// Entries of the infotext for settings that are not at their defaults.
+    pub(crate) entries: Vec<(&'static str, String)>,
+    /// Entries of the infotext that settings turn off.
+    pub(crate) hidden: Vec<&'static str>,
 }
 
+/// Settings that turn entries of the infotext off.
+const SWITCHES: [(&str, &str); 5] = [
+    ("add_model_name_to_info", "Model"),
+    ("add_model_hash_to_info", "Model hash"),
+    ("add_vae_name_to_info", "VAE"),
+    ("add_vae_hash_to_info", "VAE hash"),
+    ("add_version_to_infotext", "Version"),
+];
+
 impl FromSettings {
-    fn read(server: &Server, fields: &Fields) -> Self {
+    fn read(server: &Server, fields: &Fields, sampler_name: &str) -> Self {
         let settings = server.settings();
+        let mut entries = Vec::new();
+        let delta = settings.integer("eta_noise_seed_delta");
+        if delta != 0 && sampler::uses_ensd(sampler_name) {
+            entries.push(("ENSD", delta.to_string()));
+        }
+        if let Some(ratio) = settings
+            .get("token_merging_ratio")
+            .as_f64()
+            .filter(|ratio| *ratio != 0.0)
+        {
+            entries.push(("Token merging ratio", float(ratio)));
+        }
+        if settings.text("randn_source") != "GPU" {
+            entries.push(("RNG", settings.text("randn_source").to_owned()));
+        }
         let flag = |field: &str, key: &str| fields.get(field).as_bool().unwrap_or(settings.flag(key));
         Self {
             restore_faces: flag("restore_faces", "face_restoration"),
             tiling: flag("tiling", "tiling"),
             clip_skip: settings.integer("CLIP_stop_at_last_layers"),
             vae: vae(settings.text("sd_vae")),
+            entries,
+            hidden: SWITCHES
+                .into_iter()
+                .filter(|(key, _)| !settings.flag(key))
+                .map(|(_, entry)| entry)
+                .collect(),
         }
     }
 }
@@ -154,7 +193,7 @@ impl Plan {
         if !ignore_loras {
             extra.extend(lora_entries(server, &prompts));
         }
-        let from_settings = FromSettings::read(server, fields);
+        let from_settings = FromSettings::read(server, fields, &sampling.sampler);
         let model = server.current_model().cloned().unwrap_or_default();
         let share = denoising.unwrap_or(1.0);
         let bases = pictures
@@ -191,6 +230,7 @@ impl Plan {
             model: (model.name().to_owned(), model.short_hash().map(str::to_owned)),
             hires,
             version: server.profile().version(),
+            states_version: server.profile() >= Profile::V1_8,
             bases,
             ignore_loras,
         })
@@ -382,8 +422,5 @@ fn vae(name: &str) -> Option<(String, String)> {
     if matches!(name, "" | "Automatic" | "None") {
         return None;
     }
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Some((name.to_owned(), format!("{:010x}", hash >> 24)))
+    Some((name.to_owned(), format!("{:010x}", digest::of(&name) >> 24)))
 }

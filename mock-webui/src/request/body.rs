@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::coerce::{Kind, coerce};
 use super::field::{Field, Fields};
+use super::newer::newer;
 use crate::answer::{Answer, Failure, problem};
 use crate::json;
 use crate::profile::Profile;
 
 /// A body after the syntax check, before authentication and validation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Body {
     Missing,
     Json(Value),
@@ -38,7 +39,30 @@ impl Body {
 
     /// Checks the body against a table of fields.
     pub(crate) fn check(self, table: &[Field], profile: Profile) -> Result<Fields, Failure> {
-        Fields::check(table, profile, self.object()?).map_err(Failure::Invalid)
+        let original = if profile.is_forge() {
+            self.clone()
+        } else {
+            Self::Missing
+        };
+        let checked = self
+            .object()
+            .and_then(|body| Fields::check(table, profile, body).map_err(Failure::Invalid));
+        checked.map_err(|failure| original.reworded(failure, profile))
+    }
+
+    /// The failure in the words of this version.
+    pub(crate) fn reworded(&self, failure: Failure, profile: Profile) -> Failure {
+        let body = if let Self::Json(body) = self {
+            body
+        } else {
+            &Value::Null
+        };
+        match failure {
+            Failure::Invalid(problems) if profile.is_forge() => {
+                Failure::Invalid(problems.iter().map(|problem| newer(problem, body)).collect())
+            }
+            failure => failure,
+        }
     }
 
     /// The body as an object, for routes that take any keys.

@@ -8,5 +8,6 @@ pub(crate) mod coerce;
 pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod generation;
+mod newer;
 
 pub(crate) use field::{Field, Fields};

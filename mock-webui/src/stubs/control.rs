@@ -9,6 +9,7 @@ use super::route::Route;
 use crate::answer::{Answer, Failure};
 use crate::file;
 use crate::gpu::Preview;
+use crate::gpu::picture::Picture;
 use crate::profile::Profile;
 use crate::render;
 use crate::request::coerce::{Kind, coerce};
@@ -30,7 +31,15 @@ pub(crate) fn routes() -> Vec<Route> {
 
 fn progress(server: &Server, request: &Request) -> Result<Answer, Failure> {
     let skip_image = query_flag(request, "skip_current_image")?;
-    let every = server.settings().integer("show_progress_every_n_steps");
+    let (every, format) = {
+        let settings = server.settings();
+        let every = if settings.flag("live_previews_enable") {
+            settings.integer("show_progress_every_n_steps")
+        } else {
+            -1
+        };
+        (every, settings.text("samples_format").to_owned())
+    };
     let (mut body, shown) = server.gpu().change(|state| {
         if state.job_count != 0 {
             state.take_preview(every);
@@ -45,18 +54,21 @@ fn progress(server: &Server, request: &Request) -> Result<Answer, Failure> {
         (body, state.shown.clone().filter(|_| !skip_image))
     });
     if let Some((step, preview)) = shown {
-        body["current_image"] = Value::from(draw(&preview, step));
+        body["current_image"] =
+            Value::from(STANDARD.encode(file::encode(&draw(&preview, step), &format, None)?));
     }
     Ok(Answer::json(&body))
 }
 
-fn draw(preview: &Preview, step: u32) -> String {
-    let tiles: Vec<_> = preview
-        .scenes
-        .iter()
-        .map(|scene| scene.draw_preview(step))
-        .collect();
-    STANDARD.encode(file::png(&render::grid(&tiles), None))
+/// The pictures of the batch so far, side by side.
+pub(super) fn draw(preview: &Preview, step: u32) -> Picture {
+    render::grid(
+        &preview
+            .scenes
+            .iter()
+            .map(|scene| scene.draw_preview(step))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// A boolean of the query string, with the framework's refusal.

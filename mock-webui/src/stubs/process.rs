@@ -41,28 +41,17 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
     }
     routes.push(Route::post_locked("/sdapi/v1/refresh-embeddings", refresh).since(Profile::V1_9_3));
     for path in [
-        "create/embedding",
-        "create/hypernetwork",
-        "train/embedding",
-        "train/hypernetwork",
+        "/sdapi/v1/create/embedding",
+        "/sdapi/v1/create/hypernetwork",
+        "/sdapi/v1/train/embedding",
+        "/sdapi/v1/train/hypernetwork",
     ] {
-        let path = training_path(path);
         routes.push(Route::post_open(path, training).until(Profile::V1_10_1));
     }
     if server.setup().stop_routes {
         routes.extend(stop_routes());
     }
     routes
-}
-
-/// Routes are known by static paths; these four are made from their last parts.
-fn training_path(part: &str) -> &'static str {
-    match part {
-        "create/embedding" => "/sdapi/v1/create/embedding",
-        "create/hypernetwork" => "/sdapi/v1/create/hypernetwork",
-        "train/embedding" => "/sdapi/v1/train/embedding",
-        _ => "/sdapi/v1/train/hypernetwork",
-    }
 }
 
 fn stop_routes() -> [Route; 3] {

@@ -165,7 +165,8 @@ impl Stub {
             }
             Handler::Open(run) => Box::new(move |bytes: Bytes, trouble| {
                 finish(server.clone(), async move {
-                    let body = Body::read(&headers, &bytes)?;
+                    let body = Body::read(&headers, &bytes)
+                        .map_err(|failure| Body::Missing.reworded(failure, server.profile()))?;
                     allowed?;
                     run(Call {
                         server,
@@ -179,7 +180,8 @@ impl Stub {
                 let place = (queued && allowed.is_ok()).then(|| server.gpu().take_place());
                 Box::new(move |bytes: Bytes, trouble| {
                     finish(server.clone(), async move {
-                        let body = Body::read(&headers, &bytes)?;
+                        let body = Body::read(&headers, &bytes)
+                            .map_err(|failure| Body::Missing.reworded(failure, server.profile()))?;
                         drop(bytes);
                         allowed?;
                         let fields = body.check(table(), server.profile())?;

@@ -6,12 +6,11 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::process;
 use super::route::{Call, Route};
+use super::{control, process};
 use crate::answer::Answer;
 use crate::file;
 use crate::gpu::{Place, State};
-use crate::render;
 use crate::request::Fields;
 use crate::request::extras::INTERNAL_PROGRESS;
 use crate::server::Server;
@@ -69,12 +68,7 @@ fn progress(call: &Call<(Fields, Option<Place>)>) -> Answer {
         }
     });
     if let Some((step, preview)) = shown {
-        let tiles: Vec<_> = preview
-            .scenes
-            .iter()
-            .map(|scene| scene.draw_preview(step))
-            .collect();
-        let picture = STANDARD.encode(file::png(&render::grid(&tiles), None));
+        let picture = STANDARD.encode(file::png(&control::draw(&preview, step), None));
         body["live_preview"] = Value::from(format!("data:image/png;base64,{picture}"));
         body["id_live_preview"] = Value::from(step);
     }

@@ -15,13 +15,17 @@ async fn broken_by(fault: Fault) -> MockWebUi {
     MockWebUi::builder().fault(fault).start().await
 }
 
-/// The raw bytes of an answer, up to the end of the connection or a pause of a quarter of a second.
+/// Longer than anything takes, however busy the machine is.
+const A_LONG_TIME: Duration = Duration::from_secs(30);
+
+/// The raw bytes of an answer, up to the end of the connection, or until half of it came and then nothing.
 struct Raw {
     bytes: Vec<u8>,
     ended: bool,
 }
 
-async fn raw_render(webui: &MockWebUi) -> Raw {
+/// Sends a render and reads what comes. `patience` is how long a pause may last once bytes have come.
+async fn raw_render(webui: &MockWebUi, patience: Duration) -> Raw {
     let body = small("x", 1).to_string();
     let mut stream = TcpStream::connect(webui.address()).await.expect("connects");
     let request = format!(
@@ -34,7 +38,15 @@ async fn raw_render(webui: &MockWebUi) -> Raw {
         ended: false,
     };
     let mut part = [0; 4096];
-    while let Ok(read) = tokio::time::timeout(Duration::from_millis(250), stream.read(&mut part)).await {
+    loop {
+        let pause = if raw.bytes.is_empty() {
+            A_LONG_TIME
+        } else {
+            patience
+        };
+        let Ok(read) = tokio::time::timeout(pause, stream.read(&mut part)).await else {
+            break;
+        };
         match read {
             Ok(0) => {
                 raw.ended = true;
@@ -219,7 +231,7 @@ async fn a_process_that_dies_takes_its_port_and_its_renders_with_it() {
 #[tokio::test]
 async fn a_connection_can_end_after_the_render_or_in_the_middle_of_it() {
     let after = broken_by(Fault::drop_after_generate()).await;
-    let raw = raw_render(&after).await;
+    let raw = raw_render(&after, A_LONG_TIME).await;
     assert!(raw.ended && raw.bytes.is_empty());
     assert_eq!(after.gpu().renders(), 1);
 
@@ -255,7 +267,13 @@ async fn a_body_can_be_cut_half_closed_or_stalled_short_of_its_length() {
         (Fault::stall_body(), false),
     ] {
         let webui = broken_by(fault.clone()).await;
-        let raw = raw_render(&webui).await;
+        // Only a stall is told by the absence of something.
+        let patience = if ends {
+            A_LONG_TIME
+        } else {
+            Duration::from_millis(300)
+        };
+        let raw = raw_render(&webui, patience).await;
         assert_eq!(raw.ended, ends, "{fault:?}");
         assert!(raw.bytes.starts_with(b"HTTP/1.1 200 OK"), "{fault:?}");
         assert!(raw.bytes.len() < announced(&raw), "{fault:?}");
@@ -266,7 +284,7 @@ async fn a_body_can_be_cut_half_closed_or_stalled_short_of_its_length() {
 #[tokio::test]
 async fn garbage_is_not_http() {
     let webui = broken_by(Fault::garbage()).await;
-    let raw = raw_render(&webui).await;
+    let raw = raw_render(&webui, A_LONG_TIME).await;
     assert!(raw.ended && !raw.bytes.is_empty() && !raw.bytes.starts_with(b"HTTP"));
 }
 
@@ -310,6 +328,51 @@ async fn faults_can_be_armed_and_taken_away_while_the_server_runs() {
         .await
         .expect("answered");
     assert_eq!(mistake.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_admin_route_shows_and_moves_the_card_and_changes_the_phase() {
+    let webui = MockWebUi::builder().manual_clock().prefix("sd").start().await;
+    let base = webui.url().trim_end_matches("/sd").to_owned();
+    let call = async |route: &str, body: Value| -> Value {
+        let url = format!("{base}/__mock/{route}");
+        let request = if body.is_null() {
+            Client::new().get(url)
+        } else {
+            Client::new().post(url).json(&body)
+        };
+        request
+            .send()
+            .await
+            .expect("answered")
+            .json()
+            .await
+            .expect("JSON")
+    };
+    let job = start(&webui, &small("x", 4));
+    assert_eq!(
+        call("advance", json!({ "steps": 3 })).await,
+        json!({ "steps": 3 })
+    );
+    let seen = call("gpu", Value::Null).await;
+    assert_eq!(
+        (&seen["sampling_step"], &seen["queued"], &seen["phase"]),
+        (&json!(3), &json!(1), &json!("ready"))
+    );
+    call("advance", json!({ "steps": 1 })).await;
+    job.await.expect("answered");
+    call("phase", json!({ "phase": "refusing" })).await;
+    while webui.phase() != Phase::Refusing {
+        tokio::task::yield_now().await;
+    }
+    webui.set_phase(Phase::Ready).await;
+    webui.listening().await;
+    assert!(
+        call("nope", Value::Null).await["error"]
+            .as_str()
+            .expect("a text")
+            .contains("GET gpu")
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
 //! The mock over HTTP, as its users see it.
 
 mod faults;
+#[cfg(target_os = "linux")]
+mod figures;
 mod queue;
 mod replay;
+mod settings;
 mod startup;
 mod support;
 mod txt2img;
+mod upstream;
+mod versions;

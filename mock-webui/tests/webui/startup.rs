@@ -13,8 +13,8 @@ use crate::support::{get, post, render, small, start};
 #[tokio::test]
 async fn a_start_goes_from_refusing_over_loading_to_ready() {
     let webui = MockWebUi::builder()
-        .opens_after(Duration::from_millis(60))
-        .model_loads_in(Duration::from_millis(60))
+        .opens_after(Duration::from_millis(400))
+        .model_loads_in(Duration::from_millis(100))
         .start()
         .await;
     assert_eq!(webui.phase(), Phase::Refusing);
@@ -23,7 +23,7 @@ async fn a_start_goes_from_refusing_over_loading_to_ready() {
     while let Err(error) = reqwest::get(&url).await {
         assert!(error.is_connect(), "{error:?}");
         refusals += 1;
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(refusals > 0);
     render(&webui, &small("x", 1)).await; // waits for the model
@@ -146,6 +146,36 @@ async fn stop_routes_exist_when_asked_for_and_a_killed_server_is_gone() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_closed_after_its_time() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let webui = MockWebUi::builder()
+        .keep_alive(Duration::from_millis(200))
+        .start()
+        .await;
+    let mut stream = tokio::net::TcpStream::connect(webui.address())
+        .await
+        .expect("connects");
+    stream
+        .write_all(b"GET /sdapi/v1/skip HTTP/1.1\r\nhost: mock\r\n\r\n")
+        .await
+        .expect("writes");
+    let mut bytes = Vec::new();
+    let begun = std::time::Instant::now();
+    let whole = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await;
+    whole.expect("the server ends the connection").expect("reads");
+    assert!(
+        bytes.starts_with(b"HTTP/1.1 405"),
+        "{}",
+        String::from_utf8_lossy(&bytes)
+    );
+    assert!(
+        begun.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn several_servers_have_a_card_each() {
     let fleet = MockWebUi::builder()
         .manual_clock()
@@ -189,7 +219,14 @@ async fn forty_threads_let_progress_wait_when_they_are_asked_for() {
 #[test]
 fn the_program_says_where_it_listens_and_ends_with_a_signal() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mock-webui"))
-        .args(["--listen", "127.0.0.1:0", "--prefix", "sd"])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--prefix",
+            "sd",
+            "--ready-after",
+            "50ms",
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .expect("starts");
@@ -202,6 +239,14 @@ fn the_program_says_where_it_listens_and_ends_with_a_signal() {
         "{line}"
     );
     assert!(line.ends_with("/sd\n"), "{line}");
+    let address = line
+        .trim_end()
+        .trim_end_matches("/sd")
+        .rsplit('/')
+        .next()
+        .expect("an address")
+        .to_owned();
+    std::net::TcpStream::connect(address).expect("the port is open when the line appears");
     let killed = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()

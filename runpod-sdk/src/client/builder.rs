@@ -136,8 +136,7 @@ impl EndpointClientBuilder {
 }
 
 fn http_client(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    // Another part of the program may have chosen a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::install_provider();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION")))
         // A success is exactly 200 (§1), and the key goes to nobody else.

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic;
 
 use tracing::Span;
 
@@ -10,6 +9,7 @@ use super::{FromContext, Handler, HandlerResult, JobInput, Produced};
 use crate::context::Context;
 use crate::job::{ErrorClass, ErrorCode, JobError};
 use crate::json::RawJson;
+use crate::panics::guarded_call;
 
 /// A function that is not async, as a handler.
 ///
@@ -63,15 +63,14 @@ async fn offload(
     work: impl FnOnce() -> Result<Produced, JobError> + Send + 'static,
 ) -> Result<Produced, JobError> {
     let span = Span::current();
-    let ended = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-    ended.unwrap_or_else(|lost| match lost.try_into_panic() {
-        // The job's own panic: whoever guards async handlers guards this one, too.
-        Ok(payload) => panic::resume_unwind(payload),
-        Err(lost) => Err(JobError::new(
+    // A panic is caught on its own thread, where its place is known.
+    let ended = tokio::task::spawn_blocking(move || span.in_scope(|| guarded_call(work))).await;
+    ended.unwrap_or_else(|lost| {
+        Err(JobError::new(
             ErrorCode::HANDLER_ERROR,
             ErrorClass::Worker,
             format!("the blocking handler was not run: {lost}"),
-        )),
+        ))
     })
 }
 

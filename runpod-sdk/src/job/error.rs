@@ -90,6 +90,9 @@ impl fmt::Display for ErrorCode {
 /// assert_eq!(steps("x").unwrap_err().message(), "invalid digit found in string");
 /// ```
 ///
+/// `?` takes any error, and so it cannot know the code of a type that has one by [`IntoJobError`].
+/// Return such a type from the handler itself, or write `.map_err(IntoJobError::into_job_error)?`.
+///
 /// It does not implement [`std::error::Error`] itself: that would forbid the conversion from any error.
 #[derive(Debug)]
 pub struct JobError {

@@ -16,7 +16,7 @@ pub struct Activity {
     pub webhooks_waiting: usize,
     /// Webhooks delivered so far.
     pub webhooks_delivered: u64,
-    /// Webhooks given up so far.
+    /// Webhooks given up so far, after their last try or because too many were under way.
     pub webhooks_given_up: u64,
 }
 

@@ -14,7 +14,7 @@ struct Wire<'a> {
 
 /// Reads `{"output": …}` and gives the value as received.
 pub(crate) fn parse(body: &Bytes) -> Result<Bytes, serde_json::Error> {
-    raw::object(body).map(|wire: Wire<'_>| raw::slice(body, wire.output))
+    raw::object(body).map(|wire: Wire<'_>| raw::keep(body, wire.output))
 }
 
 /// Splits a value over the limit: a string into strings, nothing else (`None`).

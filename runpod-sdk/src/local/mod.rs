@@ -47,6 +47,31 @@
 //! # }
 //! ```
 //!
+//! # The list of requests
+//!
+//! RunPod documents that `GET /requests` exists, but not its answer. Here it is an object with two lists:
+//! `requests`, the jobs still known, newest first (`?status=FAILED` and `?limit=10` narrow it; the limit is 100
+//! unless given), and `violations`, oldest first. Times are milliseconds; `submittedAt` and `at` count from the
+//! platform's start.
+//!
+//! ```json
+//! {"requests": [{"id": "…-u1", "status": "COMPLETED", "submittedAt": 0, "delayTime": 12, "executionTime": 340,
+//!                "retries": 0, "inputBytes": 27, "outputBytes": 512, "unreadChunks": 0, "workerId": "worker-1",
+//!                "lowPriority": false}],
+//!  "violations": [{"at": 900, "kind": "second result for one job", "worker": "worker-1", "job": "…-u1"}]}
+//! ```
+//!
+//! # Who may use it
+//!
+//! The platform listens on loopback. On any other address it wants an API key and does not start without one.
+//! Requests that browsers send for pages of other sites are refused, and on loopback those for other host names
+//! too, because a web page could reach the platform by either way.
+//!
+//! # Memory
+//!
+//! Everything is in memory and bounded: jobs, payloads and unread chunks by [`EndpointSettings`], workers,
+//! violations, webhooks under way and recorded calls by fixed limits. Payloads are kept as they were received.
+//!
 //! # Tests
 //!
 //! [`Clock::manual`] moves every timer by hand, [`LocalPlatform::until`] waits for what a test has to

@@ -235,18 +235,29 @@ impl LocalPlatform {
         format!("{}/v2", self.url())
     }
 
+    /// The variables that point RunPod's Python client, or this crate's, at the platform.
+    pub fn client_env(&self) -> Vec<(String, String)> {
+        vec![
+            ("RUNPOD_ENDPOINT_BASE_URL".to_owned(), self.client_base_url()),
+            ("RUNPOD_API_KEY".to_owned(), self.key().to_owned()),
+        ]
+    }
+
+    /// The key that opens the platform; any will do if it has none.
+    fn key(&self) -> &str {
+        self.app
+            .access
+            .key
+            .as_ref()
+            .map_or(ANY_KEY, SecretString::expose_secret)
+    }
+
     /// The variables RunPod would set for a worker of an endpoint (`docs/protocol/worker-protocol.md` §2 and §3).
     ///
     /// The templates have RunPod's shape, the placeholders and the GPU's name in the query included. They are given
     /// for any id: a worker of an endpoint that does not exist is told so by its first take.
     pub fn worker_env(&self, endpoint: &str, worker_id: &str) -> Vec<(String, String)> {
         let base = format!("{}/{endpoint}", self.client_base_url());
-        let key = self
-            .app
-            .access
-            .key
-            .as_ref()
-            .map_or(ANY_KEY, SecretString::expose_secret);
         [
             (
                 "RUNPOD_WEBHOOK_GET_JOB",
@@ -265,7 +276,7 @@ impl LocalPlatform {
                 format!("{base}/ping/$RUNPOD_POD_ID?gpu=Local+GPU"),
             ),
             ("RUNPOD_PING_INTERVAL", "10000".to_owned()),
-            ("RUNPOD_AI_API_KEY", key.to_owned()),
+            ("RUNPOD_AI_API_KEY", self.key().to_owned()),
             ("RUNPOD_POD_ID", worker_id.to_owned()),
             ("RUNPOD_ENDPOINT_ID", endpoint.to_owned()),
         ]

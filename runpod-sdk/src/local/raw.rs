@@ -9,6 +9,16 @@ pub(crate) fn slice(body: &Bytes, value: &RawValue) -> Bytes {
     body.slice_ref(value.get().as_bytes())
 }
 
+/// The bytes of `value`, as a slice unless that would keep a much larger `body` in memory.
+pub(crate) fn keep(body: &Bytes, value: &RawValue) -> Bytes {
+    let value = value.get().as_bytes();
+    if value.len() < body.len() / 2 {
+        Bytes::copy_from_slice(value)
+    } else {
+        body.slice_ref(value)
+    }
+}
+
 /// For `Option<&RawValue>` fields where `null` is a value: only an absent key is `None`.
 pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
@@ -26,4 +36,18 @@ pub(crate) fn object<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ser
 /// `text` as a JSON string.
 pub(crate) fn string(text: &str) -> Bytes {
     Bytes::from(serde_json::Value::from(text).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_piece_does_not_keep_a_large_body_alive() {
+        let body = Bytes::from(format!(r#"{{"output":1,"junk":"{}"}}"#, "x".repeat(100)));
+        let pieces: std::collections::HashMap<&str, &RawValue> = object(&body).unwrap();
+        let inside = |piece: &Bytes| body.as_ptr_range().contains(&piece.as_ptr());
+        assert!(!inside(&keep(&body, pieces["output"])));
+        assert!(inside(&keep(&body, pieces["junk"])));
+    }
 }

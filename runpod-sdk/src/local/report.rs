@@ -45,12 +45,12 @@ impl Report {
     /// Reads a body. The content type says "form", the text is JSON.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
         let wire: Wire<'_> = raw::object(body)?;
-        let output = wire.output.map(|value| raw::slice(body, value));
+        let output = wire.output.map(|value| raw::keep(body, value));
         if wire.status.as_deref() == Some("IN_PROGRESS") {
             return Ok(Self::Progress(output));
         }
         let (error, error_is_no_text) = match wire.error {
-            Some(value) if value.get().starts_with('"') => (Some(raw::slice(body, value)), false),
+            Some(value) if value.get().starts_with('"') => (Some(raw::keep(body, value)), false),
             Some(_) => (None, true),
             None => (None, false),
         };

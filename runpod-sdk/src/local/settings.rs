@@ -119,12 +119,16 @@ impl EndpointSettings {
     }
 
     /// How long a worker may hold a job that brings no `policy.executionTimeout`. Default 600 s.
+    ///
+    /// A job's own value is brought into the documented 5 s to 7 days; this one is taken as it is.
     pub fn execution_timeout(mut self, timeout: Duration) -> Self {
         self.execution_timeout = timeout;
         self
     }
 
     /// How long a job that brings no `policy.ttl` may live, queue and execution together. Default 24 h.
+    ///
+    /// A job's own value is brought into the documented 10 s to 7 days; this one is taken as it is.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self

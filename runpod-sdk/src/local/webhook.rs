@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -17,8 +17,10 @@ use super::http::body::{Json, Parts};
 use super::http::job;
 use super::store::JobView;
 
-/// Most jobs whose webhooks are under way; those of further ones are dropped.
-const PENDING: usize = 1000;
+/// KiB of payloads that webhooks under way may keep in memory; further webhooks are dropped.
+const BUDGET: usize = 512 * 1024;
+/// KiB each webhook counts for beside its payload, which bounds their number.
+const OVERHEAD: usize = 256;
 /// How long a receiver may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What RunPod's platform calls itself there.
@@ -27,8 +29,18 @@ const USER_AGENT: &str = "Go-http-client/2.0";
 /// Where finished jobs are put for delivery. Never blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
-    jobs: mpsc::Sender<(JobView, Counted)>,
+    jobs: mpsc::UnboundedSender<Parcel>,
+    /// Permits for KiB; whatever is in the channel or under way holds some.
+    budget: Arc<Semaphore>,
     activities: Activities,
+}
+
+/// A job on its way to its webhook, with what it takes up meanwhile.
+#[derive(Debug)]
+struct Parcel {
+    job: JobView,
+    _memory: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Outbox {
@@ -38,21 +50,29 @@ impl Outbox {
     }
 
     pub(crate) fn put(&self, job: JobView) {
+        let size = job.payload_bytes().div_ceil(1024).saturating_add(OVERHEAD);
+        let memory = u32::try_from(size)
+            .ok()
+            .and_then(|size| Arc::clone(&self.budget).try_acquire_many_owned(size).ok());
+        let Some(memory) = memory else {
+            self.activities.change(|activity| activity.webhooks_given_up += 1);
+            tracing::warn!(job = &*job.id, "webhook dropped: too many are under way");
+            return;
+        };
         let counted = self.activities.count(|activity| &mut activity.webhooks_under_way);
-        if let Err(problem) = self.jobs.try_send((job, counted)) {
-            let (job, _) = problem.into_inner();
-            tracing::warn!(
-                job = &*job.id,
-                "webhook dropped: too many are under way, or the platform stops"
-            );
-        }
+        // Without a courier the platform is closing, and the parcel is dropped.
+        let _ = self.jobs.send(Parcel {
+            job,
+            _memory: memory,
+            _counted: counted,
+        });
     }
 }
 
 /// Delivers webhooks (`docs/protocol/endpoint-api.md` §8): a POST, repeated after pauses until some 2xx.
 #[derive(Debug)]
 pub(crate) struct Courier {
-    jobs: mpsc::Receiver<(JobView, Counted)>,
+    jobs: mpsc::UnboundedReceiver<Parcel>,
     route: Route,
 }
 
@@ -74,10 +94,11 @@ struct Clients {
 
 impl Courier {
     pub(crate) fn new(clock: Clock, waits: &[Duration]) -> (Outbox, Self) {
-        let (sender, jobs) = mpsc::channel(PENDING);
+        let (sender, jobs) = mpsc::unbounded_channel();
         let activities = Activities::default();
         let outbox = Outbox {
             jobs: sender,
+            budget: Arc::new(Semaphore::new(BUDGET)),
             activities: activities.clone(),
         };
         (
@@ -97,28 +118,21 @@ impl Courier {
     /// Delivers until the platform closes; what is still under way then is given up.
     pub(crate) async fn run(mut self, closing: CancellationToken) {
         let deliveries = TaskTracker::new();
-        let slots = Arc::new(Semaphore::new(PENDING));
-        while let Some(Some((job, counted))) = closing.run_until_cancelled(self.jobs.recv()).await {
-            // Never closed, so there is always a permit in the end.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                return;
-            };
+        while let Some(Some(parcel)) = closing.run_until_cancelled(self.jobs.recv()).await {
             let (route, closing) = (self.route.clone(), closing.clone());
-            deliveries.spawn(async move {
-                closing.run_until_cancelled(route.deliver(job)).await;
-                drop((slot, counted));
-            });
+            deliveries.spawn(async move { closing.run_until_cancelled(route.deliver(parcel)).await });
         }
     }
 }
 
 impl Route {
-    async fn deliver(&self, job: JobView) {
+    async fn deliver(&self, parcel: Parcel) {
+        let job = &parcel.job;
         let Some(url) = job.request.webhook.as_deref() else {
             return;
         };
         let mut json = Json::default();
-        job::for_webhook(&mut json, &job);
+        job::for_webhook(&mut json, job);
         let parts = json.into_parts();
         let mut waits = self.waits.iter();
         loop {
@@ -168,7 +182,7 @@ impl Route {
 
 impl Clients {
     fn of(&self, url: &str) -> Option<&reqwest::Client> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::install_provider();
         if url.starts_with("https:") {
             self.https
                 .get_or_init(|| reqwest::Client::builder().build().ok())

@@ -17,7 +17,6 @@ use crate::json::RawJson;
 use crate::platform::{Backoff, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// What the platform wants when it says 429 without a time.
 const TOO_MANY: Duration = Duration::from_secs(5);
 /// How long a result waits for a progress update that is on its way.
@@ -80,17 +79,20 @@ impl<'a, P: Platform> Lane<'a, P> {
 
     async fn pump(&mut self, ended: &CancellationToken) {
         let mut next_progress = Instant::now();
+        // Whether there is an update to post. The channel itself does not say once the handler has let
+        // go of its context, which a handler that streams may do long before its end.
+        let mut fresh = false;
         loop {
-            let fresh = self.progress.has_changed().unwrap_or(false);
             tokio::select! {
                 biased;
                 () = ended.cancelled() => break,
                 Some(chunk) = self.chunks.recv() => self.post_chunk(&chunk).await,
                 () = tokio::time::sleep_until(next_progress), if fresh => {
+                    fresh = false;
                     self.post_progress().await;
                     next_progress = Instant::now() + self.runtime.options.progress_interval;
                 }
-                Ok(()) = self.progress.changed(), if !fresh => self.progress.mark_changed(),
+                Ok(()) = self.progress.changed(), if !fresh => fresh = true,
             }
         }
         while let Ok(chunk) = self.chunks.try_recv() {
@@ -247,7 +249,11 @@ struct Attempts {
 impl Attempts {
     fn new<P: Platform>(runtime: &Runtime<P>) -> Self {
         Self {
-            backoff: Backoff::full_jitter(FIRST_RETRY, LONGEST_RETRY, runtime.random_for("deliver")),
+            backoff: Backoff::full_jitter(
+                FIRST_RETRY,
+                runtime.options.delivery_longest_wait,
+                runtime.random_for("deliver"),
+            ),
             until: Instant::now() + runtime.options.delivery_window,
             credentials_reported: false,
             failures: 0,

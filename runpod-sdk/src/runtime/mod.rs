@@ -11,7 +11,6 @@
 //! job is taken while this one's result is still on its way.
 
 mod deliver;
-mod guard;
 mod heartbeat;
 mod held;
 mod run;
@@ -38,7 +37,6 @@ use crate::job::Identity;
 use crate::platform::Platform;
 use crate::worker::{Options, WhenAbandoned};
 
-pub(crate) use guard::{install_panic_hook, warn_if_panics_abort};
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use slots::Slots;

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::deliver::Lane;
-use super::guard::guarded;
 use super::slots::Slot;
 use super::{Runtime, deliver};
 use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, Outcome};
 use crate::json::RawJson;
+use crate::panics::guarded;
 use crate::platform::Platform;
 use crate::worker::WhenAbandoned;
 

@@ -13,8 +13,10 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::panics;
 use crate::runtime;
 use crate::telemetry;
+use crate::tls;
 use crate::worker::Worker;
 
 pub use flags::{FLAGS, Flag};
@@ -65,6 +67,8 @@ pub fn start(worker: Worker) -> ExitCode {
         }
     };
     say(BANNER);
+    // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
+    tls::install_provider();
     match telemetry::install(flags.log_level.as_deref(), lookup) {
         Ok(None) => {}
         Ok(Some(warning)) => warn!("{warning}"),
@@ -73,8 +77,8 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::from(BAD_FLAG);
         }
     }
-    runtime::install_panic_hook();
-    runtime::warn_if_panics_abort();
+    panics::install_panic_hook();
+    panics::warn_if_panics_abort();
 
     #[cfg(feature = "local-server")]
     if let Some(serve) = &flags.serve {

@@ -183,6 +183,14 @@ impl<S> Worker<S> {
         self
     }
 
+    /// Longest pause between two attempts to post a result. Default 10 s: pauses grow from 0.2 s up to
+    /// this, each shortened at random. A time that the platform asks for by `Retry-After` is kept in any
+    /// case. Overridden by `RUNPOD_WORKER_DELIVERY_LONGEST_WAIT`.
+    pub fn delivery_longest_wait(mut self, wait: Duration) -> Self {
+        self.options.delivery_longest_wait = wait;
+        self
+    }
+
     /// Shortest time between two progress posts of one job. Default 500 ms.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.options.progress_interval = interval;

@@ -28,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) cancel_grace: Duration,
     pub(crate) shutdown_grace: Duration,
     pub(crate) delivery_window: Duration,
+    pub(crate) delivery_longest_wait: Duration,
     pub(crate) progress_interval: Duration,
     pub(crate) when_abandoned: WhenAbandoned,
     pub(crate) handler_threads: Option<NonZeroUsize>,
@@ -48,6 +49,7 @@ impl Default for Options {
             cancel_grace: Duration::from_secs(10),
             shutdown_grace: Duration::from_mins(10),
             delivery_window: Duration::from_mins(5),
+            delivery_longest_wait: Duration::from_secs(10),
             progress_interval: Duration::from_millis(500),
             when_abandoned: WhenAbandoned::default(),
             handler_threads: None,
@@ -75,6 +77,10 @@ impl Options {
         duration("RUNPOD_WORKER_CANCEL_GRACE", &mut self.cancel_grace);
         duration("RUNPOD_WORKER_SHUTDOWN_GRACE", &mut self.shutdown_grace);
         duration("RUNPOD_WORKER_DELIVERY_WINDOW", &mut self.delivery_window);
+        duration(
+            "RUNPOD_WORKER_DELIVERY_LONGEST_WAIT",
+            &mut self.delivery_longest_wait,
+        );
         duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
         duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
         let mut timeout = Duration::ZERO;

@@ -1,8 +1,10 @@
 //! Submitting, waiting, cancelling.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use runpod_sdk::client::{ClientError, EndpointClient, JobStatus};
+use runpod_sdk::client::{ClientError, EndpointClient, EndpointClientBuilder, JobStatus};
+use runpod_sdk::local::LocalPlatform;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -81,9 +83,7 @@ async fn whoever_waits_with_an_ear_open_hears_every_change() {
 #[tokio::test]
 async fn changes_are_also_heard_by_long_polls() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     let mut seen = Vec::new();
     let waiting = job.wait_with(|report| seen.push(report.status.clone()));
     let working = async {
@@ -97,9 +97,7 @@ async fn changes_are_also_heard_by_long_polls() {
 #[tokio::test]
 async fn a_failed_job_keeps_its_text_and_its_code() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     let text = json!({"error_message": "too large", "code": "OOM", "class": "backend"}).to_string();
     worker.done(&id, json!({"error": text})).await;
     let Err(ClientError::Job(failure)) = job.output::<Value>().await else {
@@ -126,6 +124,53 @@ async fn cancelling_ends_the_wait() {
     rig.platform.until("ep", |activity| activity.held == 1).await;
     assert_eq!(job.cancel().await.unwrap().status, JobStatus::Cancelled);
     assert_eq!(waiting.await.unwrap().unwrap().status, JobStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn the_platforms_variables_are_enough_for_a_client() {
+    let platform = LocalPlatform::builder()
+        .endpoint("ep")
+        .api_key("the-key")
+        .start()
+        .await
+        .unwrap();
+    let env: HashMap<String, String> = platform.client_env().into_iter().collect();
+    let builder = EndpointClientBuilder::from_lookup("ep", |name| env.get(name).cloned());
+    builder.build().unwrap().health().await.unwrap();
+    let stranger = EndpointClientBuilder::from_lookup("ep", |name| env.get(name).cloned()).api_key("another");
+    assert!(matches!(
+        stranger.build().unwrap().health().await,
+        Err(ClientError::Unauthorized)
+    ));
+}
+
+#[tokio::test]
+async fn a_failed_job_can_be_retried_and_a_finished_one_not() {
+    let rig = Rig::new().await;
+    let (worker, job, id) = rig.running().await;
+    worker.done(&id, json!({"error": "no"})).await;
+    assert_eq!(job.retry().await.unwrap().status, JobStatus::InQueue);
+    worker.take().await;
+    worker.done(&id, json!({"output": 2})).await;
+    assert_eq!(job.output::<u32>().await.unwrap(), 2);
+    assert!(matches!(job.retry().await, Err(ClientError::Status { status, .. }) if status.as_u16() == 400));
+}
+
+#[tokio::test]
+async fn a_policy_reaches_the_platform() {
+    let rig = Rig::new().await;
+    let submission = rig
+        .client
+        .job(&1)
+        .unwrap()
+        .execution_timeout(Duration::from_secs(30))
+        .low_priority(true);
+    submission.run().await.unwrap();
+    let job = rig.worker().take_whole().await;
+    assert_eq!(
+        job["policy"],
+        json!({"executionTimeout": 30_000, "lowPriority": true})
+    );
 }
 
 #[tokio::test]

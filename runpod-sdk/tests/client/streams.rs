@@ -10,9 +10,7 @@ use crate::support::Rig;
 #[tokio::test]
 async fn chunks_come_in_order_once_and_as_they_are_posted() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     let chunks = job.stream::<u32>();
     pin_mut!(chunks);
     for n in 0..3 {
@@ -29,9 +27,7 @@ async fn chunks_come_in_order_once_and_as_they_are_posted() {
 #[tokio::test]
 async fn a_failure_in_mid_stream_comes_after_the_chunks_before_it() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     worker.chunk(&id, json!("a")).await;
     worker.done(&id, json!({"error": "it broke"})).await;
     let all: Vec<_> = job.stream::<String>().collect().await;
@@ -43,9 +39,7 @@ async fn a_failure_in_mid_stream_comes_after_the_chunks_before_it() {
 #[tokio::test]
 async fn chunks_can_be_had_as_received_and_one_that_does_not_fit_is_skipped() {
     let rig = Rig::new().await;
-    let worker = rig.worker();
-    let job = rig.client.run(&1).await.unwrap();
-    let (id, _) = worker.take().await;
+    let (worker, job, id) = rig.running().await;
     worker.chunk_text(&id, r#"{"output": {"b" :1.0,"a":2} }"#).await;
     worker.done(&id, json!({"output": []})).await;
     let raw: Vec<Box<RawValue>> = job.stream().map(Result::unwrap).collect().await;

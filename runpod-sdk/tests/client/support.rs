@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runpod_sdk::client::EndpointClient;
+use runpod_sdk::client::{EndpointClient, JobHandle};
 use runpod_sdk::local::{EndpointSettings, LocalPlatform};
 use serde_json::{Value, json};
 
@@ -27,6 +27,14 @@ impl Rig {
             .unwrap();
         let client = client_at(&platform.client_base_url());
         Self { platform, client }
+    }
+
+    /// A job that a worker has taken, and its id.
+    pub(crate) async fn running(&self) -> (Worker, JobHandle, String) {
+        let worker = self.worker();
+        let job = self.client.run(&1).await.unwrap();
+        let (id, _) = worker.take().await;
+        (worker, job, id)
     }
 
     pub(crate) fn worker(&self) -> Worker {
@@ -61,14 +69,19 @@ pub(crate) struct Worker {
 impl Worker {
     /// Waits for a job and gives its id and input.
     pub(crate) async fn take(&self) -> (String, Value) {
+        let job = self.take_whole().await;
+        (job["id"].as_str().unwrap().to_owned(), job["input"].clone())
+    }
+
+    /// Waits for a job and gives everything the worker is told.
+    pub(crate) async fn take_whole(&self) -> Value {
         let answer = self
             .http
             .get(format!("{}/job-take/w1", self.base))
             .send()
             .await
             .unwrap();
-        let job: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        (job["id"].as_str().unwrap().to_owned(), job["input"].clone())
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     pub(crate) async fn done(&self, job: &str, body: Value) {

@@ -33,7 +33,8 @@ use stack::Stack;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// A real WebUI to use instead of the mock, such as <http://127.0.0.1:7860>
+    /// A real WebUI to use instead of the mock, such as <http://127.0.0.1:7860>. If it asks for credentials, put them
+    /// into `SD_WORKER_WEBUI_AUTH`
     #[arg(long, value_name = "URL")]
     webui: Option<String>,
 
@@ -65,6 +66,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = humantime::parse_duration)]
     done_within: Duration,
 }
+
+/// The worker's own variable for the WebUI's credentials.
+const WEBUI_AUTH: &str = "SD_WORKER_WEBUI_AUTH";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -146,8 +150,9 @@ async fn perform(
     screen.stage("sd-worker", format_args!("ready after {}", report::span(ready)));
 
     let client = job::client(&platform)?;
+    let credentials = std::env::var(WEBUI_AUTH).ok();
     // After the client, which sets up what every HTTP client of this program needs.
-    let observer = Observer::start(&webui, options.look_every())?;
+    let observer = Observer::start(&webui, options.look_every(), credentials.as_deref())?;
     let event = Event::example(&options.prompt, options.steps);
     let jobs = job::run_all(&client, &event, options.jobs, screen);
     let jobs = stack.while_alive(jobs, options.done_within).await?;

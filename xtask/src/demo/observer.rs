@@ -40,8 +40,8 @@ struct Progress {
 }
 
 impl Observer {
-    /// Begins to watch the WebUI at `url`.
-    pub(super) fn start(url: &str, every: Duration) -> anyhow::Result<Self> {
+    /// Begins to watch the WebUI at `url`. `credentials`: `USER:PASSWORD`, if it asks for any.
+    pub(super) fn start(url: &str, every: Duration, credentials: Option<&str>) -> anyhow::Result<Self> {
         let url = format!(
             "{}/sdapi/v1/progress?skip_current_image=true",
             url.trim_end_matches('/')
@@ -52,8 +52,13 @@ impl Observer {
             .timeout(Duration::from_secs(5))
             .build()
             .context("no HTTP client")?;
+        let mut look = http.get(url);
+        if let Some((user, password)) = credentials.and_then(|both| both.split_once(':')) {
+            look = look.basic_auth(user, Some(password));
+        }
+        let look = look.build().context("no request for the WebUI's progress")?;
         let (samples, seen) = watch::channel(Vec::new());
-        let task = tokio::spawn(watch_webui(http, url, every, samples));
+        let task = tokio::spawn(watch_webui(http, look, every, samples));
         Ok(Self { seen, task })
     }
 
@@ -62,6 +67,10 @@ impl Observer {
     pub(super) async fn render_ended(&self, begun: SystemTime, answered: SystemTime) -> Option<Moment> {
         let looked_after = |seen: &Vec<Sample>| seen.last().is_some_and(|sample| sample.at > answered);
         let mut seen = self.seen.clone();
+        if seen.borrow().is_empty() {
+            // It does not let us look.
+            return None;
+        }
         let seen = tokio::time::timeout(LAST_LOOK_WITHIN, seen.wait_for(looked_after)).await;
         end_of_render(&seen.ok()?.ok()?, begun, answered)
     }
@@ -93,7 +102,7 @@ fn end_of_render(seen: &[Sample], begun: SystemTime, answered: SystemTime) -> Op
 
 async fn watch_webui(
     http: reqwest::Client,
-    url: String,
+    look: reqwest::Request,
     every: Duration,
     samples: watch::Sender<Vec<Sample>>,
 ) {
@@ -102,7 +111,8 @@ async fn watch_webui(
     loop {
         ticks.tick().await;
         // A look that fails is only a gap: the jobs do not depend on it.
-        let Ok(answer) = http.get(&url).send().await else {
+        let Some(look) = look.try_clone() else { return };
+        let Ok(answer) = http.execute(look).await else {
             continue;
         };
         let Ok(body) = answer.bytes().await else { continue };

@@ -1,7 +1,7 @@
 //! The processes of a demo: starting them in order, noticing when one dies, stopping them.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use runpod_sdk::client::JobReport;
@@ -88,15 +88,13 @@ impl Stack {
             "200ms",
         ];
         let environment = platform.worker_env.clone();
-        let started = (Instant::now(), SystemTime::now());
+        let started = Instant::now();
         let process = Process::start("sd-worker", program, arguments, environment, &self.logs)?;
         let process = self.worker.insert(process);
         let ready = |line: &Line| line.text.contains("the WebUI is ready").then_some(line.at);
         let limit = ready_within.saturating_add(LAST_WORDS_WITHIN);
         match process.line(limit, ready).await {
-            Ok(at) => Ok(at
-                .duration_since(started.1)
-                .unwrap_or_else(|_| started.0.elapsed())),
+            Ok(at) => Ok(at.duration_since(started)),
             Err(fault) => Err(Failure {
                 what: format!("sd-worker did not get ready to work with the WebUI at {webui}"),
                 why: why(process, &fault),

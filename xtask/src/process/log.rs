@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -19,7 +19,7 @@ const KEPT: usize = 10_000;
 /// One line and when it was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    pub(crate) at: SystemTime,
+    pub(crate) at: Instant,
     pub(crate) text: String,
 }
 
@@ -136,7 +136,7 @@ async fn copy(stream: impl AsyncRead + Unpin, lines: Arc<Mutex<Lines>>, counter:
                 lines.dropped += 1;
             }
             lines.latest.push_back(Line {
-                at: SystemTime::now(),
+                at: Instant::now(),
                 text,
             });
             lines.dropped + lines.latest.len()

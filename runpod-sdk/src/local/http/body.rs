@@ -46,10 +46,15 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
         }
     }
     if seen > limit {
-        Err(BodyError::TooLarge)
-    } else {
-        Ok(buffer.freeze())
+        return Err(BodyError::TooLarge);
     }
+    // A body of undeclared length was read into a buffer that doubled as it grew.
+    let wasteful = buffer.capacity() > buffer.len() + buffer.len() / 8;
+    Ok(if wasteful {
+        Bytes::copy_from_slice(&buffer)
+    } else {
+        buffer.freeze()
+    })
 }
 
 /// JSON text being put together. Large payloads stay the buffers they are.

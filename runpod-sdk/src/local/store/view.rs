@@ -41,6 +41,12 @@ impl JobView {
             request: SharedRequest::clone(&job.request),
         }
     }
+
+    /// Bytes of payload the view keeps alive.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        self.request.body_bytes + length(&self.output) + length(&self.error)
+    }
 }
 
 /// The answer to one poll of a stream.

@@ -163,6 +163,33 @@ async fn progress_is_spaced_out_and_the_latest_wins() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn progress_of_a_handler_that_lets_go_of_its_context_is_posted() {
+    // Its stream knows nothing of the context and goes on for ever.
+    let half_way = |_: u32, ctx: Context| async move {
+        ctx.progress("half");
+        drop(ctx);
+        Ok::<_, JobError>(Streaming::new(stream::pending::<JobResult<u32>>()))
+    };
+    let running = Running::start(Worker::new(half_way)).await;
+    running.platform.submit("j", json!(0));
+    let posted = running.platform.until(|said| {
+        let posted = said.iter().any(|said| matches!(said, Said::Progress { .. }));
+        posted.then_some(())
+    });
+    // Not on the paused clock, which stands still while the lane looks for updates again and again.
+    let turns = async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = posted => {}
+        () = turns => panic!("the update was not posted"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn progress_never_arrives_after_the_result() {
     async fn last_words(_: u32, ctx: Context) -> JobResult<()> {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -42,13 +42,18 @@ pub(crate) fn warn_if_panics_abort() {
 
 /// Runs a future and turns a panic of any kind into an error: at its first poll or a later one, in
 /// the destructor of what it holds, with or without a text.
-pub(super) fn guarded<F, T>(future: F) -> impl Future<Output = Result<T, JobError>>
+pub(crate) fn guarded<F, T>(future: F) -> impl Future<Output = Result<T, JobError>>
 where
     F: Future<Output = Result<T, JobError>>,
 {
     Guarded {
         future: Some(Box::pin(future)),
     }
+}
+
+/// The same for a function, on the thread that calls it.
+pub(crate) fn guarded_call<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(describe(payload)))
 }
 
 struct Guarded<F> {
@@ -92,6 +97,7 @@ impl<F> Drop for Guarded<F> {
     }
 }
 
+/// A panic that was caught on the thread on which it happened, as an error.
 fn describe(payload: Box<dyn Any + Send>) -> JobError {
     let place = LAST_PANIC.take();
     let error = panic_error(&*payload, place);
@@ -126,6 +132,11 @@ mod tests {
     #[tokio::test]
     async fn a_panic_at_the_first_poll_is_an_error() {
         assert_eq!(message::<()>(guarded(async { panic!("early") }).await), "early");
+    }
+
+    #[test]
+    fn a_panic_in_a_function_is_an_error() {
+        assert_eq!(message::<()>(guarded_call(|| panic!("at once"))), "at once");
     }
 
     #[tokio::test]

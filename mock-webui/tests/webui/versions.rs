@@ -1,0 +1,132 @@
+//! What differs between the imitated versions.
+
+use mock_webui::{MockWebUi, Profile};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{get, info, post, render, small};
+
+async fn serve(profile: Profile) -> MockWebUi {
+    MockWebUi::builder().profile(profile).start().await
+}
+
+async fn status(webui: &MockWebUi, route: &str) -> u16 {
+    reqwest::get(format!("{}/sdapi/v1/{route}", webui.url()))
+        .await
+        .expect("answered")
+        .status()
+        .as_u16()
+}
+
+#[tokio::test]
+async fn routes_come_and_go_with_the_versions() {
+    for (profile, schedulers, extensions, vaes, modules) in [
+        (Profile::V1_6, 404, 404, 200, 404),
+        (Profile::V1_8, 404, 200, 200, 404),
+        (Profile::V1_9_3, 200, 200, 200, 404),
+        (Profile::V1_10_1, 200, 200, 200, 404),
+        (Profile::Forge, 200, 200, 404, 200),
+    ] {
+        let webui = serve(profile).await;
+        let seen = (
+            status(&webui, "schedulers").await,
+            status(&webui, "extensions").await,
+            status(&webui, "sd-vae").await,
+            status(&webui, "sd-modules").await,
+        );
+        assert_eq!(seen, (schedulers, extensions, vaes, modules), "{profile}");
+        let preprocess = post(&webui, "preprocess", &json!({})).await.status();
+        assert_eq!(
+            preprocess == StatusCode::OK,
+            profile == Profile::V1_6,
+            "{profile}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_old_sampler_name_is_known_refused_or_split() {
+    let mut request = small("x", 1);
+    request["sampler_name"] = json!("DPM++ 2M Karras");
+    for (profile, used) in [
+        (Profile::V1_6, Some("DPM++ 2M Karras")),
+        (Profile::V1_8, Some("DPM++ 2M Karras")),
+        (Profile::V1_9_3, None),
+        (Profile::V1_10_1, Some("DPM++ 2M")),
+    ] {
+        let response = post(&serve(profile).await, "txt2img", &request).await;
+        let refused = response.status() == StatusCode::NOT_FOUND;
+        let answer: Value = response.json().await.expect("JSON");
+        match used {
+            Some(name) => assert_eq!(info(&answer)["sampler_name"], json!(name), "{profile}"),
+            None => assert!(
+                refused && answer["detail"] == "Sampler not found",
+                "{profile}: {answer}"
+            ),
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_and_infotexts_are_those_of_the_version() {
+    let old = serve(Profile::V1_6).await;
+    let answer = render(&old, &small("x", 1)).await;
+    for later in ["scheduler", "hr_scheduler", "force_task_id", "infotext"] {
+        assert_eq!(answer["parameters"].get(later), None, "{later}");
+    }
+    assert_eq!(info(&answer).get("version"), None);
+    let text = info(&answer)["infotexts"][0].as_str().expect("a text").to_owned();
+    assert!(
+        !text.contains("Schedule type") && text.ends_with("Version: v1.6.0"),
+        "{text}"
+    );
+    assert_eq!(
+        get(&old, "progress").await["state"].get("stopping_generation"),
+        None
+    );
+    let samplers = get(&old, "samplers").await;
+    assert!(
+        samplers
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|sampler| sampler["name"] == "DPM++ 2M Karras")
+    );
+}
+
+#[tokio::test]
+async fn forge_answers_errors_in_shapes_of_its_own() {
+    let forge = serve(Profile::Forge).await;
+    let unexpected = post(
+        &forge,
+        "txt2img",
+        &json!({ "steps": 0, "width": 64, "height": 64 }),
+    )
+    .await;
+    assert_eq!(unexpected.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(unexpected.text().await.expect("a body"), "Internal Server Error");
+    let deliberate: Value = post(&forge, "img2img", &json!({}))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(deliberate, json!({ "detail": "Init image not found" }));
+    let invalid: Value = post(&forge, "txt2img", &json!({ "steps": "abc" }))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(invalid["detail"][0]["type"], json!("int_parsing"));
+    assert_eq!(invalid["detail"][0]["input"], json!("abc"));
+    let echo = render(&forge, &small("x", 1)).await;
+    assert_eq!(echo["parameters"]["distilled_cfg_scale"], json!(3.5));
+}
+
+#[tokio::test]
+async fn the_scale_of_extras_has_limits_before_1_8() {
+    for (profile, expected) in [(Profile::V1_6, 422), (Profile::V1_10_1, 500)] {
+        let body = json!({ "image": "", "upscaling_resize": 9 });
+        let response = post(&serve(profile).await, "extra-single-image", &body).await;
+        assert_eq!(response.status().as_u16(), expected, "{profile}");
+    }
+}
