@@ -31,6 +31,15 @@ impl fmt::Display for Difference {
 }
 
 impl Difference {
+    /// Something came to no end, so there is nothing to compare.
+    pub(super) fn broken(fault: &anyhow::Error) -> Self {
+        Self {
+            path: "it broke off".to_owned(),
+            expected: None,
+            seen: Some(Value::from(format!("{fault:#}"))),
+        }
+    }
+
     /// The path and both values, as cells of a table in Markdown.
     pub(super) fn cells(&self) -> (String, String, String) {
         let code = |text: &str| format!("`{}`", text.replace('|', r"\|"));

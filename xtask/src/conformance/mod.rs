@@ -16,9 +16,11 @@ mod wire;
 mod workers;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
 
 use self::clients::table::ClientCase;
 use self::report::Steps;
@@ -52,17 +54,33 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     runtime.block_on(async {
         let interrupted = signals::listen()?;
+        let stop = CancellationToken::new();
+        let mut check = pin!(check(options, &cases, &runs, stop.clone(), screen));
         tokio::select! {
-            outcome = check(options, &cases, &runs, screen) => outcome,
-            interrupted = interrupted => Err(interrupted.into()),
+            outcome = &mut check => outcome,
+            interrupted = interrupted => {
+                stop.cancel();
+                // Only until the workers have been stopped; what it says of that is of no use.
+                let _ = check.await;
+                Err(interrupted.into())
+            }
         }
     })
 }
 
-async fn check(options: &Options, cases: &[ClientCase], runs: &[Run], screen: Screen) -> anyhow::Result<()> {
+async fn check(
+    options: &Options,
+    cases: &[ClientCase],
+    runs: &[Run],
+    stop: CancellationToken,
+    screen: Screen,
+) -> anyhow::Result<()> {
     let begun = Instant::now();
     screen.heading("RunPod's published clients and worker against the local platform\n");
-    let kit = setup::ready(screen).await?;
+    let kit = tokio::select! {
+        kit = setup::ready(screen, stop.clone()) => kit?,
+        () = stop.cancelled() => bail!("stopped"),
+    };
     let steps = Steps::new(clients::CLIENTS.len() + workers::SIDES.len() * runs.len(), screen);
     // The clients mostly sleep between their polls, which leaves the processor to the workers.
     let (of_clients, of_workers) = tokio::join!(
@@ -72,7 +90,7 @@ async fn check(options: &Options, cases: &[ClientCase], runs: &[Run], screen: Sc
     drop(steps);
     let mut rows = of_clients?;
     rows.extend(of_workers?);
-    rows.sort_by_key(|row| row.subject);
+    rows.sort_by(|a, b| (a.subject, &a.case).cmp(&(b.subject, &b.case)));
     report::print(&rows, screen);
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)

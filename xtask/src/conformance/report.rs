@@ -43,6 +43,18 @@ impl Row {
         }
     }
 
+    /// Cases that came to no end.
+    pub(super) fn broken(subject: &'static str, case: &str, fault: &anyhow::Error) -> Self {
+        Self {
+            subject,
+            case: case.to_owned(),
+            differences: vec![Difference::broken(fault)],
+            reason: None,
+            seen: Value::Null,
+            time: Duration::ZERO,
+        }
+    }
+
     fn passed(&self) -> bool {
         self.differences.is_empty()
     }

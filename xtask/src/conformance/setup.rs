@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
 
 use super::limit;
 use crate::cargo::root;
@@ -25,10 +26,12 @@ pub(super) struct Kit {
     pub(super) scripts: PathBuf,
     /// Where the processes' logs go.
     pub(super) logs: PathBuf,
+    /// Someone asked the command to stop.
+    pub(super) stop: CancellationToken,
 }
 
 /// Installs what is missing. A finished set-up is used again until its pins change.
-pub(super) async fn ready(screen: Screen) -> anyhow::Result<Kit> {
+pub(super) async fn ready(screen: Screen, stop: CancellationToken) -> anyhow::Result<Kit> {
     let python = find_python().await?;
     let node = find("node", "install Node.js 20 or newer")?;
     let npm = find("npm", "install npm; it comes with most packages of Node.js")?;
@@ -40,6 +43,7 @@ pub(super) async fn ready(screen: Screen) -> anyhow::Result<Kit> {
         javascript: home.join("javascript"),
         scripts,
         logs: home.join("logs"),
+        stop,
     };
     fs::create_dir_all(&kit.logs).with_context(|| format!("cannot make {}", kit.logs.display()))?;
     let folder = home.join("python");

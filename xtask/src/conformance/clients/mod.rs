@@ -93,15 +93,22 @@ pub(super) async fn run(kit: &Kit, cases: &[ClientCase], steps: &Steps) -> anyho
     let mut plays = JoinSet::new();
     for (client, tasks) in tasks {
         let program = Program::of(client, kit);
-        plays.spawn(play(client, program, Arc::clone(&platform), tasks));
+        let platform = Arc::clone(&platform);
+        plays.spawn(async move { (client, play(client, program, platform, tasks).await) });
     }
     let mut rows = Vec::new();
-    while let Some(played) = plays.join_next().await {
-        let played = played.context("a client's cases broke off")??;
+    loop {
+        let played = tokio::select! {
+            played = plays.join_next() => played,
+            // The clients end with the set of their plays.
+            () = kit.stop.cancelled() => bail!("stopped"),
+        };
+        let Some(played) = played else { return Ok(rows) };
+        let (client, played) = played.context("a client's cases broke off")?;
+        let played = played.unwrap_or_else(|fault| vec![Row::broken(client.title, "all cases", &fault)]);
         steps.done(&played);
         rows.extend(played);
     }
-    Ok(rows)
 }
 
 fn tasks(client: Client, cases: &[ClientCase]) -> Vec<Task> {

@@ -90,7 +90,7 @@ pub(super) async fn run(kit: &Kit, runs: &[Run], steps: &Steps) -> anyhow::Resul
     }
     let mut rows = Vec::new();
     while let Some(played) = tasks.join_next().await {
-        let played = played.context("a worker's run broke off")??;
+        let played = played.context("a worker's run broke off")?;
         steps.done(&played);
         rows.extend(played);
     }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use runpod_sdk::local::LocalPlatform;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::gate::{Arrival, Gate};
 use super::look::Seen;
-use super::table::{AtGate, JobCase, Run};
+use super::table::{AtGate, Expected, JobCase, Run};
 use super::{KEY, Side, ours};
 use crate::conformance::report::Row;
 use crate::conformance::setup::Kit;
@@ -35,6 +36,7 @@ pub(super) struct Stage {
     program: PathBuf,
     arguments: Vec<String>,
     logs: PathBuf,
+    stop: CancellationToken,
 }
 
 /// A worker's life, when it is over.
@@ -47,6 +49,7 @@ pub(super) struct Ended {
     pub(super) terminated: bool,
     /// Polls for jobs answered by then.
     pub(super) takes: usize,
+    time: Duration,
 }
 
 impl Stage {
@@ -66,6 +69,7 @@ impl Stage {
             client: Wire::new(&platform.client_base_url(), &endpoint, KEY)?,
             arguments: vec![first, run.handler.clone()],
             logs: kit.logs.join(&endpoint),
+            stop: kit.stop.clone(),
             side,
             run,
             platform,
@@ -74,8 +78,18 @@ impl Stage {
         })
     }
 
-    /// Takes the worker through its jobs to its end, and compares.
-    pub(super) async fn play(self) -> anyhow::Result<Vec<Row>> {
+    /// Takes the worker through its jobs to its end, and compares. A fault is a result, too.
+    pub(super) async fn play(self) -> Vec<Row> {
+        match self.life().await {
+            Ok(ended) => self.compare(&ended),
+            Err(fault) => vec![Row::broken(self.side.title(), &self.run.name, &fault)],
+        }
+    }
+
+    async fn life(&self) -> anyhow::Result<Ended> {
+        if self.stop.is_cancelled() {
+            bail!("stopped before it began");
+        }
         let begun = Instant::now();
         std::fs::create_dir_all(&self.logs)
             .with_context(|| format!("cannot make {}", self.logs.display()))?;
@@ -93,24 +107,34 @@ impl Stage {
             self.environment(&gate),
             &self.logs,
         )?;
-        let played = self.until_ended(&worker, &gate, waiting).await;
-        let ended = played.with_context(|| {
-            let words = worker.tail().join("\n  ");
-            format!(
-                "{} broke off in the run `{}`; its last words:\n  {words}",
-                self.side.title(),
-                self.run.name
-            )
-        })?;
-        let seen = Seen::of(&self.platform, &self.endpoint, &ended);
-        let row = |case: &str, expected: &super::table::Expected, seen: Value| {
+        let played = tokio::select! {
+            played = self.until_ended(&worker, &gate, waiting) => played,
+            () = self.stop.cancelled() => Err(anyhow!("stopped")),
+        };
+        match played {
+            Ok(ended) => Ok(Ended {
+                time: begun.elapsed(),
+                ..ended
+            }),
+            Err(fault) => {
+                // Gently: the published worker has a process of its own for heartbeats, which outlives it if it is killed.
+                worker.stop().await;
+                let words = worker.tail().join("\n  ");
+                Err(fault.context(format!("the worker's last words:\n  {words}\n")))
+            }
+        }
+    }
+
+    fn compare(&self, ended: &Ended) -> Vec<Row> {
+        let seen = Seen::of(&self.platform, &self.endpoint, ended);
+        let row = |case: &str, expected: &Expected, seen: Value| {
             Row::new(
                 self.side.title(),
                 &format!("{}: {case}", self.run.name),
                 &expected.of(self.side),
                 seen,
                 expected.why.clone(),
-                begun.elapsed(),
+                ended.time,
             )
         };
         let jobs = self.run.jobs.iter().zip(&ended.jobs);
@@ -120,7 +144,7 @@ impl Stage {
         for case in &self.run.process {
             rows.push(row(&case.case, &case.expected, seen.look(&case.look)));
         }
-        Ok(rows)
+        rows
     }
 
     fn environment(&self, gate: &Gate) -> BTreeMap<String, String> {
@@ -185,6 +209,7 @@ impl Stage {
             exit,
             terminated: !ends_itself,
             takes,
+            time: Duration::ZERO,
         })
     }
 
