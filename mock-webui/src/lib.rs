@@ -34,6 +34,7 @@ mod auth;
 mod builder;
 mod catalogue;
 pub mod contract;
+mod digest;
 mod faults;
 mod file;
 mod gate;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use futures_util::future::select_all;
-use mock_webui::{MockWebUi, MockWebUiBuilder, Model, Phase, Profile, Scenario};
+use mock_webui::{MockWebUi, MockWebUiBuilder, Model, Profile, Scenario};
 
 /// An imitation of the AUTOMATIC1111 WebUI API with a simulated GPU, for testing clients.
 ///
-/// Prints one line with its URL once it is set up, then serves until SIGINT or SIGTERM and exits with 0.
+/// Prints one line with its URL once the port is open, then serves until SIGINT or SIGTERM and exits with 0.
 /// When the imitated process dies, by a fault or by server-kill, it exits with 137.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
@@ -149,26 +149,26 @@ async fn main() -> anyhow::Result<ExitCode> {
     // Before the line that says we listen: whoever reads it may send a signal at once.
     let stop = stop_signal().context("cannot listen for signals")?;
     let servers = builder.start_many(options.gpus).await?;
-    announce(&servers)?;
     let deaths = select_all(servers.iter().map(|server| Box::pin(server.death())));
     tokio::select! {
+        biased;
         () = stop => Ok(ExitCode::SUCCESS),
         _ = deaths => Ok(ExitCode::from(KILLED)),
+        result = announce(&servers) => result,
     }
 }
 
-/// Says on standard output where the servers can be called, one line each.
-fn announce(servers: &[MockWebUi]) -> anyhow::Result<()> {
-    let mut output = std::io::stdout().lock();
+/// Says on standard output where the servers can be called, one line each, as soon as they can. Never
+/// completes otherwise.
+async fn announce(servers: &[MockWebUi]) -> anyhow::Result<ExitCode> {
     for server in servers {
-        let state = if server.phase() == Phase::Refusing {
-            "will listen"
-        } else {
-            "listening"
-        };
-        writeln!(output, "mock-webui {state} on {}", server.url())?;
+        server.listening().await;
+        let mut output = std::io::stdout().lock();
+        writeln!(output, "mock-webui listening on {}", server.url())
+            .and_then(|()| output.flush())
+            .context("cannot write to standard output")?;
     }
-    output.flush().context("cannot write to standard output")
+    std::future::pending().await
 }
 
 /// Completes on SIGINT and on SIGTERM.

@@ -95,6 +95,11 @@ impl MockWebUi {
         self.server.life().borrow().phase
     }
 
+    /// Waits until the port is open. Returns at once when it is.
+    pub async fn listening(&self) {
+        self.server.door_agrees(Phase::Ready).await;
+    }
+
     /// Puts the server into a phase and returns once its port is open or closed accordingly. Timed phases
     /// of a start end with this.
     ///

@@ -74,10 +74,21 @@ pub(crate) fn run(mut command: Command, screen: Screen) -> anyhow::Result<()> {
 /// One package at a time: cargo unifies the features of packages built together, and the program would not be
 /// the one that is deployed.
 pub(crate) fn build_program(package: &str) -> anyhow::Result<PathBuf> {
+    build(package, &[])
+}
+
+/// Builds one program as [`build_program`] does, in the form that is deployed.
+pub(crate) fn build_release(package: &str) -> anyhow::Result<PathBuf> {
+    build(package, &["--release"])
+}
+
+fn build(package: &str, profile: &[&str]) -> anyhow::Result<PathBuf> {
     let format = "--message-format=json-render-diagnostics";
-    let mut command = cargo(["build", "--package", package, "--bin", package, format]);
-    let shown = format!("cargo build --package {package}");
+    let mut command = cargo(["build", "--package", package]);
+    command.args(profile);
+    let shown = shown(&command);
     let output = command
+        .args(["--bin", package, format])
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run `{shown}`"))?;

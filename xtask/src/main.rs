@@ -1,8 +1,10 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod bench;
 mod cargo;
 mod ci;
 mod conformance;
+mod contract;
 mod demo;
 mod platform;
 mod process;
@@ -34,6 +36,8 @@ Examples:
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
   cargo xtask conformance                          the platform and the worker beside RunPod's own
+  cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
+  cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +46,13 @@ enum Command {
     Platform(platform::Options),
     Test(test::Options),
     Conformance(conformance::Options),
+    Contract(contract::Options),
+    Bench(bench::Options),
+    /// What `bench` compares sd-worker with.
+    #[command(name = bench::FLOOR, hide = true)]
+    BenchFloor,
+    #[command(hide = true)]
+    ConformanceWorker(conformance::ours::Options),
     Ci(ci::Options),
 }
 
@@ -53,6 +64,13 @@ fn main() -> ExitCode {
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
         Command::Conformance(options) => conformance::run(&options, screen),
+        Command::Contract(options) => contract::run(&options, screen),
+        Command::Bench(options) => bench::run(&options, screen),
+        Command::BenchFloor => bench::run_floor(),
+        Command::ConformanceWorker(options) => match conformance::ours::run(&options) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Ci(options) => ci::run(&options, screen),
     };
     match done {

@@ -145,11 +145,16 @@ impl Process {
         }
     }
 
+    /// SIGTERM, and no waiting.
+    pub(crate) async fn terminate(&self) {
+        // A closed channel means that it has ended already.
+        let _ = self.orders.send(Order::Terminate).await;
+    }
+
     /// SIGTERM, SIGTERM again, SIGKILL, with a bounded wait after each. Returns how it ended.
     pub(crate) async fn stop(&self) -> ExitStatus {
         for grace in [FIRST_GRACE, SECOND_GRACE] {
-            // A closed channel means that it has ended already.
-            let _ = self.orders.send(Order::Terminate).await;
+            self.terminate().await;
             if let Ok(status) = tokio::time::timeout(grace, self.ended()).await {
                 return status;
             }

@@ -24,6 +24,16 @@ impl Screen {
         }
     }
 
+    /// A screen that shows nothing but text.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            terminal: false,
+            colours: false,
+            error_colours: false,
+        }
+    }
+
     /// Whether a program that writes to the same place should use colours.
     pub(crate) fn colours(self) -> bool {
         self.colours

@@ -4,8 +4,10 @@
 //! hash come a colour gradient, soft waves and a few discs. An unfinished picture is the finished one
 //! under noise, thinning step by step, as in real sampling.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
+
+use crate::digest;
 
 /// What a picture shows and how large it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,12 +48,9 @@ pub(crate) struct Picture {
 impl Scene {
     /// A scene of everything in `material`. Width and height are floored to multiples of 8 (§3).
     pub(crate) fn new(material: &impl Hash, width: u32, height: u32, steps: u32) -> Self {
-        // `DefaultHasher::new()` has fixed keys, so the same request gives the same picture everywhere.
-        let mut hasher = DefaultHasher::new();
-        material.hash(&mut hasher);
         let (width, height) = (width / 8 * 8, height / 8 * 8);
         Self {
-            hash: hasher.finish(),
+            hash: digest::of(material),
             width,
             height,
             steps,

@@ -25,7 +25,9 @@ pub(crate) struct State {
     pub(crate) started: Option<Instant>,
     /// What a preview would show.
     pub(crate) preview: Option<Preview>,
-    /// The step that the last preview was taken at, and the preview.
+    /// The step that the next preview counts from: that of the last one, 0 in a new batch.
+    pub(crate) preview_from: u32,
+    /// The last preview, and the step it shows.
     pub(crate) shown: Option<(u32, Preview)>,
     /// The task in progress, for the web page's own progress route.
     pub(crate) task: Option<String>,
@@ -60,6 +62,7 @@ impl State {
         self.sampling_step = 0;
         self.started = Some(Instant::now());
         self.preview = None;
+        self.preview_from = 0;
         self.shown = None;
     }
 
@@ -68,9 +71,7 @@ impl State {
         self.job_no += 1;
         self.sampling_step = 0;
         self.preview = None;
-        if let Some((step, _)) = &mut self.shown {
-            *step = 0;
-        }
+        self.preview_from = 0;
     }
 
     /// The job is over. `job_no`, `sampling_steps`, the time stamp and the interrupt flag stay.
@@ -97,9 +98,10 @@ impl State {
 
     /// Takes a new preview when at least `every` steps have passed since the last one. −1 turns it off.
     pub(crate) fn take_preview(&mut self, every: i64) {
-        let last = self.shown.as_ref().map_or(0, |(step, _)| *step);
-        let due = every >= 0 && i64::from(self.sampling_step) - i64::from(last) >= every;
-        if let Some(preview) = self.preview.clone().filter(|_| due && self.sampling_step > 0) {
+        let since = i64::from(self.sampling_step) - i64::from(self.preview_from);
+        let due = every >= 0 && since >= every && self.sampling_step > 0;
+        if let Some(preview) = self.preview.clone().filter(|_| due) {
+            self.preview_from = self.sampling_step;
             self.shown = Some((self.sampling_step, preview));
         }
     }
@@ -272,5 +274,11 @@ mod tests {
         }
         taken.dedup();
         assert_eq!(taken, [None, Some(10), Some(20), Some(30)]);
+        state.next_job();
+        assert_eq!(
+            state.shown.map(|(step, _)| step),
+            Some(30),
+            "the next batch shows the last until its own"
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::scripts::{self, Script};
 use super::source::SourcePicture;
 use crate::answer::Failure;
 use crate::catalogue::sampler::{self, Sampling};
+use crate::digest;
 use crate::faults::{FaultKind, Trouble};
 use crate::gpu::picture::{Base, Scene};
 use crate::json::float;
@@ -421,8 +422,5 @@ fn vae(name: &str) -> Option<(String, String)> {
     if matches!(name, "" | "Automatic" | "None") {
         return None;
     }
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Some((name.to_owned(), format!("{:010x}", hash >> 24)))
+    Some((name.to_owned(), format!("{:010x}", digest::of(&name) >> 24)))
 }

@@ -331,6 +331,51 @@ async fn faults_can_be_armed_and_taken_away_while_the_server_runs() {
 }
 
 #[tokio::test]
+async fn the_admin_route_shows_and_moves_the_card_and_changes_the_phase() {
+    let webui = MockWebUi::builder().manual_clock().prefix("sd").start().await;
+    let base = webui.url().trim_end_matches("/sd").to_owned();
+    let call = async |route: &str, body: Value| -> Value {
+        let url = format!("{base}/__mock/{route}");
+        let request = if body.is_null() {
+            Client::new().get(url)
+        } else {
+            Client::new().post(url).json(&body)
+        };
+        request
+            .send()
+            .await
+            .expect("answered")
+            .json()
+            .await
+            .expect("JSON")
+    };
+    let job = start(&webui, &small("x", 4));
+    assert_eq!(
+        call("advance", json!({ "steps": 3 })).await,
+        json!({ "steps": 3 })
+    );
+    let seen = call("gpu", Value::Null).await;
+    assert_eq!(
+        (&seen["sampling_step"], &seen["queued"], &seen["phase"]),
+        (&json!(3), &json!(1), &json!("ready"))
+    );
+    call("advance", json!({ "steps": 1 })).await;
+    job.await.expect("answered");
+    call("phase", json!({ "phase": "refusing" })).await;
+    while webui.phase() != Phase::Refusing {
+        tokio::task::yield_now().await;
+    }
+    webui.set_phase(Phase::Ready).await;
+    webui.listening().await;
+    assert!(
+        call("nope", Value::Null).await["error"]
+            .as_str()
+            .expect("a text")
+            .contains("GET gpu")
+    );
+}
+
+#[tokio::test]
 async fn a_scenario_strikes_the_same_requests_at_every_run() {
     let mut runs = Vec::new();
     for _ in 0..2 {

@@ -1,6 +1,8 @@
 //! The mock over HTTP, as its users see it.
 
 mod faults;
+#[cfg(target_os = "linux")]
+mod figures;
 mod queue;
 mod replay;
 mod settings;

@@ -5,11 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mock_webui::contract::{self, Options, Suite};
 use mock_webui::{Fault, MockWebUi, MockWebUiBuilder, Model, Profile, Relief};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{post, small};
+use crate::support::{get, post, read_png, small, start};
 
 const DIGEST: &str = "72897b720f8a52f8163a25a51949824873d787797d033a8efdb064d45302118c";
 
@@ -91,6 +93,56 @@ async fn the_recorded_exceptions_are_answered_alike() {
         let body: Value = response.json().await.expect("JSON");
         assert_eq!(body, recorded["response"]["json"], "{folder}/{file}");
     }
+}
+
+/// A picture in words: its format and size.
+fn described(picture: &Value) -> Value {
+    let Some(text) = picture.as_str() else {
+        return Value::Null;
+    };
+    if let Some(recorded) = text.strip_prefix("<base64 ") {
+        return json!(recorded.split(',').next());
+    }
+    let (width, height) = read_png(&STANDARD.decode(text).expect("base64")).size;
+    json!(format!("png {width}x{height}"))
+}
+
+#[tokio::test]
+async fn progress_while_a_render_runs_is_as_recorded() {
+    let file = recordings("v1.10.1").join("progress-mid-run.json");
+    let recorded: Value =
+        serde_json::from_str(&std::fs::read_to_string(file).expect("a file")).expect("a recording is JSON");
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let job = start(&webui, &recorded["request"]["json"]);
+    webui.gpu().rendering().await;
+    let mut done = 0;
+    let looks = recorded["timeline"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|look| &look["json"]);
+    let mut compared = 0;
+    for look in looks.filter(|look| look["state"]["job"] == "scripts_txt2img") {
+        // The step and the share were read at two moments; the share tells which step it was computed from.
+        let share = look["progress"].as_f64().expect("a number") - 0.01;
+        let step = (1..40_u32)
+            .find(|step| (f64::from(*step) / 40.0 - share).abs() < 1e-9)
+            .expect("a step");
+        done += webui.gpu().advance(step - done).await;
+        let mut seen = get(&webui, "progress").await;
+        let mut expected = look.clone();
+        for value in [&mut seen, &mut expected] {
+            value["eta_relative"] = json!(value["eta_relative"].is_f64());
+            value["state"]["job_timestamp"] = json!(value["state"]["job_timestamp"].as_str().map(str::len));
+            value["state"]["sampling_step"] = json!(step);
+            value["current_image"] = described(&value["current_image"]);
+        }
+        assert_eq!(seen.to_string(), expected.to_string());
+        compared += 1;
+    }
+    assert!(compared >= 4, "{compared} looks");
+    webui.gpu().advance(40 - done).await;
+    job.await.expect("answered");
 }
 
 #[tokio::test]

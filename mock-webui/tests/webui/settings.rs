@@ -46,6 +46,26 @@ async fn an_overridden_checkpoint_renders_and_the_old_one_comes_back() {
 }
 
 #[tokio::test]
+async fn overrides_before_an_unknown_key_are_put_back_too() {
+    let webui = MockWebUi::builder()
+        .settings_file(true)
+        .models([Model::new("a"), Model::new("b")])
+        .start()
+        .await;
+    let bad = json!({ "sd_model_checkpoint": "b", "CLIP_stop_at_last_layers": 2, "nope": 1 });
+    let failed = post(&webui, "txt2img", &with_override(&bad)).await;
+    assert_eq!(
+        failed.json::<Value>().await.expect("JSON")["error"],
+        json!("KeyError")
+    );
+    let next = info(&render(&webui, &small("x", 1)).await);
+    assert_eq!(
+        (&next["sd_model_name"], &next["clip_skip"]),
+        (&json!("a"), &json!(1))
+    );
+}
+
+#[tokio::test]
 async fn frozen_settings_cannot_be_changed() {
     let webui = MockWebUi::builder().frozen_settings(true).start().await;
     let response = post(&webui, "options", &json!({ "send_seed": true })).await;

@@ -219,7 +219,14 @@ async fn forty_threads_let_progress_wait_when_they_are_asked_for() {
 #[test]
 fn the_program_says_where_it_listens_and_ends_with_a_signal() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mock-webui"))
-        .args(["--listen", "127.0.0.1:0", "--prefix", "sd"])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--prefix",
+            "sd",
+            "--ready-after",
+            "50ms",
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .expect("starts");
@@ -232,6 +239,14 @@ fn the_program_says_where_it_listens_and_ends_with_a_signal() {
         "{line}"
     );
     assert!(line.ends_with("/sd\n"), "{line}");
+    let address = line
+        .trim_end()
+        .trim_end_matches("/sd")
+        .rsplit('/')
+        .next()
+        .expect("an address")
+        .to_owned();
+    std::net::TcpStream::connect(address).expect("the port is open when the line appears");
     let killed = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()

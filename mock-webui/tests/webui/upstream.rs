@@ -45,6 +45,8 @@ async fn txt2img_takes_every_usual_option() {
         json!({ "negative_prompt": "example negative prompt" }),
         json!({ "prompt": "((emphasis)), (emphasis1:1.1), [to:1], [from::2], [from:to:0.3], [alt|alt1]" }),
         json!({ "prompt": "a AND b :0.5" }),
+        json!({ "height": 128 }),
+        json!({ "enable_hr": true }),
         json!({ "sampler_index": "PLMS" }),
         json!({ "sampler_index": "DDIM" }),
         json!({ "sampler_index": "UniPC" }),

@@ -168,10 +168,9 @@ mod blocking {
     }
 
     #[tokio::test]
-    async fn a_panic_comes_out_as_it_was() {
-        let job = tokio::spawn(async { run(fall::worker(), r#""ouch""#).await });
-        let payload = job.await.unwrap_err().into_panic();
-        assert_eq!(payload.downcast_ref::<String>().unwrap(), "ouch");
+    async fn a_panic_is_the_jobs_error() {
+        let error = run(fall::worker(), r#""ouch""#).await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (&ErrorCode::PANIC, "ouch"));
     }
 
     #[tokio::test]

@@ -151,7 +151,7 @@ impl Platform for HttpPlatform {
                 Ok(response) => response?,
                 Err(_) => return Ok(Vec::new()),
             },
-            () = give_up.cancelled() => return Ok(Vec::new()),
+            () = settled(give_up) => return Ok(Vec::new()),
         };
         match response.status().as_u16() {
             200 if is_json(response.headers()) => Ok(taken::jobs(&read_body("take", response).await?)),
@@ -268,6 +268,17 @@ fn user_agent(integration: Option<&str>) -> String {
         agent.push_str(integration);
     }
     agent
+}
+
+/// Waits for the cancellation, and then until everything that has come by then has been looked at: an
+/// answer may have arrived together with the signal that ends the poll, and its job must not be lost.
+async fn settled(give_up: &CancellationToken) {
+    give_up.cancelled().await;
+    // Each turn of the runtime looks at the sockets and lets the connection's task read. One is enough
+    // as the client is built today; more cost nothing.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn send(

@@ -1,6 +1,9 @@
 //! Every example runs by the command that it names, and says what it should.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests, too")]
 
+#[cfg(all(feature = "local-server", feature = "client"))]
+mod dev_server;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -12,7 +15,8 @@ fn example(name: &str) -> PathBuf {
     path.join("examples").join(name)
 }
 
-/// What an example prints for one input: its log without times, its chunks and its result.
+/// What an example prints for one input: its log without what depends on time, its chunks and its
+/// result.
 fn run(name: &str, input: &str) -> String {
     let output = Command::new(example(name))
         .args(["--test_input", input])
@@ -22,7 +26,7 @@ fn run(name: &str, input: &str) -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text
         .lines()
-        .filter(|line| !line.contains("job timeline:"))
+        .filter(|line| !line.contains("job timeline:") && !line.contains("draining:"))
         .collect();
     format!("{}\nexit {}", lines.join("\n"), output.status.code().unwrap())
 }

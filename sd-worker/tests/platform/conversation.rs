@@ -5,7 +5,8 @@
 //! it needs a handler that streams and waits, which the Stable Diffusion worker does not.
 
 use std::fmt::Write as _;
-use std::process::{ExitCode, Stdio};
+use std::io::{PipeWriter, Write as _};
+use std::process::ExitCode;
 
 use futures_util::stream;
 use runpod_sdk::{Context, JobError, Streaming, Worker};
@@ -44,7 +45,9 @@ fn the_worker_itself() -> ExitCode {
     runpod_sdk::start(converse())
 }
 
-fn start_worker(platform: &Platform) -> Program {
+/// The worker, and what its standard input reads from.
+fn start_worker(platform: &Platform) -> (Program, PipeWriter) {
+    let (stdin, told) = std::io::pipe().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([
@@ -56,14 +59,14 @@ fn start_worker(platform: &Platform) -> Program {
         .env_clear()
         .envs(platform.env())
         .env("RUNPOD_UA_INTEGRATION", "golden")
-        .stdin(Stdio::piped());
-    Program::start(command)
+        .stdin(stdin);
+    (Program::start(command), told)
 }
 
 /// Holds the conversation to its end.
 async fn hold() -> Platform {
     let platform = Platform::start().await;
-    let mut worker = start_worker(&platform);
+    let (mut worker, mut told) = start_worker(&platform);
     let pinged = async |jobs: &str| {
         let ending = format!("?gpu=A{jobs}&runpod_version=1.12.0");
         platform
@@ -84,11 +87,11 @@ async fn hold() -> Platform {
     platform.request(Channel::Stop, 2).await;
     pinged("&job_id=j1").await;
     platform.request(Channel::Take, 3).await;
-    worker.tell("go on").await;
+    told.write_all(b"go on\n").unwrap();
     platform.request(Channel::Stream, 1).await;
     platform.request(Channel::Done, 2).await;
     pinged("").await;
-    worker.terminate();
+    worker.signal("TERM").await;
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
     platform
 }

@@ -26,7 +26,7 @@ async fn deliver(faults: Vec<Step>, posts: usize, variables: &[(&str, &str)]) ->
     platform.offer("j1", &picture(7));
     let mut worker = worker(&platform, &webui, variables);
     platform.request(Channel::Done, posts).await;
-    worker.terminate();
+    worker.signal("TERM").await;
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
     let posts = platform.requests(Channel::Done);
     Delivery { posts, worker }
@@ -208,7 +208,7 @@ async fn a_result_is_delivered_after_sigterm_too() {
     platform.offer("j1", &picture(7));
     let mut worker = worker(&platform, &webui, QUICK);
     platform.request(Channel::Done, 1).await;
-    worker.terminate();
+    worker.signal("TERM").await;
     worker.says("SIGTERM received").await;
     gate.open();
     soon(platform.request(Channel::Done, 5)).await;

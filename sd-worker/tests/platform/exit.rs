@@ -51,11 +51,8 @@ async fn an_unknown_log_level_is_code_2() {
 }
 
 #[tokio::test]
-async fn serving_the_api_without_its_feature_is_code_2_and_names_the_feature() {
-    let (code, text) = run(&["--rp_serve_api"], &[]).await;
+async fn a_flag_whose_value_makes_no_sense_is_code_2() {
+    let (code, text) = run(&["--rp_api_port", "high"], &[]).await;
     assert_eq!(code, Some(2), "{text}");
-    assert!(
-        text.contains("error: --rp_serve_api: ") && text.contains("`local-server`"),
-        "{text}"
-    );
+    assert!(text.contains("error: --rp_api_port high is not a port"), "{text}");
 }

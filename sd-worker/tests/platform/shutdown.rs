@@ -88,7 +88,7 @@ async fn a_running_job_is_finished_and_delivered_after_sigterm() {
     platform.offer("j1", &picture(7));
     let mut worker = worker(&platform, &webui, &[]);
     soon(webui.gpu().rendering()).await;
-    worker.terminate();
+    worker.signal("TERM").await;
     worker.says("draining").await;
     soon(webui.gpu().advance(1)).await;
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
@@ -110,7 +110,7 @@ async fn an_idle_worker_is_gone_within_a_tenth_of_a_second() {
         platform.request(Channel::Take, 1).await;
         platform.request(Channel::Stop, 1).await;
         let told = Instant::now();
-        worker.terminate();
+        worker.signal("TERM").await;
         assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
         fastest = fastest.min(told.elapsed());
         if fastest < Duration::from_millis(100) {
@@ -126,14 +126,14 @@ async fn a_job_whose_answer_has_begun_to_arrive_when_sigterm_comes_is_done() {
     let platform = Platform::start().await;
     let gate = Gate::default();
     let job = json(200, format!(r#"{{"id":"j1","input":{}}}"#, picture(7)));
-    // The head and the first byte of the body, so that the worker knows that something is coming.
+    // The head and the beginning of the body, so that the worker knows that something is coming.
     let begun = job.len() - picture(7).len() - 10;
     let halves = Reply::Halves(job[..begun].to_vec(), gate.clone(), job[begun..].to_vec());
     platform.then(Channel::Take, [Step::Reply(halves)]);
     let mut worker = worker(&platform, &webui, &[]);
     platform.answered(Channel::Take, 1).await;
     platform.request(Channel::Stop, 1).await;
-    worker.terminate();
+    worker.signal("TERM").await;
     worker.says("SIGTERM received").await;
     gate.open();
     assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
@@ -149,11 +149,11 @@ async fn a_job_that_arrives_together_with_sigterm_is_done() {
         platform.request(Channel::Take, 1).await;
         platform.request(Channel::Stop, 1).await;
         // Frozen, it finds the answer and the signal in the same moment.
-        worker.freeze();
+        worker.signal("STOP").await;
         platform.offer("j1", &picture(7));
         platform.answered(Channel::Take, 1).await;
-        worker.terminate();
-        worker.thaw();
+        worker.signal("TERM").await;
+        worker.signal("CONT").await;
         assert_eq!(worker.exit().await.code(), Some(0), "{}", worker.log());
         let results = platform.requests(Channel::Done);
         assert_eq!(results.len(), 1, "{}", worker.log());
@@ -175,7 +175,7 @@ async fn a_job_handed_out_in_the_instant_of_sigterm_completes_exactly_once() {
             for _ in 0..round * 20 {
                 tokio::task::yield_now().await;
             }
-            first.terminate();
+            first.signal("TERM").await;
         };
         let (job, ()) = tokio::join!(stage.submit(seed), told);
         assert_eq!(first.exit().await.code(), Some(0), "{}", first.log());
@@ -190,7 +190,7 @@ async fn a_job_handed_out_in_the_instant_of_sigterm_completes_exactly_once() {
         let violations = stage.platform.violations();
         let crossed = |violation: &Violation| violation.kind == ViolationKind::MissingPings;
         assert!(violations.iter().all(crossed), "{violations:?}");
-        second.terminate();
+        second.signal("TERM").await;
         second.exit().await;
     }
     println!("{by_the_first} of 10 jobs were done by the worker that was told to stop");
@@ -206,9 +206,9 @@ async fn a_second_sigterm_ends_it_at_once_and_the_platform_requeues() {
     let mut first = stage.worker("first", &busy);
     let job = stage.submit(7).await;
     soon(busy.gpu().rendering()).await;
-    first.terminate();
+    first.signal("TERM").await;
     first.says("draining").await;
-    first.terminate();
+    first.signal("TERM").await;
     assert_eq!(first.exit().await.code(), Some(1), "{}", first.log());
     first.says("exiting with jobs left for other workers").await;
 
@@ -218,7 +218,7 @@ async fn a_second_sigterm_ends_it_at_once_and_the_platform_requeues() {
     stage.completed_once(&report, 7);
     assert_eq!((stage.posts("first"), stage.posts("second")), (0, 1));
     assert_eq!(stage.platform.snapshot(ENDPOINT).unwrap().retried, 1);
-    second.terminate();
+    second.signal("TERM").await;
     assert_eq!(second.exit().await.code(), Some(0), "{}", second.log());
 }
 
@@ -232,7 +232,8 @@ async fn a_killed_worker_s_job_completes_exactly_once_on_another() {
     let mut first = stage.worker("first", &busy);
     let job = stage.submit(7).await;
     soon(busy.gpu().rendering()).await;
-    first.kill().await;
+    first.signal("KILL").await;
+    first.exit().await;
 
     let mut second = stage.worker("second", &free);
     stage.clock.advance(LOST);
@@ -240,6 +241,6 @@ async fn a_killed_worker_s_job_completes_exactly_once_on_another() {
     stage.completed_once(&report, 7);
     assert_eq!((stage.posts("first"), stage.posts("second")), (0, 1));
     assert_eq!(stage.platform.snapshot(ENDPOINT).unwrap().retried, 1);
-    second.terminate();
+    second.signal("TERM").await;
     assert_eq!(second.exit().await.code(), Some(0), "{}", second.log());
 }

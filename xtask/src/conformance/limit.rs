@@ -1,7 +1,7 @@
 //! Everything this command waits for has a limit.
 
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
@@ -13,6 +13,9 @@ pub(super) const QUESTION: Duration = Duration::from_secs(20);
 pub(super) const CLIENT: Duration = Duration::from_mins(1);
 /// One thing a worker or the platform is expected to do.
 pub(super) const STEP: Duration = Duration::from_secs(30);
+
+/// Between two looks at what announces nothing.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs a program to its end and keeps what it wrote.
 pub(super) async fn output(command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
@@ -38,4 +41,18 @@ pub(super) async fn within<T>(what: &str, event: impl Future<Output = T>) -> any
         .await
         .ok()
         .with_context(|| format!("waited {} in vain for {what}", humantime::format_duration(STEP)))
+}
+
+/// Waits for something that can only be looked at.
+pub(super) async fn seen<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        if begun.elapsed() > STEP {
+            bail!("waited {} in vain for {what}", humantime::format_duration(STEP));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }

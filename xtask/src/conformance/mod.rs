@@ -10,16 +10,16 @@ mod limit;
 mod normal;
 mod record;
 mod report;
-mod scripted;
 mod setup;
-mod table;
 mod wire;
+mod workers;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+pub(crate) use self::workers::ours;
 use crate::screen::Screen;
 use crate::signals;
 
@@ -48,8 +48,13 @@ async fn check(options: &Options, screen: Screen) -> anyhow::Result<()> {
     let begun = Instant::now();
     screen.heading("RunPod's published clients and worker against the local platform\n");
     let kit = setup::ready(screen).await?;
-    let cases = table::clients()?;
-    let rows = clients::run(&kit, &cases).await?;
+    let cases = clients::table::clients()?;
+    let runs = workers::table::workers()?;
+    // The clients mostly sleep between their polls, which leaves the processor to the workers.
+    let (of_clients, of_workers) = tokio::join!(clients::run(&kit, &cases), workers::run(&kit, runs));
+    let mut rows = of_clients?;
+    rows.extend(of_workers?);
+    rows.sort_by_key(|row| row.subject);
     report::print(&rows, screen);
     if let Some(file) = &options.json {
         std::fs::write(file, serde_json::to_string_pretty(&rows)?)

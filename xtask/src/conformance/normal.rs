@@ -5,18 +5,29 @@ use serde_json::{Map, Value};
 /// What to write for the URL of the endpoint.
 const ENDPOINT: &str = "<endpoint>";
 const JOB: &str = "<job>";
+const WORKER: &str = "<worker>";
+/// Between the message and the traceback of a generator's error.
+const TRACEBACK: &str = "traceback: ";
 
-/// Replaces job ids, times and the endpoint's URL.
+/// Replaces job ids, times, the endpoint's URL and the worker's id.
 #[derive(Debug, Clone)]
 pub(super) struct Normal {
     endpoint: String,
+    worker: Option<String>,
 }
 
 impl Normal {
     pub(super) fn new(base: &str, endpoint: &str) -> Self {
         Self {
             endpoint: format!("{base}/{endpoint}"),
+            worker: None,
         }
+    }
+
+    /// With an id that is written `<worker>`.
+    pub(super) fn worker(mut self, id: &str) -> Self {
+        self.worker = Some(id.to_owned());
+        self
     }
 
     pub(super) fn value(&self, value: &Value) -> Value {
@@ -52,7 +63,16 @@ impl Normal {
     }
 
     pub(super) fn plain(&self, text: &str) -> String {
-        without_ids(&text.replace(&self.endpoint, ENDPOINT))
+        let text = text.replace(&self.endpoint, ENDPOINT);
+        let text = match &self.worker {
+            Some(id) => text.replace(id, WORKER),
+            None => text,
+        };
+        // What follows has paths and line numbers of the machine.
+        match text.split_once(TRACEBACK) {
+            Some((message, _)) => without_ids(message) + TRACEBACK + "<text>",
+            None => without_ids(&text),
+        }
     }
 
     /// A body as one line: normalised if it is JSON, as it is if not.

@@ -26,17 +26,23 @@ pub(super) fn is_workers(call: &RecordedCall) -> bool {
     )
 }
 
-/// `METHOD path?query body` without what differs from run to run.
-pub(super) fn line(call: &RecordedCall, endpoint: &str, normal: &Normal) -> String {
+/// `METHOD path?query` without what differs from run to run.
+pub(super) fn head(call: &RecordedCall, endpoint: &str, normal: &Normal) -> String {
     let path = call
         .path_and_query
         .strip_prefix(&format!("/v2/{endpoint}"))
         .unwrap_or(&call.path_and_query);
-    let line = format!(
-        "{} {} {}",
-        call.method,
-        normal.plain(path),
-        normal.body(&call.body)
-    );
-    line.trim_end().to_owned()
+    format!("{} {}", call.method, normal.plain(path))
+}
+
+/// `METHOD path?query body`, likewise.
+pub(super) fn line(call: &RecordedCall, endpoint: &str, normal: &Normal) -> String {
+    let head = head(call, endpoint, normal);
+    let body = normal.body(&call.body);
+    format!("{head} {body}").trim_end().to_owned()
+}
+
+pub(super) fn header(call: &RecordedCall, name: &str) -> Option<String> {
+    let value = call.headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

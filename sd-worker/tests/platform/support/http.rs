@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -100,7 +100,7 @@ pub(crate) trait Service: Send + Sync + 'static {
         None
     }
 
-    /// Told when the first bytes of an answer have been written.
+    /// Told when the first bytes of an answer have arrived on the client's side.
     fn answered(&self, _: &str) {}
 
     /// The answer to a request. Dropped when the client hangs up.
@@ -154,6 +154,7 @@ impl Connection {
             };
             let (Reply::Answer(first) | Reply::Reset(first) | Reply::Halves(first, ..)) = &reply;
             self.stream.write_all(first).await?;
+            arrived(&self.stream).await?;
             service.answered(&target);
             match reply {
                 Reply::Answer(_) => {}
@@ -196,4 +197,24 @@ async fn hung_up(stream: &TcpStream) {
         // The next request: it waits for its turn.
         Ok(_) => std::future::pending().await,
     }
+}
+
+/// Waits until everything written has arrived: the client's system has confirmed it, so a signal sent
+/// from now on comes later. Nothing but a look at Linux's table of connections tells.
+async fn arrived(stream: &TcpStream) -> io::Result<()> {
+    let port = |address: SocketAddr| format!(":{:04X} ", address.port());
+    let (near, far) = (port(stream.local_addr()?), port(stream.peer_addr()?));
+    let unconfirmed = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let ours = table
+            .lines()
+            .find(|line| line.contains(&format!("{near}0100007F{far}")));
+        // "… state tx_queue:rx_queue …"
+        ours.and_then(|line| line.split_whitespace().nth(4))
+            .is_some_and(|queues| !queues.starts_with("00000000:"))
+    };
+    while unconfirmed() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! A worker between a platform that misbehaves and a WebUI that does not.
 
 pub(crate) mod http;
-#[path = "../../support/process.rs"]
+#[path = "../../worker/support/process.rs"]
 mod process;
 mod script;
 

@@ -79,7 +79,7 @@ struct Script(watch::Sender<State>);
 #[derive(Debug, Default)]
 struct State {
     requests: Vec<(Channel, Request)>,
-    /// How many answers have begun, by channel.
+    /// How many answers have begun to arrive, by channel.
     answered: [usize; 5],
     steps: [VecDeque<Step>; 5],
     /// What a channel without steps answers; `None` holds the request.
@@ -151,7 +151,7 @@ impl Platform {
             .await
     }
 
-    /// Waits until so many answers on a channel have begun to be written.
+    /// Waits until so many answers on a channel have begun to arrive at the worker.
     pub(crate) async fn answered(&self, channel: Channel, number: usize) {
         self.wait_for(|state| (state.answered[channel as usize] >= number).then_some(()))
             .await;

@@ -3,6 +3,9 @@
 //! Every case of every client has an endpoint of its own, so what the platform saw of a case is what
 //! it saw of that endpoint, and all cases can run at the same time.
 
+mod scripted;
+pub(super) mod table;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -15,12 +18,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use self::table::ClientCase;
 use super::normal::Normal;
 use super::report::Row;
 use super::setup::Kit;
-use super::table::ClientCase;
 use super::wire::Wire;
-use super::{limit, record, scripted};
+use super::{limit, record};
 use crate::process::{Line, Process};
 
 /// The key the platform asks for.

@@ -7,8 +7,8 @@ use runpod_sdk::local::LocalPlatform;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::limit;
-use super::wire::Wire;
+use crate::conformance::limit;
+use crate::conformance::wire::Wire;
 
 /// Its id.
 const WORKER: &str = "scripted";
@@ -16,7 +16,7 @@ const WORKER: &str = "scripted";
 /// One thing the worker does with its job.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Act {
+pub(in crate::conformance) enum Act {
     /// Posts a chunk of a stream.
     Chunk(Value),
     /// Posts this to `job-done`: a progress update or the result.

@@ -11,22 +11,22 @@ use super::scripted::Act;
 /// One case of the clients' table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ClientCase {
-    pub(super) case: String,
+pub(in crate::conformance) struct ClientCase {
+    pub(in crate::conformance) case: String,
     /// What the client is made to do, in the words of the scripts.
-    pub(super) steps: Vec<String>,
+    pub(in crate::conformance) steps: Vec<String>,
     #[serde(default = "some_input")]
-    pub(super) input: Value,
+    pub(in crate::conformance) input: Value,
     /// What the worker behind the endpoint does with the job; without any, there is no worker.
     #[serde(default)]
-    pub(super) worker: Vec<Act>,
+    pub(in crate::conformance) worker: Vec<Act>,
     /// The platform answers `/runsync` after a short wait, finished or not.
     #[serde(default)]
-    pub(super) short_wait: bool,
+    pub(in crate::conformance) short_wait: bool,
     #[serde(default)]
-    pub(super) wrong_key: bool,
+    pub(in crate::conformance) wrong_key: bool,
     #[serde(default)]
-    pub(super) unknown_endpoint: bool,
+    pub(in crate::conformance) unknown_endpoint: bool,
     /// What is expected of each client; clients that do the same share an entry: `"python, asyncio"`.
     expect: BTreeMap<String, Expected>,
 }
@@ -34,12 +34,12 @@ pub(super) struct ClientCase {
 /// What one client returns and what the platform sees of it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Expected {
+pub(in crate::conformance) struct Expected {
     returned: Vec<Value>,
     saw: Vec<String>,
     /// Why it is so, where one would expect something else.
     #[serde(default)]
-    pub(super) note: Option<String>,
+    pub(in crate::conformance) note: Option<String>,
 }
 
 fn some_input() -> Value {
@@ -48,7 +48,7 @@ fn some_input() -> Value {
 
 impl ClientCase {
     /// What is expected of a client; `None` if it cannot do this at all.
-    pub(super) fn expected_of(&self, client: &str) -> Option<&Expected> {
+    pub(in crate::conformance) fn expected_of(&self, client: &str) -> Option<&Expected> {
         self.expect
             .iter()
             .find(|(clients, _)| clients.split(", ").any(|name| name == client))
@@ -57,14 +57,14 @@ impl ClientCase {
 }
 
 impl Expected {
-    pub(super) fn value(&self) -> Value {
+    pub(in crate::conformance) fn value(&self) -> Value {
         json!({ "returned": self.returned, "saw": self.saw })
     }
 }
 
 /// The clients' table.
-pub(super) fn clients() -> anyhow::Result<Vec<ClientCase>> {
-    serde_json::from_str(include_str!("../../conformance/clients.json"))
+pub(in crate::conformance) fn clients() -> anyhow::Result<Vec<ClientCase>> {
+    serde_json::from_str(include_str!("../../../conformance/clients.json"))
         .context("the table of clients (xtask/conformance/clients.json) cannot be read")
 }
 
