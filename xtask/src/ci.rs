@@ -11,7 +11,7 @@ use crate::test;
 pub(crate) struct Options {}
 
 /// Each check: what it is, and the cargo arguments that make it.
-const CHECKS: [(&str, &[&str]); 6] = [
+const CHECKS: [(&str, &[&str]); 7] = [
     ("format", &["fmt", "--all", "--check"]),
     (
         "lints, every feature and target",
@@ -53,6 +53,11 @@ const CHECKS: [(&str, &[&str]); 6] = [
             "-D",
             "warnings",
         ],
+    ),
+    // Some of its tests are about what a lean build does not have.
+    (
+        "the SDK's own tests with its default features",
+        &["test", "--locked", "--package", "runpod-sdk", "--lib", "--quiet"],
     ),
     (
         "the worker as it is deployed",

@@ -14,10 +14,6 @@ use tally::Tally;
 /// The programs that tests start, beside those cargo builds for them.
 const PROGRAMS: [&str; 2] = ["sd-worker", "mock-webui"];
 
-/// Tested apart. Built together with the others, reqwest has their TLS features, and then a plain `reqwest::get`, which
-/// is what this crate's tests are about, panics for want of a cryptography provider.
-const APART: &str = "mock-webui";
-
 /// Run every test of the workspace, doc tests included.
 ///
 /// Uses cargo-nextest where it is installed, else plain `cargo test`. The last line counts the tests.
@@ -42,39 +38,30 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         cargo::build_program(program)?;
     }
     let nextest = cargo::has("nextest");
-    let (mut tally, mut passed) = (Tally::default(), true);
-    for scope in scopes(&options.arguments) {
-        let mut tests = if nextest {
-            cargo(["nextest", "run", "--no-tests", "pass"])
-        } else {
-            cargo(["test", "--all-targets"])
-        };
-        tests.args(*scope).arg("--all-features");
-        if options.arguments.is_empty() {
-            // One run tells everything that is wrong.
-            tests.arg("--no-fail-fast");
-        }
-        passed &= counted(tests.args(&options.arguments), screen, &mut tally)?;
+    let mut tally = Tally::default();
+    let mut tests = if nextest {
+        cargo(["nextest", "run", "--no-tests", "pass"])
+    } else {
+        cargo(["test", "--all-targets"])
+    };
+    tests.arg("--all-features");
+    if !selects_packages(&options.arguments) {
+        tests.arg("--workspace");
     }
     if options.arguments.is_empty() {
-        for scope in scopes(&[]) {
-            let mut doc_tests = cargo(["test", "--doc", "--all-features", "--no-fail-fast"]);
-            passed &= counted(doc_tests.args(*scope), screen, &mut tally)?;
-        }
+        // One run tells everything that is wrong.
+        tests.arg("--no-fail-fast");
+    }
+    let mut passed = counted(tests.args(&options.arguments), screen, &mut tally)?;
+    if options.arguments.is_empty() {
+        let mut doc_tests = cargo(["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"]);
+        passed &= counted(&mut doc_tests, screen, &mut tally)?;
     }
     screen.line(format_args!("\n{tally}"));
     if !passed {
         bail!("not every test passed; the failures are above");
     }
     Ok(())
-}
-
-/// What each run of the test command is about.
-fn scopes(arguments: &[String]) -> &'static [&'static [&'static str]] {
-    if selects_packages(arguments) {
-        return &[&[]];
-    }
-    &[&["--workspace", "--exclude", APART], &["--package", APART]]
 }
 
 fn selects_packages(arguments: &[String]) -> bool {
