@@ -8,6 +8,7 @@
 //! ```
 //! # use mock_webui::MockWebUi;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let _ = rustls::crypto::ring::default_provider().install_default();
 //! let webui = MockWebUi::start().await;
 //! let models: serde_json::Value =
 //!     reqwest::get(format!("{}/sdapi/v1/sd-models", webui.url())).await?.json().await?;

@@ -120,16 +120,17 @@ impl Settings {
         self.saved = saved;
     }
 
-    /// Applies the overrides of one request. Keys before an unknown one stay applied.
-    pub(crate) fn replace(&mut self, overrides: &Map<String, Value>) -> Result<Replaced, Failure> {
+    /// Applies the overrides of one request, up to the first unknown key, and tells what they replaced.
+    pub(crate) fn replace(&mut self, overrides: &Map<String, Value>) -> (Replaced, Result<(), Failure>) {
         let mut replaced = Replaced::default();
         for (key, value) in overrides {
-            if let Some(before) = self.stored.get(key) {
-                replaced.0.push((key.clone(), before.clone()));
+            let before = self.stored.get(key).cloned();
+            if let Err(failure) = self.set(key, value.clone()) {
+                return (replaced, Err(failure));
             }
-            self.set(key, value.clone())?;
+            replaced.0.extend(before.map(|before| (key.clone(), before)));
         }
-        Ok(replaced)
+        (replaced, Ok(()))
     }
 
     /// Undoes [`replace`](Self::replace), as far as the server remembers.
@@ -156,9 +157,8 @@ mod tests {
 
     fn override_once(settings: &mut Settings) {
         let overrides = json!({ CLIP_SKIP: 2 });
-        let replaced = settings
-            .replace(overrides.as_object().expect("an object"))
-            .expect("known key");
+        let (replaced, applied) = settings.replace(overrides.as_object().expect("an object"));
+        applied.expect("known key");
         assert_eq!(settings.integer(CLIP_SKIP), 2);
         settings.restore(replaced);
     }

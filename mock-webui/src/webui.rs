@@ -57,6 +57,7 @@ impl MockWebUi {
     /// use wiremock::matchers::path;
     /// use wiremock::{Mock, ResponseTemplate};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
     /// let webui = MockWebUi::start().await;
     /// Mock::given(path("/sdapi/v1/sd-models"))
     ///     .respond_with(ResponseTemplate::new(503))
@@ -106,6 +107,7 @@ impl MockWebUi {
     /// ```
     /// # use mock_webui::{MockWebUi, Phase};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let _ = rustls::crypto::ring::default_provider().install_default();
     /// let webui = MockWebUi::builder().phase(Phase::Refusing).start().await;
     /// let url = format!("{}/sdapi/v1/sd-models", webui.url());
     /// assert!(reqwest::get(&url).await.is_err_and(|error| error.is_connect()));

@@ -6,7 +6,7 @@ use crate::cargo::{cargo, run as run_cargo};
 use crate::screen::Screen;
 use crate::test;
 
-/// Check everything that CI checks: format, lints, lean builds, docs, tests.
+/// Check everything that CI checks: format, lints, lean builds, docs, tests, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
@@ -64,6 +64,8 @@ const CHECKS: [(&str, &[&str]); 6] = [
     ),
 ];
 
+const CONFORMANCE: [&str; 6] = ["run", "--locked", "--package", "xtask", "--", "conformance"];
+
 pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -79,6 +81,11 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
     screen.heading("\n== tests");
     test::run(&test::Options::everything(), screen)?;
     times.push(("tests", started.elapsed()));
+    let started = Instant::now();
+    screen.heading("\n== conformance with RunPod's published clients and worker");
+    // Through cargo: the tests may have built this program anew, and a replaced program cannot start itself again.
+    run_cargo(cargo(CONFORMANCE), screen)?;
+    times.push(("conformance", started.elapsed()));
     screen.heading("\n== all passed");
     for (name, time) in times {
         screen.line(format_args!("{:>5} s  {name}", time.as_secs()));

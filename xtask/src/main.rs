@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod conformance;
+mod contract;
 mod demo;
 mod platform;
 mod process;
@@ -35,6 +36,7 @@ Examples:
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
   cargo xtask conformance                          the platform and the worker beside RunPod's own
+  cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
   cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask ci                                   everything CI checks, before you push";
 
@@ -44,6 +46,7 @@ enum Command {
     Platform(platform::Options),
     Test(test::Options),
     Conformance(conformance::Options),
+    Contract(contract::Options),
     Bench(bench::Options),
     /// What `bench` compares sd-worker with.
     #[command(name = bench::FLOOR, hide = true)]
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
         Command::Conformance(options) => conformance::run(&options, screen),
+        Command::Contract(options) => contract::run(&options, screen),
         Command::Bench(options) => bench::run(&options, screen),
         Command::BenchFloor => bench::run_floor(),
         Command::ConformanceWorker(options) => match conformance::ours::run(&options) {

@@ -27,6 +27,7 @@ const GENERATION: [&str; 2] = ["/sdapi/v1/txt2img", "/sdapi/v1/img2img"];
 /// ```
 /// use mock_webui::{Fault, MockWebUi};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let _ = rustls::crypto::ring::default_provider().install_default();
 /// let webui = MockWebUi::builder().fault(Fault::status(503).times(2)).start().await;
 /// let post = || reqwest::Client::new().post(format!("{}/sdapi/v1/txt2img", webui.url())).body("{}").send();
 /// assert_eq!(post().await?.status(), 503);

@@ -23,6 +23,7 @@ pub(crate) use state::{Preview, State, time_stamp};
 /// ```
 /// # use mock_webui::MockWebUi;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let _ = rustls::crypto::ring::default_provider().install_default();
 /// let webui = MockWebUi::builder().manual_clock().start().await;
 /// let client = reqwest::Client::new();
 /// let job = client

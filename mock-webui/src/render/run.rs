@@ -89,18 +89,21 @@ impl Generation {
         let before = server.current_model();
         let asked = overrides.shift_remove("sd_model_checkpoint");
         // An unknown checkpoint is passed over, and the request runs with the current one.
-        if let Some(model) = asked
+        let asked = asked
             .as_ref()
             .and_then(Value::as_str)
-            .and_then(|name| server.find_model(name))
-        {
+            .and_then(|name| server.find_model(name));
+        if let Some(model) = asked {
             server.switch_model(model, trouble);
         }
-        let replaced = server.settings().replace(&overrides)?;
-        let result = self.answer(script, sampling).await;
+        let (replaced, applied) = server.settings().replace(&overrides);
+        let result = match applied {
+            Ok(()) => self.answer(script, sampling).await,
+            Err(failure) => Err(failure),
+        };
         if fields.flag("override_settings_restore_afterwards") {
             server.settings().restore(replaced);
-            if let Some(before) = before.filter(|before| server.current_model() != Some(*before)) {
+            if let Some(before) = before.filter(|_| asked.is_some()) {
                 server.switch_model(before, &Trouble::default());
             }
         }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use mock_webui::{Fault, Lora, MockWebUi, Model, Phase, Relief, Scenario};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -209,7 +209,7 @@ async fn a_server_without_its_model_lists_models_and_does_not_render() {
 #[tokio::test]
 async fn a_process_that_dies_takes_its_port_and_its_renders_with_it() {
     let webui = broken_by(Fault::die_at(3)).await;
-    let error = Client::new()
+    let error = crate::support::client()
         .post(format!("{}/sdapi/v1/txt2img", webui.url()))
         .json(&small("x", 10))
         .send()
@@ -240,7 +240,7 @@ async fn a_connection_can_end_after_the_render_or_in_the_middle_of_it() {
         .fault(Fault::drop_mid_step(2))
         .start()
         .await;
-    let request = Client::new()
+    let request = crate::support::client()
         .post(format!("{}/sdapi/v1/txt2img", middle.url()))
         .json(&small("x", 5))
         .send();
@@ -307,7 +307,7 @@ async fn faults_can_be_armed_and_taken_away_while_the_server_runs() {
     let webui = MockWebUi::start().await;
     let admin = format!("{}/__mock/faults", webui.url());
     let fault = json!({ "kind": "status", "status": 504, "times": 0, "on": "/sdapi/v1/sd-models" });
-    let armed: Value = Client::new()
+    let armed: Value = crate::support::client()
         .post(&admin)
         .json(&fault)
         .send()
@@ -318,10 +318,20 @@ async fn faults_can_be_armed_and_taken_away_while_the_server_runs() {
         .expect("JSON");
     assert_eq!(armed.as_array().map(Vec::len), Some(1));
     let models = format!("{}/sdapi/v1/sd-models", webui.url());
-    assert_eq!(reqwest::get(&models).await.expect("answered").status(), 504);
-    Client::new().delete(&admin).send().await.expect("answered");
-    assert_eq!(reqwest::get(&models).await.expect("answered").status(), 200);
-    let mistake = Client::new()
+    assert_eq!(
+        crate::support::fetch(&models).await.expect("answered").status(),
+        504
+    );
+    crate::support::client()
+        .delete(&admin)
+        .send()
+        .await
+        .expect("answered");
+    assert_eq!(
+        crate::support::fetch(&models).await.expect("answered").status(),
+        200
+    );
+    let mistake = crate::support::client()
         .post(&admin)
         .body("{\"kind\":\"nope\"}")
         .send()
@@ -337,9 +347,9 @@ async fn the_admin_route_shows_and_moves_the_card_and_changes_the_phase() {
     let call = async |route: &str, body: Value| -> Value {
         let url = format!("{base}/__mock/{route}");
         let request = if body.is_null() {
-            Client::new().get(url)
+            crate::support::client().get(url)
         } else {
-            Client::new().post(url).json(&body)
+            crate::support::client().post(url).json(&body)
         };
         request
             .send()

@@ -65,7 +65,7 @@ impl Drop for Program {
 #[ignore = "measures; for a release build"]
 async fn an_answer_of_512_by_512_costs_under_15_ms_of_processor_time() {
     const ANSWERS: u32 = 100;
-    let (program, client) = (Program::start(&[]), Client::new());
+    let (program, client) = (Program::start(&[]), crate::support::client());
     program.render(&client, 512, 25, 0).await;
     let before = program.processor_time();
     for seed in 1..=ANSWERS {
@@ -79,7 +79,7 @@ async fn an_answer_of_512_by_512_costs_under_15_ms_of_processor_time() {
 #[tokio::test]
 #[ignore = "measures; for a release build"]
 async fn progress_takes_under_20_ms_while_50_requests_wait() {
-    let (program, client) = (Program::start(&["--step-ms", "60000"]), Client::new());
+    let (program, client) = (Program::start(&["--step-ms", "60000"]), crate::support::client());
     let body = json!({ "prompt": "a cat", "steps": 9, "width": 64, "height": 64 });
     let waiting: Vec<_> = (0..50)
         .map(|_| {

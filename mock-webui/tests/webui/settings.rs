@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mock_webui::{MockWebUi, Model, Style};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{get, info, picture, post, read_png, render, small};
@@ -42,6 +42,26 @@ async fn an_overridden_checkpoint_renders_and_the_old_one_comes_back() {
     assert_eq!(
         get(&webui, "options").await["sd_model_checkpoint"],
         json!("a.safetensors")
+    );
+}
+
+#[tokio::test]
+async fn overrides_before_an_unknown_key_are_put_back_too() {
+    let webui = MockWebUi::builder()
+        .settings_file(true)
+        .models([Model::new("a"), Model::new("b")])
+        .start()
+        .await;
+    let bad = json!({ "sd_model_checkpoint": "b", "CLIP_stop_at_last_layers": 2, "nope": 1 });
+    let failed = post(&webui, "txt2img", &with_override(&bad)).await;
+    assert_eq!(
+        failed.json::<Value>().await.expect("JSON")["error"],
+        json!("KeyError")
+    );
+    let next = info(&render(&webui, &small("x", 1)).await);
+    assert_eq!(
+        (&next["sd_model_name"], &next["clip_skip"]),
+        (&json!("a"), &json!(1))
     );
 }
 
@@ -216,7 +236,7 @@ async fn img2img_does_the_share_of_steps_that_its_strength_leaves() {
 #[tokio::test]
 async fn long_answers_are_compressed_when_the_client_asks() {
     let webui = MockWebUi::start().await;
-    let client = Client::new();
+    let client = crate::support::client();
     for (route, packed) in [("options", true), ("progress", false)] {
         let url = format!("{}/sdapi/v1/{route}", webui.url());
         let response = client
@@ -239,7 +259,7 @@ async fn long_answers_are_compressed_when_the_client_asks() {
 #[tokio::test]
 async fn every_answer_has_the_headers_of_the_real_server() {
     let webui = MockWebUi::start().await;
-    let response = reqwest::get(format!("{}/sdapi/v1/sd-models", webui.url()))
+    let response = crate::support::fetch(format!("{}/sdapi/v1/sd-models", webui.url()))
         .await
         .expect("answered");
     let headers = response.headers();
@@ -263,7 +283,7 @@ async fn every_answer_has_the_headers_of_the_real_server() {
 #[tokio::test]
 async fn a_slash_too_many_is_redirected_and_head_is_not_allowed() {
     let webui = MockWebUi::start().await;
-    let client = Client::builder()
+    let client = crate::support::client_builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client");
@@ -283,14 +303,14 @@ async fn controlnet_has_routes_only_when_it_is_installed() {
     let without = MockWebUi::start().await;
     let url = format!("{}/controlnet/model_list", without.url());
     assert_eq!(
-        reqwest::get(&url).await.expect("answered").status(),
+        crate::support::fetch(&url).await.expect("answered").status(),
         StatusCode::NOT_FOUND
     );
     let with = MockWebUi::builder()
         .controlnet_models(["control_canny [abc]"])
         .start()
         .await;
-    let list: Value = reqwest::get(format!("{}/controlnet/model_list", with.url()))
+    let list: Value = crate::support::fetch(format!("{}/controlnet/model_list", with.url()))
         .await
         .expect("answered")
         .json()
@@ -305,7 +325,7 @@ async fn controlnet_has_routes_only_when_it_is_installed() {
         StatusCode::UNPROCESSABLE_ENTITY
     );
     let detect = format!("{}/controlnet/detect", with.url());
-    let none = Client::new()
+    let none = crate::support::client()
         .post(&detect)
         .json(&json!({}))
         .send()

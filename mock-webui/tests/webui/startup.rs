@@ -20,7 +20,7 @@ async fn a_start_goes_from_refusing_over_loading_to_ready() {
     assert_eq!(webui.phase(), Phase::Refusing);
     let url = format!("{}/sdapi/v1/sd-models", webui.url());
     let mut refusals = 0;
-    while let Err(error) = reqwest::get(&url).await {
+    while let Err(error) = crate::support::fetch(&url).await {
         assert!(error.is_connect(), "{error:?}");
         refusals += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -39,7 +39,7 @@ async fn with_the_web_page_the_routes_come_later_than_the_port() {
         .await;
     let ping = format!("{}/internal/ping", webui.url());
     assert_eq!(
-        reqwest::get(&ping)
+        crate::support::fetch(&ping)
             .await
             .expect("answered")
             .text()
@@ -50,7 +50,9 @@ async fn with_the_web_page_the_routes_come_later_than_the_port() {
     assert_eq!(get(&webui, "sd-models").await, json!({ "detail": "Not Found" }));
     webui.set_phase(Phase::Ready).await;
     assert!(get(&webui, "sd-models").await.is_array());
-    let page = reqwest::get(format!("{}/", webui.url())).await.expect("answered");
+    let page = crate::support::fetch(format!("{}/", webui.url()))
+        .await
+        .expect("answered");
     assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
 }
 
@@ -68,7 +70,7 @@ async fn the_pages_own_progress_knows_tasks_by_their_id() {
     let ask = async |id: &str| -> Value {
         let url = format!("{}/internal/progress", webui.url());
         let body = json!({ "id_task": id });
-        reqwest::Client::new()
+        crate::support::client()
             .post(url)
             .json(&body)
             .send()
@@ -99,7 +101,9 @@ async fn a_prefix_is_part_of_every_path() {
     render(&webui, &small("x", 1)).await;
     let bare = webui.url().trim_end_matches("/webui");
     for path in ["/sdapi/v1/sd-models", "/webuisdapi/v1/sd-models"] {
-        let response = reqwest::get(format!("{bare}{path}")).await.expect("answered");
+        let response = crate::support::fetch(format!("{bare}{path}"))
+            .await
+            .expect("answered");
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
     }
 }
@@ -108,7 +112,7 @@ async fn a_prefix_is_part_of_every_path() {
 async fn malformed_json_is_answered_before_missing_credentials_and_they_before_bad_fields() {
     let webui = MockWebUi::builder().credentials("user", "pass").start().await;
     let url = format!("{}/sdapi/v1/txt2img", webui.url());
-    let client = reqwest::Client::new();
+    let client = crate::support::client();
     let malformed = client.post(&url).body("{").send().await.expect("answered");
     assert_eq!(malformed.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let bad_field = json!({ "steps": "abc" });
@@ -141,7 +145,7 @@ async fn stop_routes_exist_when_asked_for_and_a_killed_server_is_gone() {
         "Stopping."
     );
     let url = format!("{}/sdapi/v1/server-kill", webui.url());
-    assert!(reqwest::Client::new().post(url).send().await.is_err());
+    assert!(crate::support::client().post(url).send().await.is_err());
     assert_eq!(webui.phase(), Phase::Refusing);
 }
 
@@ -205,7 +209,7 @@ async fn forty_threads_let_progress_wait_when_they_are_asked_for() {
     let second = start(&webui, &small("x", 1));
     webui.gpu().queued(2).await;
     let url = format!("{}/sdapi/v1/progress", webui.url());
-    let waited = tokio::time::timeout(Duration::from_millis(50), reqwest::get(&url)).await;
+    let waited = tokio::time::timeout(Duration::from_millis(50), crate::support::fetch(&url)).await;
     assert!(
         waited.is_err(),
         "progress was answered although both threads render"
@@ -213,7 +217,7 @@ async fn forty_threads_let_progress_wait_when_they_are_asked_for() {
     webui.gpu().advance(2).await;
     first.await.expect("answered");
     second.await.expect("answered");
-    assert!(reqwest::get(&url).await.is_ok());
+    assert!(crate::support::fetch(&url).await.is_ok());
 }
 
 #[test]

@@ -6,10 +6,27 @@ use mock_webui::MockWebUi;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
+/// A client. Where the whole workspace is tested its TLS has no default, and wants one even if nothing
+/// uses it.
+pub(crate) fn client() -> Client {
+    client_builder().build().expect("a client")
+}
+
+/// The same, to be changed.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+}
+
+/// Gets a URL.
+pub(crate) async fn fetch(url: impl reqwest::IntoUrl) -> reqwest::Result<Response> {
+    client().get(url).send().await
+}
+
 /// Posts JSON to a route under `/sdapi/v1`.
 pub(crate) async fn post(webui: &MockWebUi, route: &str, body: &Value) -> Response {
     let url = format!("{}/sdapi/v1/{route}", webui.url());
-    Client::new()
+    client()
         .post(url)
         .json(body)
         .send()
@@ -20,7 +37,7 @@ pub(crate) async fn post(webui: &MockWebUi, route: &str, body: &Value) -> Respon
 /// Gets a route under `/sdapi/v1` as JSON.
 pub(crate) async fn get(webui: &MockWebUi, route: &str) -> Value {
     let url = format!("{}/sdapi/v1/{route}", webui.url());
-    reqwest::get(url)
+    fetch(url)
         .await
         .expect("the mock answers")
         .json()
@@ -39,7 +56,7 @@ pub(crate) async fn render(webui: &MockWebUi, body: &Value) -> Value {
 
 /// Starts a render in the background.
 pub(crate) fn start(webui: &MockWebUi, body: &Value) -> tokio::task::JoinHandle<Value> {
-    let request = Client::new()
+    let request = client()
         .post(format!("{}/sdapi/v1/txt2img", webui.url()))
         .json(body);
     tokio::spawn(async move { request.send().await.expect("sent").json().await.expect("JSON") })

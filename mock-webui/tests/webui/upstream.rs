@@ -156,7 +156,7 @@ async fn every_list_answers() {
         "progress",
         "options",
     ] {
-        let response = reqwest::get(format!("{}/sdapi/v1/{route}", webui.url()))
+        let response = crate::support::fetch(format!("{}/sdapi/v1/{route}", webui.url()))
             .await
             .expect("answered");
         assert_eq!(response.status(), StatusCode::OK, "{route}");

@@ -11,7 +11,7 @@ async fn serve(profile: Profile) -> MockWebUi {
 }
 
 async fn status(webui: &MockWebUi, route: &str) -> u16 {
-    reqwest::get(format!("{}/sdapi/v1/{route}", webui.url()))
+    crate::support::fetch(format!("{}/sdapi/v1/{route}", webui.url()))
         .await
         .expect("answered")
         .status()

@@ -1,6 +1,9 @@
 //! Every example runs by the command that it names, and says what it should.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests, too")]
 
+#[cfg(all(feature = "local-server", feature = "client"))]
+mod dev_server;
+
 use std::path::PathBuf;
 use std::process::Command;
 

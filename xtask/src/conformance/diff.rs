@@ -30,6 +30,23 @@ impl fmt::Display for Difference {
     }
 }
 
+impl Difference {
+    /// The path and both values, as cells of a table in Markdown.
+    pub(super) fn cells(&self) -> (String, String, String) {
+        let code = |text: &str| format!("`{}`", text.replace('|', r"\|"));
+        let cell = |value: &Option<Value>| match value {
+            Some(value) => code(&value.to_string()),
+            None => "nothing".to_owned(),
+        };
+        let path = if self.path.is_empty() {
+            "all of it".to_owned()
+        } else {
+            code(&self.path)
+        };
+        (path, cell(&self.expected), cell(&self.seen))
+    }
+}
+
 /// Every field in which `seen` is not `expected`, by path.
 pub(super) fn differences(expected: &Value, seen: &Value) -> Vec<Difference> {
     let mut found = Vec::new();

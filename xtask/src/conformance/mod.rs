@@ -6,6 +6,7 @@
 
 mod clients;
 mod diff;
+mod docs;
 mod limit;
 mod normal;
 mod record;
@@ -19,7 +20,11 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+use self::clients::table::ClientCase;
+use self::report::Steps;
 pub(crate) use self::workers::ours;
+use self::workers::table::Run;
+use crate::cargo::root;
 use crate::screen::Screen;
 use crate::signals;
 
@@ -31,27 +36,40 @@ pub(crate) struct Options {
     /// Also write what was seen, case by case, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Write docs/conformance.md from the tables, and run nothing.
+    #[arg(long)]
+    write_docs: bool,
 }
 
 pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    let (cases, runs) = (clients::table::clients()?, workers::table::workers()?);
+    if options.write_docs {
+        let page = root().join(docs::PAGE);
+        return std::fs::write(&page, docs::page(&cases, &runs))
+            .with_context(|| format!("cannot write {}", page.display()));
+    }
     let runtime = tokio::runtime::Runtime::new().context("no runtime")?;
     runtime.block_on(async {
         let interrupted = signals::listen()?;
         tokio::select! {
-            outcome = check(options, screen) => outcome,
+            outcome = check(options, &cases, &runs, screen) => outcome,
             interrupted = interrupted => Err(interrupted.into()),
         }
     })
 }
 
-async fn check(options: &Options, screen: Screen) -> anyhow::Result<()> {
+async fn check(options: &Options, cases: &[ClientCase], runs: &[Run], screen: Screen) -> anyhow::Result<()> {
     let begun = Instant::now();
     screen.heading("RunPod's published clients and worker against the local platform\n");
     let kit = setup::ready(screen).await?;
-    let cases = clients::table::clients()?;
-    let runs = workers::table::workers()?;
+    let steps = Steps::new(clients::CLIENTS.len() + workers::SIDES.len() * runs.len(), screen);
     // The clients mostly sleep between their polls, which leaves the processor to the workers.
-    let (of_clients, of_workers) = tokio::join!(clients::run(&kit, &cases), workers::run(&kit, runs));
+    let (of_clients, of_workers) = tokio::join!(
+        clients::run(&kit, cases, &steps),
+        workers::run(&kit, runs, &steps)
+    );
+    drop(steps);
     let mut rows = of_clients?;
     rows.extend(of_workers?);
     rows.sort_by_key(|row| row.subject);

@@ -26,6 +26,11 @@ pub(super) fn is_workers(call: &RecordedCall) -> bool {
     )
 }
 
+/// Whether a worker asks for jobs.
+pub(super) fn is_take(call: &RecordedCall) -> bool {
+    matches!(operation(call), "job-take" | "job-take-batch")
+}
+
 /// `METHOD path?query` without what differs from run to run.
 pub(super) fn head(call: &RecordedCall, endpoint: &str, normal: &Normal) -> String {
     let path = call

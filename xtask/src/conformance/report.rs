@@ -1,12 +1,13 @@
 //! What came of the cases: for a person, and as JSON.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::diff::{Difference, differences};
-use crate::screen::Screen;
+use crate::screen::{Progress, Screen};
 
 /// One case of one client or worker.
 #[derive(Debug, Serialize)]
@@ -16,7 +17,7 @@ pub(super) struct Row {
     pub(super) case: String,
     /// What was seen that the table does not expect.
     pub(super) differences: Vec<Difference>,
-    /// The table expects something else of this one, for this reason.
+    /// Why the table expects something of this one that is not expected of the others.
     pub(super) reason: Option<String>,
     pub(super) seen: Value,
     #[serde(skip)]
@@ -47,6 +48,33 @@ impl Row {
     }
 }
 
+/// Shows how much has been done, from several places at once.
+#[derive(Debug)]
+pub(super) struct Steps {
+    bar: RefCell<Progress>,
+    done: Cell<u32>,
+    of: u32,
+}
+
+impl Steps {
+    pub(super) fn new(of: usize, screen: Screen) -> Self {
+        Self {
+            bar: RefCell::new(screen.progress("cases".to_owned())),
+            done: Cell::new(0),
+            of: u32::try_from(of).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// One more is done: all cases in these rows.
+    pub(super) fn done(&self, rows: &[Row]) {
+        self.done.set(self.done.get() + 1);
+        let name = rows.first().map_or("", |row| row.subject);
+        self.bar
+            .borrow_mut()
+            .show(f64::from(self.done.get()) / f64::from(self.of), name);
+    }
+}
+
 /// Prints one line for each subject, then every unexpected difference.
 pub(super) fn print(rows: &[Row], screen: Screen) {
     let mut subjects: Vec<&str> = rows.iter().map(|row| row.subject).collect();
@@ -54,7 +82,7 @@ pub(super) fn print(rows: &[Row], screen: Screen) {
     for subject in subjects {
         let of: Vec<_> = rows.iter().filter(|row| row.subject == subject).collect();
         let passed = of.iter().filter(|row| row.passed()).count();
-        let peculiar = of.iter().filter(|row| row.reason.is_some()).count();
+        let explained = of.iter().filter(|row| row.reason.is_some()).count();
         let time = of.iter().map(|row| row.time).max().unwrap_or_default();
         let verdict = if passed == of.len() {
             screen.good(format_args!("{passed} of {} passed", of.len()))
@@ -62,7 +90,7 @@ pub(super) fn print(rows: &[Row], screen: Screen) {
             screen.odd(format_args!("{passed} of {} passed", of.len()))
         };
         screen.line(format_args!(
-            "  {subject:<30} {verdict}, {peculiar} with a known peculiarity  {}",
+            "  {subject:<30} {verdict}, {explained} of them explained  {}",
             screen.dim(format_args!("{:.1} s", time.as_secs_f64()))
         ));
     }

@@ -13,11 +13,11 @@ pub(super) struct Tally {
 impl Tally {
     /// Adds what a line says, if it is a runner's closing line.
     pub(super) fn read(&mut self, line: &str) {
-        let line = line.trim();
-        let counts = if let Some((_, counts)) = line.split_once("test result: ") {
+        // At the line's beginning: nextest shows the output of a failed test, which has such a line too, indented.
+        let counts = if let Some(counts) = line.strip_prefix("test result: ") {
             // `ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
             counts.split_once(". ").map_or(counts, |(_, counts)| counts)
-        } else if line.starts_with("Summary [") {
+        } else if line.trim_start().starts_with("Summary [") {
             // `Summary [   0.012s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`
             line.split_once("run: ").map_or("", |(_, counts)| counts)
         } else {
@@ -72,6 +72,15 @@ mod tests {
             "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         ];
         assert_eq!(tally(&lines), "tests: 17 passed, 2 failed, 3 skipped");
+    }
+
+    #[test]
+    fn a_failed_test_that_nextest_shows_is_counted_once() {
+        let lines = [
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 8 filtered out; finished in 0.3s",
+            "     Summary [   3.104s] 2 tests run: 1 passed, 1 failed, 0 skipped",
+        ];
+        assert_eq!(tally(&lines), "tests: 1 passed, 1 failed, 0 skipped");
     }
 
     #[test]

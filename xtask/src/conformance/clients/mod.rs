@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use self::table::ClientCase;
 use super::normal::Normal;
-use super::report::Row;
+use super::report::{Row, Steps};
 use super::setup::Kit;
 use super::wire::Wire;
 use super::{limit, record};
@@ -77,7 +77,7 @@ struct Task {
 }
 
 /// Runs all clients at once and compares what they did with the table.
-pub(super) async fn run(kit: &Kit, cases: &[ClientCase]) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn run(kit: &Kit, cases: &[ClientCase], steps: &Steps) -> anyhow::Result<Vec<Row>> {
     let tasks = CLIENTS.map(|client| (client, tasks(client, cases)));
     let mut builder = LocalPlatform::builder().api_key(KEY).record_calls(true);
     for task in tasks.iter().flat_map(|(_, tasks)| tasks) {
@@ -97,7 +97,9 @@ pub(super) async fn run(kit: &Kit, cases: &[ClientCase]) -> anyhow::Result<Vec<R
     }
     let mut rows = Vec::new();
     while let Some(played) = plays.join_next().await {
-        rows.extend(played.context("a client's cases broke off")??);
+        let played = played.context("a client's cases broke off")??;
+        steps.done(&played);
+        rows.extend(played);
     }
     Ok(rows)
 }

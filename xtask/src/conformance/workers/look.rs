@@ -1,10 +1,12 @@
 //! What the platform saw of a worker, as it is compared with the table.
 
+use std::collections::BTreeSet;
 use std::process::ExitStatus;
 
 use runpod_sdk::local::{LocalPlatform, RecordedCall};
 use serde_json::{Map, Value, json};
 
+use super::play::Ended;
 use super::table::Look;
 use crate::conformance::normal::Normal;
 use crate::conformance::record;
@@ -27,12 +29,14 @@ pub(super) struct Seen {
     calls: Vec<RecordedCall>,
     violations: Vec<String>,
     exit: ExitStatus,
-    /// Takes answered before the worker was told to end.
-    polls: usize,
+    /// The worker was told to end.
+    terminated: bool,
+    /// Polls for jobs answered by then.
+    takes: usize,
 }
 
 impl Seen {
-    pub(super) fn of(platform: &LocalPlatform, endpoint: &str, exit: ExitStatus, polls: usize) -> Self {
+    pub(super) fn of(platform: &LocalPlatform, endpoint: &str, ended: &Ended) -> Self {
         let mut calls = record::calls(platform, endpoint);
         calls.retain(record::is_workers);
         calls.sort_by_key(|call| call.at);
@@ -46,8 +50,9 @@ impl Seen {
                 .filter(|violation| violation.worker == endpoint)
                 .map(|violation| violation.kind.to_string())
                 .collect(),
-            exit,
-            polls,
+            exit: ended.exit,
+            terminated: ended.terminated,
+            takes: ended.takes,
         }
     }
 
@@ -84,52 +89,57 @@ impl Seen {
     pub(super) fn look(&self, look: &Look) -> Value {
         match look {
             Look::End => json!({ "exit": self.exit.code(), "violations": self.violations }),
-            Look::Calls => self.kinds(|operation| operation != "ping").into(),
-            Look::Pings => self.kinds(|operation| operation == "ping").into(),
-            Look::Headers(operation) => self.headers(operation),
+            Look::EndedItself => Value::from(!self.terminated),
             Look::WaitsForPolls => {
-                let takes = self
-                    .calls
-                    .iter()
-                    .filter(|call| record::operation(call).starts_with("job-take"));
-                Value::from(takes.count() > self.polls)
+                let takes = self.calls.iter().filter(|call| record::is_take(call));
+                Value::from(takes.count() > self.takes)
+            }
+            Look::Call(operation) => self.calls_of(operation).next().map(|call| self.head(call)).into(),
+            Look::Headers(operation) => self
+                .calls_of(operation)
+                .next()
+                .map(|call| self.headers(call))
+                .into(),
+            Look::Pings => self.pings(""),
+            Look::PingsAboutJobs => self.pings("job_id"),
+            Look::JobsTaken => {
+                let with_a_job = self
+                    .calls_of("job-take")
+                    .filter(|call| call.status.as_u16() == 200);
+                Value::from(with_a_job.count())
             }
         }
     }
 
-    /// The calls without their bodies, sorted, each kind once.
-    fn kinds(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let mut lines: Vec<_> = self
-            .calls
+    fn calls_of(&self, operation: &str) -> impl Iterator<Item = &RecordedCall> {
+        self.calls
             .iter()
-            .filter(|call| wanted(record::operation(call)))
-            .map(|call| record::head(call, &self.endpoint, &self.normal))
-            .collect();
-        lines.sort();
-        lines.dedup();
-        lines
+            .filter(move |call| record::operation(call) == operation)
     }
 
-    fn headers(&self, operation: &str) -> Value {
-        let Some(call) = self
-            .calls
-            .iter()
-            .find(|call| record::operation(call) == operation)
-        else {
-            return Value::Null;
+    fn head(&self, call: &RecordedCall) -> String {
+        record::head(call, &self.endpoint, &self.normal)
+    }
+
+    /// The pings that say a certain thing, each kind once.
+    fn pings(&self, what: &str) -> Value {
+        let pings = self
+            .calls_of("ping")
+            .filter(|call| call.path_and_query.contains(what));
+        let kinds: BTreeSet<_> = pings.map(|call| self.head(call)).collect();
+        kinds.into_iter().collect()
+    }
+
+    fn headers(&self, call: &RecordedCall) -> Map<String, Value> {
+        let header = |name: &&str| {
+            let value = self.normal.plain(&record::header(call, name)?);
+            // Versions are not compared.
+            let value = match *name {
+                "user-agent" => value.split('/').next().unwrap_or_default().to_owned(),
+                _ => value,
+            };
+            Some(((*name).to_owned(), Value::from(value)))
         };
-        HEADERS
-            .iter()
-            .filter_map(|name| {
-                let value = self.normal.plain(&record::header(call, name)?);
-                // Versions are not compared.
-                let value = match *name {
-                    "user-agent" => value.split('/').next().unwrap_or_default().to_owned(),
-                    _ => value,
-                };
-                Some(((*name).to_owned(), Value::from(value)))
-            })
-            .collect::<Map<_, _>>()
-            .into()
+        HEADERS.iter().filter_map(header).collect()
     }
 }

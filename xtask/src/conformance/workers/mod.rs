@@ -19,15 +19,17 @@ use tokio::task::JoinSet;
 
 use self::play::Stage;
 use self::table::Run;
-use super::report::Row;
+use super::report::{Row, Steps};
 use super::setup::Kit;
 
 /// The key the platform asks for.
 const KEY: &str = "conformance-key";
 /// How many runs there are at once. More of them would wait for the processor, not for events.
 const AT_ONCE: usize = 4;
-/// How long the platform holds polls: the published worker ends only when its polls have been answered.
-const HOLD: Duration = Duration::from_secs(1);
+/// How long the platform holds polls. The published worker ends only when its polls have been answered.
+const TAKE_HOLD: Duration = Duration::from_secs(2);
+/// Another time, so that not both polls are answered at the same moment.
+const STOP_HOLD: Duration = Duration::from_secs(3);
 
 /// Whose worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -36,6 +38,8 @@ pub(super) enum Side {
     Python,
     Ours,
 }
+
+pub(super) const SIDES: [Side; 2] = [Side::Python, Side::Ours];
 
 impl Side {
     pub(super) fn title(self) -> &'static str {
@@ -61,13 +65,15 @@ impl Side {
 }
 
 /// Takes both workers through all runs and compares what the platform saw with the table.
-pub(super) async fn run(kit: &Kit, runs: Vec<Run>) -> anyhow::Result<Vec<Row>> {
-    let plays: Vec<_> = [Side::Python, Side::Ours]
+pub(super) async fn run(kit: &Kit, runs: &[Run], steps: &Steps) -> anyhow::Result<Vec<Row>> {
+    let plays: Vec<_> = SIDES
         .into_iter()
         .flat_map(|side| runs.iter().map(move |run| (side, run.clone())))
         .collect();
     let mut builder = LocalPlatform::builder().api_key(KEY).record_calls(true);
-    let settings = EndpointSettings::default().take_hold(HOLD).stop_hold(HOLD);
+    let settings = EndpointSettings::default()
+        .take_hold(TAKE_HOLD)
+        .stop_hold(STOP_HOLD);
     for (side, run) in &plays {
         builder = builder.endpoint_with(side.endpoint(run), settings.clone());
     }
@@ -84,7 +90,9 @@ pub(super) async fn run(kit: &Kit, runs: Vec<Run>) -> anyhow::Result<Vec<Row>> {
     }
     let mut rows = Vec::new();
     while let Some(played) = tasks.join_next().await {
-        rows.extend(played.context("a worker's run broke off")??);
+        let played = played.context("a worker's run broke off")??;
+        steps.done(&played);
+        rows.extend(played);
     }
     Ok(rows)
 }

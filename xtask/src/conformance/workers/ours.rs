@@ -50,7 +50,9 @@ fn worker(handler: &str) -> Option<Worker> {
         "concurrent" => Worker::new(asynchronous).concurrency(2),
         "refresh" => Worker::blocking(|order: Order, ctx: Context| plain(order, &ctx)).refresh_worker(true),
         "unfit" => Worker::blocking(|order: Order, ctx: Context| plain(order, &ctx))
-            .fitness_check("weights", async || Err::<(), _>("the model is not there")),
+            .fitness_check("weights", async || {
+                Err::<(), _>(failure("the model is not there"))
+            }),
         _ => return None,
     })
 }
@@ -81,7 +83,7 @@ async fn asynchronous(order: Order, ctx: Context) -> JobResult<Value> {
 type Chunks = stream::Iter<std::vec::IntoIter<JobResult<Value>>>;
 
 fn chunks(order: Order) -> Streaming<Chunks> {
-    let failure = order.raise.map(|text| Err(JobError::from(text)));
+    let failure = order.raise.map(|text| Err(failure(&text).into()));
     let chunks: Vec<_> = order.r#yield.into_iter().map(Ok).chain(failure).collect();
     Streaming::new(stream::iter(chunks))
 }
@@ -94,12 +96,17 @@ fn begin(order: &Order, ctx: &Context) {
 
 fn end(order: Order, ctx: &Context) -> JobResult<Value> {
     if let Some(text) = order.raise {
-        return Err(text.into());
+        return Err(failure(&text).into());
     }
     if order.refresh {
         ctx.refresh_worker();
     }
     Ok(order.r#return)
+}
+
+/// An error of some type, as `ValueError` is one.
+fn failure(text: &str) -> std::io::Error {
+    std::io::Error::other(text)
 }
 
 fn gate() -> String {

@@ -20,6 +20,9 @@ use crate::conformance::wire::Wire;
 use crate::conformance::{limit, record};
 use crate::process::Process;
 
+/// What an idle worker waits for: jobs, and what to stop.
+const POLLS: usize = 2;
+
 /// Everything one run needs.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -32,6 +35,18 @@ pub(super) struct Stage {
     program: PathBuf,
     arguments: Vec<String>,
     logs: PathBuf,
+}
+
+/// A worker's life, when it is over.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The jobs' ids, and what clients see of them in the end.
+    jobs: Vec<(String, Value)>,
+    pub(super) exit: ExitStatus,
+    /// It was told to end.
+    pub(super) terminated: bool,
+    /// Polls for jobs answered by then.
+    pub(super) takes: usize,
 }
 
 impl Stage {
@@ -65,6 +80,12 @@ impl Stage {
         std::fs::create_dir_all(&self.logs)
             .with_context(|| format!("cannot make {}", self.logs.display()))?;
         let gate = Gate::open().await?;
+        // Jobs that are to run together are there before the worker, which can take them together.
+        let waiting = if self.run.together {
+            self.submit_all().await?
+        } else {
+            Vec::new()
+        };
         let worker = Process::start(
             self.side.id(),
             &self.program,
@@ -72,8 +93,8 @@ impl Stage {
             self.environment(&gate),
             &self.logs,
         )?;
-        let played = self.until_ended(&worker, &gate).await;
-        let (jobs, exit, polls) = played.with_context(|| {
+        let played = self.until_ended(&worker, &gate, waiting).await;
+        let ended = played.with_context(|| {
             let words = worker.tail().join("\n  ");
             format!(
                 "{} broke off in the run `{}`; its last words:\n  {words}",
@@ -81,7 +102,7 @@ impl Stage {
                 self.run.name
             )
         })?;
-        let seen = Seen::of(&self.platform, &self.endpoint, exit, polls);
+        let seen = Seen::of(&self.platform, &self.endpoint, &ended);
         let row = |case: &str, expected: &super::table::Expected, seen: Value| {
             Row::new(
                 self.side.title(),
@@ -92,7 +113,7 @@ impl Stage {
                 begun.elapsed(),
             )
         };
-        let jobs = self.run.jobs.iter().zip(&jobs);
+        let jobs = self.run.jobs.iter().zip(&ended.jobs);
         let mut rows: Vec<_> = jobs
             .map(|(case, (id, view))| row(&case.case, &case.expected, seen.job(id, view)))
             .collect();
@@ -124,15 +145,16 @@ impl Stage {
         environment
     }
 
-    /// The jobs as clients see them in the end, how the process ended, and how many takes had been answered before.
+    /// The worker's whole life.
     async fn until_ended(
         &self,
         worker: &Process,
         gate: &Gate,
-    ) -> anyhow::Result<(Vec<(String, Value)>, ExitStatus, usize)> {
+        waiting: Vec<String>,
+    ) -> anyhow::Result<Ended> {
         let mut jobs = Vec::new();
         if self.run.together {
-            jobs = self.all_at_once(gate).await?;
+            jobs = self.all_at_once(waiting, gate).await?;
         } else {
             for case in &self.run.jobs {
                 jobs.push(
@@ -142,25 +164,34 @@ impl Stage {
                 );
             }
         }
-        if self.run.jobs.is_empty() && !self.run.ends_itself.contains(&self.side) {
-            // A poll has just been answered, so the next one has most of its time before it.
+        let ends_itself = self.run.ends_itself.contains(&self.side);
+        if !ends_itself && (self.run.jobs.is_empty() || !self.run.ends_itself.is_empty()) {
+            // It goes on taking. A take has just been answered, so the next one has most of its time before it.
             let before = self.takes();
             limit::seen("a poll for jobs", || (self.takes() > before).then_some(())).await?;
+            let both = self
+                .platform
+                .until(&self.endpoint, |activity| activity.held >= POLLS);
+            limit::within("the next poll", both).await?;
         }
-        let polls = self.takes();
-        if !self.run.ends_itself.contains(&self.side) {
+        let takes = self.takes();
+        let told_before = matches!(self.run.jobs.last(), Some(job) if job.at_gate == Some(AtGate::Sigterm));
+        if !ends_itself && !told_before {
             worker.terminate().await;
         }
         let exit = limit::within("the worker's end", worker.ended()).await?;
-        Ok((jobs, exit, polls))
+        Ok(Ended {
+            jobs,
+            exit,
+            terminated: !ends_itself,
+            takes,
+        })
     }
 
+    /// How many of its polls for jobs have been answered.
     fn takes(&self) -> usize {
         let calls = record::calls(&self.platform, &self.endpoint);
-        calls
-            .iter()
-            .filter(|call| record::operation(call).starts_with("job-take"))
-            .count()
+        calls.iter().filter(|call| record::is_take(call)).count()
     }
 
     async fn one(&self, case: &JobCase, worker: &Process, gate: &Gate) -> anyhow::Result<(String, Value)> {
@@ -200,11 +231,16 @@ impl Stage {
         .await
     }
 
-    async fn all_at_once(&self, gate: &Gate) -> anyhow::Result<Vec<(String, Value)>> {
+    async fn submit_all(&self) -> anyhow::Result<Vec<String>> {
         let mut jobs = Vec::new();
         for case in &self.run.jobs {
             jobs.push(self.submit(&case.input).await?);
         }
+        Ok(jobs)
+    }
+
+    /// Lets no job on before all of them run.
+    async fn all_at_once(&self, jobs: Vec<String>, gate: &Gate) -> anyhow::Result<Vec<(String, Value)>> {
         let mut arrivals = Vec::new();
         for _ in &jobs {
             arrivals.push(

@@ -21,22 +21,22 @@ pub(in crate::conformance) struct Run {
     /// Workers that end of their own accord; the others are sent SIGTERM after the last job.
     #[serde(default)]
     pub(super) ends_itself: Vec<Side>,
-    pub(in crate::conformance) process: Vec<ProcessCase>,
+    pub(super) process: Vec<ProcessCase>,
 }
 
 /// One job.
 #[derive(Debug, Clone, Deserialize)]
-pub(in crate::conformance) struct JobCase {
-    pub(in crate::conformance) case: String,
+pub(super) struct JobCase {
+    pub(super) case: String,
     pub(super) input: Value,
     /// What happens while the handler waits at the gate, before it is let on.
     #[serde(default)]
     pub(super) at_gate: Option<AtGate>,
     #[serde(flatten)]
-    pub(in crate::conformance) expected: Expected,
+    pub(super) expected: Expected,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AtGate {
     /// The platform hears of the progress.
@@ -51,11 +51,11 @@ pub(super) enum AtGate {
 
 /// One look at a process that has ended.
 #[derive(Debug, Clone, Deserialize)]
-pub(in crate::conformance) struct ProcessCase {
-    pub(in crate::conformance) case: String,
+pub(super) struct ProcessCase {
+    pub(super) case: String,
     pub(super) look: Look,
     #[serde(flatten)]
-    pub(in crate::conformance) expected: Expected,
+    pub(super) expected: Expected,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -63,14 +63,20 @@ pub(in crate::conformance) struct ProcessCase {
 pub(super) enum Look {
     /// Its exit code, and what it did against the protocol.
     End,
-    /// Every kind of call it made.
-    Calls,
-    /// The pings, each kind once.
-    Pings,
-    /// The headers of its first call of an operation.
-    Headers(String),
+    /// Whether it ended of its own accord.
+    EndedItself,
     /// Whether it waited for its polls to be answered before it ended.
     WaitsForPolls,
+    /// Method, path and query of its first call of an operation.
+    Call(String),
+    /// The headers of that call.
+    Headers(String),
+    /// Every kind of ping.
+    Pings,
+    /// Every kind of ping that names a job.
+    PingsAboutJobs,
+    /// How many jobs it was given.
+    JobsTaken,
 }
 
 /// What is expected of both workers, or of each, and then why they differ.
@@ -80,6 +86,18 @@ pub(in crate::conformance) struct Expected {
     python: Option<Value>,
     ours: Option<Value>,
     pub(in crate::conformance) why: Option<String>,
+}
+
+impl Run {
+    /// All that is compared, by name.
+    pub(in crate::conformance) fn cases(&self) -> impl Iterator<Item = (&str, &Expected)> {
+        let jobs = self.jobs.iter().map(|job| (job.case.as_str(), &job.expected));
+        let process = self
+            .process
+            .iter()
+            .map(|case| (case.case.as_str(), &case.expected));
+        jobs.chain(process)
+    }
 }
 
 impl Expected {
@@ -105,9 +123,7 @@ mod tests {
     #[test]
     fn the_workers_differ_only_where_the_table_says_why() {
         for run in workers().unwrap() {
-            let jobs = run.jobs.iter().map(|job| (&job.case, &job.expected));
-            let process = run.process.iter().map(|case| (&case.case, &case.expected));
-            for (case, expected) in jobs.chain(process) {
+            for (case, expected) in run.cases() {
                 let Expected {
                     both,
                     python,
