@@ -61,7 +61,7 @@ struct Job<'a> {
 }
 
 /// One kept-alive connection.
-struct Server {
+pub(super) struct Server {
     address: String,
     key: String,
     connection: SendRequest<Full<Bytes>>,
@@ -69,7 +69,7 @@ struct Server {
 
 impl Server {
     /// Sends a request and reads the whole answer into one buffer, between the two texts `around` it.
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         method: Method,
         target: &str,
@@ -100,7 +100,7 @@ impl Server {
 }
 
 /// Connects to a URL's server; what is left of the URL is the request's target.
-async fn connect<'a>(url: &'a str, key: &str) -> anyhow::Result<(Server, &'a str)> {
+pub(super) async fn connect<'a>(url: &'a str, key: &str) -> anyhow::Result<(Server, &'a str)> {
     let (address, target) = split(url)?;
     let stream = TcpStream::connect(address).await.context("cannot connect")?;
     stream.set_nodelay(true)?;
@@ -115,7 +115,7 @@ async fn connect<'a>(url: &'a str, key: &str) -> anyhow::Result<(Server, &'a str
     Ok((server, target))
 }
 
-fn split(url: &str) -> anyhow::Result<(&str, &str)> {
+pub(super) fn split(url: &str) -> anyhow::Result<(&str, &str)> {
     let Some(rest) = url.strip_prefix("http://") else {
         bail!("not an http:// URL: {url}");
     };

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how sd-worker compares with the least that a worker could be.
+//! `cargo xtask bench`: how sd-worker compares with the least that a worker could be, and what the local platform bears.
 //!
 //! ```text
 //!  fakes ── platform ◀── take, done ── ┐
@@ -12,6 +12,7 @@ mod figures;
 mod floor;
 mod http;
 mod machine;
+mod platform;
 mod process;
 mod python;
 mod rows;
@@ -39,7 +40,7 @@ pub(crate) use self::floor::run as run_floor;
 /// The hidden command that is the floor.
 pub(crate) const FLOOR: &str = "bench-floor";
 
-/// Measure sd-worker: throughput, latency, start, memory, CPU.
+/// Measure sd-worker and the local platform: throughput, latency, start, memory, CPU.
 ///
 /// Builds sd-worker as it is deployed and runs it against a platform and a WebUI that do as little as possible. In the
 /// same run, with the same servers, it measures the floor: a loop of three requests on hyper that passes bytes through
@@ -83,10 +84,20 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         return Err(become_optimised(screen));
     }
-    screen.stage("build", "sd-worker, as it is deployed");
+    let rows = if options.rows.is_empty() {
+        Row::value_variants()
+    } else {
+        &options.rows
+    };
     let ours = Program {
         name: "sd-worker",
-        file: cargo::build_release("sd-worker")?,
+        file: if rows.iter().any(|row| row.runs_worker()) {
+            screen.stage("build", "sd-worker, as it is deployed");
+            cargo::build_release("sd-worker")?
+        } else {
+            // Nobody starts it.
+            PathBuf::new()
+        },
         arguments: Vec::new(),
         slow: false,
     };
@@ -102,11 +113,6 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         .python
         .then(|| python::program(&folder, screen))
         .transpose()?;
-    let rows = if options.rows.is_empty() {
-        Row::value_variants()
-    } else {
-        &options.rows
-    };
     let bench = Bench {
         ours,
         floor,

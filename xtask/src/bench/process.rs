@@ -37,14 +37,28 @@ pub(super) struct Running {
 impl Program {
     /// Starts it with the environment that the fakes give it and nothing else. Its output goes to a file.
     pub(super) fn start(&self, fakes: &Fakes, logs: &Path) -> anyhow::Result<Running> {
-        let log = logs.join(format!("{}.log", self.name));
+        self.start_with(fakes.environment(), logs)
+    }
+
+    /// The file its output goes to.
+    pub(super) fn log(&self, logs: &Path) -> PathBuf {
+        logs.join(format!("{}.log", self.name))
+    }
+
+    /// Starts it with these variables and nothing else. Its output goes to a file.
+    pub(super) fn start_with(
+        &self,
+        environment: impl IntoIterator<Item = (&'static str, String)>,
+        logs: &Path,
+    ) -> anyhow::Result<Running> {
+        let log = self.log(logs);
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = output.try_clone().context("cannot share a file")?;
         let mut command = Command::new(&self.file);
         command
             .args(&self.arguments)
             .env_clear()
-            .envs(fakes.environment())
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

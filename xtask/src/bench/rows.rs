@@ -1,5 +1,8 @@
 //! What is measured, and what it has to reach. `docs/bench.md` tells how, and why so.
 
+mod platform;
+mod queue;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -48,6 +51,14 @@ pub(super) enum Row {
     Answer24Mb,
     /// What the runtime adds to a handler, without a network
     HandlerOverhead,
+    /// Memory of the local platform while large jobs wait
+    PlatformMemory,
+    /// CPU time of the local platform while 50 idle workers poll
+    PlatformIdle,
+    /// How soon the local platform hands out a job
+    PlatformTake,
+    /// Small jobs a second through the local platform's queue
+    PlatformQueue,
 }
 
 /// What is compared, and how thoroughly.
@@ -64,6 +75,18 @@ pub(super) struct Bench {
 }
 
 impl Row {
+    /// Whether sd-worker is measured; else nobody has to wait for its build.
+    pub(super) fn runs_worker(self) -> bool {
+        !matches!(
+            self,
+            Self::HandlerOverhead
+                | Self::PlatformMemory
+                | Self::PlatformIdle
+                | Self::PlatformTake
+                | Self::PlatformQueue
+        )
+    }
+
     pub(super) async fn measure(self, bench: &Bench) -> anyhow::Result<Vec<Line>> {
         match self {
             Self::JobsPerSecond => bench.jobs_per_second().await,
@@ -75,6 +98,10 @@ impl Row {
             Self::Answer8Mb => bench.answers(8, 40).await,
             Self::Answer24Mb => bench.answers(24, 20).await,
             Self::HandlerOverhead => bench.handler_overhead().await,
+            Self::PlatformMemory => bench.platform_memory().await,
+            Self::PlatformIdle => bench.platform_idle().await,
+            Self::PlatformTake => bench.platform_take().await,
+            Self::PlatformQueue => bench.platform_queue().await,
         }
     }
 }
