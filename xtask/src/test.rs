@@ -39,10 +39,11 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     }
     let nextest = cargo::has("nextest");
     let mut tally = Tally::default();
+    // Not `--all-targets`: that builds the examples as tests only, and some tests start them.
     let mut tests = if nextest {
         cargo(["nextest", "run", "--no-tests", "pass"])
     } else {
-        cargo(["test", "--all-targets"])
+        cargo(["test"])
     };
     tests.arg("--all-features");
     if !selects_packages(&options.arguments) {
@@ -53,7 +54,8 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         tests.arg("--no-fail-fast");
     }
     let mut passed = counted(tests.args(&options.arguments), screen, &mut tally)?;
-    if options.arguments.is_empty() {
+    // `cargo test` has run them already.
+    if nextest && options.arguments.is_empty() {
         let mut doc_tests = cargo(["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"]);
         passed &= counted(&mut doc_tests, screen, &mut tally)?;
     }

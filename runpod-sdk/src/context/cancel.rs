@@ -46,6 +46,11 @@ impl Cancel {
         self.reason.get().copied()
     }
 
+    /// Whether `other` is a clone of this one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.reason, &other.reason)
+    }
+
     pub(crate) fn token(&self) -> &CancellationToken {
         &self.token
     }

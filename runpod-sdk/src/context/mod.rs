@@ -44,44 +44,37 @@ struct Inner {
 pub(crate) type Lease = dyn Any + Send + Sync;
 
 impl Context {
-    /// A context, and the receiving end of its progress updates.
+    /// The context of one job, which sends its progress to `progress`.
     pub(crate) fn new(
         job: Job,
         cancel: Cancel,
         deadline: Option<Instant>,
+        progress: watch::Sender<Option<RawJson>>,
         timeline: Timeline,
         refresh: Arc<AtomicBool>,
         lease: Weak<Lease>,
-    ) -> (Self, watch::Receiver<Option<RawJson>>) {
-        let (progress, updates) = watch::channel(None);
-        (
-            Self {
-                inner: Arc::new(Inner {
-                    job,
-                    cancel,
-                    deadline,
-                    progress,
-                    timeline,
-                    refresh,
-                    lease,
-                }),
-            },
-            updates,
-        )
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                job,
+                cancel,
+                deadline,
+                progress,
+                timeline,
+                refresh,
+                lease,
+            }),
+        }
     }
 
     /// A context without a worker around it, for tests of what is made from contexts.
     #[cfg(test)]
     pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
         let nothing: Weak<()> = Weak::new();
-        Self::new(
-            job,
-            Cancel::default(),
-            None,
-            Timeline::start(),
-            Arc::default(),
-            nothing,
-        )
+        let (progress, updates) = watch::channel(None);
+        let (cancel, timeline) = (Cancel::default(), Timeline::start());
+        let context = Self::new(job, cancel, None, progress, timeline, Arc::default(), nothing);
+        (context, updates)
     }
 
     /// The job's id.

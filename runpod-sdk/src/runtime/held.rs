@@ -87,6 +87,19 @@ impl Held {
         }
     }
 
+    /// The handler of this very run of the job has returned, or its thread has ended. By then the job
+    /// may be gone, or be here once more: then this says nothing about it.
+    pub(crate) fn returned(&self, id: &JobId, run: &Cancel, bytes: usize) {
+        let mut jobs = self.lock();
+        if let Some(entry) = jobs
+            .list
+            .iter_mut()
+            .find(|entry| entry.id == *id && entry.cancel.is(run))
+        {
+            entry.undelivered.get_or_insert(bytes);
+        }
+    }
+
     /// The job is no longer ours.
     pub(crate) fn release(&self, id: &JobId) {
         self.lock().list.retain(|entry| entry.id != *id);
@@ -200,6 +213,18 @@ mod tests {
         assert!(held.add(&"a".into()).is_some());
         assert!(held.add(&"a".into()).is_none());
         assert_eq!(held.ids().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_thread_that_outlives_its_job_says_nothing_about_the_next_run() {
+        let held = Held::new(1, 1);
+        let first = held.add(&"a".into()).unwrap();
+        held.release(&"a".into());
+        let second = held.add(&"a".into()).unwrap();
+        held.returned(&"a".into(), &first, 10);
+        assert!(held.has_room());
+        held.returned(&"a".into(), &second, 10);
+        assert!(!held.has_room());
     }
 
     #[test]

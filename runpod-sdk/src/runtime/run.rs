@@ -1,11 +1,11 @@
 //! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,10 +13,10 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::deliver::Lane;
 use super::slots::Slot;
-use super::{Runtime, deliver};
+use super::{Held, Runtime, deliver};
 use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
 use crate::handler::Produced;
-use crate::job::{ErrorClass, ErrorCode, Job, JobError, Outcome};
+use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -88,19 +88,27 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
     let occupied = Arc::new(Occupied {
         _slot: slot,
+        id: id.clone(),
+        held: runtime.held.clone(),
+        result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
     });
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
-    let (context, progress) = Context::new(
+    // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
+    // the handler's task does that already.
+    let (updates, progress) = watch::channel(None);
+    let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
+    let _kept = (updates.clone(), chunks.clone());
+    let context = Context::new(
         job,
         cancel.clone(),
         deadline,
+        updates,
         timeline.clone(),
         refresh.clone(),
         lease,
     );
-    let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let call = runtime.handler.call(input, context);
     let handler = runtime
         .handlers
@@ -115,9 +123,12 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
-/// A slot in use. A worker that is to be replaced must not take another job, so taking ends before
-/// the slot is free.
+/// A slot in use. What must be known before another job may take its place is said before the slot
+/// is free: that a result waits for delivery, and that the worker is to be replaced.
 struct Occupied {
+    id: JobId,
+    held: Arc<Held>,
+    result_bytes: AtomicUsize,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     _slot: Slot,
@@ -125,6 +136,8 @@ struct Occupied {
 
 impl Drop for Occupied {
     fn drop(&mut self) {
+        self.held
+            .finished(&self.id, self.result_bytes.load(Ordering::Relaxed));
         if self.refresh.load(Ordering::Relaxed) {
             self.drain.cancel();
         }
@@ -139,7 +152,10 @@ async fn consume(
 ) -> Result<Outcome, JobError> {
     let produced = call.await?;
     let outcome = match produced {
-        Produced::Value(value) => Outcome::Completed(value),
+        Produced::Value(value) => {
+            occupied.result_bytes.store(value.len(), Ordering::Relaxed);
+            Outcome::Completed(value)
+        }
         Produced::Chunks {
             mut stream,
             aggregate,
