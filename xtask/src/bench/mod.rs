@@ -45,7 +45,7 @@ pub(crate) const FLOOR: &str = "bench-floor";
 /// Builds sd-worker as it is deployed and runs it against a platform and a WebUI that do as little as possible. In the
 /// same run, with the same servers, it measures the floor: a loop of three requests on hyper that passes bytes through
 /// and does nothing else a worker has to do. Figures of different machines cannot be compared; the ratio of the two
-/// can. Nothing leaves this machine.
+/// can. The rows of the local platform have limits of their own instead. Nothing leaves this machine.
 ///
 /// Each value is the median of several rounds that alternate between the programs. Leave the machine alone meanwhile:
 /// what else runs is measured, too. docs/bench.md says how each row is measured.
