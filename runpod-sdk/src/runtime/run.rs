@@ -89,6 +89,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let occupied = Arc::new(Occupied {
         _slot: slot,
         id: id.clone(),
+        run: cancel.clone(),
         held: runtime.held.clone(),
         result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
@@ -127,6 +128,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
 /// is free: that a result waits for delivery, and that the worker is to be replaced.
 struct Occupied {
     id: JobId,
+    run: Cancel,
     held: Arc<Held>,
     result_bytes: AtomicUsize,
     refresh: Arc<AtomicBool>,
@@ -136,8 +138,8 @@ struct Occupied {
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        self.held
-            .finished(&self.id, self.result_bytes.load(Ordering::Relaxed));
+        let bytes = self.result_bytes.load(Ordering::Relaxed);
+        self.held.returned(&self.id, &self.run, bytes);
         if self.refresh.load(Ordering::Relaxed) {
             self.drain.cancel();
         }
