@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 use runpod_sdk::client::EndpointClient;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::example;
 
@@ -16,6 +16,8 @@ struct Server {
 impl Server {
     /// Starts the example and waits for the line that says where it listens.
     fn start(name: &str) -> Self {
+        // This test's own client wants a provider for TLS that it never uses.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut process = Command::new(example(name))
             .args([
                 "--rp_serve_api",
@@ -43,6 +45,18 @@ impl Server {
         // Whoever reads nothing any more must not stop a worker that logs.
         std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
         Self { process, url }
+    }
+
+    async fn post(&self, path: &str, body: &'static str) -> (u16, Value) {
+        let request = reqwest::Client::new()
+            .post(format!("{}{path}", self.url))
+            .body(body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (
+            status,
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap(),
+        )
     }
 
     /// Ctrl-C, and the exit code.
@@ -77,15 +91,36 @@ async fn hello_serves_runpods_api_and_the_unchanged_worker_does_the_work() {
         .unwrap();
     assert_eq!(greeting, "Hello, World!");
 
-    // Python's routes have no /v2 and no endpoint in them.
-    let answer = reqwest::Client::new()
-        .post(format!("{}/runsync", server.url))
-        .body(r#"{"input": {"name": "route"}}"#)
-        .send()
-        .await
-        .unwrap();
-    let answer: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-    assert_eq!(answer["status"], "COMPLETED");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn the_routes_of_pythons_server_answer_as_they_did() {
+    let server = Server::start("hello");
+    let (status, answer) = server.post("/runsync", r#"{"input": {"name": "route"}}"#).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("COMPLETED")));
     assert_eq!(answer["output"], "Hello, route!");
+
+    let (status, answer) = server.post("/run", r#"{"input": {"name": "later"}}"#).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("IN_QUEUE")));
+    let status_of_it = format!("/status-sync/{}", answer["id"].as_str().unwrap());
+    let (_, answer) = server.post(&status_of_it, "").await;
+    assert_eq!(answer["output"], "Hello, later!");
+
+    let (status, answer) = server.post("/runsync", r#"{"inputs": {}}"#).await;
+    assert_eq!(status, 422);
+    assert_eq!(answer["detail"][0]["loc"], json!(["body", "input"]));
+
+    let (status, answer) = server.post("/status/nobody", "").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        answer,
+        json!({ "id": "nobody", "status": "FAILED", "error": "Job ID not found" })
+    );
+    let (status, _) = server.post("/v2/local/status/nobody", "").await;
+    assert_eq!(
+        status, 404,
+        "with an endpoint in its path a route is the platform's"
+    );
     assert_eq!(server.stop(), Some(0));
 }

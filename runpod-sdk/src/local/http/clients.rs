@@ -67,7 +67,7 @@ impl Call<'_> {
             .await
             .map_err(|problem| Refused::body(problem, limit))?;
         let request =
-            JobRequest::parse(&body).map_err(|problem| Refused::bad_request(problem.to_string()))?;
+            JobRequest::parse(&body).map_err(|problem| Refused::job_request(problem.to_string()))?;
         let id = new_id(origin);
         self.endpoint
             .with(|store, now| store.submit(now, &id, origin, request))

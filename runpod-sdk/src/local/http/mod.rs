@@ -5,6 +5,7 @@ pub(crate) mod body;
 mod clients;
 pub(crate) mod job;
 mod pages;
+mod python;
 mod query;
 pub(crate) mod record;
 mod refused;
@@ -44,7 +45,13 @@ pub(crate) struct App {
 
 impl App {
     /// Which endpoint is asked for what.
-    fn route<'p>(&self, method: &Method, path: &'p str) -> Result<(&Arc<Endpoint>, Operation<'p>), Refused> {
+    ///
+    /// The last part says whether the path names no endpoint, as those of Python's server.
+    fn route<'p>(
+        &self,
+        method: &Method,
+        path: &'p str,
+    ) -> Result<(&Arc<Endpoint>, Operation<'p>, bool), Refused> {
         let Some(Target { endpoint, operation }) = Target::parse(path) else {
             let text = format!(
                 "not found: no operation at {path}; the base URL ends in /v2 without a slash after it"
@@ -54,6 +61,7 @@ impl App {
         if !operation.takes(method) {
             return Err(Refused::method(path, operation.methods()));
         }
+        let pythons = endpoint.is_none();
         let endpoint = self.endpoint(endpoint).ok_or_else(|| {
             let known: Vec<&str> = self.endpoints.keys().map(String::as_str).collect();
             Refused::not_found(format!(
@@ -61,7 +69,7 @@ impl App {
                 known.join(", ")
             ))
         })?;
-        Ok((endpoint, operation))
+        Ok((endpoint, operation, pythons))
     }
 
     /// The named endpoint, or the only one there is.
@@ -125,11 +133,16 @@ async fn answer_to(app: &App, parts: &Parts, body: Body) -> Answer {
     if let Some(page) = pages::page(path, &app.endpoints) {
         return Ok(page);
     }
-    let (endpoint, operation) = app.route(&parts.method, path)?;
+    let (endpoint, operation, pythons) = app.route(&parts.method, path)?;
     let _admitted = endpoint
         .admit(operation.class())
         .map_err(|TooMany| Refused::too_many("rate limit reached"))?;
-    dispatch(endpoint, operation, parts, body).await
+    let answer = dispatch(endpoint, operation, parts, body).await;
+    if pythons {
+        python::answer(operation, answer)
+    } else {
+        answer
+    }
 }
 
 async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Answer {

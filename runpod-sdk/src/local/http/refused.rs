@@ -5,11 +5,20 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::body::{BodyError, Json};
 
+/// The refusals that some routes word differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    UnknownJob,
+    JobRequest,
+    Other,
+}
+
 /// Why a request is refused, in the platform's form: a status and `{"error": "…"}`.
 #[derive(Debug)]
 pub(crate) struct Refused {
     status: StatusCode,
     text: String,
+    why: Why,
     /// The methods that would do.
     allow: Option<&'static str>,
 }
@@ -19,6 +28,7 @@ impl Refused {
         Self {
             status,
             text: text.into(),
+            why: Why::Other,
             allow: None,
         }
     }
@@ -39,7 +49,26 @@ impl Refused {
     }
 
     pub(crate) fn unknown_job() -> Self {
-        Self::not_found("job not found: it never existed, has expired or is past its retention")
+        Self {
+            why: Why::UnknownJob,
+            ..Self::not_found("job not found: it never existed, has expired or is past its retention")
+        }
+    }
+
+    /// A body that is no job request.
+    pub(crate) fn job_request(text: impl Into<String>) -> Self {
+        Self {
+            why: Why::JobRequest,
+            ..Self::bad_request(text)
+        }
+    }
+
+    pub(crate) fn why(&self) -> Why {
+        self.why
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(crate) fn method(path: &str, allowed: &'static str) -> Self {
