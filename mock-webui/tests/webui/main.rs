@@ -3,6 +3,7 @@
 mod faults;
 #[cfg(target_os = "linux")]
 mod figures;
+mod plot;
 mod queue;
 mod replay;
 mod settings;
