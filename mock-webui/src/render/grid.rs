@@ -13,12 +13,21 @@ pub(crate) fn of(tiles: &[Picture]) -> Picture {
 pub(crate) fn matrix(tiles: &[Picture]) -> Picture {
     let parts = tiles.len().max(1).ilog2();
     let down = parts / 2;
+    with_legend(tiles, 1 << down, parts > 0, down > 0)
+}
+
+/// A grid of a plot with this many rows, and room for a legend above and beside it.
+pub(crate) fn plot(tiles: &[Picture], rows: usize, above: bool, beside: bool) -> Picture {
+    with_legend(tiles, u32::try_from(rows.max(1)).unwrap_or(1), above, beside)
+}
+
+fn with_legend(tiles: &[Picture], rows: u32, above: bool, beside: bool) -> Picture {
     let (width, height) = tiles.first().map_or((8, 8), |tile| (tile.width, tile.height));
     // The size of the legend's font follows the size of a picture.
     let font = (width + height) / 25;
-    let above = if parts > 0 { font * 4 / 5 + font / 2 * 2 } else { 0 };
-    let beside = if down > 0 { width * 3 / 4 } else { 0 };
-    laid_out(tiles, 1 << down, beside, above)
+    let above = if above { font * 4 / 5 + font / 2 * 2 } else { 0 };
+    let beside = if beside { width * 3 / 4 } else { 0 };
+    laid_out(tiles, rows, beside, above)
 }
 
 fn laid_out(tiles: &[Picture], rows: u32, left: u32, top: u32) -> Picture {

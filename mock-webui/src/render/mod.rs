@@ -1,5 +1,6 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
 
+mod axis;
 mod grid;
 mod hires;
 mod info;
@@ -7,6 +8,7 @@ pub(crate) mod infotext;
 mod numbers;
 mod paste;
 mod plan;
+mod plot;
 mod prompt;
 mod run;
 pub(crate) mod scripts;

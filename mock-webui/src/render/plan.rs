@@ -289,7 +289,7 @@ fn texts(script: &Script, (prompt, negative): (&str, &str), count: usize) -> (Ve
         Script::Prompts(lines) if !lines.is_empty() => {
             (lines.iter().map(|line| pair(line, negative)).collect(), false)
         }
-        Script::Plain | Script::Prompts(_) => (vec![pair(prompt, negative); count], true),
+        Script::Plain | Script::Plot(_) | Script::Prompts(_) => (vec![pair(prompt, negative); count], true),
         Script::PromptMatrix {
             at_start,
             different_seeds,

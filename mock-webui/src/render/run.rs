@@ -10,6 +10,7 @@ use super::info::{Results, info};
 use super::infotext::infotext;
 use super::paste;
 use super::plan::{Order, Plan, Source};
+use super::plot::Plot;
 use super::scripts::{self, Script};
 use super::source::{self, SourcePicture};
 use crate::answer::{Answer, Failure};
@@ -128,7 +129,10 @@ impl Generation {
             }
         }
         let pictures = self.pictures()?;
-        let script = scripts::read(script, fields)?;
+        let script = scripts::read(script, *source, fields)?;
+        if let Script::Plot(plot) = script {
+            return self.plot(plot, &sampling, &pictures).await;
+        }
         let order = Order {
             server,
             source: *source,
@@ -164,8 +168,73 @@ impl Generation {
         if with_grid && !album.pictures.is_empty() {
             album.put_grid_first(matches!(script, Script::PromptMatrix { .. }));
         }
+        self.respond(&plan, album, usize::from(with_grid), stamp).await
+    }
+
+    /// Renders every combination of a plot (§6). One that an interrupt cuts off
+    /// leaves a blank place in the grid.
+    async fn plot(
+        &self,
+        mut plot: Plot,
+        sampling: &Sampling,
+        pictures: &[SourcePicture],
+    ) -> Result<Answer, Failure> {
+        let Self { server, trouble, .. } = self;
+        let mut fixed = self.fields.clone();
+        plot.fix_seeds(server, &mut fixed);
+        let stamp = server.gpu().change(|state| {
+            state.job_count = i64::try_from(plot.cells()).unwrap_or(i64::MAX);
+            state.job_timestamp
+        });
+        let mut rendered = Vec::new();
+        for cell in 0..plot.cells() {
+            let (mut fields, mut sampling) = (fixed.clone(), sampling.clone());
+            plot.apply(cell, server, &mut fields, &mut sampling)?;
+            let plan = Plan::new(Order {
+                server,
+                source: self.source,
+                fields: &fields,
+                script: &Script::Plain,
+                sampling,
+                pictures: pictures.to_vec(),
+                trouble,
+            })?;
+            server.gpu().change(|state| {
+                state.job = format!("{} out of {}", cell + 1, plot.cells());
+            });
+            let mut album = Album::default();
+            for batch in 0..plan.batches() {
+                if !self.batch(&plan, batch, &mut album).await? {
+                    break;
+                }
+            }
+            rendered.push((plan, album));
+        }
+        if trouble.has(&FaultKind::Nan) {
+            return Err(not_a_number());
+        }
+        let (plan, album) = plot
+            .assemble(rendered)
+            .ok_or_else(|| Failure::unexpected("IndexError", "list index out of range"))?;
+        self.respond(&plan, album, 1, stamp).await
+    }
+
+    /// The answer with the pictures of an album.
+    async fn respond(
+        &self,
+        plan: &Plan,
+        album: Album,
+        index_of_first_image: usize,
+        stamp: Option<std::time::SystemTime>,
+    ) -> Result<Answer, Failure> {
+        let Self {
+            server,
+            source,
+            fields,
+            ..
+        } = self;
         let results = Results {
-            index_of_first_image: usize::from(with_grid),
+            index_of_first_image,
             job_timestamp: stamp.map_or_else(|| "0".to_owned(), crate::gpu::time_stamp),
             infotexts: album.texts.clone(),
         };
@@ -180,7 +249,7 @@ impl Generation {
             parameters["mask"] = Value::Null;
         }
         let mut body = json!({ "images": images, "parameters": parameters });
-        body["info"] = Value::from(info(&plan, &results));
+        body["info"] = Value::from(info(plan, &results));
         Ok(Answer::json(&body))
     }
 
@@ -289,9 +358,9 @@ impl Generation {
 
 /// The pictures of a job and their texts, in the order of the answer.
 #[derive(Debug, Default)]
-struct Album {
-    pictures: Vec<Picture>,
-    texts: Vec<String>,
+pub(super) struct Album {
+    pub(super) pictures: Vec<Picture>,
+    pub(super) texts: Vec<String>,
 }
 
 impl Album {

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::plan::Source;
+use super::plot::{self, Plot};
 use crate::answer::Failure;
 use crate::profile::Profile;
 use crate::request::Fields;
@@ -35,6 +36,8 @@ pub(crate) enum Script {
     },
     /// One render a line.
     Prompts(Vec<String>),
+    /// Every combination of values on three axes, with grids in front.
+    Plot(Plot),
 }
 
 /// Titles that can be selected, in lower case.
@@ -105,7 +108,7 @@ pub(crate) fn check_always_on(server: &Server, source: Source, fields: &Fields) 
 }
 
 /// Reads the arguments of the selected script. Too few are Python's `TypeError`.
-pub(crate) fn read(title: Option<&str>, fields: &Fields) -> Result<Script, Failure> {
+pub(crate) fn read(title: Option<&str>, source: Source, fields: &Fields) -> Result<Script, Failure> {
     let args = fields.list("script_args");
     let at = |index: usize| args.get(index).unwrap_or(&Value::Null);
     match title {
@@ -140,6 +143,10 @@ pub(crate) fn read(title: Option<&str>, fields: &Fields) -> Result<Script, Failu
             let text = at(3).as_str().or_else(|| at(2).as_str()).unwrap_or_default();
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             Ok(Script::Prompts(lines.map(str::to_owned).collect()))
+        }
+        Some("x/y/z plot") => {
+            require(args, &plot::ARGUMENTS)?;
+            Plot::read(args, source).map(Script::Plot)
         }
         _ => Ok(Script::Plain),
     }

@@ -45,7 +45,8 @@ impl Body {
             Self::Missing
         };
         let checked = self
-            .object()
+            .strict(profile)
+            .and_then(Self::object)
             .and_then(|body| Fields::check(table, profile, body).map_err(Failure::Invalid));
         checked.map_err(|failure| original.reworded(failure, profile))
     }
@@ -62,6 +63,18 @@ impl Body {
                 Failure::Invalid(problems.iter().map(|problem| newer(problem, body)).collect())
             }
             failure => failure,
+        }
+    }
+
+    /// Forge does not read a list as an object.
+    fn strict(self, profile: Profile) -> Result<Self, Failure> {
+        match self {
+            Self::Json(Value::Array(_)) if profile.is_forge() => {
+                let text = "value is not a valid dict";
+                let list = problem(&[json!("body")], text, "type_error.dict");
+                Err(Failure::Invalid(vec![list]))
+            }
+            body => Ok(body),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::coerce::{Kind, coerce};
+use super::strict;
 use crate::answer::problem;
 use crate::profile::Profile;
 
@@ -82,7 +83,15 @@ impl Fields {
                 }
                 (Some(value), _) => {
                     fields.given.insert(field.name);
-                    if !value.is_null() {
+                    let refused = if profile.is_forge() {
+                        strict::refused(field.kind, &value, &location)
+                    } else {
+                        Vec::new()
+                    };
+                    if !refused.is_empty() {
+                        problems.extend(refused);
+                        None
+                    } else if !value.is_null() {
                         coerce(field.kind, value, &location, &mut problems)
                     } else if field.nullable {
                         Some(Value::Null)

@@ -9,5 +9,6 @@ pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod generation;
 mod newer;
+mod strict;
 
 pub(crate) use field::{Field, Fields};

@@ -1,6 +1,7 @@
 //! The validation problems of Forge, whose web framework is newer (§12).
 //!
-//! The checks are the same; only the words differ, and each problem shows the input it is about.
+//! It refuses some values that the older one converts (`strict`), words its problems in its own way, and
+//! shows with each the input it is about.
 
 use serde_json::{Value, json};
 
@@ -33,6 +34,11 @@ pub(super) fn newer(problem: &Value, body: &Value) -> Value {
         "type_error.integer" if input.is_string() => (
             "int_parsing",
             words("integer, unable to parse string as an integer"),
+            None,
+        ),
+        "int_from_float" => (
+            "int_from_float",
+            words("integer, got a number with a fractional part"),
             None,
         ),
         "type_error.integer" => ("int_type", words("integer"), None),

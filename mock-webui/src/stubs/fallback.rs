@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{Method, StatusCode, header};
 use wiremock::{Request, Respond, ResponseTemplate};
 
+use super::preflight;
 use super::route::{Route, template};
 use crate::answer::Answer;
 
@@ -50,7 +51,7 @@ impl Fallback {
 
 impl Respond for Fallback {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let mut answer = self.answer(request);
+        let mut answer = preflight::answer(request).unwrap_or_else(|| self.answer(request));
         if request.method == Method::HEAD {
             answer.body = bytes::Bytes::new();
         }

@@ -3,6 +3,8 @@
 mod faults;
 #[cfg(target_os = "linux")]
 mod figures;
+mod plot;
+mod preflight;
 mod queue;
 mod replay;
 mod settings;

@@ -130,3 +130,68 @@ async fn the_scale_of_extras_has_limits_before_1_8() {
         assert_eq!(response.status().as_u16(), expected, "{profile}");
     }
 }
+
+#[tokio::test]
+async fn forge_refuses_kinds_that_the_others_convert() {
+    let (forge, usual) = (serve(Profile::Forge).await, serve(Profile::V1_10_1).await);
+    for (field, value, kind, words) in [
+        (
+            "steps",
+            json!(2.7),
+            "int_from_float",
+            "Input should be a valid integer, got a number with a fractional part",
+        ),
+        (
+            "prompt",
+            json!(12),
+            "string_type",
+            "Input should be a valid string",
+        ),
+        (
+            "prompt",
+            json!(true),
+            "string_type",
+            "Input should be a valid string",
+        ),
+    ] {
+        let mut request = small("x", 1);
+        request[field] = value.clone();
+        assert_eq!(post(&usual, "txt2img", &request).await.status(), StatusCode::OK);
+        let answer: Value = post(&forge, "txt2img", &request)
+            .await
+            .json()
+            .await
+            .expect("JSON");
+        let expected = json!([{ "type": kind, "loc": ["body", field], "msg": words, "input": value }]);
+        assert_eq!(answer["detail"], expected, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn forge_still_converts_numerals_and_the_usual_words_for_booleans() {
+    let forge = serve(Profile::Forge).await;
+    for (field, value, kept) in [
+        ("width", json!("64"), json!(64)),
+        ("width", json!(64.0), json!(64)),
+        ("tiling", json!("true"), json!(true)),
+        ("tiling", json!(1), json!(true)),
+    ] {
+        let mut request = small("x", 1);
+        request[field] = value;
+        assert_eq!(render(&forge, &request).await["parameters"][field], kept);
+    }
+}
+
+#[tokio::test]
+async fn forge_reads_no_list_as_an_object() {
+    let forge = serve(Profile::Forge).await;
+    let body: Value = post(&forge, "txt2img", &json!([]))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(body["detail"][0]["type"], json!("model_attributes_type"));
+    let field = json!({ "override_settings": [] });
+    let answer: Value = post(&forge, "txt2img", &field).await.json().await.expect("JSON");
+    assert_eq!(answer["detail"][0]["type"], json!("dict_type"));
+}
