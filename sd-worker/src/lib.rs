@@ -30,6 +30,6 @@ pub use settings::{Credentials, Settings, WebUiUrl};
 pub fn worker(settings: Settings) -> Worker {
     handler::forward::worker()
         // It only waits for the WebUI, and large answers cost the least memory on a single thread.
-        .handler_threads(1)
+        .on_one_thread()
         .state_with(move || app::App::start(settings))
 }

@@ -114,7 +114,7 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
     let control = move || {
         let lookup = |name: &str| std::env::var(name).ok();
         // The caller may have stopped waiting.
-        let _ = ended.send(production::run_on(worker, &handlers, lookup));
+        let _ = ended.send(production::run_on(worker, Some(&handlers), lookup));
     };
     std::thread::Builder::new()
         .name("runpod-control".to_owned())

@@ -20,11 +20,14 @@ use crate::worker::Worker;
 /// How often the control loop says that it is alive.
 const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Runs the worker with handler threads of its own.
+/// Runs the worker with handler threads of its own, or with none if it wants none.
 pub(super) fn run(
     mut worker: Worker,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Ended, Error> {
+    if worker.options_mut().one_thread {
+        return run_on(worker, None, lookup);
+    }
     let threads = worker.options_mut().handler_threads;
     let threads = threads
         .or_else(|| std::thread::available_parallelism().ok())
@@ -35,16 +38,17 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let ended = run_on(worker, handlers.handle(), lookup);
+    let ended = run_on(worker, Some(handlers.handle()), lookup);
     // A handler that blocks its thread must not keep the process.
     handlers.shutdown_background();
     ended
 }
 
-/// Runs the worker with its handlers on `handlers`. Blocks this thread, which becomes the control loop's.
+/// Runs the worker with its handlers on `handlers`, or else beside the control loop. Blocks this thread,
+/// which becomes the control loop's.
 pub(super) fn run_on(
     mut worker: Worker,
-    handlers: &Handle,
+    handlers: Option<&Handle>,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
@@ -63,7 +67,10 @@ pub(super) fn run_on(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    control.block_on(work(worker, Arc::new(config), handlers.clone()))
+    let handlers = handlers.unwrap_or(control.handle()).clone();
+    let ended = control.block_on(work(worker, Arc::new(config), handlers));
+    control.shutdown_background();
+    ended
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]

@@ -204,6 +204,17 @@ impl<S> Worker<S> {
         self
     }
 
+    /// Runs handlers on the same thread as the control loop, used by [`start`](crate::start).
+    ///
+    /// For handlers that only wait, such as a proxy in front of a backend: it saves two changes of
+    /// thread a job. A handler that keeps the thread busy would hold up taking, reporting and
+    /// cancelling, so do not use it where a handler computes or blocks. (The heartbeat has a thread
+    /// of its own in any case.)
+    pub fn on_one_thread(mut self) -> Self {
+        self.options.one_thread = true;
+        self
+    }
+
     /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
     ///
     /// A worker that only waits for a backend is leanest with 1.

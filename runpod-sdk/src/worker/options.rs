@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) progress_interval: Duration,
     pub(crate) when_abandoned: WhenAbandoned,
     pub(crate) handler_threads: Option<NonZeroUsize>,
+    /// Handlers run where the control loop runs.
+    pub(crate) one_thread: bool,
     /// Undelivered results above either bound keep the worker from taking more jobs.
     pub(crate) held_results: usize,
     pub(crate) held_bytes: usize,
@@ -53,6 +55,7 @@ impl Default for Options {
             progress_interval: Duration::from_millis(500),
             when_abandoned: WhenAbandoned::default(),
             handler_threads: None,
+            one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
