@@ -1,7 +1,8 @@
 //! A deployed worker: start order, threads and signals.
 //!
-//! Three threads do three things that must not hold each other up: this one takes, reports and
-//! listens for stop signals; handlers run on threads of their own; the heartbeat has its own.
+//! Three things must not hold each other up, so they have threads of their own: this one takes,
+//! reports and listens for stop signals; handlers run on others, unless the worker says that its
+//! handler only waits ([`Worker::on_one_thread`]); the heartbeat always has its own.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
