@@ -30,6 +30,7 @@
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
+//! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
@@ -56,6 +57,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod fitness;
 pub mod handler;
 mod job;
@@ -81,6 +83,7 @@ pub mod __private;
 
 pub use context::{CancelReason, Context};
 pub use error::Error;
+pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
 pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;

@@ -13,6 +13,7 @@
 mod deliver;
 mod heartbeat;
 mod held;
+mod life;
 mod run;
 mod slots;
 mod stop;
@@ -32,6 +33,7 @@ use tracing::{error, info, warn};
 
 use crate::context::CancelReason;
 use crate::error::Error;
+use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
@@ -39,6 +41,7 @@ use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
+pub(crate) use life::live;
 pub(crate) use slots::Slots;
 
 /// For the last posts of a worker that has to go.
@@ -74,6 +77,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) slots: Slots,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
+    pub(crate) events: Events,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -94,6 +98,7 @@ impl<P: Platform> Runtime<P> {
             slots: Slots::new(options.concurrency),
             held,
             handlers: Handle::current(),
+            events: options.events.clone(),
             options,
             identity,
             shutdown,
@@ -107,9 +112,11 @@ impl<P: Platform> Runtime<P> {
     pub(crate) async fn run(self) -> Result<Ended, Error> {
         let runtime = Arc::new(self);
         let stop_polls = CancellationToken::new();
+        runtime.events.emit(|| WorkerEvent::Ready);
         let resizing = tokio::spawn(follow_concurrency(
             runtime.slots.clone(),
             runtime.options.live.clone(),
+            runtime.events.clone(),
         ));
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
@@ -120,6 +127,9 @@ impl<P: Platform> Runtime<P> {
         } else {
             info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
         }
+        runtime.events.emit(|| WorkerEvent::Draining {
+            jobs: runtime.held.len(),
+        });
         let ended = runtime.drain().await;
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
@@ -184,11 +194,12 @@ impl<P: Platform> Runtime<P> {
 }
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
-async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>) {
+async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>, events: Events) {
     let Some(mut live) = live else { return };
     loop {
         let limit = *live.borrow_and_update();
         slots.resize(limit);
+        events.emit(|| WorkerEvent::SlotsChanged { slots: limit.get() });
         if live.changed().await.is_err() {
             return;
         }

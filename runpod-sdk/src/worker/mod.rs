@@ -1,6 +1,8 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod hooks;
+mod observe;
 mod options;
 
 use std::fmt;
@@ -237,6 +239,10 @@ impl Worker {
     /// worker had to leave jobs behind.
     pub async fn run(self) -> Result<(), Error> {
         crate::start::run(self).await
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {
