@@ -131,9 +131,18 @@ pub enum WorkerEvent {
     /// The worker asks the platform to put a fresh one in its place.
     #[non_exhaustive]
     Refreshing {
-        /// The job after which it does.
-        job: JobId,
+        /// Why: which job asked for it, or what the worker's [`Intake`](crate::Intake) was retired for.
+        reason: String,
     },
+    /// No more jobs are taken for now: the worker's [`Intake`](crate::Intake) is paused.
+    #[non_exhaustive]
+    Paused {
+        /// What for.
+        reason: String,
+    },
+    /// Jobs are taken again.
+    #[non_exhaustive]
+    Resumed,
     /// No more jobs are taken.
     #[non_exhaustive]
     Draining {
@@ -187,7 +196,9 @@ impl fmt::Display for WorkerEvent {
             Self::RequestFailed { reason, .. } => write!(f, "request failed: {reason}"),
             Self::PlatformUnreachable { reason } => write!(f, "platform unreachable: {reason}"),
             Self::PlatformRecovered { after } => write!(f, "platform recovered: after={after:?}"),
-            Self::Refreshing { job } => write!(f, "refreshing: after job {job}"),
+            Self::Refreshing { reason } => write!(f, "refreshing: {reason}"),
+            Self::Paused { reason } => write!(f, "paused: {reason}"),
+            Self::Resumed => f.write_str("resumed"),
             Self::Draining { jobs } => write!(f, "draining: jobs={jobs}"),
             Self::Stopped { jobs_left, error } => match error {
                 Some(error) => write!(f, "stopped: jobs_left={jobs_left} {error}"),

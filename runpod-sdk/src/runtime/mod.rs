@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::context::CancelReason;
+use crate::context::{CancelReason, Finishes};
 use crate::error::Error;
 use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
@@ -75,6 +75,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
+    pub(crate) finishes: Finishes,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
@@ -96,6 +97,7 @@ impl<P: Platform> Runtime<P> {
             platform,
             handler,
             slots: Slots::new(options.concurrency),
+            finishes: Finishes::default(),
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
@@ -118,6 +120,14 @@ impl<P: Platform> Runtime<P> {
             runtime.options.live.clone(),
             runtime.events.clone(),
         ));
+        let drain = runtime.shutdown.drain.clone();
+        let intake = tokio::spawn(
+            runtime
+                .options
+                .intake
+                .clone()
+                .follow(drain, runtime.events.clone()),
+        );
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
 
@@ -134,6 +144,7 @@ impl<P: Platform> Runtime<P> {
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
         resizing.abort();
+        intake.abort();
         let _ = stop.await;
         match taken {
             Ok(()) => Ok(ended),

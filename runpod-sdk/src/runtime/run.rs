@@ -14,7 +14,7 @@ use tracing::{Instrument, info, info_span, warn};
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Lease, Timeline, point};
+use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
@@ -75,7 +75,8 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
                 runtime
                     .events
                     .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
-                return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
+                let stop_pod = runtime.options.intake.is_retired();
+                return deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await;
             }
             slot = slot => slot,
         },
@@ -105,22 +106,25 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
+        finish: Arc::new(runtime.finishes.begin()),
     });
+    let finish = Arc::downgrade(&occupied.finish);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
     let (updates, progress) = watch::channel(None);
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let _kept = (updates.clone(), chunks.clone());
-    let context = Context::new(
+    let context = Context::new(Parts {
         job,
-        cancel.clone(),
+        cancel: cancel.clone(),
         deadline,
-        updates,
-        timeline.clone(),
-        refresh.clone(),
+        progress: updates,
+        timeline: timeline.clone(),
+        refresh: refresh.clone(),
         lease,
-    );
+        finish,
+    });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
     let context_after = hooks.any_after_job().then(|| context.clone());
@@ -144,7 +148,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         let after = hooks.clone().after_job(context, summary());
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
-    let stop_pod = refresh.load(Ordering::Relaxed);
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
@@ -158,6 +162,7 @@ struct Occupied {
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     events: Events,
+    finish: Arc<Finish>,
     _slot: Slot,
 }
 
@@ -166,8 +171,9 @@ impl Drop for Occupied {
         let bytes = self.result_bytes.load(Ordering::Relaxed);
         self.held.returned(&self.id, &self.run, bytes);
         if self.refresh.load(Ordering::Relaxed) {
-            self.events
-                .emit(|| WorkerEvent::Refreshing { job: self.id.clone() });
+            self.events.emit(|| WorkerEvent::Refreshing {
+                reason: format!("after job {}", self.id),
+            });
             self.drain.cancel();
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Intake;
 use super::hooks::Hooks;
 use crate::events::Events;
 
@@ -25,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Whether jobs are taken.
+    pub(crate) intake: Intake,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -52,6 +55,7 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            intake: Intake::new(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),

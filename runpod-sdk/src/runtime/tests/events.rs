@@ -7,7 +7,7 @@ use super::support::Running;
 use crate::events::{JobOutcome, WorkerEvent, channel, point};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
-use crate::{Context, JobError, JobResult, Worker};
+use crate::{Context, Intake, JobError, JobResult, Worker};
 
 async fn work(seconds: u64, ctx: Context) -> JobResult<String> {
     ctx.mark(point::READINESS_CHECKED);
@@ -232,4 +232,32 @@ async fn a_failed_job_tells_its_code_and_class() {
     };
     assert_eq!(code.as_str(), "INVALID_INPUT");
     assert_eq!((class, retryable), (crate::ErrorClass::User, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_of_the_intake_are_told() {
+    let intake = Intake::new();
+    let (worker, ledger) = Ledger::of(Worker::new(work).intake(&intake));
+    let running = Running::start(worker).await;
+    for turn in [
+        Intake::resume,
+        |intake: &Intake| intake.pause("hot"),
+        Intake::resume,
+    ] {
+        turn(&intake);
+        // The follower gets its turn before the next one.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    intake.retire("melted");
+    assert_eq!(running.ended().await, Ended::Drained);
+    assert_eq!(
+        ledger.lines()[2..],
+        [
+            "paused: hot",
+            "resumed",
+            "refreshing: melted",
+            "draining: jobs=0",
+            "stopped: jobs_left=0"
+        ]
+    );
 }

@@ -4,6 +4,7 @@ mod delivery;
 mod events;
 mod heartbeat;
 mod hooks;
+mod intake;
 mod ledger;
 mod shutdown;
 mod simulation;
