@@ -35,6 +35,8 @@
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
+//! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
+//!   and `upload`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -45,6 +47,8 @@
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
 //! | `testing` | a harness that runs a worker inside a test |
+//! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
+//! | `upload` | uploads to S3-compatible storage |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.
@@ -70,6 +74,9 @@ mod platform;
 pub mod prelude;
 mod runtime;
 mod start;
+#[cfg(any(feature = "download", feature = "upload"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
+pub mod storage;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -26,6 +26,8 @@ use crate::job::{Job, JobId, Report};
 
 pub(crate) use backoff::Backoff;
 pub(crate) use http::{HttpPlatform, client};
+#[cfg(feature = "download")]
+pub(crate) use http::{chain, retry_after};
 pub(crate) use once::OncePlatform;
 
 /// What a worker says to the platform. Each method is one request; retrying is the runtime's.
