@@ -84,6 +84,9 @@ async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<E
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
+    // Served from the start, so that a slow start can be watched, and to the very end.
+    #[cfg(feature = "metrics")]
+    let _metrics = options.metrics.serve();
     let work = get_ready_and_run(worker, config, handlers.clone(), shutdown.clone());
     runtime::live(&options, &handlers, &shutdown, work).await
 }
