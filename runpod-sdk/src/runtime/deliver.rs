@@ -165,12 +165,14 @@ pub(super) async fn deliver<P: Platform>(
 
     let mut attempts = Attempts::new(runtime);
     loop {
+        let sent = Instant::now();
         let posted = tokio::select! {
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
             () = runtime.give_up.cancelled() => return false,
         };
         let Err(error) = posted else {
+            runtime.ahead.round_trip.posted(report.len(), sent.elapsed());
             timeline.mark("response_sent");
             info!("job timeline: {timeline}");
             info!("Finished.");
