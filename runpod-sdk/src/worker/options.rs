@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::hooks::Hooks;
 use super::{Intake, TakeAhead};
+use crate::events::Events;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +46,9 @@ pub(crate) struct Options {
     pub(crate) held_bytes: usize,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Who hears of what happens.
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Options {
@@ -66,6 +71,8 @@ impl Default for Options {
             held_results: 16,
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
+            events: Events::default(),
+            hooks: Hooks::default(),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 mod ahead;
 mod delivery;
+mod events;
 mod heartbeat;
+mod hooks;
 mod intake;
+mod ledger;
 mod shutdown;
 mod simulation;
 mod stopping;
