@@ -30,6 +30,7 @@ pub struct Context {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     job: Job,
     cancel: Cancel,
@@ -147,6 +148,15 @@ impl Context {
     /// blocks cannot be stopped, and until it ends no other job may run in its place.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         self.inner.lease.upgrade()
+    }
+
+    /// The same job, occupying `lease` beside what it occupies already.
+    pub(crate) fn with_lease(&self, lease: Weak<Lease>) -> Self {
+        let mut inner = Inner::clone(&self.inner);
+        inner.lease = lease;
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Notes that the job has come to a certain point.
