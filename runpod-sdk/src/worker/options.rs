@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Intake;
+use super::hooks::Hooks;
+use crate::events::Events;
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -22,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Whether jobs are taken.
+    pub(crate) intake: Intake,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -39,6 +45,9 @@ pub(crate) struct Options {
     pub(crate) held_bytes: usize,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Who hears of what happens.
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Options {
@@ -46,6 +55,7 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            intake: Intake::new(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
@@ -59,6 +69,8 @@ impl Default for Options {
             held_results: 16,
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
+            events: Events::default(),
+            hooks: Hooks::default(),
         }
     }
 }
