@@ -33,6 +33,7 @@ pub struct Context {
 }
 
 /// What the runtime gives the context of one job.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) job: Job,
     pub(crate) cancel: Cancel,
@@ -156,6 +157,15 @@ impl Context {
     /// blocks cannot be stopped, and until it ends no other job may run in its place.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         self.inner.lease.upgrade()
+    }
+
+    /// The same job, occupying `lease` beside what it occupies already.
+    pub(crate) fn with_lease(&self, lease: Weak<Lease>) -> Self {
+        let mut inner = Parts::clone(&self.inner);
+        inner.lease = lease;
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Notes that the job has come to a certain point.

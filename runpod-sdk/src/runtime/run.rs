@@ -87,6 +87,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .timeout
         .into_iter()
         .chain(job.execution_timeout())
+        .chain(runtime.handler.timeout(job.input()))
         .min()
         .map(|limit| Instant::now() + limit);
     info!("Started.");
