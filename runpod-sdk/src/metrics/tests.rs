@@ -105,7 +105,7 @@ fn a_program_adds_figures_of_its_own() {
     assert_eq!(figures(&metrics.render())["my_worker_heat"], "70");
 }
 
-/// Reads OpenMetrics text as strictly as its grammar is: metadata first, samples of the announced family
+/// Reads `OpenMetrics` text as strictly as its grammar is: metadata first, samples of the announced family
 /// with the suffixes of its type, each series once, buckets that grow, `# EOF` at the end and nowhere else.
 pub(crate) fn figures(text: &str) -> BTreeMap<String, String> {
     let mut figures = BTreeMap::new();
@@ -135,6 +135,7 @@ pub(crate) fn figures(text: &str) -> BTreeMap<String, String> {
         }
         let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
 
+        let number: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let suffixes: &[&str] = match kinds.get(&family).map(String::as_str) {
             Some("counter") => &["_total"],
