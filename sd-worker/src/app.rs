@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::compat::Compat;
+use crate::request::Allowed;
 use crate::settings::Settings;
 use crate::webui::{NotReady, Renderer, WebUi};
 
@@ -11,6 +12,9 @@ use crate::webui::{NotReady, Renderer, WebUi};
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) compat: Option<Arc<Compat>>,
+    /// For what needs no turn on the GPU.
+    pub(crate) webui: WebUi,
+    pub(crate) allowed: Arc<Allowed>,
 }
 
 impl App {
@@ -24,8 +28,10 @@ impl App {
             tokio::spawn(async move { compat.learn().await });
         }
         Ok(Self {
-            renderer: Arc::new(Renderer::new(webui, &settings)),
+            renderer: Arc::new(Renderer::new(webui.clone(), &settings)),
             compat,
+            webui,
+            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
         })
     }
 }

@@ -15,14 +15,17 @@
 mod app;
 mod command_line;
 mod compat;
+mod failure;
 mod handler;
+mod request;
 mod settings;
+mod splice;
 mod webui;
 
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, Settings, WebUiUrl};
+pub use settings::{Credentials, RequestSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

@@ -1,5 +1,7 @@
 //! The worker's options: command line first, then environment, then default.
 
+mod requests;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
+
+pub use requests::RequestSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -64,6 +68,10 @@ pub struct Settings {
     /// "DPM++ 2M Karras" on 1.9
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
+
+    /// What jobs may ask for.
+    #[command(flatten)]
+    pub requests: RequestSettings,
 }
 
 const LONG_ABOUT: &str = "\

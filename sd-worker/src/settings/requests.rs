@@ -1,0 +1,22 @@
+//! Options about what jobs may ask for and what they get.
+
+use clap::Args;
+
+/// What jobs may ask for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "What jobs may ask for")]
+#[non_exhaustive]
+pub struct RequestSettings {
+    /// A further route that jobs may call by `{"api": {"endpoint": …}}`, with * at its end for all that
+    /// begin so: `/sam/*`. May be given several times; in the variable, separate by commas
+    #[arg(long = "allow-route", env = "SD_WORKER_ALLOW_ROUTES", value_name = "PATH", value_delimiter = ',', value_parser = route)]
+    pub allowed_routes: Vec<String>,
+}
+
+fn route(text: &str) -> Result<String, &'static str> {
+    if crate::request::is_route(text.trim_end_matches('*')) {
+        Ok(text.to_owned())
+    } else {
+        Err("write the path of a route, such as /sdapi/v1/server-restart or /sam/*")
+    }
+}

@@ -1,0 +1,196 @@
+//! Changing a part of a JSON text and leaving every other byte as it came.
+//!
+//! Requests and answers are megabytes of base64 that nobody here needs to decode. An [`Object`] knows where
+//! the values of the first level stand, and [`Edits`] replaces some of them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use runpod_sdk::json::RawJson;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// An object's keys and the places of their values, in the text's order.
+#[derive(Debug)]
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// `None` for what is not an object, or has a key that no text can hold (half a surrogate pair).
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of a key. Of a key that is there twice the last counts, as in Python.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| *value)
+    }
+
+    /// The same, decoded; `None` for what does not fit and for `null`.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let value: Option<T> = serde_json::from_str(self.get(key)?.get()).ok()?;
+        value
+    }
+
+    /// The object that is the value of a key.
+    pub(crate) fn object(&self, key: &str) -> Option<Self> {
+        Self::read(self.get(key)?.get())
+    }
+
+    /// Whether the key is there and its value is not `null`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| value.get() != "null")
+    }
+
+    /// How often the key is there.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        self.keys().filter(|name| *name == key).count()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_ref())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Fields<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Fields<'a> {
+            type Value = Object<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'a>, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(key) = map.next_key::<Cow<'a, str>>()? {
+                    fields.push((key, map.next_value()?));
+                }
+                Ok(Object(fields))
+            }
+        }
+        source.deserialize_map(Fields(std::marker::PhantomData))
+    }
+}
+
+/// Changes to a text, made all at once.
+#[derive(Debug)]
+pub(crate) struct Edits<'a> {
+    text: &'a str,
+    changes: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Edits<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            changes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Writes `json` in place of a value of this text.
+    pub(crate) fn replace(&mut self, value: &'a RawValue, json: String) {
+        let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        debug_assert!(
+            start + value.get().len() <= self.text.len(),
+            "a value of another text"
+        );
+        self.changes.push((start..start + value.get().len(), json));
+    }
+
+    /// Adds a key at the end of the object that the text is, or of an object in it.
+    pub(crate) fn append(&mut self, object: &'a str, key: &str, json: &str) {
+        let Some(end) = object.rfind('}') else { return };
+        let first = object[..end].trim_end().ends_with('{');
+        let end = object.as_ptr() as usize - self.text.as_ptr() as usize + end;
+        let comma = if first { "" } else { "," };
+        // Several keys at one place stay in the order in which they came, because the sort is stable.
+        let earlier = self.changes.iter().any(|(range, _)| *range == (end..end));
+        let comma = if earlier { "," } else { comma };
+        self.changes
+            .push((end..end, format!("{comma}{}:{json}", quoted(key))));
+    }
+
+    /// Sets a key of the object that the text is, whether it is there or not.
+    pub(crate) fn set(&mut self, object: &Object<'a>, key: &str, json: String) {
+        match object.get(key) {
+            Some(value) => self.replace(value, json),
+            None => self.append(self.text, key, &json),
+        }
+    }
+
+    /// The changed text. `None` if a change was not JSON.
+    pub(crate) fn apply(mut self) -> Option<RawJson> {
+        self.changes.sort_by_key(|(range, _)| range.start);
+        let added: usize = self.changes.iter().map(|(_, json)| json.len()).sum();
+        let mut out = String::with_capacity(self.text.len() + added);
+        let mut at = 0;
+        for (range, json) in self.changes {
+            out.push_str(&self.text[at..range.start]);
+            out.push_str(&json);
+            at = range.end;
+        }
+        out.push_str(&self.text[at..]);
+        RawJson::parse(Bytes::from(out)).ok()
+    }
+}
+
+/// A text as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_byte_stays() {
+        let text = "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 2 }";
+        let object = Object::read(text).unwrap();
+        let mut edits = Edits::of(text);
+        edits.set(&object, "a", "3".to_owned());
+        edits.set(&object, "new", "[4]".to_owned());
+        edits.set(&object, "newer", "5".to_owned());
+        assert_eq!(
+            edits.apply().unwrap().as_str(),
+            "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 3 ,\"new\":[4],\"newer\":5}"
+        );
+    }
+
+    #[test]
+    fn an_empty_object_gets_no_comma() {
+        let mut edits = Edits::of("{ }");
+        edits.append("{ }", "a", "1");
+        edits.append("{ }", "b", "2");
+        assert_eq!(edits.apply().unwrap().as_str(), r#"{ "a":1,"b":2}"#);
+    }
+
+    #[test]
+    fn only_an_object_has_fields() {
+        for other in ["[]", "1", "\"{}\"", "null"] {
+            assert!(Object::read(other).is_none(), "{other}");
+        }
+        let object = Object::read(r#"{"a": null, "\u0062": {"c": [1, 2]}}"#).unwrap();
+        assert!(!object.has("a") && object.has("b"));
+        assert_eq!(
+            object.object("b").unwrap().decode::<Vec<u8>>("c"),
+            Some(vec![1, 2])
+        );
+    }
+}
