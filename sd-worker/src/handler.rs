@@ -3,6 +3,8 @@
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, State, handler};
 
+use tracing::debug;
+
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{Request, Work};
@@ -14,7 +16,12 @@ pub(crate) async fn forward(
     ctx: Context,
     State(app): State<App>,
 ) -> Result<RawJson, Failure> {
-    let Request { call, work, .. } = Request::read(input, &app.allowed)?;
+    let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
+    debug!(?work, ?wishes, "request understood");
+    let call = match &app.pictures {
+        Some(pictures) => pictures.fetch(call, &ctx).await?,
+        None => call,
+    };
     if work == Work::Beside {
         return Ok(app.webui.ask(&call, &ctx).await?);
     }

@@ -17,6 +17,7 @@ mod command_line;
 mod compat;
 mod failure;
 mod handler;
+mod picture;
 mod request;
 mod settings;
 mod splice;

@@ -38,16 +38,6 @@ impl<'a> Object<'a> {
         value
     }
 
-    /// The object that is the value of a key.
-    pub(crate) fn object(&self, key: &str) -> Option<Self> {
-        Self::read(self.get(key)?.get())
-    }
-
-    /// Whether the key is there and its value is not `null`.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| value.get() != "null")
-    }
-
     /// How often the key is there.
     pub(crate) fn count(&self, key: &str) -> usize {
         self.keys().filter(|name| *name == key).count()
@@ -99,10 +89,6 @@ impl<'a> Edits<'a> {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty()
-    }
-
     /// Writes `json` in place of a value of this text.
     pub(crate) fn replace(&mut self, value: &'a RawValue, json: String) {
         let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
@@ -111,27 +97,6 @@ impl<'a> Edits<'a> {
             "a value of another text"
         );
         self.changes.push((start..start + value.get().len(), json));
-    }
-
-    /// Adds a key at the end of the object that the text is, or of an object in it.
-    pub(crate) fn append(&mut self, object: &'a str, key: &str, json: &str) {
-        let Some(end) = object.rfind('}') else { return };
-        let first = object[..end].trim_end().ends_with('{');
-        let end = object.as_ptr() as usize - self.text.as_ptr() as usize + end;
-        let comma = if first { "" } else { "," };
-        // Several keys at one place stay in the order in which they came, because the sort is stable.
-        let earlier = self.changes.iter().any(|(range, _)| *range == (end..end));
-        let comma = if earlier { "," } else { comma };
-        self.changes
-            .push((end..end, format!("{comma}{}:{json}", quoted(key))));
-    }
-
-    /// Sets a key of the object that the text is, whether it is there or not.
-    pub(crate) fn set(&mut self, object: &Object<'a>, key: &str, json: String) {
-        match object.get(key) {
-            Some(value) => self.replace(value, json),
-            None => self.append(self.text, key, &json),
-        }
     }
 
     /// The changed text. `None` if a change was not JSON.
@@ -160,37 +125,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_other_byte_stays() {
-        let text = "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 2 }";
-        let object = Object::read(text).unwrap();
-        let mut edits = Edits::of(text);
-        edits.set(&object, "a", "3".to_owned());
-        edits.set(&object, "new", "[4]".to_owned());
-        edits.set(&object, "newer", "5".to_owned());
-        assert_eq!(
-            edits.apply().unwrap().as_str(),
-            "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 3 ,\"new\":[4],\"newer\":5}"
-        );
-    }
-
-    #[test]
-    fn an_empty_object_gets_no_comma() {
-        let mut edits = Edits::of("{ }");
-        edits.append("{ }", "a", "1");
-        edits.append("{ }", "b", "2");
-        assert_eq!(edits.apply().unwrap().as_str(), r#"{ "a":1,"b":2}"#);
-    }
-
-    #[test]
     fn only_an_object_has_fields() {
         for other in ["[]", "1", "\"{}\"", "null"] {
             assert!(Object::read(other).is_none(), "{other}");
         }
-        let object = Object::read(r#"{"a": null, "\u0062": {"c": [1, 2]}}"#).unwrap();
-        assert!(!object.has("a") && object.has("b"));
-        assert_eq!(
-            object.object("b").unwrap().decode::<Vec<u8>>("c"),
-            Some(vec![1, 2])
-        );
+        let object = Object::read(r#"{"a": null, "\u0062": [1, 2]}"#).unwrap();
+        assert_eq!(object.decode::<Vec<u8>>("b"), Some(vec![1, 2]));
+        assert_eq!(object.decode::<Vec<u8>>("a"), None);
     }
 }

@@ -43,15 +43,7 @@ codes! {
     RouteRefused = "ROUTE_REFUSED", User, false, "the worker does not pass requests to that route; nothing was sent";
     InvalidParameters = "INVALID_PARAMETERS", User, false, "the WebUI refused the parameters; the message names each field";
     InvalidPicture = "INVALID_PICTURE", User, false, "the WebUI cannot read a picture of the request";
-    PictureNotFetched = "PICTURE_NOT_FETCHED", User, false, "a picture that the request names by URL could not be had; nothing was sent";
-    /// Found before the render: the request names what this WebUI does not have.
-    NotThere = "NOT_APPLIED", User, false, "with `--checks strict`: the request names what this WebUI does not have; nothing was rendered";
-    /// Found after the render: the picture is not what was asked for.
-    NotApplied = "NOT_APPLIED", Backend, false, "with `--checks strict`: the WebUI rendered something else than was asked for";
     GenerationTimeout = "GENERATION_TIMEOUT", User, false, "one attempt took longer than `--attempt-timeout`; the message says how far it came";
-    OutputTooLarge = "OUTPUT_TOO_LARGE", User, false, "the result does not fit the platform's limit, and the request allows no other way";
-    NoBucket = "NO_BUCKET", User, false, "the result is to be uploaded, and neither the job nor the worker names a bucket";
-    UploadFailed = "UPLOAD_FAILED", Backend, true, "the bucket did not take a picture";
     OutOfMemory = "GPU_OUT_OF_MEMORY", Backend, false, "picture or batch are too large for the GPU";
     GpuFailed = "GPU_FAILED", Backend, true, "a CUDA error after which the WebUI must be restarted";
     NanPicture = "NAN_PICTURE", Backend, false, "the model computed no numbers (NaN): model, VAE and precision do not go together";
@@ -99,6 +91,10 @@ mod tests {
             ErrorCode::WORKER_STOPPED,
             ErrorCode::RESULT_REFUSED,
             ErrorCode::OUTPUT_NOT_JSON,
+            ErrorCode::DOWNLOAD_BLOCKED,
+            ErrorCode::DOWNLOAD_FAILED,
+            ErrorCode::DOWNLOAD_TOO_LARGE,
+            ErrorCode::DOWNLOAD_NOT_STORED,
         ] {
             assert!(page.contains(&format!("| `{code}` |")), "{code}");
         }

@@ -4,10 +4,11 @@ mod code;
 
 use std::borrow::Cow;
 
+use runpod_sdk::storage::DownloadError;
 use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
 use serde_json::Value;
 
-use crate::request::RequestError;
+use crate::request::{PictureError, RequestError};
 use crate::webui::WebUiError;
 
 pub(crate) use code::Code;
@@ -17,6 +18,8 @@ pub(crate) use code::Code;
 pub(crate) enum Failure {
     #[error(transparent)]
     Request(#[from] RequestError),
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     #[error(transparent)]
     WebUi(#[from] WebUiError),
 }
@@ -38,26 +41,41 @@ impl Failure {
     fn explained(&self) -> &dyn Explain {
         match self {
             Self::Request(error) => error,
+            Self::Picture(error) => error,
             Self::WebUi(error) => error,
+        }
+    }
+
+    /// An error of the SDK, which has a code of its own.
+    fn of_the_sdk(&self) -> Option<&DownloadError> {
+        match self {
+            Self::Picture(PictureError::Download { source, .. }) => Some(source),
+            _ => None,
         }
     }
 }
 
 impl IntoJobError for Failure {
     fn code(&self) -> ErrorCode {
-        self.explained().code().code()
+        self.of_the_sdk()
+            .map_or_else(|| self.explained().code().code(), IntoJobError::code)
     }
 
     fn class(&self) -> ErrorClass {
-        self.explained().code().class()
+        self.of_the_sdk()
+            .map_or_else(|| self.explained().code().class(), IntoJobError::class)
     }
 
     fn is_retryable(&self) -> bool {
-        self.explained().code().is_retryable()
+        self.of_the_sdk().map_or_else(
+            || self.explained().code().is_retryable(),
+            IntoJobError::is_retryable,
+        )
     }
 
     fn hint(&self) -> Option<Cow<'static, str>> {
-        self.explained().hint()
+        self.of_the_sdk()
+            .map_or_else(|| self.explained().hint(), IntoJobError::hint)
     }
 
     fn details(&self) -> Option<Value> {

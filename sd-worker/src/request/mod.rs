@@ -5,6 +5,7 @@
 //! shapes, the keys of the first level are read. The payload itself stays text.
 
 mod error;
+mod pictures;
 mod routes;
 mod shape;
 mod wishes;
@@ -14,6 +15,7 @@ use runpod_sdk::json::RawJson;
 use crate::webui::Call;
 
 pub(crate) use error::RequestError;
+pub(crate) use pictures::{PictureError, Pictures};
 pub(crate) use routes::{Allowed, Work};
 pub(crate) use wishes::Wishes;
 

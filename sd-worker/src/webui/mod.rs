@@ -27,7 +27,7 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
 pub(crate) use ready::NotReady;
-pub(crate) use render::Renderer;
+pub(crate) use render::{Renderer, unless_cancelled};
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
