@@ -26,7 +26,7 @@ mod webui;
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, RequestSettings, Settings, WebUiUrl};
+pub use settings::{Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

@@ -1,5 +1,6 @@
 //! The worker's options: command line first, then environment, then default.
 
+mod progress;
 mod requests;
 
 use std::fmt;
@@ -10,7 +11,8 @@ use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
 
-pub use requests::RequestSettings;
+pub use self::progress::ProgressSettings;
+pub use self::requests::RequestSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -60,10 +62,6 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
     pub retries: u32,
 
-    /// Time between two progress updates of a running job; 0 sends none
-    #[arg(long, env = "SD_WORKER_PROGRESS_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time)]
-    pub progress_interval: Duration,
-
     /// Send sampler names exactly as they came, even those that the running WebUI version refuses, such as
     /// "DPM++ 2M Karras" on 1.9
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
@@ -72,6 +70,9 @@ pub struct Settings {
     /// What jobs may ask for.
     #[command(flatten)]
     pub requests: RequestSettings,
+    /// What is told of a render while it runs
+    #[command(flatten)]
+    pub progress: ProgressSettings,
 }
 
 const LONG_ABOUT: &str = "\
