@@ -15,6 +15,7 @@
 mod app;
 mod command_line;
 mod compat;
+mod doctor;
 mod failure;
 mod handler;
 mod picture;
@@ -26,7 +27,8 @@ mod webui;
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
+pub use doctor::{Doctor, examine};
+pub use settings::{Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///
