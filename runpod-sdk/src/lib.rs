@@ -29,7 +29,9 @@
 //! - [`start`]: runs a worker until it is told to stop.
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
+//! - [`Router`]: several handlers in one worker, by a name in the input.
 //! - [`Context`]: cancellation, deadline, progress.
+//! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
@@ -60,6 +62,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod fitness;
 pub mod handler;
 mod job;
@@ -67,9 +70,11 @@ pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod router;
 mod runtime;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
@@ -88,14 +93,16 @@ pub mod __private;
 
 pub use context::{CancelReason, Context};
 pub use error::Error;
+pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
-pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;
+pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
-pub use worker::{Concurrency, Intake, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -118,6 +118,17 @@ impl PlatformError {
         }
     }
 
+    /// What was asked; `None` if nothing could be.
+    pub(crate) fn operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { operation, .. }
+            | Self::Network { operation, .. }
+            | Self::TimedOut { operation, .. }
+            | Self::Garbled { operation, .. } => Some(operation),
+            Self::Unavailable(_) => None,
+        }
+    }
+
     /// How long the platform asked to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -11,8 +11,8 @@ use tracing::{debug, warn};
 
 use super::call::Call;
 use super::error::WebUiError;
-use super::progress::Tracker;
-use super::{WebUi, interrupt, progress, retry};
+use super::progress::Reporter;
+use super::{WebUi, interrupt, retry};
 use crate::settings::Settings;
 
 /// For an interrupt to stop a render that has run out of time. (That of a cancelled job is bounded by
@@ -33,7 +33,7 @@ pub(crate) struct Renderer {
     left_running: AtomicBool,
     attempt_timeout: Duration,
     retries: u32,
-    progress_interval: Duration,
+    reporter: Reporter,
 }
 
 /// The right to use the GPU.
@@ -58,7 +58,7 @@ impl Renderer {
             left_running: AtomicBool::new(false),
             attempt_timeout: settings.attempt_timeout,
             retries: settings.retries,
-            progress_interval: settings.progress_interval,
+            reporter: Reporter::new(settings.progress),
         }
     }
 
@@ -114,7 +114,7 @@ impl Turn<'_> {
             attempt_timeout: limit,
             ..
         } = self.renderer;
-        let mut tracker = Tracker::default();
+        let mut follower = self.renderer.reporter.follow(webui, call, ctx);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
         let mut post = std::pin::pin!(webui.send(call));
@@ -123,11 +123,14 @@ impl Turn<'_> {
             answer = &mut post => {
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
+                if answer.is_ok() {
+                    follower.finished();
+                }
                 return answer;
             }
             reason = ctx.cancelled() => Cut::Cancelled(reason),
             () = sleep(*limit) => Cut::TooSlow,
-            never = progress::report(webui, self.renderer.progress_interval, &mut tracker, ctx) => match never {},
+            never = follower.report() => match never {},
         };
         // The next job may be taken as soon as this returns, so it waits for the GPU. A picture that
         // comes now is half a picture: it is not used.
@@ -143,7 +146,7 @@ impl Turn<'_> {
                 left_running.store(!returned, Ordering::Release);
                 Err(WebUiError::TooSlow {
                     limit: *limit,
-                    seen: tracker.last_seen(),
+                    seen: follower.last_seen(),
                 })
             }
         }
@@ -172,7 +175,7 @@ impl Turn<'_> {
 }
 
 /// `work`, unless the job is cancelled first.
-async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
+pub(crate) async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
     tokio::select! {
         biased;
         done = work => Ok(done),
