@@ -135,7 +135,7 @@ impl Context {
 
     /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.
     ///
-    /// Where taking ahead is just in time the worker sends its next take when this is no
+    /// With [`TakeAhead::JustInTime`](crate::TakeAhead::JustInTime) the worker sends its next take when this is no
     /// longer than a round trip to the platform; otherwise it changes nothing. Call it as often as you
     /// like, for instance after each step of a computation: the latest estimate counts. One that is too
     /// short makes the next job wait here; one that is too long leaves the worker idle for a while.

@@ -186,6 +186,7 @@ pub(super) fn help() -> String {
     text.push_str(
         "\nEnvironment (times such as 90s or 10m):\n  \
          RUNPOD_WORKER_CONCURRENCY      jobs at once\n  \
+         RUNPOD_WORKER_TAKE_AHEAD       off, always or just_in_time: fetch the next job early\n  \
          RUNPOD_WORKER_TIMEOUT          how long one job may run\n  \
          RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
          RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \

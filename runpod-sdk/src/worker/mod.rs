@@ -5,6 +5,7 @@ mod hooks;
 mod intake;
 mod observe;
 mod options;
+mod take_ahead;
 
 use std::fmt;
 use std::future::Future;
@@ -23,6 +24,7 @@ pub use concurrency::Concurrency;
 pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
+pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
 ///
@@ -141,6 +143,27 @@ impl<S> Worker<S> {
     /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.
     pub fn intake(mut self, intake: &Intake) -> Self {
         self.options.intake = intake.clone();
+        self
+    }
+
+    /// Whether the next job is taken while all slots are in use. Default: it is not.
+    /// Overridden by `RUNPOD_WORKER_TAKE_AHEAD`: `off`, `always` or `just_in_time`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runpod_sdk::{Context, JobError, TakeAhead, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|steps: u64, ctx: Context| async move {
+    ///     for left in (0..steps).rev() {
+    ///         tokio::time::sleep(Duration::from_millis(50)).await;
+    ///         ctx.finishing_in(Duration::from_millis(50 * left));
+    ///     }
+    ///     Ok::<_, JobError>("done")
+    /// })
+    /// .take_ahead(TakeAhead::JustInTime);
+    /// ```
+    pub fn take_ahead(mut self, ahead: TakeAhead) -> Self {
+        self.options.take_ahead = ahead;
         self
     }
 
