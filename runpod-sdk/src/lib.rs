@@ -31,6 +31,7 @@
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
@@ -56,7 +57,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
-mod fitness;
+pub mod fitness;
 pub mod handler;
 mod job;
 pub mod json;
@@ -87,7 +88,7 @@ pub use platform::PlatformError;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, start};
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
 pub use worker::{Concurrency, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.

@@ -35,6 +35,7 @@ use crate::error::Error;
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
@@ -74,6 +75,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) slots: Slots,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
+    /// Who is told that the first take has been sent.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -98,6 +101,7 @@ impl<P: Platform> Runtime<P> {
             identity,
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }

@@ -26,6 +26,7 @@ const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
     let mut pace = Pace::new(runtime.random_for("take"));
     let drain = runtime.shutdown.drain.clone();
+    let mut starting = runtime.starting.clone();
     loop {
         let mut slots = tokio::select! {
             biased;
@@ -38,6 +39,9 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             () = pace.wait() => {}
         }
         let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
+        if let Some(starting) = starting.take() {
+            starting.finish("first_take");
+        }
         let asked = Instant::now();
         let answer = runtime
             .platform

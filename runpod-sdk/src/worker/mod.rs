@@ -12,8 +12,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::error::Error;
-use crate::fitness::FitnessCheck;
+use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
+use crate::start::{OnStarted, StartReport};
 
 pub use concurrency::Concurrency;
 pub(crate) use options::Options;
@@ -36,6 +37,7 @@ pub struct Worker<S = ()> {
     source: Source<S>,
     options: Options,
     fitness: Vec<FitnessCheck>,
+    on_started: Option<OnStarted>,
 }
 
 enum Source<S> {
@@ -52,6 +54,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             source: Source::Handler(erase(handler)),
             options: Options::default(),
             fitness: Vec::new(),
+            on_started: None,
         }
     }
 
@@ -105,6 +108,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             source: Source::Loader(loader),
             options: self.options,
             fitness: self.fitness,
+            on_started: self.on_started,
         }
     }
 }
@@ -135,23 +139,42 @@ impl<S> Worker<S> {
 
     /// Checks, before the first job is taken, that this machine is fit for work.
     ///
-    /// Checks run in the order in which they are given, once, and before the state is loaded. If
-    /// one fails or takes longer than 30 s, the worker reports itself unhealthy and exits with
-    /// code 1, so that the platform puts another in its place. Local test runs skip them.
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
+    /// state is loaded; those given first are reported first. If one fails or takes longer than
+    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```
-    /// use runpod_sdk::{JobError, Worker};
+    /// use runpod_sdk::{JobError, Worker, fitness};
     ///
     /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
     ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
     /// ```
-    pub fn fitness_check<F, Fut, T, E>(mut self, name: impl Into<String>, check: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
         self.fitness.push(FitnessCheck::new(name, check));
+        self
+    }
+
+    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
+    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
+    pub fn fitness_limit(mut self, limit: Duration) -> Self {
+        self.options.fitness_limit = limit;
+        self
+    }
+
+    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
+    /// own. Default: only where the platform is another machine. Overridden by
+    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
+    pub fn automatic_checks(mut self, make_them: bool) -> Self {
+        self.options.automatic_checks = Some(make_them);
+        self
+    }
+
+    /// Tells `listener` how the start went, once the first request for jobs has been sent. The same
+    /// is logged as one line.
+    pub fn on_started(mut self, listener: impl FnOnce(StartReport) + Send + 'static) -> Self {
+        self.on_started = Some(Box::new(listener));
         self
     }
 
@@ -246,6 +269,10 @@ impl Worker {
     /// The fitness checks, which are run once.
     pub(crate) fn take_fitness_checks(&mut self) -> Vec<FitnessCheck> {
         std::mem::take(&mut self.fitness)
+    }
+
+    pub(crate) fn take_on_started(&mut self) -> Option<OnStarted> {
+        self.on_started.take()
     }
 
     /// The options, and what makes the handler ready.

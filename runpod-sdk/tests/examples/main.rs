@@ -4,6 +4,8 @@
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
 
+mod unfit;
+
 use std::path::PathBuf;
 use std::process::Command;
 
