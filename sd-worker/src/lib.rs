@@ -22,7 +22,7 @@ mod webui;
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, Settings, WebUiUrl};
+pub use settings::{Credentials, ProgressSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

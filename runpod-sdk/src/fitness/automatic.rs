@@ -24,22 +24,32 @@ pub(crate) fn automatic(wanted: Option<bool>, surroundings: &Surroundings, take:
         .network_targets
         .iter()
         .fold(network(), super::Network::target);
-    let mut before = vec![
-        FitnessCheck::new("_memory_check", memory()),
-        FitnessCheck::new("_disk_check", disk),
+    let [health, cuda] = of_the_gpu(surroundings);
+    let before = [
+        health,
+        Some(FitnessCheck::new("_memory_check", memory())),
+        Some(FitnessCheck::new("_disk_check", disk)),
+        cuda,
     ];
-    #[cfg(feature = "gpu")]
-    {
-        if !surroundings.skip_gpu {
-            let health = super::gpu().any_cuda_version();
-            before.insert(0, FitnessCheck::new("_gpu_health_check", health));
-        }
-        before.push(FitnessCheck::new("_cuda_version_check", super::gpu()));
-    }
     Automatic {
-        before,
+        before: before.into_iter().flatten().collect(),
         beside: Some(FitnessCheck::new("_network_check", network)),
     }
+}
+
+#[cfg(feature = "gpu")]
+fn of_the_gpu(surroundings: &Surroundings) -> [Option<FitnessCheck>; 2] {
+    let health = (!surroundings.skip_gpu)
+        .then(|| FitnessCheck::new("_gpu_health_check", super::gpu().any_cuda_version()));
+    [
+        health,
+        Some(FitnessCheck::new("_cuda_version_check", super::gpu())),
+    ]
+}
+
+#[cfg(not(feature = "gpu"))]
+fn of_the_gpu(_: &Surroundings) -> [Option<FitnessCheck>; 2] {
+    [None, None]
 }
 
 #[cfg(test)]

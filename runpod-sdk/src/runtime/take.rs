@@ -11,6 +11,7 @@ use super::Runtime;
 use super::run::{Arrived, Seat, run};
 use super::slots::Slot;
 use crate::context::Timeline;
+use crate::events::{Events, WorkerEvent};
 use crate::job::Job;
 use crate::platform::{Backoff, Platform, PlatformError};
 
@@ -24,7 +25,7 @@ const FIRST_FLOOR: Duration = Duration::from_millis(25);
 const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
-    let mut pace = Pace::new(runtime.random_for("take"));
+    let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
     let mut starting = runtime.starting.clone();
     loop {
@@ -38,17 +39,24 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             () = drain.cancelled() => return,
             () = pace.wait() => {}
         }
+        if runtime.options.intake.closed_because().is_some() {
+            // It was closed while this loop waited for something else.
+            continue;
+        }
         let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
         if let Some(starting) = starting.take() {
-            starting.finish("first_take");
+            starting.finish("first_take", runtime.events.clone());
         }
         let asked = Instant::now();
-        let answer = runtime
-            .platform
-            .take_jobs(at_most, !runtime.held.is_empty(), &drain)
-            .await;
-        match answer {
-            Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
+        match ask(&runtime, at_most).await {
+            // A poll that was given up says nothing about the platform.
+            Ok(jobs) if jobs.is_empty() && runtime.options.intake.closed_because().is_some() => {}
+            Ok(jobs) if jobs.is_empty() && drain.is_cancelled() => {}
+            Ok(jobs) if jobs.is_empty() => {
+                let after = asked.elapsed();
+                pace.empty(after);
+                runtime.events.emit(|| WorkerEvent::TakeEmpty { after });
+            }
             Ok(jobs) => {
                 pace.worked();
                 // The limit may have shrunk while the poll was open.
@@ -57,15 +65,37 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
                     start(&runtime, job, slots.pop()).await;
                 }
             }
-            Err(error) => pace.failed(&error),
+            Err(error) => {
+                runtime.events.request_failed(&error);
+                pace.failed(&error);
+            }
         }
         // Slots that got no job are free again.
         drop(slots);
     }
 }
 
-/// Waits until a job may be taken: few enough undelivered results, and a free slot.
+/// One take, which is given up when no more jobs are wanted.
+async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result<Vec<Job>, PlatformError> {
+    let give_up = runtime.shutdown.drain.child_token();
+    let asking = runtime
+        .platform
+        .take_jobs(at_most, !runtime.held.is_empty(), &give_up);
+    tokio::pin!(asking);
+    tokio::select! {
+        biased;
+        answer = &mut asking => answer,
+        () = runtime.options.intake.closed() => {
+            give_up.cancel();
+            // What has begun to arrive is still read.
+            asking.await
+        }
+    }
+}
+
+/// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot.
 async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
+    runtime.options.intake.opened().await;
     let slots = runtime.slots.all_free().await;
     runtime.held.room().await;
     slots
@@ -77,6 +107,10 @@ async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Sl
         return;
     };
     info!("Jobs in progress: {}", runtime.held.len());
+    runtime.events.emit(|| WorkerEvent::JobTaken {
+        job: job.id().clone(),
+        batch: job.batch_id().map(str::to_owned),
+    });
     let seat = match slot {
         Some(slot) => Seat::Taken(slot),
         // More jobs than were asked for. They queue for a slot here and now, before this loop
@@ -99,17 +133,20 @@ struct Pace {
     floor: Duration,
     not_before: Option<Instant>,
     credentials_reported: bool,
-    failing: bool,
+    /// Since when takes fail.
+    failing: Option<Instant>,
+    events: Events,
 }
 
 impl Pace {
-    fn new(random: fastrand::Rng) -> Self {
+    fn new(random: fastrand::Rng, events: Events) -> Self {
         Self {
             errors: Backoff::half_jitter(FIRST_RETRY, LONGEST_RETRY, random),
             floor: Duration::ZERO,
             not_before: None,
             credentials_reported: false,
-            failing: false,
+            failing: None,
+            events,
         }
     }
 
@@ -147,19 +184,26 @@ impl Pace {
                 self.credentials_reported = true;
                 error!(%error, "the platform does not accept this worker's key; check RUNPOD_AI_API_KEY. Going on trying");
             }
-        } else if self.failing {
+        } else if self.failing.is_some() {
             debug!(%error, retry_in = ?wait, "still no jobs to be had");
         } else {
             warn!(%error, retry_in = ?wait, "could not take jobs");
         }
-        self.failing = true;
+        if self.failing.is_none() {
+            self.failing = Some(Instant::now());
+            self.events.emit(|| WorkerEvent::PlatformUnreachable {
+                reason: error.to_string(),
+            });
+        }
     }
 
     fn recovered(&mut self) {
-        if self.failing {
+        if let Some(since) = self.failing.take() {
             info!("taking jobs again");
+            self.events.emit(|| WorkerEvent::PlatformRecovered {
+                after: since.elapsed(),
+            });
         }
-        self.failing = false;
         self.credentials_reported = false;
         self.errors.reset();
     }
@@ -171,7 +215,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn polls_that_return_early_get_a_growing_floor_up_to_a_second() {
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let mut waits = Vec::new();
         for _ in 0..8 {
             pace.empty(Duration::from_millis(1));
@@ -192,7 +236,7 @@ mod tests {
             retry_after,
             body: String::new(),
         };
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let before = Instant::now();
         pace.failed(&refused(Some(Duration::from_secs(2))));
         pace.wait().await;

@@ -24,7 +24,7 @@ use crate::worker::Worker;
 
 pub use flags::{FLAGS, Flag};
 use flags::{Flags, Parsed};
-pub(crate) use report::{OnStarted, Starting};
+pub(crate) use report::Starting;
 pub use report::{StartPhase, StartReport};
 
 /// The platform's own log viewers look for this line.

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use super::Starting;
 use crate::config::Config;
 use crate::error::Error;
+use crate::events::Events;
 use crate::fitness::{self, Automatic, FitnessCheck, Surroundings, Unfit};
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
@@ -74,7 +75,6 @@ pub(super) fn run_on(
         .map_err(no_runtime)?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     starting.mark("config");
-    starting.tell(worker.take_on_started());
     let start = Start {
         config: Arc::new(config),
         surroundings: Arc::new(surroundings),
@@ -99,16 +99,22 @@ struct Start {
     starting: Starting,
 }
 
-async fn work(mut worker: Worker, start: Start) -> Result<Ended, Error> {
+async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
+    let shutdown = Shutdown::default();
+    tokio::spawn(listen_for_signals(shutdown.clone())?);
+    let options = worker.options().clone();
+    let handlers = start.handlers.clone();
+    let work = get_ready_and_run(worker, start, shutdown.clone());
+    runtime::live(&options, &handlers, &shutdown, work).await
+}
+
+async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     let Start {
         config,
         surroundings,
         handlers,
         starting,
     } = start;
-    let shutdown = Shutdown::default();
-    tokio::spawn(listen_for_signals(shutdown.clone())?);
-
     let mut checks = worker.take_fitness_checks();
     let wanted = worker.options_mut().automatic_checks;
     let limit = worker.options_mut().fitness_limit;
@@ -134,7 +140,7 @@ async fn work(mut worker: Worker, start: Start) -> Result<Ended, Error> {
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let liveness = Arc::new(Liveness::new(options.stuck_after));
     tokio::spawn(liveness.clone().keep_fresh(SIGN_OF_LIFE));
-    let _heartbeat = start_heartbeat(&config, &held, &liveness)?;
+    let _heartbeat = start_heartbeat(&config, &held, &liveness, &options.events)?;
     starting.mark("heartbeat");
 
     let connecting = async {
@@ -238,6 +244,7 @@ fn start_heartbeat(
     config: &Arc<Config>,
     held: &Arc<Held>,
     liveness: &Arc<Liveness>,
+    events: &Events,
 ) -> Result<Option<runtime::HeartbeatThread>, Error> {
     if config.api_key.is_none() {
         debug!("no heartbeat: RUNPOD_AI_API_KEY is not set");
@@ -254,7 +261,7 @@ fn start_heartbeat(
     let interval = config.ping_interval;
     let config = config.clone();
     let connect = move || Ok(HttpPlatform::new(&config, client(&config, config.needs_tls())?));
-    runtime::on_thread(connect, held.clone(), liveness.clone(), interval).map(Some)
+    runtime::on_thread(connect, held.clone(), liveness.clone(), interval, events.clone()).map(Some)
 }
 
 /// The first SIGTERM or SIGINT drains the worker, the second ends it at once.

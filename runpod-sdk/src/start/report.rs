@@ -1,15 +1,17 @@
 //! Where the time of a start goes: from `main` to the first take.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::info;
 
+use crate::events::{Events, WorkerEvent};
+
 /// How a deployed worker started: its phases in the order in which they ended.
 ///
-/// It is logged as one line, and given to [`Worker::on_started`](crate::Worker::on_started), once the
-/// first request for jobs has been sent:
+/// It is logged as one line, and is an event
+/// ([`FirstTake`](crate::events::WorkerEvent::FirstTake)), once the first request for jobs has been sent:
 ///
 /// ```text
 /// INFO   | started: tls=+0.1ms config=+0.3ms fitness=+0.6ms heartbeat=+0.7ms connect=+0.9ms state=+0.9ms ready=+0.9ms first_take=+1.0ms
@@ -60,28 +62,11 @@ impl fmt::Display for StartReport {
     }
 }
 
-/// Who wants the report.
-pub(crate) type OnStarted = Box<dyn FnOnce(StartReport) + Send>;
-
 /// Collects the phases of one start.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Starting {
     origin: Instant,
-    course: Arc<Mutex<Course>>,
-}
-
-#[derive(Default)]
-struct Course {
-    phases: Vec<StartPhase>,
-    listener: Option<OnStarted>,
-}
-
-impl fmt::Debug for Starting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Starting")
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
-    }
+    phases: Arc<Mutex<Vec<StartPhase>>>,
 }
 
 impl Starting {
@@ -89,36 +74,30 @@ impl Starting {
     pub(crate) fn now() -> Self {
         Self {
             origin: Instant::now(),
-            course: Arc::default(),
+            phases: Arc::default(),
         }
-    }
-
-    pub(crate) fn tell(&self, listener: Option<OnStarted>) {
-        self.course().listener = listener;
     }
 
     /// A phase has ended.
     pub(crate) fn mark(&self, name: &'static str) {
         let ended = self.origin.elapsed();
-        self.course().phases.push(StartPhase { name, ended });
+        self.phases().push(StartPhase { name, ended });
     }
 
     /// The last phase has ended: says so, after whatever the caller does now.
-    pub(crate) fn finish(self, name: &'static str) {
+    pub(crate) fn finish(self, name: &'static str, events: Events) {
         self.mark(name);
         // On a task of its own, so that writing a line does not come before sending a request.
         tokio::spawn(async move {
-            let Course { phases, listener } = std::mem::take(&mut *self.course());
+            let phases = std::mem::take(&mut *self.phases());
             let report = StartReport { phases };
             info!("started: {report}");
-            if let Some(listener) = listener {
-                listener(report);
-            }
+            events.emit(|| WorkerEvent::FirstTake(report));
         });
     }
 
-    fn course(&self) -> std::sync::MutexGuard<'_, Course> {
-        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    fn phases(&self) -> MutexGuard<'_, Vec<StartPhase>> {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use wiremock::matchers::{method, path_regex, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::{Starting, production};
+use super::{StartReport, Starting, production};
 use crate::error::Error;
+use crate::events::WorkerEvent;
 use crate::job::{JobError, JobResult};
 use crate::runtime::Ended;
 use crate::worker::Worker;
@@ -164,7 +165,6 @@ async fn the_state_is_loaded_after_the_checks_and_before_the_first_take() {
         move || course.lock().unwrap().push(what)
     };
     let (checked, loading, loaded) = (note("checked"), note("loading"), note("loaded"));
-    let told = note("told of the start");
     let worker = Worker::new(
         async |n: u32, crate::State(factor): crate::State<u32>| -> JobResult<u32> { Ok(n * factor) },
     )
@@ -179,7 +179,6 @@ async fn the_state_is_loaded_after_the_checks_and_before_the_first_take() {
         checked();
         Ok::<_, String>(())
     })
-    .on_started(move |_| told())
     .refresh_worker(true);
     assert_eq!(platform.run(worker).await.unwrap(), Ended::Drained);
     let course = course.lock().unwrap().clone();
@@ -201,10 +200,18 @@ async fn a_state_that_cannot_be_loaded_ends_the_start_without_a_take() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_report_lists_the_phases_from_the_beginning_to_the_first_take() {
     let platform = Platform::start().await;
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let worker = worker().on_started(move |report| drop(tell.send(report)));
+    let told: Arc<Mutex<Vec<StartReport>>> = Arc::default();
+    let hears = told.clone();
+    let worker = worker().on_event(move |event| {
+        if let WorkerEvent::FirstTake(report) = event {
+            hears.lock().unwrap().push(report.clone());
+        }
+    });
     platform.run(worker).await.unwrap();
-    let report = told.await.unwrap();
+    let told = told.lock().unwrap();
+    let [report] = &told[..] else {
+        panic!("told once: {told:?}")
+    };
     let ends: Vec<_> = report.phases.iter().map(|phase| phase.ended).collect();
     assert!(ends.is_sorted(), "{report}");
     insta::with_settings!({ filters => [(r"\+\d+\.\dms", "+<time>")] }, {

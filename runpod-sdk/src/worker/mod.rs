@@ -1,6 +1,9 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod hooks;
+mod intake;
+mod observe;
 mod options;
 
 use std::fmt;
@@ -14,9 +17,9 @@ use futures_util::future::BoxFuture;
 use crate::error::Error;
 use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
-use crate::start::{OnStarted, StartReport};
 
 pub use concurrency::Concurrency;
+pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
 
@@ -37,7 +40,6 @@ pub struct Worker<S = ()> {
     source: Source<S>,
     options: Options,
     fitness: Vec<FitnessCheck>,
-    on_started: Option<OnStarted>,
 }
 
 enum Source<S> {
@@ -54,7 +56,6 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             source: Source::Handler(erase(handler)),
             options: Options::default(),
             fitness: Vec::new(),
-            on_started: None,
         }
     }
 
@@ -108,7 +109,6 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             source: Source::Loader(loader),
             options: self.options,
             fitness: self.fitness,
-            on_started: self.on_started,
         }
     }
 }
@@ -125,6 +125,12 @@ impl<S> Worker<S> {
     /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
     pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
         self.options.live = Some(concurrency.changes());
+        self
+    }
+
+    /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.
+    pub fn intake(mut self, intake: &Intake) -> Self {
+        self.options.intake = intake.clone();
         self
     }
 
@@ -168,13 +174,6 @@ impl<S> Worker<S> {
     /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
     pub fn automatic_checks(mut self, make_them: bool) -> Self {
         self.options.automatic_checks = Some(make_them);
-        self
-    }
-
-    /// Tells `listener` how the start went, once the first request for jobs has been sent. The same
-    /// is logged as one line.
-    pub fn on_started(mut self, listener: impl FnOnce(StartReport) + Send + 'static) -> Self {
-        self.on_started = Some(Box::new(listener));
         self
     }
 
@@ -262,6 +261,10 @@ impl Worker {
         crate::start::run(self).await
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     pub(crate) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
     }
@@ -269,10 +272,6 @@ impl Worker {
     /// The fitness checks, which are run once.
     pub(crate) fn take_fitness_checks(&mut self) -> Vec<FitnessCheck> {
         std::mem::take(&mut self.fitness)
-    }
-
-    pub(crate) fn take_on_started(&mut self) -> Option<OnStarted> {
-        self.on_started.take()
     }
 
     /// The options, and what makes the handler ready.

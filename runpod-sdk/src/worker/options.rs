@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Intake;
+use super::hooks::Hooks;
+use crate::events::Events;
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -22,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Whether jobs are taken.
+    pub(crate) intake: Intake,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -43,6 +49,9 @@ pub(crate) struct Options {
     pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Who hears of what happens.
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Options {
@@ -50,6 +59,7 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            intake: Intake::new(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
@@ -65,6 +75,8 @@ impl Default for Options {
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
+            events: Events::default(),
+            hooks: Hooks::default(),
         }
     }
 }
