@@ -29,6 +29,7 @@
 //! - [`start`]: runs a worker until it is told to stop.
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
+//! - [`Router`]: several handlers in one worker, by a name in the input.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
@@ -70,9 +71,11 @@ pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod router;
 mod runtime;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
@@ -93,13 +96,14 @@ pub use context::{CancelReason, Context};
 pub use error::Error;
 pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
-pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;
+pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{Concurrency, Intake, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -15,6 +15,7 @@
 mod app;
 mod command_line;
 mod compat;
+mod doctor;
 mod handler;
 mod settings;
 mod webui;
@@ -22,7 +23,8 @@ mod webui;
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, ProgressSettings, Settings, WebUiUrl};
+pub use doctor::{Doctor, examine};
+pub use settings::{Command, Credentials, ProgressSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

@@ -65,9 +65,21 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
 
+    /// What to do instead of taking jobs
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// What is told of a render while it runs
     #[command(flatten)]
     pub progress: ProgressSettings,
+}
+
+/// What the program can do beside taking jobs.
+#[derive(Debug, Clone, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Look whether everything is there that this worker needs, and say what mends what is not
+    Doctor(crate::doctor::Doctor),
 }
 
 const LONG_ABOUT: &str = "\

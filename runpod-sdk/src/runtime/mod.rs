@@ -10,10 +10,12 @@
 //! A job's slot is free again when its handler returns, not when its result has arrived: the next
 //! job is taken while this one's result is still on its way.
 
+mod ahead;
 mod deliver;
 mod heartbeat;
 mod held;
 mod life;
+mod round_trip;
 mod run;
 mod slots;
 mod stop;
@@ -31,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::context::{CancelReason, Finishes};
+use crate::context::CancelReason;
 use crate::error::Error;
 use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
@@ -40,6 +42,7 @@ use crate::platform::Platform;
 use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
+pub(crate) use ahead::Ahead;
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use life::live;
@@ -76,7 +79,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
-    pub(crate) finishes: Finishes,
+    pub(crate) ahead: Ahead,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
@@ -100,7 +103,7 @@ impl<P: Platform> Runtime<P> {
             platform,
             handler,
             slots: Slots::new(options.concurrency),
-            finishes: Finishes::default(),
+            ahead: Ahead::new(options.take_ahead()),
             held,
             handlers: Handle::current(),
             events: options.events.clone(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Intake;
 use super::hooks::Hooks;
+use super::{Intake, TakeAhead};
 use crate::events::Events;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
@@ -28,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
     /// Whether jobs are taken.
     pub(crate) intake: Intake,
+    pub(crate) take_ahead: TakeAhead,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -60,6 +61,7 @@ impl Default for Options {
             concurrency: NonZeroUsize::MIN,
             live: None,
             intake: Intake::new(),
+            take_ahead: TakeAhead::default(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
@@ -82,6 +84,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How jobs are taken ahead. A worker that is replaced after its first job leaves the next to others.
+    pub(crate) fn take_ahead(&self) -> TakeAhead {
+        if self.refresh {
+            TakeAhead::Off
+        } else {
+            self.take_ahead
+        }
+    }
+
     /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
     pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut problems = Vec::new();
@@ -132,6 +143,13 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        let name = "RUNPOD_WORKER_TAKE_AHEAD";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(ahead) => self.take_ahead = ahead,
+                Err(error) => problems.push(format!("{name}={text}: {error}")),
+            }
+        }
         problems
     }
 }

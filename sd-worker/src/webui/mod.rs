@@ -132,6 +132,11 @@ impl WebUi {
         self.get_small(SCHEDULERS).await
     }
 
+    /// One of the lists, or another small object, by its route.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
+        self.get_small(route).await
+    }
+
     async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
         let sent = self
             .request(Method::GET, route)

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod command_line;
+mod doctor;
 mod errors;
 mod faults;
 mod flow;
