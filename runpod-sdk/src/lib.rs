@@ -48,6 +48,7 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
@@ -66,6 +67,8 @@ mod error;
 pub mod events;
 pub mod fitness;
 pub mod handler;
+#[cfg(feature = "schema")]
+mod input;
 mod job;
 pub mod json;
 #[cfg(feature = "local-server")]
@@ -96,6 +99,9 @@ pub use context::{CancelReason, Context};
 pub use error::Error;
 pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use input::{Checked, Validated};
 pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;
 pub use router::Router;

@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "schema")]
+mod router;
 
 mod unfit;
 
