@@ -16,15 +16,19 @@ mod app;
 mod command_line;
 mod compat;
 mod doctor;
+mod failure;
 mod handler;
+mod picture;
+mod request;
 mod settings;
+mod splice;
 mod webui;
 
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
 pub use doctor::{Doctor, examine};
-pub use settings::{Command, Credentials, ProgressSettings, Settings, WebUiUrl};
+pub use settings::{Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

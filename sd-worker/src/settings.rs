@@ -1,6 +1,7 @@
 //! The worker's options: command line first, then environment, then default.
 
 mod progress;
+mod requests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 pub use self::progress::ProgressSettings;
+pub use self::requests::RequestSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -65,6 +67,9 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
 
+    /// What jobs may ask for.
+    #[command(flatten)]
+    pub requests: RequestSettings,
     /// What to do instead of taking jobs
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -3,18 +3,21 @@
 mod answer;
 mod call;
 mod error;
+mod fault;
 mod interrupt;
 mod problem;
 mod progress;
 mod ready;
 mod render;
 mod retry;
+mod suspect;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
@@ -24,10 +27,11 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
 pub(crate) use ready::NotReady;
-pub(crate) use render::Renderer;
+pub(crate) use render::{Renderer, unless_cancelled};
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
+const IMG2IMG: &str = "/sdapi/v1/img2img";
 const PROGRESS: &str = "/sdapi/v1/progress?skip_current_image=true";
 const PROGRESS_WITH_PREVIEW: &str = "/sdapi/v1/progress?skip_current_image=false";
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
@@ -92,7 +96,16 @@ impl WebUi {
         if response.status() == 200 {
             answer::read(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response).await.about(call))
+        }
+    }
+
+    /// Sends a request that needs no turn on the GPU. It is given up when its job is.
+    pub(crate) async fn ask(&self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
+        tokio::select! {
+            biased;
+            answer = self.send(call) => answer,
+            reason = ctx.cancelled() => Err(WebUiError::Interrupted(reason)),
         }
     }
 

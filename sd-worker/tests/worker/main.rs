@@ -9,5 +9,7 @@ mod errors;
 mod faults;
 mod flow;
 mod integrity;
+mod operations;
+mod pictures;
 mod shutdown;
 mod support;
