@@ -33,6 +33,7 @@
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
@@ -66,7 +67,7 @@ mod config;
 mod context;
 mod error;
 pub mod events;
-mod fitness;
+pub mod fitness;
 pub mod handler;
 #[cfg(feature = "schema")]
 mod input;
@@ -112,7 +113,7 @@ pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, start};
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
 pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.

@@ -39,6 +39,7 @@ use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use ahead::Ahead;
@@ -82,6 +83,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    /// Where the start has got to, until the first take.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -108,6 +111,7 @@ impl<P: Platform> Runtime<P> {
             identity,
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }

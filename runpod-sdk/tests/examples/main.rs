@@ -6,6 +6,8 @@ mod dev_server;
 #[cfg(feature = "schema")]
 mod router;
 
+mod unfit;
+
 use std::path::PathBuf;
 use std::process::Command;
 
