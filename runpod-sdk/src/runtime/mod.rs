@@ -18,6 +18,7 @@ mod life;
 mod round_trip;
 mod run;
 mod slots;
+mod span;
 mod stop;
 mod take;
 #[cfg(test)]
