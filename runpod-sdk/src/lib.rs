@@ -88,7 +88,7 @@ pub use platform::PlatformError;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
-pub use worker::{Concurrency, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! What a running job can ask and tell.
 
 mod cancel;
+mod finish;
 mod timeline;
 
 use std::any::Any;
@@ -20,6 +21,7 @@ use crate::json::RawJson;
 
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
+pub(crate) use finish::{Finish, Finishes};
 pub(crate) use timeline::Timeline;
 
 /// A job's view of the worker: who it is, whether it should stop, and how to report progress.
@@ -27,43 +29,30 @@ pub(crate) use timeline::Timeline;
 /// Cheap to clone; clones belong to the same job.
 #[derive(Clone)]
 pub struct Context {
-    inner: Arc<Inner>,
+    inner: Arc<Parts>,
 }
 
-struct Inner {
-    job: Job,
-    cancel: Cancel,
-    deadline: Option<Instant>,
-    progress: watch::Sender<Option<RawJson>>,
-    timeline: Timeline,
-    refresh: Arc<AtomicBool>,
-    lease: Weak<Lease>,
+/// What the runtime gives the context of one job.
+pub(crate) struct Parts {
+    pub(crate) job: Job,
+    pub(crate) cancel: Cancel,
+    pub(crate) deadline: Option<Instant>,
+    /// Where the job's progress goes.
+    pub(crate) progress: watch::Sender<Option<RawJson>>,
+    pub(crate) timeline: Timeline,
+    /// Whether the worker is to be replaced after this job.
+    pub(crate) refresh: Arc<AtomicBool>,
+    pub(crate) lease: Weak<Lease>,
+    pub(crate) finish: Weak<Finish>,
 }
 
 /// What a job occupies while it runs. Only the runtime knows what that is.
 pub(crate) type Lease = dyn Any + Send + Sync;
 
 impl Context {
-    /// The context of one job, which sends its progress to `progress`.
-    pub(crate) fn new(
-        job: Job,
-        cancel: Cancel,
-        deadline: Option<Instant>,
-        progress: watch::Sender<Option<RawJson>>,
-        timeline: Timeline,
-        refresh: Arc<AtomicBool>,
-        lease: Weak<Lease>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                job,
-                cancel,
-                deadline,
-                progress,
-                timeline,
-                refresh,
-                lease,
-            }),
+            inner: Arc::new(parts),
         }
     }
 
@@ -72,8 +61,16 @@ impl Context {
     pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
         let nothing: Weak<()> = Weak::new();
         let (progress, updates) = watch::channel(None);
-        let (cancel, timeline) = (Cancel::default(), Timeline::start());
-        let context = Self::new(job, cancel, None, progress, timeline, Arc::default(), nothing);
+        let context = Self::new(Parts {
+            job,
+            cancel: Cancel::default(),
+            deadline: None,
+            progress,
+            timeline: Timeline::start(),
+            refresh: Arc::default(),
+            lease: nothing,
+            finish: Weak::new(),
+        });
         (context, updates)
     }
 
@@ -132,6 +129,18 @@ impl Context {
                 self.inner.progress.send_replace(Some(update));
             }
             Err(error) => warn!(%error, "progress update could not be written as JSON"),
+        }
+    }
+
+    /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.
+    ///
+    /// Where taking ahead is just in time the worker sends its next take when this is no
+    /// longer than a round trip to the platform; otherwise it changes nothing. Call it as often as you
+    /// like, for instance after each step of a computation: the latest estimate counts. One that is too
+    /// short makes the next job wait here; one that is too long leaves the worker idle for a while.
+    pub fn finishing_in(&self, time: Duration) {
+        if let Some(finish) = self.inner.finish.upgrade() {
+            finish.expect_in(time);
         }
     }
 

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::context::CancelReason;
+use crate::context::{CancelReason, Finishes};
 use crate::error::Error;
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
@@ -72,6 +72,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
+    pub(crate) finishes: Finishes,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     /// Results still on their way are given up.
@@ -92,6 +93,7 @@ impl<P: Platform> Runtime<P> {
             platform,
             handler,
             slots: Slots::new(options.concurrency),
+            finishes: Finishes::default(),
             held,
             handlers: Handle::current(),
             options,
@@ -111,6 +113,8 @@ impl<P: Platform> Runtime<P> {
             runtime.slots.clone(),
             runtime.options.live.clone(),
         ));
+        let drain = runtime.shutdown.drain.clone();
+        let intake = tokio::spawn(runtime.options.intake.clone().follow(drain));
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
 
@@ -124,6 +128,7 @@ impl<P: Platform> Runtime<P> {
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
         resizing.abort();
+        intake.abort();
         let _ = stop.await;
         match taken {
             Ok(()) => Ok(ended),

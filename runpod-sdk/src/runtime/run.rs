@@ -14,7 +14,7 @@ use tracing::{Instrument, info, info_span, warn};
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
+use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::json::RawJson;
@@ -69,7 +69,8 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
+                let stop_pod = runtime.options.intake.is_retired();
+                return deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await;
             }
             slot = slot => slot,
         },
@@ -94,22 +95,25 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
+        finish: Arc::new(runtime.finishes.begin()),
     });
+    let finish = Arc::downgrade(&occupied.finish);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
     let (updates, progress) = watch::channel(None);
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let _kept = (updates.clone(), chunks.clone());
-    let context = Context::new(
+    let context = Context::new(Parts {
         job,
-        cancel.clone(),
+        cancel: cancel.clone(),
         deadline,
-        updates,
-        timeline.clone(),
-        refresh.clone(),
+        progress: updates,
+        timeline: timeline.clone(),
+        refresh: refresh.clone(),
         lease,
-    );
+        finish,
+    });
     let call = runtime.handler.call(input, context);
     let handler = runtime
         .handlers
@@ -120,7 +124,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark("processing_complete");
-    let stop_pod = refresh.load(Ordering::Relaxed);
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
@@ -133,6 +137,7 @@ struct Occupied {
     result_bytes: AtomicUsize,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
+    finish: Arc<Finish>,
     _slot: Slot,
 }
 

@@ -37,13 +37,15 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             () = drain.cancelled() => return,
             () = pace.wait() => {}
         }
+        if runtime.options.intake.closed_because().is_some() {
+            // It was closed while this loop waited for something else.
+            continue;
+        }
         let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
         let asked = Instant::now();
-        let answer = runtime
-            .platform
-            .take_jobs(at_most, !runtime.held.is_empty(), &drain)
-            .await;
-        match answer {
+        match ask(&runtime, at_most).await {
+            // A poll that was given up says nothing about the platform.
+            Ok(jobs) if jobs.is_empty() && runtime.options.intake.closed_because().is_some() => {}
             Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
             Ok(jobs) => {
                 pace.worked();
@@ -60,8 +62,27 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
     }
 }
 
-/// Waits until a job may be taken: few enough undelivered results, and a free slot.
+/// One take, which is given up when no more jobs are wanted.
+async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result<Vec<Job>, PlatformError> {
+    let give_up = runtime.shutdown.drain.child_token();
+    let asking = runtime
+        .platform
+        .take_jobs(at_most, !runtime.held.is_empty(), &give_up);
+    tokio::pin!(asking);
+    tokio::select! {
+        biased;
+        answer = &mut asking => answer,
+        () = runtime.options.intake.closed() => {
+            give_up.cancel();
+            // What has begun to arrive is still read.
+            asking.await
+        }
+    }
+}
+
+/// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot.
 async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
+    runtime.options.intake.opened().await;
     let slots = runtime.slots.all_free().await;
     runtime.held.room().await;
     slots

@@ -1,6 +1,7 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod intake;
 mod options;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::fitness::FitnessCheck;
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub use concurrency::Concurrency;
+pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
 
@@ -121,6 +123,12 @@ impl<S> Worker<S> {
     /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
     pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
         self.options.live = Some(concurrency.changes());
+        self
+    }
+
+    /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.
+    pub fn intake(mut self, intake: &Intake) -> Self {
+        self.options.intake = intake.clone();
         self
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Intake;
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -22,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Whether jobs are taken.
+    pub(crate) intake: Intake,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -46,6 +50,7 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            intake: Intake::new(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
