@@ -4,7 +4,7 @@ use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, State, handler};
 
 use crate::app::App;
-use crate::webui::WebUiError;
+use crate::webui::{Call, WebUiError};
 
 /// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte.
 #[handler]
@@ -24,7 +24,7 @@ pub(crate) async fn forward(
         None => input,
     };
     ctx.mark("inference_started");
-    let answer = turn.render(&request, &ctx).await?;
+    let answer = turn.render(&Call::txt2img(request), &ctx).await?;
     ctx.mark("inference_finished");
     Ok(answer)
 }

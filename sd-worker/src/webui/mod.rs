@@ -1,6 +1,7 @@
 //! The WebUI's HTTP API, as far as a worker needs it (`docs/protocol/webui-api.md`).
 
 mod answer;
+mod call;
 mod error;
 mod interrupt;
 mod problem;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
+pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
 pub(crate) use ready::NotReady;
 pub(crate) use render::Renderer;
@@ -75,14 +77,16 @@ impl WebUi {
         &self.url
     }
 
-    /// Renders a picture. Says nothing until it is done, which may take minutes.
-    async fn txt2img(&self, request: &RawJson) -> Result<RawJson, WebUiError> {
-        let sent = self
-            .request(Method::POST, TXT2IMG)
-            .header(CONTENT_TYPE, "application/json")
-            .body(request.clone().into_bytes())
-            .send()
-            .await;
+    /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
+    /// minutes.
+    pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
+        let mut request = self.request(call.method.clone(), &call.route);
+        if let Some(body) = &call.body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.clone().into_bytes());
+        }
+        let sent = request.send().await;
         let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
         if response.status() == 200 {
             answer::read(response).await

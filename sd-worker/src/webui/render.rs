@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
+use super::call::Call;
 use super::error::WebUiError;
 use super::progress::Tracker;
 use super::{WebUi, interrupt, progress, retry};
@@ -81,11 +82,11 @@ impl Renderer {
 
 impl Turn<'_> {
     /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
-    pub(crate) async fn render(self, request: &RawJson, ctx: &Context) -> Result<RawJson, WebUiError> {
+    pub(crate) async fn render(self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
         let mut waits = retry::waits(self.renderer.retries);
         let mut may_be_running = false;
         loop {
-            let ended = self.attempt(request, ctx, may_be_running).await;
+            let ended = self.attempt(call, ctx, may_be_running).await;
             let error = match ended {
                 Err(error) if retry::may_repeat(&error) => error,
                 ended => return ended,
@@ -103,12 +104,7 @@ impl Turn<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        request: &RawJson,
-        ctx: &Context,
-        look_first: bool,
-    ) -> Result<RawJson, WebUiError> {
+    async fn attempt(&self, call: &Call, ctx: &Context, look_first: bool) -> Result<RawJson, WebUiError> {
         if look_first {
             unless_cancelled(ctx, self.wait_until_idle()).await??;
         }
@@ -121,7 +117,7 @@ impl Turn<'_> {
         let mut tracker = Tracker::default();
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
-        let mut post = std::pin::pin!(webui.txt2img(request));
+        let mut post = std::pin::pin!(webui.send(call));
         let cut = tokio::select! {
             biased;
             answer = &mut post => {

@@ -1,0 +1,28 @@
+//! One request to one of the WebUI's routes.
+
+use std::borrow::Cow;
+
+use reqwest::Method;
+use runpod_sdk::json::RawJson;
+
+use super::TXT2IMG;
+
+/// What is sent to the WebUI, and where. Cloning it shares the body.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// With its query, if it has one.
+    pub(crate) route: Cow<'static, str>,
+    pub(crate) body: Option<RawJson>,
+}
+
+impl Call {
+    /// A picture from a text.
+    pub(crate) fn txt2img(body: RawJson) -> Self {
+        Self {
+            method: Method::POST,
+            route: Cow::Borrowed(TXT2IMG),
+            body: Some(body),
+        }
+    }
+}
