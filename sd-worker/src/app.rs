@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use runpod_sdk::Intake;
+use tracing::error;
+
 use crate::compat::Compat;
+use crate::process::Process;
 use crate::settings::Settings;
-use crate::webui::{NotReady, Renderer, WebUi};
+use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 
 /// The worker's state. Cloning it costs two reference counts.
 #[derive(Debug, Clone)]
@@ -14,10 +18,20 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Waits until the WebUI is ready.
-    pub(crate) async fn start(settings: Settings) -> Result<Self, NotReady> {
+    /// Starts the WebUI, if it is ours, and waits until it is ready.
+    pub(crate) async fn start(
+        settings: Settings,
+        process: Option<Process>,
+        _intake: Intake,
+    ) -> Result<Self, NotReady> {
         let webui = WebUi::new(&settings)?;
-        webui.wait_until_ready(&settings).await?;
+        let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
+        if let Err(problem) = readiness.bring_up().await {
+            if let Some(process) = process {
+                tell_last_lines(&process);
+            }
+            return Err(problem);
+        }
         let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
         if let Some(compat) = compat.clone() {
             // Beside the first take, which must not wait for it.
@@ -27,5 +41,14 @@ impl App {
             renderer: Arc::new(Renderer::new(webui, &settings)),
             compat,
         })
+    }
+}
+
+/// What a dead WebUI said last is the best explanation of its death.
+fn tell_last_lines(process: &Process) {
+    let lines = process.tail().lines();
+    error!("the last {} lines of the WebUI's log:", lines.len());
+    for line in lines {
+        error!(target: "webui", "| {line}");
     }
 }

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use sd_worker::Settings;
 
 fn main() -> ExitCode {
+    if let Some(code) = sd_worker::help_if_asked() {
+        return code;
+    }
     match Settings::from_command_line() {
-        Ok(settings) => runpod_sdk::start(sd_worker::worker(settings)),
+        Ok(settings) => sd_worker::run(settings),
         Err(told) => told.exit_code(),
     }
 }

@@ -8,6 +8,10 @@ use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
 
+mod backend;
+
+pub use backend::BackendSettings;
+
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -64,6 +68,13 @@ pub struct Settings {
     /// "DPM++ 2M Karras" on 1.9
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
+
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "its fields are documented; a text here would replace the command's"
+    )]
+    pub backend: BackendSettings,
 }
 
 const LONG_ABOUT: &str = "\

@@ -19,9 +19,7 @@ impl FromStr for CommandLine {
 
     /// Splits words as a POSIX shell does: blanks, quotes and backslashes, nothing else.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut words = shlex::split(text)
-            .ok_or("a quote is not closed")?
-            .into_iter();
+        let mut words = shlex::split(text).ok_or("a quote is not closed")?.into_iter();
         match words.next() {
             Some(program) if !program.is_empty() => Ok(Self {
                 program,

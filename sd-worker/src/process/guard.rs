@@ -71,7 +71,10 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
 fn last_order(orders: impl io::BufRead) -> Option<Pid> {
     let last = orders.lines().map_while(Result::ok).last()?;
     // `kill` gives 0 and 1 meanings of their own.
-    last.parse().ok().filter(|group| *group > 1).and_then(Pid::from_raw)
+    last.parse()
+        .ok()
+        .filter(|group| *group > 1)
+        .and_then(Pid::from_raw)
 }
 
 #[cfg(test)]

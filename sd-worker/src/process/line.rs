@@ -1,6 +1,7 @@
 //! One line of the WebUI's log: its level, and what of it may be shown.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use tracing::Level;
 
@@ -29,7 +30,11 @@ impl Cleaner {
     ) -> Self {
         let named = variables
             .into_iter()
-            .filter(|(name, _)| SECRET_NAMES.iter().any(|secret| name.to_uppercase().contains(secret)))
+            .filter(|(name, _)| {
+                SECRET_NAMES
+                    .iter()
+                    .any(|secret| name.to_uppercase().contains(secret))
+            })
             .map(|(_, value)| value);
         let mut secrets: Vec<String> = named
             .chain(more)
@@ -58,10 +63,12 @@ impl Cleaner {
         let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
         let cut = text.len() - end.unwrap_or(text.len()) + left_out;
         let shown = &text[..end.unwrap_or(text.len())];
-        let printable = shown.chars().filter(|character| !character.is_control() || *character == '\t');
+        let printable = shown
+            .chars()
+            .filter(|character| !character.is_control() || *character == '\t');
         let mut shown: String = printable.collect();
         if cut > 0 {
-            shown.push_str(&format!(" … ({cut} more bytes)"));
+            let _ = write!(shown, " … ({cut} more bytes)");
         }
         shown
     }
@@ -77,7 +84,7 @@ fn without_pictures(text: &str) -> Cow<'_, str> {
         let run = bytes[at..].iter().take_while(|byte| is_base64(**byte)).count();
         if run >= PICTURE {
             kept.push_str(&text[copied..at]);
-            kept.push_str(&format!("[{run} characters of base64]"));
+            let _ = write!(kept, "[{run} characters of base64]");
             copied = at + run;
         }
         at += run.max(1);
@@ -143,7 +150,10 @@ mod tests {
         for (line, expected) in [
             ("Model loaded in 3.2s", Level::INFO),
             ("ERROR:    [Errno 98] address already in use", Level::ERROR),
-            ("2026-01-01 12:00:00,000 - ControlNet - WARNING - no model", Level::WARN),
+            (
+                "2026-01-01 12:00:00,000 - ControlNet - WARNING - no model",
+                Level::WARN,
+            ),
             ("[DEBUG] cache hit", Level::DEBUG),
             ("Traceback (most recent call last):", Level::ERROR),
             ("torch.cuda.OutOfMemoryError: CUDA out of memory", Level::ERROR),
@@ -189,12 +199,18 @@ mod tests {
     fn a_line_without_end_is_cut_and_its_length_is_told() {
         let line = "é ".repeat(LONGEST);
         let shown = Cleaner::default().clean(line.as_bytes(), 7);
-        assert_eq!(shown.chars().take_while(|character| *character != '…').count(), LONGEST + 1);
+        assert_eq!(
+            shown.chars().take_while(|character| *character != '…').count(),
+            LONGEST + 1
+        );
         assert!(shown.ends_with("more bytes)"), "{shown}");
     }
 
     #[test]
     fn bytes_that_are_no_text_do_no_harm() {
-        assert_eq!(Cleaner::default().clean(b"\x1b[31mred\xff\x00\r\n", 0), "[31mred\u{fffd}");
+        assert_eq!(
+            Cleaner::default().clean(b"\x1b[31mred\xff\x00\r\n", 0),
+            "[31mred\u{fffd}"
+        );
     }
 }

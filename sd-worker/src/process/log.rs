@@ -105,7 +105,10 @@ mod tests {
 
     #[test]
     fn lines_end_with_a_line_feed_a_carriage_return_or_the_stream() {
-        let lines: Vec<String> = lines_of(b"one\r\ntwo\rthree").into_iter().map(|(line, _)| line).collect();
+        let lines: Vec<String> = lines_of(b"one\r\ntwo\rthree")
+            .into_iter()
+            .map(|(line, _)| line)
+            .collect();
         assert_eq!(lines, ["one", "", "two", "three"]);
     }
 
@@ -113,7 +116,10 @@ mod tests {
     fn a_line_without_end_takes_no_memory_without_end() {
         let text = [vec![b'x'; 100_000], b"\nnext\n".to_vec()].concat();
         let lines = lines_of(&text);
-        assert_eq!((lines[0].0.len(), lines[0].1), (LINE_BUFFER, 100_000 - LINE_BUFFER));
+        assert_eq!(
+            (lines[0].0.len(), lines[0].1),
+            (LINE_BUFFER, 100_000 - LINE_BUFFER)
+        );
         assert_eq!(lines[1], ("next".to_owned(), 0));
     }
 

@@ -5,7 +5,9 @@ use std::fs;
 /// Bytes of memory that the processes of `group`, and their children, hold in RAM. Memory that they share
 /// counts once for each.
 pub(super) fn resident(group: i32) -> u64 {
-    let Ok(entries) = fs::read_dir("/proc") else { return 0 };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return 0;
+    };
     let all: Vec<Found> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
@@ -48,7 +50,10 @@ fn belonging(all: &[Found], group: i32) -> Vec<i32> {
         .collect();
     let mut looked_at = 0;
     while let Some(&parent) = ours.get(looked_at) {
-        let children = all.iter().filter(|found| found.parent == parent).map(|found| found.pid);
+        let children = all
+            .iter()
+            .filter(|found| found.parent == parent)
+            .map(|found| found.pid);
         let new: Vec<i32> = children.filter(|pid| !ours.contains(pid)).collect();
         ours.extend(new);
         looked_at += 1;
@@ -69,13 +74,26 @@ mod tests {
     #[test]
     fn a_name_may_hold_anything() {
         let found = Found::read(7, "7 (a ) R 1 2) S 3 4 5 0 -1");
-        assert_eq!(found, Some(Found { pid: 7, parent: 3, group: 4 }));
+        assert_eq!(
+            found,
+            Some(Found {
+                pid: 7,
+                parent: 3,
+                group: 4
+            })
+        );
     }
 
     #[test]
     fn children_that_left_the_group_still_count() {
         let found = |pid, parent, group| Found { pid, parent, group };
-        let all = [found(1, 0, 1), found(10, 1, 10), found(11, 10, 10), found(12, 11, 12), found(20, 1, 20)];
+        let all = [
+            found(1, 0, 1),
+            found(10, 1, 10),
+            found(11, 10, 10),
+            found(12, 11, 12),
+            found(20, 1, 20),
+        ];
         assert_eq!(belonging(&all, 10), [10, 11, 12]);
     }
 

@@ -110,7 +110,9 @@ impl Process {
             running: Mutex::default(),
             reaped: Condvar::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Starts it, unless it runs, and returns which start this is.
@@ -148,7 +150,11 @@ impl Process {
         running.starts += 1;
         let start = running.starts;
         inner.life.send_replace(Life::Running { start });
-        info!(pid = child.id(), program = inner.command.program(), "the WebUI was started");
+        info!(
+            pid = child.id(),
+            program = inner.command.program(),
+            "the WebUI was started"
+        );
 
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (reading, read) = channel::<()>();
@@ -319,7 +325,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_ignores_sigterm_is_killed_after_the_grace() {
-        let process = shell("trap \"\" TERM; echo up; while :; do sleep 1; done", Duration::from_millis(50));
+        let process = shell(
+            "trap \"\" TERM; echo up; while :; do sleep 1; done",
+            Duration::from_millis(50),
+        );
         let start = process.start().unwrap();
         soon(async {
             while process.tail().lines().is_empty() {
@@ -367,6 +376,9 @@ mod tests {
     fn a_program_that_does_not_exist_is_named() {
         let process = Process::new("no-such-webui".parse().unwrap(), None, Duration::ZERO, []);
         let error = process.start().unwrap_err().to_string();
-        assert!(error.starts_with("'no-such-webui' can't be started: No such file"), "{error}");
+        assert!(
+            error.starts_with("'no-such-webui' can't be started: No such file"),
+            "{error}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ArgAction};
+use clap::{ArgAction, Args};
 
 use super::time;
 use crate::process::CommandLine;
@@ -20,7 +20,12 @@ pub struct BackendSettings {
     pub webui_command: Option<CommandLine>,
 
     /// Directory to start it in
-    #[arg(long, env = "SD_WORKER_WEBUI_DIR", value_name = "DIRECTORY", requires = "webui_command")]
+    #[arg(
+        long,
+        env = "SD_WORKER_WEBUI_DIR",
+        value_name = "DIRECTORY",
+        requires = "webui_command"
+    )]
     pub webui_dir: Option<PathBuf>,
 
     /// How long it has to end after SIGTERM before it is killed
@@ -29,7 +34,12 @@ pub struct BackendSettings {
 
     /// How often the WebUI may be started again within --webui-restart-window before the worker asks to be
     /// replaced
-    #[arg(long, env = "SD_WORKER_WEBUI_RESTARTS", value_name = "NUMBER", default_value_t = 3)]
+    #[arg(
+        long,
+        env = "SD_WORKER_WEBUI_RESTARTS",
+        value_name = "NUMBER",
+        default_value_t = 3
+    )]
     pub webui_restarts: u32,
 
     /// Restarts longer ago than this do not count
@@ -70,7 +80,7 @@ pub struct BackendSettings {
     pub no_settings_guard: bool,
 
     /// The WebUI's directory of saved pictures. When the connection to the WebUI breaks during a render whose
-    /// request has "save_images": true, the answer is put together from what the WebUI saves there
+    /// request asks for saving, the answer is put together from what the WebUI saves there
     #[arg(long, env = "SD_WORKER_RECOVER_SAVED", value_name = "DIRECTORY")]
     pub recover_saved: Option<PathBuf>,
 }
@@ -78,8 +88,13 @@ pub struct BackendSettings {
 /// Reads `24GB`, `24GiB`, `900MB` or a bare number of bytes.
 fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
-    let number: u64 = text[..digits].parse().map_err(|_| "write a size such as 24GB".to_owned())?;
+    let digits = text.len()
+        - text
+            .trim_start_matches(|character: char| character.is_ascii_digit())
+            .len();
+    let number: u64 = text[..digits]
+        .parse()
+        .map_err(|_| "write a size such as 24GB".to_owned())?;
     let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "mb" => 1_000_000,

@@ -2,13 +2,17 @@
 
 mod answer;
 mod call;
+mod checkpoint;
 mod error;
 mod interrupt;
+mod phases;
 mod problem;
 mod progress;
 mod ready;
 mod render;
 mod retry;
+mod steer;
+mod warm_up;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +27,9 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
-pub(crate) use ready::NotReady;
+pub(crate) use ready::{NotReady, Readiness};
 pub(crate) use render::Renderer;
+pub use warm_up::WarmUp;
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
