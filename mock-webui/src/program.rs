@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::{MockWebUi, MockWebUiBuilder, Model, Profile, Scenario};
 use anyhow::Context;
 use clap::Parser;
 use futures_util::future::select_all;
-use crate::{MockWebUi, MockWebUiBuilder, Model, Profile, Scenario};
 
 /// An imitation of the AUTOMATIC1111 WebUI API with a simulated GPU, for testing clients.
 ///

@@ -30,10 +30,13 @@
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
+//! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
+//! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
+//!   and `upload`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -44,6 +47,8 @@
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
 //! | `testing` | a harness that runs a worker inside a test |
+//! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
+//! | `upload` | uploads to S3-compatible storage |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.
@@ -56,6 +61,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod fitness;
 pub mod handler;
 mod job;
@@ -68,6 +74,9 @@ mod platform;
 pub mod prelude;
 mod runtime;
 mod start;
+#[cfg(any(feature = "download", feature = "upload"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
+pub mod storage;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -81,6 +90,7 @@ pub mod __private;
 
 pub use context::{CancelReason, Context};
 pub use error::Error;
+pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
 pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;

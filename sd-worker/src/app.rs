@@ -6,6 +6,7 @@ use runpod_sdk::Intake;
 use tracing::error;
 
 use crate::compat::Compat;
+use crate::health::{Health, Medic};
 use crate::process::Process;
 use crate::settings::Settings;
 use crate::webui::{NotReady, Readiness, Renderer, WebUi};
@@ -14,6 +15,7 @@ use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
+    pub(crate) health: Health,
     pub(crate) compat: Option<Arc<Compat>>,
 }
 
@@ -22,23 +24,29 @@ impl App {
     pub(crate) async fn start(
         settings: Settings,
         process: Option<Process>,
-        _intake: Intake,
+        intake: Intake,
     ) -> Result<Self, NotReady> {
         let webui = WebUi::new(&settings)?;
         let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
         if let Err(problem) = readiness.bring_up().await {
-            if let Some(process) = process {
-                tell_last_lines(&process);
+            if let Some(process) = &process {
+                tell_last_lines(process);
             }
             return Err(problem);
         }
+        let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
+        let health = medic.health().clone();
+        let renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
+        let renderer = Arc::new(renderer);
+        tokio::spawn(medic.practise());
         let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
         if let Some(compat) = compat.clone() {
             // Beside the first take, which must not wait for it.
             tokio::spawn(async move { compat.learn().await });
         }
         Ok(Self {
-            renderer: Arc::new(Renderer::new(webui, &settings)),
+            renderer,
+            health,
             compat,
         })
     }

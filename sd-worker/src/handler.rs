@@ -1,7 +1,7 @@
 //! What happens to a job (`docs/protocol/request-flow.md`, steps 2 to 7).
 
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{Context, State, handler};
+use runpod_sdk::{Context, JobError, State, handler};
 
 use crate::app::App;
 use crate::webui::{Call, WebUiError};
@@ -12,11 +12,16 @@ pub(crate) async fn forward(
     input: RawJson,
     ctx: Context,
     State(app): State<App>,
-) -> Result<RawJson, WebUiError> {
+) -> Result<RawJson, JobError> {
+    let answer = answer(input, &ctx, &app).await;
+    answer.map_err(|error| app.health.explain(error))
+}
+
+async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, WebUiError> {
     require_object(&input)?;
     // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
     // the GPU is free of whatever an earlier, broken job may have left behind.
-    let turn = app.renderer.turn(&ctx).await?;
+    let turn = app.renderer.turn(ctx).await?;
     ctx.mark("readiness_checked");
 
     let request = match &app.compat {
@@ -24,7 +29,7 @@ pub(crate) async fn forward(
         None => input,
     };
     ctx.mark("inference_started");
-    let answer = turn.render(&Call::txt2img(request), &ctx).await?;
+    let answer = turn.render(&Call::txt2img(request), ctx).await?;
     ctx.mark("inference_finished");
     Ok(answer)
 }

@@ -16,6 +16,7 @@ mod app;
 mod command_line;
 mod compat;
 mod handler;
+mod health;
 mod process;
 mod settings;
 mod webui;
@@ -29,7 +30,7 @@ use process::Process;
 
 pub use command_line::Told;
 pub use process::CommandLine;
-pub use settings::{BackendSettings, Credentials, Settings, WebUiUrl};
+pub use settings::{BackendSettings, Credentials, ProgressSettings, Settings, WebUiUrl};
 pub use webui::WarmUp;
 
 /// Runs the worker until it is told to stop: the whole `main` of the program.

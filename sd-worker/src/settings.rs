@@ -1,5 +1,8 @@
 //! The worker's options: command line first, then environment, then default.
 
+mod backend;
+mod progress;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,9 +11,8 @@ use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
 
-mod backend;
-
-pub use backend::BackendSettings;
+pub use self::backend::BackendSettings;
+pub use self::progress::ProgressSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -60,20 +62,17 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
     pub retries: u32,
 
-    /// Time between two progress updates of a running job; 0 sends none
-    #[arg(long, env = "SD_WORKER_PROGRESS_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time)]
-    pub progress_interval: Duration,
-
     /// Send sampler names exactly as they came, even those that the running WebUI version refuses, such as
     /// "DPM++ 2M Karras" on 1.9
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
 
+    /// What is told of a render while it runs
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "its fields are documented; a text here would replace the command's"
-    )]
+    pub progress: ProgressSettings,
+
+    /// How the WebUI is started, watched and mended
+    #[command(flatten)]
     pub backend: BackendSettings,
 }
 

@@ -22,7 +22,7 @@ use crate::json::RawJson;
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
 pub(crate) use finish::{Finish, Finishes};
-pub(crate) use timeline::Timeline;
+pub use timeline::{Timeline, point};
 
 /// A job's view of the worker: who it is, whether it should stop, and how to report progress.
 ///

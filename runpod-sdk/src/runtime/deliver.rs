@@ -3,6 +3,7 @@
 //! Nothing is sent for a job after its result (`docs/protocol/worker-protocol.md` §9): a progress
 //! update that overtakes it would push the job back to `IN_PROGRESS`.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, trace, warn};
 
 use super::Runtime;
-use crate::context::Timeline;
+use crate::context::{Timeline, point};
+use crate::events::WorkerEvent;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
 use crate::platform::{Backoff, Platform, PlatformError};
@@ -21,6 +23,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const TOO_MANY: Duration = Duration::from_secs(5);
 /// How long a result waits for a progress update that is on its way.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a result is lost that was still on its way when the worker had to go.
+const GAVE_UP: &str = "the worker had to go";
 
 /// Sizes above which the platform is documented to refuse results (§9, Sizes).
 const LIMIT: usize = 10_000_000;
@@ -109,8 +114,17 @@ impl<'a, P: Platform> Lane<'a, P> {
         // cannot arrive after the result.
         let post = self.runtime.platform.post_report(self.id, &report);
         match tokio::time::timeout(PROGRESS_LIMIT, post).await {
-            Ok(Ok(())) => debug!(bytes = report.len(), "progress posted"),
-            Ok(Err(error)) => debug!(%error, "progress update lost"),
+            Ok(Ok(())) => {
+                debug!(bytes = report.len(), "progress posted");
+                self.runtime.events.emit(|| WorkerEvent::ProgressSent {
+                    job: self.id.clone(),
+                    bytes: report.len(),
+                });
+            }
+            Ok(Err(error)) => {
+                self.runtime.events.request_failed(&error);
+                debug!(%error, "progress update lost");
+            }
             Err(_) => debug!("progress update lost: no answer"),
         }
     }
@@ -123,8 +137,13 @@ impl<'a, P: Platform> Lane<'a, P> {
         let mut attempts = Attempts::new(self.runtime);
         loop {
             let Err(error) = self.runtime.platform.post_chunk(self.id, &report).await else {
+                self.runtime.events.emit(|| WorkerEvent::ChunkSent {
+                    job: self.id.clone(),
+                    bytes: report.len(),
+                });
                 return;
             };
+            self.runtime.events.request_failed(&error);
             match attempts.after(&error) {
                 Next::Retry(wait) => {
                     tokio::select! {
@@ -163,30 +182,60 @@ pub(super) async fn deliver<P: Platform>(
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
 
+    let began = Instant::now();
+    let lost = |report: &Report, reason: &dyn fmt::Display| {
+        runtime.events.emit(|| WorkerEvent::ResultLost {
+            job: id.clone(),
+            bytes: report.len(),
+            reason: reason.to_string(),
+        });
+    };
     let mut attempts = Attempts::new(runtime);
     loop {
         let posted = tokio::select! {
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
-            () = runtime.give_up.cancelled() => return false,
+            () = runtime.give_up.cancelled() => {
+                lost(&report, &GAVE_UP);
+                return false;
+            }
         };
         let Err(error) = posted else {
-            timeline.mark("response_sent");
+            timeline.mark(point::RESPONSE_SENT);
             info!("job timeline: {timeline}");
             info!("Finished.");
+            runtime.events.emit(|| WorkerEvent::ResultDelivered {
+                job: id.clone(),
+                bytes: report.len(),
+                attempts: attempts.failures + 1,
+                took: began.elapsed(),
+                timeline: timeline.clone(),
+            });
             return true;
         };
+        runtime.events.request_failed(&error);
         match attempts.after(&error) {
             Next::Retry(wait) => {
                 attempts.log(&error, wait, report.len());
+                runtime.events.emit(|| WorkerEvent::DeliveryRetried {
+                    job: id.clone(),
+                    attempt: attempts.failures,
+                    status: error.status(),
+                    reason: error.to_string(),
+                    wait,
+                });
                 tokio::select! {
                     biased;
-                    () = runtime.give_up.cancelled() => return false,
+                    () = runtime.give_up.cancelled() => {
+                        lost(&report, &GAVE_UP);
+                        return false;
+                    }
                     () = tokio::time::sleep(wait) => {}
                 }
             }
             Next::Gone => {
                 warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
+                lost(&report, &error);
                 return true;
             }
             Next::Refused if !report.is_failure() => {
@@ -195,6 +244,7 @@ pub(super) async fn deliver<P: Platform>(
                     Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
                 match Report::of(&failed, stop_pod, &runtime.identity) {
                     Some(small) => report = small,
+                    // A failure always has a report.
                     None => return true,
                 }
                 runtime.held.finished(id, report.len());
@@ -206,6 +256,7 @@ pub(super) async fn deliver<P: Platform>(
                     window = ?runtime.options.delivery_window,
                     "the result could not be delivered and is lost"
                 );
+                lost(&report, &error);
                 return true;
             }
         }

@@ -13,6 +13,7 @@
 mod deliver;
 mod heartbeat;
 mod held;
+mod life;
 mod run;
 mod slots;
 mod stop;
@@ -32,6 +33,7 @@ use tracing::{error, info, warn};
 
 use crate::context::{CancelReason, Finishes};
 use crate::error::Error;
+use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
@@ -39,6 +41,7 @@ use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
+pub(crate) use life::live;
 pub(crate) use slots::Slots;
 
 /// For the last posts of a worker that has to go.
@@ -75,6 +78,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) finishes: Finishes,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
+    pub(crate) events: Events,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -96,6 +100,7 @@ impl<P: Platform> Runtime<P> {
             finishes: Finishes::default(),
             held,
             handlers: Handle::current(),
+            events: options.events.clone(),
             options,
             identity,
             shutdown,
@@ -109,12 +114,20 @@ impl<P: Platform> Runtime<P> {
     pub(crate) async fn run(self) -> Result<Ended, Error> {
         let runtime = Arc::new(self);
         let stop_polls = CancellationToken::new();
+        runtime.events.emit(|| WorkerEvent::Ready);
         let resizing = tokio::spawn(follow_concurrency(
             runtime.slots.clone(),
             runtime.options.live.clone(),
+            runtime.events.clone(),
         ));
         let drain = runtime.shutdown.drain.clone();
-        let intake = tokio::spawn(runtime.options.intake.clone().follow(drain));
+        let intake = tokio::spawn(
+            runtime
+                .options
+                .intake
+                .clone()
+                .follow(drain, runtime.events.clone()),
+        );
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
 
@@ -124,6 +137,9 @@ impl<P: Platform> Runtime<P> {
         } else {
             info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
         }
+        runtime.events.emit(|| WorkerEvent::Draining {
+            jobs: runtime.held.len(),
+        });
         let ended = runtime.drain().await;
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
@@ -189,11 +205,12 @@ impl<P: Platform> Runtime<P> {
 }
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
-async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>) {
+async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>, events: Events) {
     let Some(mut live) = live else { return };
     loop {
         let limit = *live.borrow_and_update();
         slots.resize(limit);
+        events.emit(|| WorkerEvent::SlotsChanged { slots: limit.get() });
         if live.changed().await.is_err() {
             return;
         }

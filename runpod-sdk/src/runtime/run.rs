@@ -14,7 +14,8 @@ use tracing::{Instrument, info, info_span, warn};
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline};
+use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
+use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::json::RawJson;
@@ -62,6 +63,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         timeline,
     } = arrived;
     let id = job.id().clone();
+    let batch = job.batch_id().map(str::to_owned);
     let slot = match seat {
         Seat::Taken(slot) => slot,
         Seat::Queued(slot) => tokio::select! {
@@ -69,6 +71,10 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
+                timeline.mark(point::PROCESSING_COMPLETE);
+                runtime
+                    .events
+                    .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
                 let stop_pod = runtime.options.intake.is_retired();
                 return deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await;
             }
@@ -84,7 +90,11 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .min()
         .map(|limit| Instant::now() + limit);
     info!("Started.");
-    timeline.mark("handler_started");
+    timeline.mark(point::HANDLER_STARTED);
+    runtime.events.emit(|| WorkerEvent::JobStarted {
+        job: id.clone(),
+        waited: timeline.age(),
+    });
     let input = job.input().clone();
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
     let occupied = Arc::new(Occupied {
@@ -95,6 +105,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
+        events: runtime.events.clone(),
         finish: Arc::new(runtime.finishes.begin()),
     });
     let finish = Arc::downgrade(&occupied.finish);
@@ -114,7 +125,14 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         lease,
         finish,
     });
-    let call = runtime.handler.call(input, context);
+    let hooks = &runtime.options.hooks;
+    // Not kept without need: it holds the input.
+    let context_after = hooks.any_after_job().then(|| context.clone());
+    let (handler, before) = (runtime.handler.clone(), hooks.clone());
+    let call = async move {
+        before.before_job(&context).await?;
+        handler.call(input, context).await
+    };
     let handler = runtime
         .handlers
         .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
@@ -123,7 +141,13 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
-    timeline.mark("processing_complete");
+    timeline.mark(point::PROCESSING_COMPLETE);
+    let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
+    runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
+    if let Some(context) = context_after {
+        let after = hooks.clone().after_job(context, summary());
+        runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
+    }
     let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
@@ -137,6 +161,7 @@ struct Occupied {
     result_bytes: AtomicUsize,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
+    events: Events,
     finish: Arc<Finish>,
     _slot: Slot,
 }
@@ -146,6 +171,9 @@ impl Drop for Occupied {
         let bytes = self.result_bytes.load(Ordering::Relaxed);
         self.held.returned(&self.id, &self.run, bytes);
         if self.refresh.load(Ordering::Relaxed) {
+            self.events.emit(|| WorkerEvent::Refreshing {
+                reason: format!("after job {}", self.id),
+            });
             self.drain.cancel();
         }
     }

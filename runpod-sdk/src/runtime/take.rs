@@ -11,6 +11,7 @@ use super::Runtime;
 use super::run::{Arrived, Seat, run};
 use super::slots::Slot;
 use crate::context::Timeline;
+use crate::events::{Events, WorkerEvent};
 use crate::job::Job;
 use crate::platform::{Backoff, Platform, PlatformError};
 
@@ -24,7 +25,7 @@ const FIRST_FLOOR: Duration = Duration::from_millis(25);
 const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
-    let mut pace = Pace::new(runtime.random_for("take"));
+    let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
     loop {
         let mut slots = tokio::select! {
@@ -46,7 +47,12 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
         match ask(&runtime, at_most).await {
             // A poll that was given up says nothing about the platform.
             Ok(jobs) if jobs.is_empty() && runtime.options.intake.closed_because().is_some() => {}
-            Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
+            Ok(jobs) if jobs.is_empty() && drain.is_cancelled() => {}
+            Ok(jobs) if jobs.is_empty() => {
+                let after = asked.elapsed();
+                pace.empty(after);
+                runtime.events.emit(|| WorkerEvent::TakeEmpty { after });
+            }
             Ok(jobs) => {
                 pace.worked();
                 // The limit may have shrunk while the poll was open.
@@ -55,7 +61,10 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
                     start(&runtime, job, slots.pop()).await;
                 }
             }
-            Err(error) => pace.failed(&error),
+            Err(error) => {
+                runtime.events.request_failed(&error);
+                pace.failed(&error);
+            }
         }
         // Slots that got no job are free again.
         drop(slots);
@@ -94,6 +103,10 @@ async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Sl
         return;
     };
     info!("Jobs in progress: {}", runtime.held.len());
+    runtime.events.emit(|| WorkerEvent::JobTaken {
+        job: job.id().clone(),
+        batch: job.batch_id().map(str::to_owned),
+    });
     let seat = match slot {
         Some(slot) => Seat::Taken(slot),
         // More jobs than were asked for. They queue for a slot here and now, before this loop
@@ -116,17 +129,20 @@ struct Pace {
     floor: Duration,
     not_before: Option<Instant>,
     credentials_reported: bool,
-    failing: bool,
+    /// Since when takes fail.
+    failing: Option<Instant>,
+    events: Events,
 }
 
 impl Pace {
-    fn new(random: fastrand::Rng) -> Self {
+    fn new(random: fastrand::Rng, events: Events) -> Self {
         Self {
             errors: Backoff::half_jitter(FIRST_RETRY, LONGEST_RETRY, random),
             floor: Duration::ZERO,
             not_before: None,
             credentials_reported: false,
-            failing: false,
+            failing: None,
+            events,
         }
     }
 
@@ -164,19 +180,26 @@ impl Pace {
                 self.credentials_reported = true;
                 error!(%error, "the platform does not accept this worker's key; check RUNPOD_AI_API_KEY. Going on trying");
             }
-        } else if self.failing {
+        } else if self.failing.is_some() {
             debug!(%error, retry_in = ?wait, "still no jobs to be had");
         } else {
             warn!(%error, retry_in = ?wait, "could not take jobs");
         }
-        self.failing = true;
+        if self.failing.is_none() {
+            self.failing = Some(Instant::now());
+            self.events.emit(|| WorkerEvent::PlatformUnreachable {
+                reason: error.to_string(),
+            });
+        }
     }
 
     fn recovered(&mut self) {
-        if self.failing {
+        if let Some(since) = self.failing.take() {
             info!("taking jobs again");
+            self.events.emit(|| WorkerEvent::PlatformRecovered {
+                after: since.elapsed(),
+            });
         }
-        self.failing = false;
         self.credentials_reported = false;
         self.errors.reset();
     }
@@ -188,7 +211,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn polls_that_return_early_get_a_growing_floor_up_to_a_second() {
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let mut waits = Vec::new();
         for _ in 0..8 {
             pace.empty(Duration::from_millis(1));
@@ -209,7 +232,7 @@ mod tests {
             retry_after,
             body: String::new(),
         };
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let before = Instant::now();
         pace.failed(&refused(Some(Duration::from_secs(2))));
         pace.wait().await;

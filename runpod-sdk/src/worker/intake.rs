@@ -4,6 +4,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::events::{Events, WorkerEvent};
+
 /// Decides, from anywhere in the program, whether a worker takes jobs.
 ///
 /// For whatever knows better than the queue: a watchdog whose backend has gone away pauses the intake
@@ -96,7 +98,7 @@ impl Intake {
     }
 
     /// Logs every turn of the switch, and drains the worker when it is retired.
-    pub(crate) async fn follow(self, drain: CancellationToken) {
+    pub(crate) async fn follow(self, drain: CancellationToken, events: Events) {
         let mut turns = self.state.subscribe();
         turns.mark_changed();
         let mut paused = false;
@@ -105,11 +107,18 @@ impl Intake {
             let state = turns.borrow_and_update().clone();
             let was_paused = std::mem::replace(&mut paused, state != State::Open);
             match state {
-                State::Open if was_paused => info!("taking jobs again"),
+                State::Open if was_paused => {
+                    info!("taking jobs again");
+                    events.emit(|| WorkerEvent::Resumed);
+                }
                 State::Open => {}
-                State::Paused(reason) => info!(reason, "no more jobs are taken for now"),
+                State::Paused(reason) => {
+                    info!(reason, "no more jobs are taken for now");
+                    events.emit(|| WorkerEvent::Paused { reason });
+                }
                 State::Retired(reason) => {
                     info!(reason, "retiring: the platform is asked for another worker");
+                    events.emit(|| WorkerEvent::Refreshing { reason });
                     drain.cancel();
                     return;
                 }

@@ -1,7 +1,9 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod hooks;
 mod intake;
+mod observe;
 mod options;
 
 use std::fmt;
@@ -245,6 +247,10 @@ impl Worker {
     /// worker had to leave jobs behind.
     pub async fn run(self) -> Result<(), Error> {
         crate::start::run(self).await
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {

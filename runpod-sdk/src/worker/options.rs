@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Intake;
+use super::hooks::Hooks;
+use crate::events::Events;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +45,9 @@ pub(crate) struct Options {
     pub(crate) held_bytes: usize,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Who hears of what happens.
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Options {
@@ -64,6 +69,8 @@ impl Default for Options {
             held_results: 16,
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
+            events: Events::default(),
+            hooks: Hooks::default(),
         }
     }
 }

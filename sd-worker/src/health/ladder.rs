@@ -68,9 +68,14 @@ pub(crate) enum Outcome {
 pub(crate) enum State {
     Healthy,
     /// Being mended: this step is being taken because of that symptom.
-    Healing { symptom: Symptom, step: Step },
+    Healing {
+        symptom: Symptom,
+        step: Step,
+    },
     /// Given up.
-    Down { symptom: Symptom },
+    Down {
+        symptom: Symptom,
+    },
 }
 
 /// The way back to health.
@@ -93,10 +98,6 @@ impl Ladder {
             restarts: Budget::new(restarts, window),
             recycles: Budget::new(restarts.max(1), window),
         }
-    }
-
-    pub(crate) fn state(&self) -> State {
-        self.state
     }
 
     /// Something is wrong. What is found while another trouble is being mended changes nothing: the canary
@@ -122,7 +123,9 @@ impl Ladder {
                 Symptom::Overgrown => match self.recycles.take(now) {
                     Some(_) => State::Healing {
                         symptom,
-                        step: Step::Restart { after: Duration::ZERO },
+                        step: Step::Restart {
+                            after: Duration::ZERO,
+                        },
                     },
                     // It grows faster than restarts can help. The picture still comes.
                     None => State::Healthy,
@@ -236,15 +239,23 @@ mod tests {
         let mut waits = Vec::new();
         loop {
             match ladder.done(Failed, now) {
-                State::Healing { step: Step::Restart { after }, .. } => waits.push(after.as_secs()),
+                State::Healing {
+                    step: Step::Restart { after },
+                    ..
+                } => waits.push(after.as_secs()),
                 end => {
-                    assert_eq!(end, State::Down { symptom: Symptom::OutOfMemory });
+                    assert_eq!(
+                        end,
+                        State::Down {
+                            symptom: Symptom::OutOfMemory
+                        }
+                    );
                     break;
                 }
             }
         }
         assert_eq!(waits, [0, 1, 2]);
-        assert_eq!(ladder.done(Worked, now), ladder.state(), "there is no way back");
+        assert_eq!(ladder.done(Worked, now), ladder.state, "there is no way back");
     }
 
     #[test]
@@ -261,7 +272,12 @@ mod tests {
     fn what_can_not_be_restarted_is_tried_before_it_is_given_up() {
         let (mut ladder, now) = (Ladder::new(false, 3, WINDOW), Instant::now());
         assert_eq!(step(ladder.report(Symptom::GpuFailed, now)), Step::Canary);
-        assert_eq!(ladder.done(Failed, now), State::Down { symptom: Symptom::GpuFailed });
+        assert_eq!(
+            ladder.done(Failed, now),
+            State::Down {
+                symptom: Symptom::GpuFailed
+            }
+        );
         let mut ladder = Ladder::new(false, 3, WINDOW);
         assert_eq!(step(ladder.report(Symptom::Stuck, now)), Step::Free);
         assert_eq!(ladder.done(Failed, now), State::Healthy);
@@ -270,11 +286,17 @@ mod tests {
     #[test]
     fn recycling_is_limited_and_is_no_failure() {
         let (mut ladder, now) = (Ladder::new(true, 1, WINDOW), Instant::now());
-        assert!(matches!(step(ladder.report(Symptom::Overgrown, now)), Step::Restart { .. }));
+        assert!(matches!(
+            step(ladder.report(Symptom::Overgrown, now)),
+            Step::Restart { .. }
+        ));
         ladder.done(Worked, now);
         ladder.done(Worked, now);
         assert_eq!(ladder.report(Symptom::Overgrown, now), State::Healthy);
-        assert!(matches!(step(ladder.report(Symptom::Died, now)), Step::Restart { .. }));
+        assert!(matches!(
+            step(ladder.report(Symptom::Died, now)),
+            Step::Restart { .. }
+        ));
     }
 
     fn symptoms() -> impl Strategy<Value = Symptom> {

@@ -125,9 +125,10 @@ mod tests {
 
     #[test]
     fn the_last_fifty_lines_are_remembered_without_progress_bars() {
-        let text: String = (0..70)
+        let lines: Vec<String> = (0..70)
             .map(|number| format!("line {number}\n {number}%|███| 1/2\r"))
             .collect();
+        let text = lines.concat();
         let tail = LogTail::default();
         forward(text.as_bytes(), &Cleaner::default(), &tail);
         let lines = tail.lines();

@@ -21,6 +21,10 @@ pub(crate) enum WebUiError {
     Lost { reason: String },
     #[error("the picture was not done after {limit:?}{}", .seen.as_deref().map(|seen| format!(" ({seen})")).unwrap_or_default())]
     TooSlow { limit: Duration, seen: Option<String> },
+    #[error("the render made no step for {after:?}{}", .seen.as_deref().map(|seen| format!(" ({seen})")).unwrap_or_default())]
+    Stalled { after: Duration, seen: Option<String> },
+    #[error("the WebUI could not be mended: {0}")]
+    GivenUp(&'static str),
     #[error("the WebUI's answer can't be used: {why}{}", colon(.excerpt))]
     BadAnswer { why: String, excerpt: String },
     #[error("{}", .0)]
@@ -134,9 +138,10 @@ impl IntoJobError for WebUiError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotAnObject { .. } => ErrorCode::INVALID_INPUT,
-            Self::Unreachable { .. } => ErrorCode::new("BACKEND_UNAVAILABLE"),
+            Self::Unreachable { .. } | Self::GivenUp(_) => ErrorCode::new("BACKEND_UNAVAILABLE"),
             Self::Lost { .. } => ErrorCode::new("BACKEND_LOST"),
             Self::TooSlow { .. } => ErrorCode::new("GENERATION_TIMEOUT"),
+            Self::Stalled { .. } => ErrorCode::new("BACKEND_STALLED"),
             Self::BadAnswer { .. } => ErrorCode::new("BACKEND_BAD_ANSWER"),
             Self::Interrupted(_) => ErrorCode::new("INTERRUPTED"),
             Self::Refused(refusal) => match refusal.fault {
@@ -164,9 +169,12 @@ impl IntoJobError for WebUiError {
 
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::BadAnswer { .. } | Self::Interrupted(_) => {
-                true
-            }
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Stalled { .. }
+            | Self::GivenUp(_)
+            | Self::BadAnswer { .. }
+            | Self::Interrupted(_) => true,
             Self::NotAnObject { .. } | Self::TooSlow { .. } => false,
             // A broken GPU is this worker's; another one may be well.
             Self::Refused(refusal) => matches!(refusal.fault, Fault::Unavailable | Fault::Gpu),
@@ -183,6 +191,8 @@ impl IntoJobError for WebUiError {
             }
             Self::Lost { .. } => "send the job again; the WebUI may have been restarted, its log tells more",
             Self::TooSlow { .. } => "ask for fewer steps, a smaller picture or a smaller batch",
+            Self::Stalled { .. } => "send the job again; --stall-after says how long a step may take",
+            Self::GivenUp(_) => "send the job again; another worker takes it",
             Self::BadAnswer { .. } => "send the job again; look at what stands between worker and WebUI",
             Self::Interrupted(_) => return None,
             Self::Refused(refusal) => match refusal.fault {
@@ -298,6 +308,11 @@ mod tests {
                 limit: Duration::ZERO,
                 seen: None,
             },
+            WebUiError::Stalled {
+                after: Duration::ZERO,
+                seen: None,
+            },
+            WebUiError::GivenUp("the WebUI has died"),
             WebUiError::BadAnswer {
                 why: text(),
                 excerpt: text(),

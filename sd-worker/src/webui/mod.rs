@@ -4,11 +4,15 @@ mod answer;
 mod call;
 mod checkpoint;
 mod error;
+mod fate;
 mod interrupt;
+mod lost;
+mod overrides;
 mod phases;
 mod problem;
 mod progress;
 mod ready;
+mod recover;
 mod render;
 mod retry;
 mod steer;
@@ -34,6 +38,7 @@ pub use warm_up::WarmUp;
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
 const PROGRESS: &str = "/sdapi/v1/progress?skip_current_image=true";
+const PROGRESS_WITH_PREVIEW: &str = "/sdapi/v1/progress?skip_current_image=false";
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
 const SAMPLERS: &str = "/sdapi/v1/samplers";
 const SCHEDULERS: &str = "/sdapi/v1/schedulers";
@@ -102,7 +107,13 @@ impl WebUi {
 
     /// What the WebUI is doing right now.
     async fn progress(&self) -> Result<progress::Progress, WebUiError> {
-        self.get_small(PROGRESS).await
+        self.progress_with(false).await
+    }
+
+    /// The same, with the unfinished picture if it is wanted, which costs the WebUI time to decode.
+    async fn progress_with(&self, preview: bool) -> Result<progress::Progress, WebUiError> {
+        self.get_small(if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS })
+            .await
     }
 
     /// Stops the render in progress at its next step. Harmless when there is none.

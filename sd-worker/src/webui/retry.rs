@@ -22,7 +22,12 @@ pub(super) fn may_repeat(error: &WebUiError) -> bool {
 /// Whether a render may be running although the answer says failure: something between the WebUI and
 /// us gave up on it.
 pub(super) fn may_hide_a_render(error: &WebUiError) -> bool {
-    matches!(error.status(), Some(502 | 504))
+    matches!(error, WebUiError::Lost { .. }) || matches!(error.status(), Some(502 | 504))
+}
+
+/// Whether it says nothing about the WebUI, only that it could not be asked.
+pub(super) fn is_about_the_way(error: &WebUiError) -> bool {
+    may_repeat(error) || matches!(error, WebUiError::Lost { .. })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::WebUiError;
 use super::{SIDE_TIMEOUT, WebUi, refusal};
 
-const OPTIONS: &str = "/sdapi/v1/options";
+pub(super) const OPTIONS: &str = "/sdapi/v1/options";
 const UNLOAD: &str = "/sdapi/v1/unload-checkpoint";
 const RELOAD: &str = "/sdapi/v1/reload-checkpoint";
 const RESTART: &str = "/sdapi/v1/server-restart";

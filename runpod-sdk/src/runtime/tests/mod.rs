@@ -1,8 +1,11 @@
 //! The runtime on a platform in memory and a paused clock.
 
 mod delivery;
+mod events;
 mod heartbeat;
+mod hooks;
 mod intake;
+mod ledger;
 mod shutdown;
 mod simulation;
 mod stopping;

@@ -14,7 +14,9 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::Ledger;
 use super::support::{Running, results};
+use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{Ended, Held};
@@ -174,6 +176,7 @@ async fn life(seed: u64) {
     let worker = worker(&watch, streams, &concurrency)
         .shutdown_grace(Duration::from_mins(if random.bool() { 10 } else { 1 }))
         .cancel_grace(Duration::from_secs(random.u64(1..10)));
+    let (worker, ledger) = Ledger::of(worker);
 
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(random.u64(1..30))));
     platform.hand_out_more_than_asked(random.usize(0..3));
@@ -243,6 +246,7 @@ async fn life(seed: u64) {
     let ended = running.drained().await;
     beats.cancel();
     check(&platform, &watch.lock().unwrap(), &stopped, ended, &held);
+    ledger.check(ended == Ended::Drained);
 }
 
 /// A heartbeat that checks, at each beat, the list against what the platform knows.
@@ -251,7 +255,17 @@ fn beat_on(running: &Running) -> CancellationToken {
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     tokio::spawn(liveness.clone().keep_fresh(Duration::from_secs(5)));
     let (platform, held, stopped) = (running.platform.clone(), running.held.clone(), stop.clone());
-    tokio::spawn(async move { beat(&*platform, &held, &liveness, Duration::from_secs(3), &stopped).await });
+    tokio::spawn(async move {
+        beat(
+            &*platform,
+            &held,
+            &liveness,
+            Duration::from_secs(3),
+            &stopped,
+            &Events::default(),
+        )
+        .await;
+    });
     stop
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::job::Identity;
 use crate::platform::memory::{MemoryPlatform, Said};
-use crate::runtime::{Ended, Held, Runtime, Shutdown};
+use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
 pub(super) struct Running {
@@ -32,13 +33,15 @@ impl Running {
         let mut runtime = Runtime::new(
             platform.clone(),
             handler,
-            options,
+            options.clone(),
             Identity::default(),
             held.clone(),
             shutdown.clone(),
         );
         runtime.random = fastrand::Rng::with_seed(seed);
-        let worker = tokio::spawn(runtime.run());
+        let stop = shutdown.clone();
+        let worker =
+            tokio::spawn(async move { live(&options, &Handle::current(), &stop, runtime.run()).await });
         Self {
             platform,
             held,
