@@ -14,7 +14,7 @@ use futures_util::future::select_all;
 /// An imitation of the AUTOMATIC1111 WebUI API with a simulated GPU, for testing clients.
 ///
 /// Prints one line with its URL once the port is open, then serves until SIGINT or SIGTERM and exits with 0.
-/// When the imitated process dies, by a fault or by server-kill, it exits with 137.
+/// When the imitated process dies, by a fault or by server-kill, it exits with 137 or what --death-code says.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -83,6 +83,18 @@ struct Options {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     gpus: u16,
 
+    /// Save pictures of requests with `save_images` here, as the original does.
+    #[arg(long, value_name = "DIRECTORY")]
+    save_to: Option<PathBuf>,
+
+    /// Do not end on SIGTERM, as a server that hangs.
+    #[arg(long)]
+    ignore_sigterm: bool,
+
+    /// Exit with this code when the imitated process dies; 137 is what a shell shows for one that was killed.
+    #[arg(long, value_name = "CODE", default_value_t = KILLED)]
+    death_code: u8,
+
     /// Make random seeds repeatable.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -135,6 +147,9 @@ impl Options {
         if self.no_model || !self.model.is_empty() {
             builder = builder.models(self.model.iter().map(Model::new));
         }
+        if let Some(directory) = &self.save_to {
+            builder = builder.save_to(directory);
+        }
         if let Some(file) = &self.scenario {
             builder = builder.scenario(Scenario::from_file(file)?);
         }
@@ -160,13 +175,13 @@ pub fn main() -> ExitCode {
 async fn serve(options: &Options) -> anyhow::Result<ExitCode> {
     let builder = options.builder()?;
     // Before the line that says we listen: whoever reads it may send a signal at once.
-    let stop = stop_signal().context("cannot listen for signals")?;
+    let stop = stop_signal(options.ignore_sigterm).context("cannot listen for signals")?;
     let servers = builder.start_many(options.gpus).await?;
     let deaths = select_all(servers.iter().map(|server| Box::pin(server.death())));
     tokio::select! {
         biased;
         () = stop => Ok(ExitCode::SUCCESS),
-        _ = deaths => Ok(ExitCode::from(KILLED)),
+        _ = deaths => Ok(ExitCode::from(options.death_code)),
         result = announce(&servers) => result,
     }
 }
@@ -184,14 +199,22 @@ async fn announce(servers: &[MockWebUi]) -> anyhow::Result<ExitCode> {
     std::future::pending().await
 }
 
-/// Completes on SIGINT and on SIGTERM.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+/// Completes on SIGINT and, unless it is ignored, on SIGTERM.
+fn stop_signal(ignore_sigterm: bool) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
+        let terminated = async {
+            loop {
+                terminate.recv().await;
+                if !ignore_sigterm {
+                    return;
+                }
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = terminated => {}
         }
     })
 }

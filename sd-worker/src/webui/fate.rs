@@ -10,15 +10,15 @@ const ONE_SECOND: Duration = Duration::from_secs(1);
 /// What is known of the WebUI's jobs before a request is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Before {
-    /// `job_timestamp` of the last job that had begun; "0" if there was none.
-    pub(super) timestamp: String,
+    /// `job_timestamp` of the last job that had begun; "0" if there was none, nothing if it is not told.
+    pub(super) timestamp: Option<String>,
     pub(super) seen_at: Instant,
 }
 
 /// One lost request.
 #[derive(Debug, Clone)]
 pub(super) struct LostRequest<'a> {
-    pub(super) before: Option<&'a Before>,
+    pub(super) before: &'a Before,
     pub(super) sent_at: Instant,
     /// Progress was seen while the answer was waited for.
     pub(super) seen_running: bool,
@@ -46,7 +46,7 @@ impl LostRequest<'_> {
         let Some(timestamp) = now.state.job_timestamp.as_deref() else {
             return Fate::Unknown;
         };
-        let Some(before) = self.before else {
+        let Some(before) = self.before.timestamp.as_deref() else {
             // A process that never rendered has not rendered this.
             return match timestamp {
                 "0" if self.seen_running => Fate::Gone,
@@ -55,17 +55,17 @@ impl LostRequest<'_> {
             };
         };
         if timestamp == "0" {
-            return if before.timestamp == "0" && !self.seen_running {
+            return if before == "0" && !self.seen_running {
                 Fate::NeverBegan
             } else {
                 Fate::Gone
             };
         }
-        if timestamp != before.timestamp || self.seen_running {
+        if timestamp != before || self.seen_running {
             return Fate::Over;
         }
         // Two jobs may begin in the same second.
-        if self.sent_at.duration_since(before.seen_at) > ONE_SECOND {
+        if self.sent_at.duration_since(self.before.seen_at) > ONE_SECOND {
             Fate::NeverBegan
         } else {
             Fate::Unknown
@@ -79,80 +79,61 @@ mod tests {
 
     use super::*;
 
-    fn fate(
-        before: Option<(&str, u64)>,
+    const EARLIER: &str = "20260101000000";
+
+    fn fate(before: Option<&str>, seen_running: bool, job_count: i64, now: Option<&str>) -> Fate {
+        fate_after(Duration::from_secs(5), before, seen_running, job_count, now)
+    }
+
+    fn fate_after(
+        pause: Duration,
+        before: Option<&str>,
         seen_running: bool,
         job_count: i64,
-        timestamp: Option<&str>,
+        now: Option<&str>,
     ) -> Fate {
-        let start = Instant::now();
-        let before = before.map(|(timestamp, _)| Before {
-            timestamp: timestamp.to_owned(),
-            seen_at: start,
-        });
-        let waited = before.as_ref().map_or(0, |_| 5);
-        let mut state = json!({ "job_count": job_count });
-        if let Some(timestamp) = timestamp {
-            state["job_timestamp"] = timestamp.into();
-        }
-        let now = serde_json::from_value(json!({ "state": state })).unwrap();
+        let before = Before {
+            timestamp: before.map(str::to_owned),
+            seen_at: Instant::now(),
+        };
+        let state = json!({ "job_count": job_count, "job_timestamp": now });
         LostRequest {
-            before: before.as_ref(),
-            sent_at: start + Duration::from_secs(waited),
+            before: &before,
+            sent_at: before.seen_at + pause,
             seen_running,
         }
-        .fate(&now)
+        .fate(&serde_json::from_value(json!({ "state": state })).unwrap())
     }
 
     #[test]
     fn a_render_in_progress_is_ours() {
         assert_eq!(fate(None, false, 1, None), Fate::Running);
-        assert_eq!(
-            fate(Some(("0", 0)), true, -1, Some("20260101000000")),
-            Fate::Running
-        );
+        assert_eq!(fate(Some("0"), true, -1, Some(EARLIER)), Fate::Running);
     }
 
     #[test]
     fn a_new_time_stamp_means_that_it_ran() {
-        assert_eq!(fate(Some(("0", 0)), false, 0, Some("20260101000000")), Fate::Over);
-        assert_eq!(
-            fate(Some(("20260101000000", 0)), false, 0, Some("20260101000009")),
-            Fate::Over
-        );
+        assert_eq!(fate(Some("0"), false, 0, Some(EARLIER)), Fate::Over);
+        assert_eq!(fate(Some(EARLIER), false, 0, Some("20260101000009")), Fate::Over);
     }
 
     #[test]
     fn the_old_time_stamp_means_that_it_never_began() {
-        assert_eq!(fate(Some(("0", 0)), false, 0, Some("0")), Fate::NeverBegan);
-        assert_eq!(
-            fate(Some(("20260101000000", 0)), false, 0, Some("20260101000000")),
-            Fate::NeverBegan
-        );
+        assert_eq!(fate(Some("0"), false, 0, Some("0")), Fate::NeverBegan);
+        assert_eq!(fate(Some(EARLIER), false, 0, Some(EARLIER)), Fate::NeverBegan);
     }
 
     #[test]
     fn a_process_that_never_rendered_has_taken_the_place_of_one_that_did() {
-        assert_eq!(fate(Some(("20260101000000", 0)), false, 0, Some("0")), Fate::Gone);
-        assert_eq!(fate(Some(("0", 0)), true, 0, Some("0")), Fate::Gone);
+        assert_eq!(fate(Some(EARLIER), false, 0, Some("0")), Fate::Gone);
+        assert_eq!(fate(Some("0"), true, 0, Some("0")), Fate::Gone);
     }
 
     #[test]
     fn what_can_not_be_told_apart_is_unknown() {
-        assert_eq!(fate(Some(("0", 0)), true, 0, None), Fate::Unknown);
-        assert_eq!(fate(None, false, 0, Some("20260101000000")), Fate::Unknown);
-        let start = Instant::now();
-        let before = Before {
-            timestamp: "20260101000000".to_owned(),
-            seen_at: start,
-        };
-        let lost = LostRequest {
-            before: Some(&before),
-            sent_at: start + ONE_SECOND,
-            seen_running: false,
-        };
-        let now =
-            serde_json::from_value(json!({ "state": { "job_count": 0, "job_timestamp": "20260101000000" } }));
-        assert_eq!(lost.fate(&now.unwrap()), Fate::Unknown, "within the same second");
+        assert_eq!(fate(Some("0"), true, 0, None), Fate::Unknown);
+        assert_eq!(fate(None, false, 0, Some(EARLIER)), Fate::Unknown);
+        let same_second = fate_after(ONE_SECOND, Some(EARLIER), false, 0, Some(EARLIER));
+        assert_eq!(same_second, Fate::Unknown);
     }
 }

@@ -25,6 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What is known of the jobs that the WebUI had before.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// Of which process, and what.
     last: Mutex<Option<(u64, Before)>>,
 }
 
@@ -36,12 +37,14 @@ impl Memory {
             .map(|(_, before)| before.clone())
     }
 
-    pub(super) fn set(&self, generation: u64, timestamp: String) {
+    fn set(&self, generation: u64, timestamp: Option<String>) -> Before {
         let before = Before {
             timestamp,
             seen_at: Instant::now(),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((generation, before));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((generation, before.clone()));
+        before
     }
 }
 
@@ -49,7 +52,7 @@ impl Memory {
 #[derive(Debug)]
 pub(super) struct Attempt {
     generation: u64,
-    before: Option<Before>,
+    before: Before,
     began: Instant,
     began_at: SystemTime,
     pub(super) seen_running: bool,
@@ -59,14 +62,14 @@ impl Attempt {
     /// Takes a look at the WebUI, unless it is known already. Only the first attempt after a start has to.
     pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, WebUiError> {
         let generation = renderer.health.generation();
-        let mut before = renderer.memory.get(generation);
-        if before.is_none()
-            && let Ok(seen) = unless_cancelled(ctx, renderer.webui.progress()).await?
-            && let Some(timestamp) = seen.state.job_timestamp
-        {
-            renderer.memory.set(generation, timestamp);
-            before = renderer.memory.get(generation);
-        }
+        let before = match renderer.memory.get(generation) {
+            Some(before) => before,
+            None => {
+                let seen = unless_cancelled(ctx, renderer.webui.progress()).await?;
+                let timestamp = seen.ok().and_then(|seen| seen.state.job_timestamp);
+                renderer.memory.set(generation, timestamp)
+            }
+        };
         Ok(Self {
             generation,
             before,
@@ -91,7 +94,7 @@ impl Turn<'_> {
             return Fate::Gone;
         }
         let request = LostRequest {
-            before: attempt.before.as_ref(),
+            before: &attempt.before,
             sent_at: attempt.began,
             seen_running: attempt.seen_running,
         };
@@ -103,8 +106,8 @@ impl Turn<'_> {
             match webui.progress().await {
                 Ok(now) => {
                     let fate = request.fate(&now);
-                    if let Some(timestamp) = now.state.job_timestamp.filter(|_| fate != Fate::Running) {
-                        memory.set(attempt.generation, timestamp);
+                    if fate != Fate::Running {
+                        memory.set(attempt.generation, now.state.job_timestamp);
                     }
                     return fate;
                 }
@@ -166,15 +169,17 @@ impl Turn<'_> {
         }
     }
 
-    /// Waits until nothing renders; false if that takes too long or cannot be seen.
-    async fn until_idle(&self) -> bool {
+    /// Waits until nothing renders; false if that takes too long. What cannot be seen does not count.
+    pub(super) async fn until_idle(&self) -> bool {
         let started = Instant::now();
         while started.elapsed() < self.renderer.attempt_timeout {
             match self.renderer.webui.progress().await {
-                Ok(seen) if !seen.is_rendering() => return true,
-                Ok(_) => {}
-                Err(error) if retry::is_about_the_way(&error) && self.renderer.health.is_well() => {}
-                Err(_) => return false,
+                Ok(seen) if seen.is_rendering() => {}
+                Ok(_) => return true,
+                Err(error) => {
+                    debug!(%error, "can't see whether a render runs");
+                    return true;
+                }
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -197,8 +202,8 @@ mod tests {
     fn what_is_known_of_one_process_says_nothing_of_the_next() {
         let memory = Memory::default();
         assert_eq!(memory.get(1), None);
-        memory.set(1, "0".to_owned());
-        assert_eq!(memory.get(1).map(|before| before.timestamp).as_deref(), Some("0"));
+        let known = memory.set(1, Some("0".to_owned()));
+        assert_eq!(memory.get(1), Some(known));
         assert_eq!(memory.get(2), None);
     }
 }

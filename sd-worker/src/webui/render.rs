@@ -142,8 +142,7 @@ impl Turn<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let may_hide_a_render = retry::may_hide_a_render(&error);
-            let again = if may_hide_a_render {
+            let again = if retry::may_hide_a_render(&error, attempt.seen_running) {
                 let fate = unless_cancelled(ctx, self.fate(&attempt)).await?;
                 warn!(%error, ?fate, "an answer was lost");
                 match fate {
@@ -156,9 +155,12 @@ impl Turn<'_> {
                         self.renew(ctx).await?;
                         true
                     }
-                    // A proxy that gives up has often not even passed the request on.
                     Fate::Unknown => retry::may_repeat(&error),
                 }
+            } else if retry::needs_a_look(&error) {
+                // A proxy that gives up at once has not passed the request on. Nothing is sent all the same
+                // while something renders.
+                unless_cancelled(ctx, self.until_idle()).await?
             } else {
                 retry::may_repeat(&error)
             };
