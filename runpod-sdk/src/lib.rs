@@ -29,9 +29,11 @@
 //! - [`start`]: runs a worker until it is told to stop.
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
+//! - [`Router`]: several handlers in one worker, by a name in the input.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
@@ -46,6 +48,7 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
@@ -62,16 +65,20 @@ mod config;
 mod context;
 mod error;
 pub mod events;
-mod fitness;
+pub mod fitness;
 pub mod handler;
+#[cfg(feature = "schema")]
+mod input;
 mod job;
 pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod router;
 mod runtime;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
@@ -92,13 +99,17 @@ pub use context::{CancelReason, Context};
 pub use error::Error;
 pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
-pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use input::{Checked, Validated};
+pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use platform::PlatformError;
+pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, start};
-pub use worker::{Concurrency, Intake, WhenAbandoned, Worker};
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
+pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -8,6 +8,7 @@ use tracing::error;
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
 use crate::process::Process;
+use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
 use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 
@@ -17,6 +18,10 @@ pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) health: Health,
     pub(crate) compat: Option<Arc<Compat>>,
+    /// For what needs no turn on the GPU.
+    pub(crate) webui: WebUi,
+    pub(crate) allowed: Arc<Allowed>,
+    pub(crate) pictures: Option<Arc<Pictures>>,
 }
 
 impl App {
@@ -44,10 +49,16 @@ impl App {
             // Beside the first take, which must not wait for it.
             tokio::spawn(async move { compat.learn().await });
         }
+        let requests = &settings.requests;
+        let largest = u64::from(requests.url_input_limit) << 20;
+        let pictures = (!requests.no_url_inputs).then(|| Pictures::new(largest));
         Ok(Self {
             renderer,
             health,
             compat,
+            webui,
+            pictures: pictures.map(Arc::new),
+            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
         })
     }
 }

@@ -15,10 +15,15 @@
 mod app;
 mod command_line;
 mod compat;
+mod doctor;
+mod failure;
 mod handler;
 mod health;
+mod picture;
 mod process;
+mod request;
 mod settings;
+mod splice;
 mod webui;
 
 use std::process::ExitCode;
@@ -29,8 +34,11 @@ use secrecy::ExposeSecret as _;
 use process::Process;
 
 pub use command_line::Told;
+pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
-pub use settings::{BackendSettings, Credentials, ProgressSettings, Settings, WebUiUrl};
+pub use settings::{
+    BackendSettings, Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl,
+};
 pub use webui::WarmUp;
 
 /// Runs the worker until it is told to stop: the whole `main` of the program.

@@ -2,6 +2,7 @@
 
 mod backend;
 mod progress;
+mod requests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 
 pub use self::backend::BackendSettings;
 pub use self::progress::ProgressSettings;
+pub use self::requests::RequestSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -67,6 +69,13 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
 
+    /// What jobs may ask for.
+    #[command(flatten)]
+    pub requests: RequestSettings,
+    /// What to do instead of taking jobs
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// What is told of a render while it runs
     #[command(flatten)]
     pub progress: ProgressSettings,
@@ -74,6 +83,14 @@ pub struct Settings {
     /// How the WebUI is started, watched and mended
     #[command(flatten)]
     pub backend: BackendSettings,
+}
+
+/// What the program can do beside taking jobs.
+#[derive(Debug, Clone, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Look whether everything is there that this worker needs, and say what mends what is not
+    Doctor(crate::doctor::Doctor),
 }
 
 const LONG_ABOUT: &str = "\

@@ -33,10 +33,6 @@ pub(crate) struct Finish {
     of: Finishes,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the take loop reads the estimates next")
-)]
 impl Finishes {
     /// A handler begins; it has not said anything yet.
     pub(crate) fn begin(&self) -> Finish {

@@ -33,6 +33,7 @@ pub struct Context {
 }
 
 /// What the runtime gives the context of one job.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) job: Job,
     pub(crate) cancel: Cancel,
@@ -134,7 +135,7 @@ impl Context {
 
     /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.
     ///
-    /// Where taking ahead is just in time the worker sends its next take when this is no
+    /// With [`TakeAhead::JustInTime`](crate::TakeAhead::JustInTime) the worker sends its next take when this is no
     /// longer than a round trip to the platform; otherwise it changes nothing. Call it as often as you
     /// like, for instance after each step of a computation: the latest estimate counts. One that is too
     /// short makes the next job wait here; one that is too long leaves the worker idle for a while.
@@ -156,6 +157,15 @@ impl Context {
     /// blocks cannot be stopped, and until it ends no other job may run in its place.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         self.inner.lease.upgrade()
+    }
+
+    /// The same job, occupying `lease` beside what it occupies already.
+    pub(crate) fn with_lease(&self, lease: Weak<Lease>) -> Self {
+        let mut inner = Parts::clone(&self.inner);
+        inner.lease = lease;
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Notes that the job has come to a certain point.

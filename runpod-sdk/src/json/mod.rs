@@ -5,6 +5,8 @@
 //! other end exactly as they were sent. [`Validator`] checks a text while it arrives, so that a
 //! truncated or garbled one is never mistaken for a result.
 
+mod entries;
+mod plain;
 mod validator;
 
 use std::any::Any;
@@ -15,6 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+pub(crate) use entries::entries;
+pub(crate) use plain::{Plain, hint};
 pub use validator::{InvalidJson, Validator};
 
 /// One complete JSON text, kept byte for byte as it arrived.
@@ -155,6 +159,29 @@ impl From<serde_json::Value> for RawJson {
     }
 }
 
+/// Letters of a caller's text that an error may quote: enough to find it, too few for a secret or a picture.
+const EXCERPT: usize = 40;
+
+/// The start of a caller's text, in quotes.
+pub(crate) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// The JSON name of a text's type, by its first letter.
+pub(crate) fn kind(text: &[u8]) -> &'static str {
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
 /// A text that is JSON, but not of the expected shape.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{source}", path_prefix(.path))]
@@ -175,6 +202,11 @@ impl DecodeError {
     /// Path of the field at fault, such as `size.width` or `items[3]`; empty for the whole text.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The error in the words of JSON.
+    pub(crate) fn plain(&self) -> Plain {
+        Plain::of(&self.path, &self.source)
     }
 }
 

@@ -192,6 +192,7 @@ pub(super) async fn deliver<P: Platform>(
     };
     let mut attempts = Attempts::new(runtime);
     loop {
+        let sent = Instant::now();
         let posted = tokio::select! {
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
@@ -201,6 +202,7 @@ pub(super) async fn deliver<P: Platform>(
             }
         };
         let Err(error) = posted else {
+            runtime.ahead.round_trip.posted(report.len(), sent.elapsed());
             timeline.mark(point::RESPONSE_SENT);
             info!("job timeline: {timeline}");
             info!("Finished.");

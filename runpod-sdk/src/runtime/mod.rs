@@ -10,10 +10,12 @@
 //! A job's slot is free again when its handler returns, not when its result has arrived: the next
 //! job is taken while this one's result is still on its way.
 
+mod ahead;
 mod deliver;
 mod heartbeat;
 mod held;
 mod life;
+mod round_trip;
 mod run;
 mod slots;
 mod stop;
@@ -31,14 +33,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::context::{CancelReason, Finishes};
+use crate::context::CancelReason;
 use crate::error::Error;
 use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
+pub(crate) use ahead::Ahead;
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use life::live;
@@ -75,10 +79,12 @@ pub(crate) struct Runtime<P> {
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
-    pub(crate) finishes: Finishes,
+    pub(crate) ahead: Ahead,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    /// Where the start has got to, until the first take.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -97,7 +103,7 @@ impl<P: Platform> Runtime<P> {
             platform,
             handler,
             slots: Slots::new(options.concurrency),
-            finishes: Finishes::default(),
+            ahead: Ahead::new(options.take_ahead()),
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
@@ -105,6 +111,7 @@ impl<P: Platform> Runtime<P> {
             identity,
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }

@@ -38,7 +38,7 @@ pub(super) struct Arrived {
 pub(super) enum Seat {
     /// In this slot.
     Taken(Slot),
-    /// In the slot that comes, if the platform sent more jobs than were asked for.
+    /// In the slot that comes: it was taken ahead, or the platform sent more than were asked for.
     Queued(BoxFuture<'static, Slot>),
 }
 
@@ -87,6 +87,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .timeout
         .into_iter()
         .chain(job.execution_timeout())
+        .chain(runtime.handler.timeout(job.input()))
         .min()
         .map(|limit| Instant::now() + limit);
     info!("Started.");
@@ -106,7 +107,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
-        finish: Arc::new(runtime.finishes.begin()),
+        finish: Arc::new(runtime.ahead.finishes.begin()),
     });
     let finish = Arc::downgrade(&occupied.finish);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));

@@ -1,4 +1,4 @@
-//! Slot → take → run. One poll is in flight, for the slots that were free when it was sent.
+//! Room → take → run. One poll is in flight, for the room that there was when it was sent.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::Runtime;
+use super::ahead::Room;
 use super::run::{Arrived, Seat, run};
 use super::slots::Slot;
 use crate::context::Timeline;
@@ -27,26 +28,25 @@ const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
     let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
+    let mut starting = runtime.starting.clone();
     loop {
-        let mut slots = tokio::select! {
-            biased;
-            () = drain.cancelled() => return,
-            slots = room(&runtime) => slots,
+        let ready = async {
+            pace.wait().await;
+            room(&runtime).await
         };
-        tokio::select! {
+        let mut room = tokio::select! {
             biased;
             () = drain.cancelled() => return,
-            () = pace.wait() => {}
+            room = ready => room,
+        };
+        let at_most = NonZeroUsize::new(room.jobs()).unwrap_or(NonZeroUsize::MIN);
+        if let Some(starting) = starting.take() {
+            starting.finish("first_take", runtime.events.clone());
         }
-        if runtime.options.intake.closed_because().is_some() {
-            // It was closed while this loop waited for something else.
-            continue;
-        }
-        let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
         let asked = Instant::now();
         match ask(&runtime, at_most).await {
             // A poll that was given up says nothing about the platform.
-            Ok(jobs) if jobs.is_empty() && runtime.options.intake.closed_because().is_some() => {}
+            Ok(jobs) if jobs.is_empty() && !runtime.options.intake.is_open() => {}
             Ok(jobs) if jobs.is_empty() && drain.is_cancelled() => {}
             Ok(jobs) if jobs.is_empty() => {
                 let after = asked.elapsed();
@@ -55,10 +55,11 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             }
             Ok(jobs) => {
                 pace.worked();
+                runtime.ahead.round_trip.took(asked.elapsed());
                 // The limit may have shrunk while the poll was open.
-                runtime.slots.give_back_excess(&mut slots);
+                runtime.slots.give_back_excess(&mut room.slots);
                 for job in jobs {
-                    start(&runtime, job, slots.pop()).await;
+                    start(&runtime, job, room.slots.pop()).await;
                 }
             }
             Err(error) => {
@@ -67,7 +68,7 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             }
         }
         // Slots that got no job are free again.
-        drop(slots);
+        drop(room);
     }
 }
 
@@ -89,12 +90,18 @@ async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result
     }
 }
 
-/// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot.
-async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
-    runtime.options.intake.opened().await;
-    let slots = runtime.slots.all_free().await;
-    runtime.held.room().await;
-    slots
+/// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot
+/// or one that soon will be.
+async fn room<P: Platform>(runtime: &Runtime<P>) -> Room {
+    loop {
+        runtime.options.intake.opened().await;
+        runtime.held.room().await;
+        let room = runtime.ahead.room(&runtime.slots).await;
+        // Either may be otherwise by now.
+        if runtime.held.has_room() && runtime.options.intake.is_open() {
+            return room;
+        }
+    }
 }
 
 async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
@@ -109,8 +116,8 @@ async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Sl
     });
     let seat = match slot {
         Some(slot) => Seat::Taken(slot),
-        // More jobs than were asked for. They queue for a slot here and now, before this loop
-        // does so for its next take.
+        // Taken ahead, or more than were asked for. They queue for a slot here and now, before this
+        // loop does so for its next take.
         None => Seat::Queued(runtime.slots.queue().await),
     };
     let arrived = Arrived {

@@ -77,6 +77,10 @@ impl Intake {
         matches!(&*self.state.borrow(), State::Retired(_))
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        *self.state.borrow() == State::Open
+    }
+
     fn turn(&self, to: State) {
         self.state.send_if_modified(|state| {
             let changes = !matches!(state, State::Retired(_)) && *state != to;

@@ -5,6 +5,7 @@ mod hooks;
 mod intake;
 mod observe;
 mod options;
+mod take_ahead;
 
 use std::fmt;
 use std::future::Future;
@@ -13,15 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use crate::error::Error;
-use crate::fitness::FitnessCheck;
+use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub use concurrency::Concurrency;
 pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
+pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
 ///
@@ -38,22 +41,30 @@ pub use options::WhenAbandoned;
 #[must_use = "a worker does nothing until it is started"]
 pub struct Worker<S = ()> {
     source: Source<S>,
+    schema: Schema,
     options: Options,
     fitness: Vec<FitnessCheck>,
 }
+
+/// Makes the JSON Schema of the input, for those who ask.
+type Schema = Box<dyn Fn() -> Option<Value> + Send + Sync>;
 
 enum Source<S> {
     Handler(Arc<dyn ErasedWithState<S>>),
     Loader(Loader),
 }
 
-type Loader = Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
+/// Makes the handler ready.
+pub(crate) type Loader =
+    Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// A worker around `handler`, with the default options.
     pub fn new<M: 'static, H: Handler<S, M>>(handler: H) -> Self {
+        let described = handler.clone();
         Self {
             source: Source::Handler(erase(handler)),
+            schema: Box::new(move || described.schema()),
             options: Options::default(),
             fitness: Vec::new(),
         }
@@ -107,6 +118,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         });
         Worker {
             source: Source::Loader(loader),
+            schema: self.schema,
             options: self.options,
             fitness: self.fitness,
         }
@@ -134,6 +146,27 @@ impl<S> Worker<S> {
         self
     }
 
+    /// Whether the next job is taken while all slots are in use. Default: it is not.
+    /// Overridden by `RUNPOD_WORKER_TAKE_AHEAD`: `off`, `always` or `just_in_time`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runpod_sdk::{Context, JobError, TakeAhead, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|steps: u64, ctx: Context| async move {
+    ///     for left in (0..steps).rev() {
+    ///         tokio::time::sleep(Duration::from_millis(50)).await;
+    ///         ctx.finishing_in(Duration::from_millis(50 * left));
+    ///     }
+    ///     Ok::<_, JobError>("done")
+    /// })
+    /// .take_ahead(TakeAhead::JustInTime);
+    /// ```
+    pub fn take_ahead(mut self, ahead: TakeAhead) -> Self {
+        self.options.take_ahead = ahead;
+        self
+    }
+
     /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
     ///
     /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
@@ -145,24 +178,52 @@ impl<S> Worker<S> {
 
     /// Checks, before the first job is taken, that this machine is fit for work.
     ///
-    /// Checks run in the order in which they are given, once, and before the state is loaded. If
-    /// one fails or takes longer than 30 s, the worker reports itself unhealthy and exits with
-    /// code 1, so that the platform puts another in its place. Local test runs skip them.
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
+    /// state is loaded; those given first are reported first. If one fails or takes longer than
+    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```
-    /// use runpod_sdk::{JobError, Worker};
+    /// use runpod_sdk::{JobError, Worker, fitness};
     ///
     /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
     ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
     /// ```
-    pub fn fitness_check<F, Fut, T, E>(mut self, name: impl Into<String>, check: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
         self.fitness.push(FitnessCheck::new(name, check));
         self
+    }
+
+    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
+    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
+    pub fn fitness_limit(mut self, limit: Duration) -> Self {
+        self.options.fitness_limit = limit;
+        self
+    }
+
+    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
+    /// own. Default: only where the platform is another machine. Overridden by
+    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
+    pub fn automatic_checks(mut self, make_them: bool) -> Self {
+        self.options.automatic_checks = Some(make_them);
+        self
+    }
+
+    /// Describes the input by a JSON Schema written by hand, for a handler whose input has none of its own.
+    ///
+    /// It is what `--schema` prints and [`schema`](Self::schema) returns; inputs are not checked against it.
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.schema = Box::new(move || Some(schema.clone()));
+        self
+    }
+
+    /// The JSON Schema (2020-12) of the input, if it is known: by `Checked` or `Validated` (feature
+    /// `schema`), from a [`Router`](crate::Router), or from [`input_schema`](Self::input_schema).
+    ///
+    /// The flag `--schema` of every worker prints it.
+    pub fn schema(&self) -> Option<Value> {
+        (self.schema)()
     }
 
     /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
@@ -247,6 +308,23 @@ impl Worker {
     /// worker had to leave jobs behind.
     pub async fn run(self) -> Result<(), Error> {
         crate::start::run(self).await
+    }
+
+    /// A worker whose handler is made by `load`.
+    pub(crate) fn from_loader(
+        load: Loader,
+        schema: impl Fn() -> Option<Value> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            source: Source::Loader(load),
+            schema: Box::new(schema),
+            options: Options::default(),
+            fitness: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_fitness_checks(&mut self, checks: Vec<FitnessCheck>) {
+        self.fitness = checks;
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Intake;
 use super::hooks::Hooks;
+use super::{Intake, TakeAhead};
 use crate::events::Events;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
@@ -28,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
     /// Whether jobs are taken.
     pub(crate) intake: Intake,
+    pub(crate) take_ahead: TakeAhead,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -43,6 +44,10 @@ pub(crate) struct Options {
     /// Undelivered results above either bound keep the worker from taking more jobs.
     pub(crate) held_results: usize,
     pub(crate) held_bytes: usize,
+    /// Whether the automatic fitness checks are made; `None`: wherever the platform is another machine.
+    pub(crate) automatic_checks: Option<bool>,
+    /// How long one fitness check may take.
+    pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
     /// Who hears of what happens.
@@ -56,6 +61,7 @@ impl Default for Options {
             concurrency: NonZeroUsize::MIN,
             live: None,
             intake: Intake::new(),
+            take_ahead: TakeAhead::default(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
@@ -68,6 +74,8 @@ impl Default for Options {
             one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
+            automatic_checks: None,
+            fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
             events: Events::default(),
             hooks: Hooks::default(),
@@ -76,6 +84,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How jobs are taken ahead. A worker that is replaced after its first job leaves the next to others.
+    pub(crate) fn take_ahead(&self) -> TakeAhead {
+        if self.refresh {
+            TakeAhead::Off
+        } else {
+            self.take_ahead
+        }
+    }
+
     /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
     pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut problems = Vec::new();
@@ -98,10 +115,19 @@ impl Options {
         );
         duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
         duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
+        duration("RUNPOD_WORKER_FITNESS_LIMIT", &mut self.fitness_limit);
         let mut timeout = Duration::ZERO;
         duration("RUNPOD_WORKER_TIMEOUT", &mut timeout);
         if !timeout.is_zero() {
             self.timeout = Some(timeout);
+        }
+        if let Some(text) = lookup("RUNPOD_WORKER_AUTOMATIC_CHECKS").filter(|text| !text.is_empty()) {
+            match text.to_ascii_lowercase().parse() {
+                Ok(value) => self.automatic_checks = Some(value),
+                Err(_) => problems.push(format!(
+                    "RUNPOD_WORKER_AUTOMATIC_CHECKS={text}: write true or false"
+                )),
+            }
         }
         let mut count = |name: &str, target: &mut NonZeroUsize| {
             if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
@@ -117,6 +143,13 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        let name = "RUNPOD_WORKER_TAKE_AHEAD";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(ahead) => self.take_ahead = ahead,
+                Err(error) => problems.push(format!("{name}={text}: {error}")),
+            }
+        }
         problems
     }
 }
@@ -132,10 +165,13 @@ mod tests {
             "RUNPOD_WORKER_CANCEL_GRACE" => Some("3s".into()),
             "RUNPOD_WORKER_TIMEOUT" => Some("10 parsecs".into()),
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
+            "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
+            "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
             _ => None,
         });
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
-        assert_eq!(options.timeout, None);
+        assert_eq!(options.fitness_limit, Duration::from_mins(1));
+        assert_eq!((options.timeout, options.automatic_checks), (None, None));
         assert_eq!(options.concurrency.get(), 1);
         insta::assert_snapshot!(problems.join("\n"));
     }

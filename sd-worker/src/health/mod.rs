@@ -16,6 +16,7 @@ use runpod_sdk::{ErrorClass, Intake, IntoJobError, JobError};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use crate::failure::{Code, Explain as _, Failure};
 use crate::process::{LogTail, Process};
 use crate::webui::WebUiError;
 
@@ -74,10 +75,11 @@ impl Health {
 
     /// Reports what an error is a symptom of, if it is one. A user's mistake never is.
     pub(crate) fn diagnose(&self, error: &WebUiError) {
-        let symptom = match (error.class(), error.code().as_str()) {
-            (ErrorClass::Backend, "GPU_OUT_OF_MEMORY") => Symptom::OutOfMemory,
-            (ErrorClass::Backend, "GPU_FAILED") => Symptom::GpuFailed,
-            (ErrorClass::Backend, "BACKEND_UNAVAILABLE") if error.status().is_none() => Symptom::Silent,
+        let symptom = match error.code() {
+            Code::OutOfMemory => Symptom::OutOfMemory,
+            Code::GpuFailed => Symptom::GpuFailed,
+            // Something that answers is there.
+            Code::Unavailable if error.status().is_none() => Symptom::Silent,
             _ => return,
         };
         self.report(symptom);
@@ -122,8 +124,8 @@ impl Health {
 
     /// The error as the caller is told it: with the last lines of the WebUI's log, if they are ours and have
     /// to do with it.
-    pub(crate) fn explain(&self, error: WebUiError) -> JobError {
-        let error = error.into_job_error();
+    pub(crate) fn explain(&self, failure: Failure) -> JobError {
+        let error = failure.into_job_error();
         match &self.shared.tail {
             Some(tail) if error.class() == ErrorClass::Backend => error.with_log_tail(tail.lines()),
             _ => error,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use reqwest::Method;
 use runpod_sdk::json::RawJson;
 
-use super::TXT2IMG;
+use super::{IMG2IMG, TXT2IMG};
 
 /// What is sent to the WebUI, and where. Cloning it shares the body.
 #[derive(Debug, Clone)]
@@ -23,6 +23,23 @@ impl Call {
             method: Method::POST,
             route: Cow::Borrowed(TXT2IMG),
             body: Some(body),
+        }
+    }
+
+    /// A picture from a picture.
+    pub(crate) fn img2img(body: RawJson) -> Self {
+        Self {
+            method: Method::POST,
+            route: Cow::Borrowed(IMG2IMG),
+            body: Some(body),
+        }
+    }
+
+    /// The same route with another body.
+    pub(crate) fn with_body(self, body: RawJson) -> Self {
+        Self {
+            body: Some(body),
+            ..self
         }
     }
 }

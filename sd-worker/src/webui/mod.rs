@@ -5,6 +5,7 @@ mod call;
 mod checkpoint;
 mod error;
 mod fate;
+mod fault;
 mod interrupt;
 mod lost;
 mod overrides;
@@ -16,6 +17,7 @@ mod recover;
 mod render;
 mod retry;
 mod steer;
+mod suspect;
 mod warm_up;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
@@ -32,11 +35,12 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
 pub(crate) use ready::{NotReady, Readiness};
-pub(crate) use render::Renderer;
+pub(crate) use render::{Renderer, unless_cancelled};
 pub use warm_up::WarmUp;
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
+const IMG2IMG: &str = "/sdapi/v1/img2img";
 const PROGRESS: &str = "/sdapi/v1/progress?skip_current_image=true";
 const PROGRESS_WITH_PREVIEW: &str = "/sdapi/v1/progress?skip_current_image=false";
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
@@ -101,7 +105,16 @@ impl WebUi {
         if response.status() == 200 {
             answer::read(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response).await.about(call))
+        }
+    }
+
+    /// Sends a request that needs no turn on the GPU. It is given up when its job is.
+    pub(crate) async fn ask(&self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
+        tokio::select! {
+            biased;
+            answer = self.send(call) => answer,
+            reason = ctx.cancelled() => Err(WebUiError::Interrupted(reason)),
         }
     }
 
@@ -139,6 +152,11 @@ impl WebUi {
     /// The schedulers; a WebUI before 1.9 has no such route.
     pub(crate) async fn schedulers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
         self.get_small(SCHEDULERS).await
+    }
+
+    /// One of the lists, or another small object, by its route.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
+        self.get_small(route).await
     }
 
     async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {

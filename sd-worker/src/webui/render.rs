@@ -264,7 +264,7 @@ impl Turn<'_> {
 }
 
 /// `work`, unless the job is cancelled first.
-pub(super) async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
+pub(crate) async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
     tokio::select! {
         biased;
         done = work => Ok(done),
