@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use super::hooks::Hooks;
 use super::{Intake, TakeAhead};
 use crate::events::Events;
+#[cfg(feature = "metrics")]
+use crate::metrics::MetricsOptions;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +55,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: MetricsOptions,
 }
 
 impl Default for Options {
@@ -79,6 +83,8 @@ impl Default for Options {
             stuck_after: Duration::from_mins(1),
             events: Events::default(),
             hooks: Hooks::default(),
+            #[cfg(feature = "metrics")]
+            metrics: MetricsOptions::default(),
         }
     }
 }
@@ -143,6 +149,15 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        #[cfg(feature = "metrics")]
+        problems.extend(self.metrics.override_from(&lookup, &mut self.events));
+        #[cfg(not(feature = "metrics"))]
+        if lookup("RUNPOD_WORKER_METRICS").is_some_and(|text| !matches!(text.trim(), "" | "off")) {
+            problems.push(
+                "RUNPOD_WORKER_METRICS: this worker was built without runpod-sdk's feature `metrics`"
+                    .to_owned(),
+            );
+        }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {
