@@ -31,6 +31,7 @@
 //! - [`handler`](mod@handler): what a handler may take and return.
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`Journal`]: results that outlive the worker's process.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
@@ -59,6 +60,7 @@ mod error;
 mod fitness;
 pub mod handler;
 mod job;
+mod journal;
 pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
@@ -83,6 +85,7 @@ pub use context::{CancelReason, Context};
 pub use error::Error;
 pub use handler::{State, Streaming};
 pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+pub use journal::Journal;
 pub use platform::PlatformError;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]

@@ -14,7 +14,7 @@ use super::Runtime;
 use crate::context::Timeline;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
-use crate::platform::{Backoff, Platform, PlatformError};
+use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// What the platform wants when it says 429 without a time.
@@ -157,11 +157,13 @@ pub(super) async fn deliver<P: Platform>(
         log_failure(error, &runtime.identity);
     }
     let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+        runtime.journal.forget(id);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
+    let kept = runtime.journal.keep(id, &report);
 
     let mut attempts = Attempts::new(runtime);
     loop {
@@ -174,6 +176,7 @@ pub(super) async fn deliver<P: Platform>(
             timeline.mark("response_sent");
             info!("job timeline: {timeline}");
             info!("Finished.");
+            kept.settle();
             return true;
         };
         match attempts.after(&error) {
@@ -187,6 +190,7 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Gone => {
                 warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
+                kept.settle();
                 return true;
             }
             Next::Refused if !report.is_failure() => {
@@ -195,9 +199,18 @@ pub(super) async fn deliver<P: Platform>(
                     Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
                 match Report::of(&failed, stop_pod, &runtime.identity) {
                     Some(small) => report = small,
-                    None => return true,
+                    None => unreachable!("a failure is reported"),
                 }
                 runtime.held.finished(id, report.len());
+            }
+            Next::GiveUp if kept.park().await => {
+                warn!(
+                    %error,
+                    bytes = report.len(),
+                    window = ?runtime.options.delivery_window,
+                    "the result could not be delivered in time; it stays in the journal and is tried again from there"
+                );
+                return true;
             }
             Next::Refused | Next::GiveUp => {
                 error!(
@@ -262,13 +275,12 @@ impl Attempts {
 
     fn after(&mut self, error: &PlatformError) -> Next {
         self.failures += 1;
-        let wait = match error.status() {
-            Some(404 | 410) => return Next::Gone,
-            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
-            Some(401 | 403 | 408 | 500..) => self.backoff.next().max(error.retry_after().unwrap_or_default()),
-            Some(_) => return Next::Refused,
-            None if matches!(error, PlatformError::Unavailable(_)) => return Next::GiveUp,
-            None => self.backoff.next(),
+        let wait = match error.fate() {
+            Fate::Gone => return Next::Gone,
+            Fate::Refused => return Next::Refused,
+            Fate::NotHere => return Next::GiveUp,
+            Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
+            Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
         };
         if Instant::now() + wait > self.until {
             Next::GiveUp
@@ -291,7 +303,7 @@ impl Attempts {
     }
 }
 
-fn refused(error: &PlatformError, what: &str) -> JobError {
+pub(super) fn refused(error: &PlatformError, what: &str) -> JobError {
     JobError::new(
         ErrorCode::RESULT_REFUSED,
         ErrorClass::Platform,

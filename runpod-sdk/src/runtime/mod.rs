@@ -13,6 +13,7 @@
 mod deliver;
 mod heartbeat;
 mod held;
+mod recover;
 mod run;
 mod slots;
 mod stop;
@@ -34,6 +35,7 @@ use crate::context::CancelReason;
 use crate::error::Error;
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
+use crate::journal::Keeper;
 use crate::platform::Platform;
 use crate::worker::{Options, WhenAbandoned};
 
@@ -68,6 +70,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) options: Options,
     pub(crate) identity: Identity,
+    /// Where results and starts of jobs outlive this process; off unless set.
+    pub(crate) journal: Keeper,
     /// Where handlers run; the loops run where [`Runtime::run`] is called.
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
@@ -96,6 +100,7 @@ impl<P: Platform> Runtime<P> {
             handlers: Handle::current(),
             options,
             identity,
+            journal: Keeper::default(),
             shutdown,
             random: fastrand::Rng::new(),
             give_up: CancellationToken::new(),
@@ -113,6 +118,7 @@ impl<P: Platform> Runtime<P> {
         ));
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
+        let recovery = tokio::spawn(recover::recover(runtime.clone()));
 
         let taken = take.await;
         if let Err(panicked) = &taken {
@@ -125,6 +131,9 @@ impl<P: Platform> Runtime<P> {
         stop_polls.cancel();
         resizing.abort();
         let _ = stop.await;
+        // What it has begun to post it finishes, if that is soon.
+        let _ = tokio::time::timeout(LAST_WORDS, recovery).await;
+        runtime.journal.close().await;
         match taken {
             Ok(()) => Ok(ended),
             Err(panicked) => Err(Error::Runtime(panicked.to_string())),

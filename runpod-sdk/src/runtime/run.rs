@@ -17,6 +17,7 @@ use super::{Held, Runtime, deliver};
 use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
+use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -74,6 +75,14 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             slot = slot => slot,
         },
     };
+    match runtime.journal.begin(&id).await {
+        Begin::Run => {}
+        Begin::Settled => return true,
+        Begin::Answer(outcome) => {
+            drop(slot);
+            return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
+        }
+    }
 
     let deadline = runtime
         .options

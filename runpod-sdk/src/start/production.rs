@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::config::Config;
 use crate::error::Error;
 use crate::fitness::{self, Unfit};
+use crate::journal::Keeper;
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
@@ -114,8 +115,9 @@ async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Resu
             )),
         }
     };
-    let ready = async { tokio::try_join!(connecting, loading) };
-    let (client, handler) = tokio::select! {
+    let opening = async { Ok(Keeper::open(options.journal.clone()).await) };
+    let ready = async { tokio::try_join!(connecting, loading, opening) };
+    let (client, handler, journal) = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
@@ -126,6 +128,7 @@ async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Resu
     let platform = Arc::new(HttpPlatform::new(&config, client));
     let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
     runtime.handlers = handlers;
+    runtime.journal = journal;
     runtime.run().await
 }
 

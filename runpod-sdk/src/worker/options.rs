@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::journal::{self, Journal};
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -39,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) held_bytes: usize,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Where results that can't be delivered outlive the process.
+    pub(crate) journal: Option<Journal>,
 }
 
 impl Default for Options {
@@ -59,6 +63,7 @@ impl Default for Options {
             held_results: 16,
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
+            journal: None,
         }
     }
 }
@@ -105,6 +110,7 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        problems.extend(journal::override_from(&mut self.journal, &lookup));
         problems
     }
 }

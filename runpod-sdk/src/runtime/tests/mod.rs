@@ -2,6 +2,7 @@
 
 mod delivery;
 mod heartbeat;
+mod journal;
 mod shutdown;
 mod simulation;
 mod stopping;
