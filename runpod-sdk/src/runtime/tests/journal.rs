@@ -76,13 +76,13 @@ fn dies_before_delivery(dir: &TempDir, output: &serde_json::Value) {
     });
 }
 
-/// A life in which job `j` runs when the process dies.
-fn dies_while_running(dir: &TempDir) {
+/// A life in which job `j` runs when the process dies, the `nth` of them.
+fn dies_while_running(dir: &TempDir, nth: usize) {
     life(async {
         let running = Running::start(endless(dir)).await;
         running.platform.submit("j", json!(0));
         running.held.until(|held| held.len() == 1).await;
-        until_files(dir, "started", files(dir, "started").len() + 1).await;
+        until_files(dir, "started", nth).await;
     });
 }
 
@@ -326,8 +326,8 @@ fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
 #[test]
 fn a_job_that_crashed_its_process_three_times_fails_as_poison() {
     let dir = TempDir::new().unwrap();
-    for _ in 0..3 {
-        dies_while_running(&dir);
+    for nth in 1..=3 {
+        dies_while_running(&dir, nth);
     }
     life(async {
         let ran = Arc::default();
@@ -369,8 +369,8 @@ fn a_job_that_crashed_its_process_three_times_fails_as_poison() {
 #[test]
 fn a_limit_of_none_runs_a_job_however_often_it_crashed() {
     let dir = TempDir::new().unwrap();
-    for _ in 0..3 {
-        dies_while_running(&dir);
+    for nth in 1..=3 {
+        dies_while_running(&dir, nth);
     }
     life(async {
         let worker = echo(&dir, &Arc::default()).journal(Journal::at(dir.path()).crashes(0));
@@ -383,8 +383,8 @@ fn a_limit_of_none_runs_a_job_however_often_it_crashed() {
 #[test]
 fn an_end_of_a_job_clears_its_crashes() {
     let dir = TempDir::new().unwrap();
-    for _ in 0..2 {
-        dies_while_running(&dir);
+    for nth in 1..=2 {
+        dies_while_running(&dir, nth);
     }
     life(async {
         let running = Running::start(echo(&dir, &Arc::default())).await;
