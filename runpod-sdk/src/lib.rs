@@ -29,12 +29,16 @@
 //! - [`start`]: runs a worker until it is told to stop.
 //! - [`Worker`]: a handler with its options.
 //! - [`handler`](mod@handler): what a handler may take and return.
+//! - [`Router`]: several handlers in one worker, by a name in the input.
 //! - [`Context`]: cancellation, deadline, progress.
+//! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
 //! - [`Journal`]: results that outlive the worker's process.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
+//! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
+//!   and `upload`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -45,6 +49,8 @@
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
 //! | `testing` | a harness that runs a worker inside a test |
+//! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
+//! | `upload` | uploads to S3-compatible storage |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.
@@ -57,6 +63,7 @@ pub mod client;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod fitness;
 pub mod handler;
 mod job;
@@ -65,11 +72,16 @@ pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod router;
 mod runtime;
 mod start;
+#[cfg(any(feature = "download", feature = "upload"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
+pub mod storage;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -83,15 +95,17 @@ pub mod __private;
 
 pub use context::{CancelReason, Context};
 pub use error::Error;
+pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
-pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
+pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use journal::Journal;
 pub use platform::PlatformError;
+pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, start};
-pub use worker::{Concurrency, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

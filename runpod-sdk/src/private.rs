@@ -5,6 +5,8 @@
 
 use std::future::Future;
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::handler::{ChunkStream, FromParts, Output, Produced, Streaming};
 use crate::job::JobError;
@@ -13,23 +15,23 @@ use crate::worker::Worker;
 
 pub use crate::handler::{FromContext, HandlerResult, JobInput};
 
-/// The worker of an async handler.
-pub fn worker<S, F, Fut>(function: F) -> Worker<S>
+/// The worker of an async handler. `schema` describes its input.
+pub fn worker<S, F, Fut>(schema: fn() -> Option<Value>, function: F) -> Worker<S>
 where
     S: Clone + Send + Sync + 'static,
     F: Fn(RawJson, Context, S) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<Produced, JobError>> + Send,
 {
-    Worker::new(FromParts(function))
+    Worker::new(FromParts { function, schema })
 }
 
 /// The worker of a handler that blocks its thread.
-pub fn blocking_worker<S, F>(function: F) -> Worker<S>
+pub fn blocking_worker<S, F>(schema: fn() -> Option<Value>, function: F) -> Worker<S>
 where
     S: Clone + Send + Sync + 'static,
     F: Fn(RawJson, Context, S) -> Result<Produced, JobError> + Clone + Send + Sync + 'static,
 {
-    Worker::blocking(FromParts(function))
+    Worker::blocking(FromParts { function, schema })
 }
 
 /// Checks that the handler's future can move between threads.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::compat::Compat;
+use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
 use crate::webui::{NotReady, Renderer, WebUi};
 
@@ -11,6 +12,10 @@ use crate::webui::{NotReady, Renderer, WebUi};
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) compat: Option<Arc<Compat>>,
+    /// For what needs no turn on the GPU.
+    pub(crate) webui: WebUi,
+    pub(crate) allowed: Arc<Allowed>,
+    pub(crate) pictures: Option<Arc<Pictures>>,
 }
 
 impl App {
@@ -23,9 +28,15 @@ impl App {
             // Beside the first take, which must not wait for it.
             tokio::spawn(async move { compat.learn().await });
         }
+        let requests = &settings.requests;
+        let largest = u64::from(requests.url_input_limit) << 20;
+        let pictures = (!requests.no_url_inputs).then(|| Pictures::new(largest));
         Ok(Self {
-            renderer: Arc::new(Renderer::new(webui, &settings)),
+            renderer: Arc::new(Renderer::new(webui.clone(), &settings)),
             compat,
+            webui,
+            pictures: pictures.map(Arc::new),
+            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
         })
     }
 }

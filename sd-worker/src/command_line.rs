@@ -78,7 +78,8 @@ fn command() -> Command {
                 arg
             }
         })
-        .mut_args(|arg| arg.hide_env_values(true))
+        // Options may stand after a subcommand as well.
+        .mut_args(|arg| arg.hide_env_values(true).global(true))
         .args(flags)
 }
 

@@ -15,14 +15,20 @@
 mod app;
 mod command_line;
 mod compat;
+mod doctor;
+mod failure;
 mod handler;
+mod picture;
+mod request;
 mod settings;
+mod splice;
 mod webui;
 
 use runpod_sdk::Worker;
 
 pub use command_line::Told;
-pub use settings::{Credentials, Settings, WebUiUrl};
+pub use doctor::{Doctor, examine};
+pub use settings::{Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
 
 /// The worker, ready for [`runpod_sdk::start`].
 ///

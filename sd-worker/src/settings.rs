@@ -1,5 +1,8 @@
 //! The worker's options: command line first, then environment, then default.
 
+mod progress;
+mod requests;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,6 +10,9 @@ use std::time::Duration;
 use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
+
+pub use self::progress::ProgressSettings;
+pub use self::requests::RequestSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -56,14 +62,29 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
     pub retries: u32,
 
-    /// Time between two progress updates of a running job; 0 sends none
-    #[arg(long, env = "SD_WORKER_PROGRESS_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time)]
-    pub progress_interval: Duration,
-
     /// Send sampler names exactly as they came, even those that the running WebUI version refuses, such as
     /// "DPM++ 2M Karras" on 1.9
     #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
     pub no_compat: bool,
+
+    /// What jobs may ask for.
+    #[command(flatten)]
+    pub requests: RequestSettings,
+    /// What to do instead of taking jobs
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// What is told of a render while it runs
+    #[command(flatten)]
+    pub progress: ProgressSettings,
+}
+
+/// What the program can do beside taking jobs.
+#[derive(Debug, Clone, clap::Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Look whether everything is there that this worker needs, and say what mends what is not
+    Doctor(crate::doctor::Doctor),
 }
 
 const LONG_ABOUT: &str = "\

@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod contract;
 mod demo;
+mod new_worker;
 mod platform;
 mod process;
 mod screen;
@@ -33,6 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo                                 the example request, with a mock WebUI
   cargo xtask demo --webui http://127.0.0.1:7860   the same against a real WebUI
+  cargo xtask new-worker my-worker --path ..       a worker of your own, ready to build
   cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
   cargo xtask conformance                          the platform and the worker beside RunPod's own
@@ -43,6 +45,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Options),
+    NewWorker(new_worker::Options),
     Platform(platform::Options),
     Test(test::Options),
     Conformance(conformance::Options),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
     let screen = Screen::new();
     let done = match cli.command {
         Command::Demo(options) => demo::run(&options, screen),
+        Command::NewWorker(options) => new_worker::run(&options, screen),
         Command::Platform(options) => platform::run(options, screen),
         Command::Test(options) => test::run(&options, screen),
         Command::Conformance(options) => conformance::run(&options, screen),

@@ -82,19 +82,25 @@ fn beside(
 }
 
 fn worker(plan: &Plan<'_>) -> TokenStream {
-    let Plan { sdk, state, .. } = plan;
+    let Plan {
+        sdk,
+        state,
+        input: input_type,
+        ..
+    } = plan;
+    let schema = quote!(<#input_type as #sdk::__private::JobInput>::schema);
     let [input, context, rest] = ["input", "context", "state"].map(local);
     let arguments = arguments(plan, &input, &context, &rest);
     let result = result(plan);
     match plan.mode {
         Mode::Async | Mode::Stream { .. } => quote! {
-            #sdk::__private::worker::<#state, _, _>(|#input, #context, #rest| async move {
+            #sdk::__private::worker::<#state, _, _>(#schema, |#input, #context, #rest| async move {
                 #arguments
                 #result
             })
         },
         Mode::Blocking => quote! {
-            #sdk::__private::blocking_worker::<#state, _>(|#input, #context, #rest| {
+            #sdk::__private::blocking_worker::<#state, _>(#schema, |#input, #context, #rest| {
                 #arguments
                 #result
             })

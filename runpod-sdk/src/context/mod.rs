@@ -1,6 +1,7 @@
 //! What a running job can ask and tell.
 
 mod cancel;
+mod finish;
 mod timeline;
 
 use std::any::Any;
@@ -20,50 +21,39 @@ use crate::json::RawJson;
 
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
-pub(crate) use timeline::Timeline;
+pub(crate) use finish::{Finish, Finishes};
+pub use timeline::{Timeline, point};
 
 /// A job's view of the worker: who it is, whether it should stop, and how to report progress.
 ///
 /// Cheap to clone; clones belong to the same job.
 #[derive(Clone)]
 pub struct Context {
-    inner: Arc<Inner>,
+    inner: Arc<Parts>,
 }
 
-struct Inner {
-    job: Job,
-    cancel: Cancel,
-    deadline: Option<Instant>,
-    progress: watch::Sender<Option<RawJson>>,
-    timeline: Timeline,
-    refresh: Arc<AtomicBool>,
-    lease: Weak<Lease>,
+/// What the runtime gives the context of one job.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) job: Job,
+    pub(crate) cancel: Cancel,
+    pub(crate) deadline: Option<Instant>,
+    /// Where the job's progress goes.
+    pub(crate) progress: watch::Sender<Option<RawJson>>,
+    pub(crate) timeline: Timeline,
+    /// Whether the worker is to be replaced after this job.
+    pub(crate) refresh: Arc<AtomicBool>,
+    pub(crate) lease: Weak<Lease>,
+    pub(crate) finish: Weak<Finish>,
 }
 
 /// What a job occupies while it runs. Only the runtime knows what that is.
 pub(crate) type Lease = dyn Any + Send + Sync;
 
 impl Context {
-    /// The context of one job, which sends its progress to `progress`.
-    pub(crate) fn new(
-        job: Job,
-        cancel: Cancel,
-        deadline: Option<Instant>,
-        progress: watch::Sender<Option<RawJson>>,
-        timeline: Timeline,
-        refresh: Arc<AtomicBool>,
-        lease: Weak<Lease>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                job,
-                cancel,
-                deadline,
-                progress,
-                timeline,
-                refresh,
-                lease,
-            }),
+            inner: Arc::new(parts),
         }
     }
 
@@ -72,8 +62,16 @@ impl Context {
     pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
         let nothing: Weak<()> = Weak::new();
         let (progress, updates) = watch::channel(None);
-        let (cancel, timeline) = (Cancel::default(), Timeline::start());
-        let context = Self::new(job, cancel, None, progress, timeline, Arc::default(), nothing);
+        let context = Self::new(Parts {
+            job,
+            cancel: Cancel::default(),
+            deadline: None,
+            progress,
+            timeline: Timeline::start(),
+            refresh: Arc::default(),
+            lease: nothing,
+            finish: Weak::new(),
+        });
         (context, updates)
     }
 
@@ -135,6 +133,18 @@ impl Context {
         }
     }
 
+    /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.
+    ///
+    /// With [`TakeAhead::JustInTime`](crate::TakeAhead::JustInTime) the worker sends its next take when this is no
+    /// longer than a round trip to the platform; otherwise it changes nothing. Call it as often as you
+    /// like, for instance after each step of a computation: the latest estimate counts. One that is too
+    /// short makes the next job wait here; one that is too long leaves the worker idle for a while.
+    pub fn finishing_in(&self, time: Duration) {
+        if let Some(finish) = self.inner.finish.upgrade() {
+            finish.expect_in(time);
+        }
+    }
+
     /// Asks the platform to replace this worker by a fresh one after this job.
     ///
     /// The worker takes no more jobs, finishes those it has, and exits with code 0. Use it when
@@ -147,6 +157,15 @@ impl Context {
     /// blocks cannot be stopped, and until it ends no other job may run in its place.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         self.inner.lease.upgrade()
+    }
+
+    /// The same job, occupying `lease` beside what it occupies already.
+    pub(crate) fn with_lease(&self, lease: Weak<Lease>) -> Self {
+        let mut inner = Parts::clone(&self.inner);
+        inner.lease = lease;
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Notes that the job has come to a certain point.

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use serde_json::Value;
+
 use super::{BlockingHandler, Handler, Produced};
 use crate::context::Context;
 use crate::job::JobError;
@@ -9,7 +11,11 @@ use crate::json::RawJson;
 
 /// A closure of input text, context and state as a handler.
 #[derive(Debug, Clone)]
-pub(crate) struct FromParts<F>(pub(crate) F);
+pub(crate) struct FromParts<F> {
+    pub(crate) function: F,
+    /// Describes the input, whose type the closure no longer shows.
+    pub(crate) schema: fn() -> Option<Value>,
+}
 
 /// Keeps the implementations for [`FromParts`] apart from those for plain functions.
 #[derive(Debug)]
@@ -26,7 +32,11 @@ where
         context: Context,
         state: S,
     ) -> impl Future<Output = Result<Produced, JobError>> + Send {
-        (self.0)(input, context, state)
+        (self.function)(input, context, state)
+    }
+
+    fn schema(&self) -> Option<Value> {
+        (self.schema)()
     }
 }
 
@@ -35,6 +45,10 @@ where
     F: Fn(RawJson, Context, S) -> Result<Produced, JobError> + Clone + Send + Sync + 'static,
 {
     fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
-        (self.0)(input, context, state)
+        (self.function)(input, context, state)
+    }
+
+    fn schema(&self) -> Option<Value> {
+        (self.schema)()
     }
 }

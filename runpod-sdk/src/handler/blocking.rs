@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
+use serde_json::Value;
 use tracing::Span;
 
 use super::{FromContext, Handler, HandlerResult, JobInput, Produced};
@@ -25,6 +26,10 @@ pub trait BlockingHandler<S, M>: Clone + Send + Sync + 'static {
     /// Runs the handler for one job, on the thread of the caller.
     #[doc(hidden)]
     fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError>;
+
+    /// The JSON Schema of its input, if there is one.
+    #[doc(hidden)]
+    fn schema(&self) -> Option<Value>;
 }
 
 /// Runs a blocking handler on a thread that may block.
@@ -53,6 +58,10 @@ where
             let _lease = lease;
             self.0.call(input, context, state)
         })
+    }
+
+    fn schema(&self) -> Option<Value> {
+        self.0.schema()
     }
 }
 
@@ -91,6 +100,10 @@ macro_rules! impl_blocking_handler {
                 // Only what the handler asked for is kept while it works.
                 drop((context, state));
                 self(input, $($extractor,)*).produce()
+            }
+
+            fn schema(&self) -> Option<Value> {
+                In::schema()
             }
         }
     };

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -25,6 +26,16 @@ pub(crate) trait ErasedWithState<S>: Send + Sync {
 /// A handler that has all it needs.
 pub(crate) trait ErasedHandler: Send + Sync {
     fn call(&self, input: RawJson, context: Context) -> BoxFuture<'static, Result<Produced, JobError>>;
+
+    /// How long a job with this input may run, if the handler says so itself.
+    fn timeout(&self, _input: &RawJson) -> Option<Duration> {
+        None
+    }
+
+    /// Whether it is several handlers, told apart by the input.
+    fn is_routed(&self) -> bool {
+        false
+    }
 }
 
 struct Erased<H, M> {

@@ -20,6 +20,7 @@ mod tests;
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::job::JobError;
@@ -48,6 +49,12 @@ pub trait JobInput: Sized + 'static {
     /// Takes the text, which may be many megabytes, so that it is not held while the handler works.
     #[doc(hidden)]
     fn read(raw: RawJson) -> Result<Self, JobError>;
+
+    /// The JSON Schema of the input, if its type has one.
+    #[doc(hidden)]
+    fn schema() -> Option<Value> {
+        None
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -79,6 +86,10 @@ pub trait Handler<S, M>: Clone + Send + Sync + 'static {
         context: Context,
         state: S,
     ) -> impl Future<Output = Result<Produced, JobError>> + Send;
+
+    /// The JSON Schema of its input, if there is one.
+    #[doc(hidden)]
+    fn schema(&self) -> Option<Value>;
 }
 
 macro_rules! impl_handler {
@@ -100,6 +111,10 @@ macro_rules! impl_handler {
                 // Only what the handler asked for is kept while it works.
                 drop((context, state));
                 self(input, $($extractor,)*).await.produce()
+            }
+
+            fn schema(&self) -> Option<Value> {
+                In::schema()
             }
         }
     };

@@ -96,6 +96,7 @@ impl fmt::Display for ErrorCode {
 ///
 /// `?` takes any error, and so it cannot know the code of a type that has one by [`IntoJobError`].
 /// Return such a type from the handler itself, or write `.map_err(IntoJobError::into_job_error)?`.
+/// This crate's own errors, such as `storage::DownloadError`, keep their codes in any case.
 ///
 /// It does not implement [`std::error::Error`] itself: that would forbid the conversion from any error.
 #[derive(Debug)]
@@ -180,6 +181,15 @@ impl JobError {
         self
     }
 
+    /// Takes everything that `error` knows beyond its message.
+    #[cfg(any(feature = "download", feature = "upload"))]
+    pub(crate) fn describe(&mut self, error: &impl IntoJobError) {
+        let inner = &mut *self.inner;
+        (inner.code, inner.class) = (error.code(), error.class());
+        inner.retryable = error.is_retryable();
+        (inner.hint, inner.details) = (error.hint(), error.details());
+    }
+
     /// Text for `error_traceback`: the chain of causes.
     #[must_use]
     pub(crate) fn with_traceback(mut self, traceback: String) -> Self {
@@ -242,6 +252,8 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
         let error: Box<dyn StdError + Send + Sync> = error.into();
         let mut failed = Self::message_only(error.to_string()).with_traceback(source_chain(&*error));
         failed.inner.error_type = Cow::Borrowed(name);
+        #[cfg(any(feature = "download", feature = "upload"))]
+        crate::storage::give_code(&*error, &mut failed);
         failed
     }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod fields;
+mod invalid;
 mod outcome;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::json::{DecodeError, RawJson};
 
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult};
 pub(crate) use error::{Identity, panic_error};
+pub use invalid::InputProblem;
 pub(crate) use outcome::{Outcome, Report};
 
 /// Names one job. Opaque: the platform adds prefixes and suffixes as it likes.

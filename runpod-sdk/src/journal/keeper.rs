@@ -43,10 +43,8 @@ pub(super) struct Open {
 pub(crate) enum Begin {
     /// Run it. [`Keeper::keep`] or [`Keeper::forget`] must follow.
     Run,
-    /// Answer it with this. [`Keeper::keep`] must follow.
+    /// End it like this. [`Keeper::keep`] or [`Keeper::forget`] must follow.
     Answer(Outcome),
-    /// Nothing: its result was delivered while the platform handed it out.
-    Settled,
 }
 
 /// A result that an earlier process, or an earlier attempt of this one, has left.
@@ -108,8 +106,7 @@ impl Keeper {
             Ok(Release::Free) => {}
             Ok(Release::Delivered) => {
                 info!("the result of an earlier run was delivered while this job arrived");
-                open.claims.release(&key, By::Job, Release::Free);
-                return Begin::Settled;
+                return Begin::Answer(Outcome::Stopped);
             }
             // Somebody waits for a disk that does not answer, or for the platform.
             Err(_) => return Begin::Run,

@@ -60,6 +60,12 @@ impl Kept {
         }
     }
 
+    /// Whether the result is on the disk by now.
+    pub(crate) fn is_stored(&self) -> bool {
+        let stored = self.0.as_ref().map(|slip| *slip.stored.borrow());
+        stored.flatten() == Some(true)
+    }
+
     /// The result could not be delivered in time. Returns whether it is on the disk, to be tried again later.
     pub(crate) async fn park(self) -> bool {
         let Some(slip) = self.0 else { return false };

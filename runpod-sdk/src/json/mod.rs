@@ -155,6 +155,29 @@ impl From<serde_json::Value> for RawJson {
     }
 }
 
+/// Letters of a caller's text that an error may quote: enough to find it, too few for a secret or a picture.
+const EXCERPT: usize = 40;
+
+/// The start of a caller's text, in quotes.
+pub(crate) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// The JSON name of a text's type, by its first letter.
+pub(crate) fn kind(text: &[u8]) -> &'static str {
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "number",
+    }
+}
+
 /// A text that is JSON, but not of the expected shape.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{source}", path_prefix(.path))]

@@ -357,7 +357,7 @@ fn broken(operation: &'static str, limit: Duration, error: &reqwest::Error) -> P
 }
 
 /// The causes of an error in one line, without the URL: it holds ids and is known anyway.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut causes = vec![if error.is_connect() {
         "could not connect".to_owned()
     } else {
@@ -389,7 +389,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Seconds or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -26,6 +26,8 @@ use crate::job::{Job, JobId, Report};
 
 pub(crate) use backoff::Backoff;
 pub(crate) use http::{HttpPlatform, client};
+#[cfg(feature = "download")]
+pub(crate) use http::{chain, retry_after};
 pub(crate) use once::OncePlatform;
 
 /// What a worker says to the platform. Each method is one request; retrying is the runtime's.
@@ -124,6 +126,17 @@ impl PlatformError {
             Some(_) => Fate::Refused,
             None if matches!(self, Self::Unavailable(_)) => Fate::NotHere,
             None => Fate::NotNow,
+        }
+    }
+
+    /// What was asked; `None` if nothing could be.
+    pub(crate) fn operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { operation, .. }
+            | Self::Network { operation, .. }
+            | Self::TimedOut { operation, .. }
+            | Self::Garbled { operation, .. } => Some(operation),
+            Self::Unavailable(_) => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing is sent for a job after its result (`docs/protocol/worker-protocol.md` §9): a progress
 //! update that overtakes it would push the job back to `IN_PROGRESS`.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, trace, warn};
 
 use super::Runtime;
-use crate::context::Timeline;
+use crate::context::{Timeline, point};
+use crate::events::WorkerEvent;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
 use crate::platform::{Backoff, Fate, Platform, PlatformError};
@@ -21,6 +23,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 const TOO_MANY: Duration = Duration::from_secs(5);
 /// How long a result waits for a progress update that is on its way.
 const PROGRESS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a result is lost that was still on its way when the worker had to go.
+const GAVE_UP: &str = "the worker had to go";
 
 /// Sizes above which the platform is documented to refuse results (§9, Sizes).
 const LIMIT: usize = 10_000_000;
@@ -109,8 +114,17 @@ impl<'a, P: Platform> Lane<'a, P> {
         // cannot arrive after the result.
         let post = self.runtime.platform.post_report(self.id, &report);
         match tokio::time::timeout(PROGRESS_LIMIT, post).await {
-            Ok(Ok(())) => debug!(bytes = report.len(), "progress posted"),
-            Ok(Err(error)) => debug!(%error, "progress update lost"),
+            Ok(Ok(())) => {
+                debug!(bytes = report.len(), "progress posted");
+                self.runtime.events.emit(|| WorkerEvent::ProgressSent {
+                    job: self.id.clone(),
+                    bytes: report.len(),
+                });
+            }
+            Ok(Err(error)) => {
+                self.runtime.events.request_failed(&error);
+                debug!(%error, "progress update lost");
+            }
             Err(_) => debug!("progress update lost: no answer"),
         }
     }
@@ -123,8 +137,13 @@ impl<'a, P: Platform> Lane<'a, P> {
         let mut attempts = Attempts::new(self.runtime);
         loop {
             let Err(error) = self.runtime.platform.post_chunk(self.id, &report).await else {
+                self.runtime.events.emit(|| WorkerEvent::ChunkSent {
+                    job: self.id.clone(),
+                    bytes: report.len(),
+                });
                 return;
             };
+            self.runtime.events.request_failed(&error);
             match attempts.after(&error) {
                 Next::Retry(wait) => {
                     tokio::select! {
@@ -165,32 +184,57 @@ pub(super) async fn deliver<P: Platform>(
     warn_of_size(id, report.len());
     let kept = runtime.journal.keep(id, &report);
 
+    let began = Instant::now();
     let mut attempts = Attempts::new(runtime);
     loop {
+        let sent = Instant::now();
         let posted = tokio::select! {
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
-            () = runtime.give_up.cancelled() => return false,
+            () = runtime.give_up.cancelled() => {
+                undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                return false;
+            }
         };
         let Err(error) = posted else {
-            timeline.mark("response_sent");
+            runtime.ahead.round_trip.posted(report.len(), sent.elapsed());
+            timeline.mark(point::RESPONSE_SENT);
             info!("job timeline: {timeline}");
             info!("Finished.");
             kept.settle();
+            runtime.events.emit(|| WorkerEvent::ResultDelivered {
+                job: id.clone(),
+                bytes: report.len(),
+                attempts: attempts.failures + 1,
+                took: began.elapsed(),
+                timeline: timeline.clone(),
+            });
             return true;
         };
+        runtime.events.request_failed(&error);
         match attempts.after(&error) {
             Next::Retry(wait) => {
                 attempts.log(&error, wait, report.len());
+                runtime.events.emit(|| WorkerEvent::DeliveryRetried {
+                    job: id.clone(),
+                    attempt: attempts.failures,
+                    status: error.status(),
+                    reason: error.to_string(),
+                    wait,
+                });
                 tokio::select! {
                     biased;
-                    () = runtime.give_up.cancelled() => return false,
+                    () = runtime.give_up.cancelled() => {
+                        undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                        return false;
+                    }
                     () = tokio::time::sleep(wait) => {}
                 }
             }
             Next::Gone => {
                 warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
                 kept.settle();
+                undelivered(runtime, id, report.len(), &error, false);
                 return true;
             }
             Next::Refused if !report.is_failure() => {
@@ -203,26 +247,43 @@ pub(super) async fn deliver<P: Platform>(
                 }
                 runtime.held.finished(id, report.len());
             }
-            Next::GiveUp if kept.park().await => {
-                warn!(
-                    %error,
-                    bytes = report.len(),
-                    window = ?runtime.options.delivery_window,
-                    "the result could not be delivered in time; it stays in the journal and is tried again from there"
-                );
+            Next::Refused => {
+                error!(%error, bytes = report.len(), "the platform refuses even the error; the result is lost");
+                kept.settle();
+                undelivered(runtime, id, report.len(), &error, false);
                 return true;
             }
-            Next::Refused | Next::GiveUp => {
-                error!(
-                    %error,
-                    bytes = report.len(),
-                    window = ?runtime.options.delivery_window,
-                    "the result could not be delivered and is lost"
-                );
+            Next::GiveUp => {
+                let (bytes, window) = (report.len(), runtime.options.delivery_window);
+                let stays = kept.park().await;
+                if stays {
+                    warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
+                } else {
+                    error!(%error, bytes, ?window, "the result could not be delivered and is lost");
+                }
+                undelivered(runtime, id, bytes, &error, stays);
                 return true;
             }
         }
     }
+}
+
+/// Says what became of a result that did not reach the platform.
+fn undelivered<P: Platform>(
+    runtime: &Runtime<P>,
+    job: &JobId,
+    bytes: usize,
+    reason: &dyn fmt::Display,
+    kept: bool,
+) {
+    runtime.events.emit(|| {
+        let (job, reason) = (job.clone(), reason.to_string());
+        if kept {
+            WorkerEvent::ResultKept { job, bytes, reason }
+        } else {
+            WorkerEvent::ResultLost { job, bytes, reason }
+        }
+    });
 }
 
 /// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Held;
 use crate::error::Error;
+use crate::events::Events;
 use crate::platform::Platform;
 
 /// Waits before the second, third and fourth try of one ping.
@@ -58,6 +59,7 @@ pub(crate) async fn beat<P: Platform>(
     liveness: &Liveness,
     interval: Duration,
     stop: &CancellationToken,
+    events: &Events,
 ) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -86,13 +88,13 @@ pub(crate) async fn beat<P: Platform>(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = ping(platform, held, deadline) => {}
+            () = ping(platform, held, deadline, events) => {}
         }
     }
 }
 
 /// One ping with its retries, none of which may reach into the next ping's time.
-async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant) {
+async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant, events: &Events) {
     let mut waits = RETRIES.into_iter();
     loop {
         let Some(jobs) = held.ids() else { return };
@@ -102,7 +104,10 @@ async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant) {
                 debug!(jobs = jobs.len(), "heartbeat sent");
                 return;
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => {
+                events.request_failed(&error);
+                error.to_string()
+            }
             Err(_) => "no answer before the next heartbeat is due".to_owned(),
         };
         match waits.next() {
@@ -139,6 +144,7 @@ pub(crate) fn on_thread<P: Platform>(
     held: Arc<Held>,
     liveness: Arc<Liveness>,
     interval: Duration,
+    events: Events,
 ) -> Result<HeartbeatThread, Error> {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -148,7 +154,7 @@ pub(crate) fn on_thread<P: Platform>(
             Err(error) => return error!(%error, "no heartbeat: its runtime could not be made"),
         };
         match connect() {
-            Ok(platform) => runtime.block_on(beat(&platform, &held, &liveness, interval, &stopped)),
+            Ok(platform) => runtime.block_on(beat(&platform, &held, &liveness, interval, &stopped, &events)),
             Err(error) => error!(%error, "no heartbeat"),
         }
     };

@@ -159,7 +159,8 @@ impl Held {
         self.until(Self::has_room).await;
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether another job may be taken.
+    pub(crate) fn has_room(&self) -> bool {
         let jobs = self.lock();
         let (results, bytes) = jobs
             .list

@@ -10,10 +10,13 @@
 //! A job's slot is free again when its handler returns, not when its result has arrived: the next
 //! job is taken while this one's result is still on its way.
 
+mod ahead;
 mod deliver;
 mod heartbeat;
 mod held;
+mod life;
 mod recover;
+mod round_trip;
 mod run;
 mod slots;
 mod stop;
@@ -33,14 +36,17 @@ use tracing::{error, info, warn};
 
 use crate::context::CancelReason;
 use crate::error::Error;
+use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::Platform;
 use crate::worker::{Options, WhenAbandoned};
 
+pub(crate) use ahead::Ahead;
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
+pub(crate) use life::live;
 pub(crate) use slots::Slots;
 
 /// For the last posts of a worker that has to go.
@@ -76,8 +82,10 @@ pub(crate) struct Runtime<P> {
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
+    pub(crate) ahead: Ahead,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
+    pub(crate) events: Events,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -96,8 +104,10 @@ impl<P: Platform> Runtime<P> {
             platform,
             handler,
             slots: Slots::new(options.concurrency),
+            ahead: Ahead::new(options.take_ahead()),
             held,
             handlers: Handle::current(),
+            events: options.events.clone(),
             options,
             identity,
             journal: Keeper::default(),
@@ -112,10 +122,20 @@ impl<P: Platform> Runtime<P> {
     pub(crate) async fn run(self) -> Result<Ended, Error> {
         let runtime = Arc::new(self);
         let stop_polls = CancellationToken::new();
+        runtime.events.emit(|| WorkerEvent::Ready);
         let resizing = tokio::spawn(follow_concurrency(
             runtime.slots.clone(),
             runtime.options.live.clone(),
+            runtime.events.clone(),
         ));
+        let drain = runtime.shutdown.drain.clone();
+        let intake = tokio::spawn(
+            runtime
+                .options
+                .intake
+                .clone()
+                .follow(drain, runtime.events.clone()),
+        );
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
         let recovery = tokio::spawn(recover::recover(runtime.clone()));
@@ -126,10 +146,14 @@ impl<P: Platform> Runtime<P> {
         } else {
             info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
         }
+        runtime.events.emit(|| WorkerEvent::Draining {
+            jobs: runtime.held.len(),
+        });
         let ended = runtime.drain().await;
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
         resizing.abort();
+        intake.abort();
         let _ = stop.await;
         // What it has begun to post it finishes, if that is soon.
         let _ = tokio::time::timeout(LAST_WORDS, recovery).await;
@@ -193,11 +217,12 @@ impl<P: Platform> Runtime<P> {
 }
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
-async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>) {
+async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>, events: Events) {
     let Some(mut live) = live else { return };
     loop {
         let limit = *live.borrow_and_update();
         slots.resize(limit);
+        events.emit(|| WorkerEvent::SlotsChanged { slots: limit.get() });
         if live.changed().await.is_err() {
             return;
         }

@@ -14,7 +14,8 @@ use tracing::{Instrument, info, info_span, warn};
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver};
-use crate::context::{Cancel, CancelReason, Context, Lease, Timeline};
+use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
+use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::journal::Begin;
@@ -38,7 +39,7 @@ pub(super) struct Arrived {
 pub(super) enum Seat {
     /// In this slot.
     Taken(Slot),
-    /// In the slot that comes, if the platform sent more jobs than were asked for.
+    /// In the slot that comes: it was taken ahead, or the platform sent more than were asked for.
     Queued(BoxFuture<'static, Slot>),
 }
 
@@ -63,6 +64,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         timeline,
     } = arrived;
     let id = job.id().clone();
+    let batch = job.batch_id().map(str::to_owned);
     let slot = match seat {
         Seat::Taken(slot) => slot,
         Seat::Queued(slot) => tokio::select! {
@@ -70,18 +72,14 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
+                return not_run(runtime, &id, batch, &outcome, &timeline).await;
             }
             slot = slot => slot,
         },
     };
-    match runtime.journal.begin(&id).await {
-        Begin::Run => {}
-        Begin::Settled => return true,
-        Begin::Answer(outcome) => {
-            drop(slot);
-            return deliver::deliver(runtime, &id, &outcome, false, &timeline).await;
-        }
+    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
+        drop(slot);
+        return not_run(runtime, &id, batch, &outcome, &timeline).await;
     }
 
     let deadline = runtime
@@ -89,10 +87,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .timeout
         .into_iter()
         .chain(job.execution_timeout())
+        .chain(runtime.handler.timeout(job.input()))
         .min()
         .map(|limit| Instant::now() + limit);
     info!("Started.");
-    timeline.mark("handler_started");
+    timeline.mark(point::HANDLER_STARTED);
+    runtime.events.emit(|| WorkerEvent::JobStarted {
+        job: id.clone(),
+        waited: timeline.age(),
+    });
     let input = job.input().clone();
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
     let occupied = Arc::new(Occupied {
@@ -103,23 +106,34 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
+        events: runtime.events.clone(),
+        finish: Arc::new(runtime.ahead.finishes.begin()),
     });
+    let finish = Arc::downgrade(&occupied.finish);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
     let (updates, progress) = watch::channel(None);
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let _kept = (updates.clone(), chunks.clone());
-    let context = Context::new(
+    let context = Context::new(Parts {
         job,
-        cancel.clone(),
+        cancel: cancel.clone(),
         deadline,
-        updates,
-        timeline.clone(),
-        refresh.clone(),
+        progress: updates,
+        timeline: timeline.clone(),
+        refresh: refresh.clone(),
         lease,
-    );
-    let call = runtime.handler.call(input, context);
+        finish,
+    });
+    let hooks = &runtime.options.hooks;
+    // Not kept without need: it holds the input.
+    let context_after = hooks.any_after_job().then(|| context.clone());
+    let (handler, before) = (runtime.handler.clone(), hooks.clone());
+    let call = async move {
+        before.before_job(&context).await?;
+        handler.call(input, context).await
+    };
     let handler = runtime
         .handlers
         .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
@@ -128,9 +142,31 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
-    timeline.mark("processing_complete");
-    let stop_pod = refresh.load(Ordering::Relaxed);
+    timeline.mark(point::PROCESSING_COMPLETE);
+    let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
+    runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
+    if let Some(context) = context_after {
+        let after = hooks.clone().after_job(context, summary());
+        runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
+    }
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
+}
+
+/// The end of a job whose handler does not run.
+async fn not_run<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    batch: Option<String>,
+    outcome: &Outcome,
+    timeline: &Timeline,
+) -> bool {
+    timeline.mark(point::PROCESSING_COMPLETE);
+    runtime
+        .events
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
+    let stop_pod = runtime.options.intake.is_retired();
+    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot
@@ -142,6 +178,8 @@ struct Occupied {
     result_bytes: AtomicUsize,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
+    events: Events,
+    finish: Arc<Finish>,
     _slot: Slot,
 }
 
@@ -150,6 +188,9 @@ impl Drop for Occupied {
         let bytes = self.result_bytes.load(Ordering::Relaxed);
         self.held.returned(&self.id, &self.run, bytes);
         if self.refresh.load(Ordering::Relaxed) {
+            self.events.emit(|| WorkerEvent::Refreshing {
+                reason: format!("after job {}", self.id),
+            });
             self.drain.cancel();
         }
     }

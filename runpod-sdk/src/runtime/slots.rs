@@ -1,11 +1,12 @@
 //! How many jobs may run at once, changeable while they run.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// A slot for each job that may run. Whoever waits for one is served in order.
 #[derive(Debug, Clone)]
@@ -13,6 +14,26 @@ pub(crate) struct Slots {
     free: Arc<Semaphore>,
     /// `excess` slots are to disappear as they come back.
     size: Arc<Mutex<Size>>,
+    queue: Arc<Queue>,
+}
+
+/// Who waits for a slot with a job in hand.
+#[derive(Debug, Default)]
+struct Queue {
+    length: AtomicUsize,
+    /// Told whenever somebody leaves.
+    shorter: Notify,
+}
+
+/// A place in the queue. Dropping it leaves the queue.
+#[derive(Debug)]
+struct Place(Arc<Queue>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.length.fetch_sub(1, Ordering::AcqRel);
+        self.0.shorter.notify_waiters();
+    }
 }
 
 #[derive(Debug)]
@@ -34,6 +55,7 @@ impl Slots {
         Self {
             free: Arc::new(Semaphore::new(limit)),
             size: Arc::new(Mutex::new(Size { limit, excess: 0 })),
+            queue: Arc::default(),
         }
     }
 
@@ -49,20 +71,40 @@ impl Slots {
     /// Waits for a free slot and takes all the others that are free, too.
     pub(crate) async fn all_free(&self) -> Vec<Slot> {
         let mut slots = vec![self.one().await];
-        while let Ok(permit) = self.free.clone().try_acquire_owned() {
-            slots.push(self.slot(permit));
-        }
+        slots.append(&mut self.free_now());
         slots
+    }
+
+    /// All slots that are free at this moment.
+    pub(crate) fn free_now(&self) -> Vec<Slot> {
+        std::iter::from_fn(|| self.free.clone().try_acquire_owned().ok())
+            .map(|permit| self.slot(permit))
+            .collect()
+    }
+
+    /// How many have a place in the queue.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.length.load(Ordering::Acquire)
+    }
+
+    /// Waits until somebody leaves the queue. Nobody who does so after this call is missed.
+    pub(crate) fn queue_changed(&self) -> impl Future<Output = ()> {
+        self.queue.shorter.notified()
     }
 
     /// Takes a place in the queue for a slot at once, ahead of all who ask later.
     pub(crate) async fn queue(&self) -> BoxFuture<'static, Slot> {
         let slots = self.clone();
-        let mut place: BoxFuture<'static, Slot> = Box::pin(async move { slots.one().await });
+        self.queue.length.fetch_add(1, Ordering::AcqRel);
+        let place = Place(self.queue.clone());
+        let mut waiting: BoxFuture<'static, Slot> = Box::pin(async move {
+            let _place = place;
+            slots.one().await
+        });
         // The semaphore queues whoever has been polled once.
-        match futures_util::poll!(&mut place) {
+        match futures_util::poll!(&mut waiting) {
             Poll::Ready(slot) => Box::pin(std::future::ready(slot)),
-            Poll::Pending => place,
+            Poll::Pending => waiting,
         }
     }
 
@@ -125,6 +167,23 @@ mod tests {
         assert_eq!(first.len(), 1);
         slots.resize(limit(3));
         assert_eq!(slots.all_free().await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_with_a_job_in_hand_is_counted_until_served_or_gone() {
+        let slots = Slots::new(limit(1));
+        assert_eq!(slots.queue().await.await.permit.iter().len(), 1);
+        assert_eq!(slots.queued(), 0, "a slot was free");
+        let taken = slots.one().await;
+        let (first, second) = (slots.queue().await, slots.queue().await);
+        assert_eq!(slots.queued(), 2);
+        let left = slots.queue_changed();
+        drop(second);
+        left.await;
+        assert_eq!(slots.queued(), 1);
+        drop(taken);
+        let _served = first.await;
+        assert_eq!(slots.queued(), 0);
     }
 
     #[tokio::test]

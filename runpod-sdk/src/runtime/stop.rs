@@ -50,6 +50,7 @@ async fn listen<P: Platform>(runtime: &Runtime<P>) {
             }
             Err(error) => error,
         };
+        runtime.events.request_failed(&error);
         let wait = match error.status() {
             Some(429) => error.retry_after().unwrap_or(TOO_MANY),
             Some(404) => {

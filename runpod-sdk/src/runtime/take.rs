@@ -1,4 +1,4 @@
-//! Slot → take → run. One poll is in flight, for the slots that were free when it was sent.
+//! Room → take → run. One poll is in flight, for the room that there was when it was sent.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::Runtime;
+use super::ahead::Room;
 use super::run::{Arrived, Seat, run};
 use super::slots::Slot;
 use crate::context::Timeline;
+use crate::events::{Events, WorkerEvent};
 use crate::job::Job;
 use crate::platform::{Backoff, Platform, PlatformError};
 
@@ -24,47 +26,78 @@ const FIRST_FLOOR: Duration = Duration::from_millis(25);
 const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
-    let mut pace = Pace::new(runtime.random_for("take"));
+    let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
     loop {
-        let mut slots = tokio::select! {
-            biased;
-            () = drain.cancelled() => return,
-            slots = room(&runtime) => slots,
+        let ready = async {
+            pace.wait().await;
+            room(&runtime).await
         };
-        tokio::select! {
+        let mut room = tokio::select! {
             biased;
             () = drain.cancelled() => return,
-            () = pace.wait() => {}
-        }
-        let at_most = NonZeroUsize::new(slots.len()).unwrap_or(NonZeroUsize::MIN);
+            room = ready => room,
+        };
+        let at_most = NonZeroUsize::new(room.jobs()).unwrap_or(NonZeroUsize::MIN);
         let asked = Instant::now();
-        let answer = runtime
-            .platform
-            .take_jobs(at_most, !runtime.held.is_empty(), &drain)
-            .await;
-        match answer {
-            Ok(jobs) if jobs.is_empty() => pace.empty(asked.elapsed()),
+        match ask(&runtime, at_most).await {
+            // A poll that was given up says nothing about the platform.
+            Ok(jobs) if jobs.is_empty() && !runtime.options.intake.is_open() => {}
+            Ok(jobs) if jobs.is_empty() && drain.is_cancelled() => {}
+            Ok(jobs) if jobs.is_empty() => {
+                let after = asked.elapsed();
+                pace.empty(after);
+                runtime.events.emit(|| WorkerEvent::TakeEmpty { after });
+            }
             Ok(jobs) => {
                 pace.worked();
+                runtime.ahead.round_trip.took(asked.elapsed());
                 // The limit may have shrunk while the poll was open.
-                runtime.slots.give_back_excess(&mut slots);
+                runtime.slots.give_back_excess(&mut room.slots);
                 for job in jobs {
-                    start(&runtime, job, slots.pop()).await;
+                    start(&runtime, job, room.slots.pop()).await;
                 }
             }
-            Err(error) => pace.failed(&error),
+            Err(error) => {
+                runtime.events.request_failed(&error);
+                pace.failed(&error);
+            }
         }
         // Slots that got no job are free again.
-        drop(slots);
+        drop(room);
     }
 }
 
-/// Waits until a job may be taken: few enough undelivered results, and a free slot.
-async fn room<P: Platform>(runtime: &Runtime<P>) -> Vec<Slot> {
-    let slots = runtime.slots.all_free().await;
-    runtime.held.room().await;
-    slots
+/// One take, which is given up when no more jobs are wanted.
+async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result<Vec<Job>, PlatformError> {
+    let give_up = runtime.shutdown.drain.child_token();
+    let asking = runtime
+        .platform
+        .take_jobs(at_most, !runtime.held.is_empty(), &give_up);
+    tokio::pin!(asking);
+    tokio::select! {
+        biased;
+        answer = &mut asking => answer,
+        () = runtime.options.intake.closed() => {
+            give_up.cancel();
+            // What has begun to arrive is still read.
+            asking.await
+        }
+    }
+}
+
+/// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot
+/// or one that soon will be.
+async fn room<P: Platform>(runtime: &Runtime<P>) -> Room {
+    loop {
+        runtime.options.intake.opened().await;
+        runtime.held.room().await;
+        let room = runtime.ahead.room(&runtime.slots).await;
+        // Either may be otherwise by now.
+        if runtime.held.has_room() && runtime.options.intake.is_open() {
+            return room;
+        }
+    }
 }
 
 async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
@@ -73,10 +106,14 @@ async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Sl
         return;
     };
     info!("Jobs in progress: {}", runtime.held.len());
+    runtime.events.emit(|| WorkerEvent::JobTaken {
+        job: job.id().clone(),
+        batch: job.batch_id().map(str::to_owned),
+    });
     let seat = match slot {
         Some(slot) => Seat::Taken(slot),
-        // More jobs than were asked for. They queue for a slot here and now, before this loop
-        // does so for its next take.
+        // Taken ahead, or more than were asked for. They queue for a slot here and now, before this
+        // loop does so for its next take.
         None => Seat::Queued(runtime.slots.queue().await),
     };
     let arrived = Arrived {
@@ -95,17 +132,20 @@ struct Pace {
     floor: Duration,
     not_before: Option<Instant>,
     credentials_reported: bool,
-    failing: bool,
+    /// Since when takes fail.
+    failing: Option<Instant>,
+    events: Events,
 }
 
 impl Pace {
-    fn new(random: fastrand::Rng) -> Self {
+    fn new(random: fastrand::Rng, events: Events) -> Self {
         Self {
             errors: Backoff::half_jitter(FIRST_RETRY, LONGEST_RETRY, random),
             floor: Duration::ZERO,
             not_before: None,
             credentials_reported: false,
-            failing: false,
+            failing: None,
+            events,
         }
     }
 
@@ -143,19 +183,26 @@ impl Pace {
                 self.credentials_reported = true;
                 error!(%error, "the platform does not accept this worker's key; check RUNPOD_AI_API_KEY. Going on trying");
             }
-        } else if self.failing {
+        } else if self.failing.is_some() {
             debug!(%error, retry_in = ?wait, "still no jobs to be had");
         } else {
             warn!(%error, retry_in = ?wait, "could not take jobs");
         }
-        self.failing = true;
+        if self.failing.is_none() {
+            self.failing = Some(Instant::now());
+            self.events.emit(|| WorkerEvent::PlatformUnreachable {
+                reason: error.to_string(),
+            });
+        }
     }
 
     fn recovered(&mut self) {
-        if self.failing {
+        if let Some(since) = self.failing.take() {
             info!("taking jobs again");
+            self.events.emit(|| WorkerEvent::PlatformRecovered {
+                after: since.elapsed(),
+            });
         }
-        self.failing = false;
         self.credentials_reported = false;
         self.errors.reset();
     }
@@ -167,7 +214,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn polls_that_return_early_get_a_growing_floor_up_to_a_second() {
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let mut waits = Vec::new();
         for _ in 0..8 {
             pace.empty(Duration::from_millis(1));
@@ -188,7 +235,7 @@ mod tests {
             retry_after,
             body: String::new(),
         };
-        let mut pace = Pace::new(fastrand::Rng::with_seed(1));
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
         let before = Instant::now();
         pace.failed(&refused(Some(Duration::from_secs(2))));
         pace.wait().await;

@@ -35,6 +35,11 @@ pub const FLAGS: &[Flag] = &[
         "with a local job: exit 1 unless its output equals this",
     ),
     flag(
+        "schema",
+        None,
+        "print the JSON Schema of the input, and nothing else, and exit",
+    ),
+    flag(
         "rp_log_level",
         Some("NAME"),
         "ERROR, WARN, INFO, DEBUG or TRACE; also RUNPOD_LOG_LEVEL",
@@ -73,6 +78,7 @@ pub(super) struct Flags {
     pub(super) test_output: Option<String>,
     pub(super) log_level: Option<String>,
     pub(super) serve: Option<Serve>,
+    pub(super) schema: bool,
 }
 
 /// How to serve a local platform.
@@ -120,6 +126,7 @@ impl Flags {
             match name {
                 "test_input" => flags.test_input = Some(value),
                 "test_output" => flags.test_output = Some(value),
+                "schema" => flags.schema = true,
                 "rp_log_level" => flags.log_level = Some(value),
                 "rp_serve_api" | "serve" => serve = true,
                 "rp_api_host" => host = read_host(&value)?,
@@ -179,6 +186,7 @@ pub(super) fn help() -> String {
     text.push_str(
         "\nEnvironment (times such as 90s or 10m):\n  \
          RUNPOD_WORKER_CONCURRENCY      jobs at once\n  \
+         RUNPOD_WORKER_TAKE_AHEAD       off, always or just_in_time: fetch the next job early\n  \
          RUNPOD_WORKER_TIMEOUT          how long one job may run\n  \
          RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
          RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \

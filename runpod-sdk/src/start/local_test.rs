@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use super::flags::Flags;
@@ -13,7 +14,7 @@ use super::{complain, say};
 use crate::config;
 use crate::job::Job;
 use crate::platform::OncePlatform;
-use crate::runtime::{Held, Runtime, Shutdown};
+use crate::runtime::{Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
 const INPUT_FILE: &str = "test_input.json";
@@ -104,20 +105,19 @@ async fn one_job(
 ) -> bool {
     worker.options_mut().concurrency = std::num::NonZeroUsize::MIN;
     let (options, load) = worker.into_parts();
-    let handler = match load().await {
-        Ok(handler) => handler,
-        Err(problem) => {
-            error!("{problem}");
-            return false;
-        }
-    };
     let id = job.id().clone();
     let shutdown = Shutdown::default();
     let platform = Arc::new(OncePlatform::new(job, shutdown.drain.clone()));
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let identity = config::local_identity(lookup);
-    let runtime = Runtime::new(platform.clone(), handler, options, identity, held, shutdown);
-    if let Err(problem) = runtime.run().await {
+    let work = async {
+        let (options, shutdown) = (options.clone(), shutdown.clone());
+        let handler = load().await?;
+        Runtime::new(platform.clone(), handler, options, identity, held, shutdown)
+            .run()
+            .await
+    };
+    if let Err(problem) = live(&options, &Handle::current(), &shutdown, work).await {
         error!("{problem}");
         return false;
     }

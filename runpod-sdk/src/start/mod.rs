@@ -3,6 +3,7 @@
 mod flags;
 mod local_test;
 mod production;
+mod schema;
 #[cfg(feature = "local-server")]
 mod serve;
 
@@ -45,11 +46,13 @@ const BAD_FLAG: u8 = 2;
 /// 3. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
 ///    it has and exits; a second signal ends it at once.
 ///
+/// With `--schema` it prints the JSON Schema of the input ([`Worker::schema`]) instead, and nothing else.
+///
 /// | exit code | meaning |
 /// |---|---|
 /// | 0 | told to stop, and every result was handed over; or the local test passed |
 /// | 1 | could not start or go on; or jobs were left behind; or the local test failed |
-/// | 2 | a flag that cannot be understood |
+/// | 2 | a flag that cannot be understood, or one for something that this worker does not have |
 ///
 /// Flags it does not know are left to the program.
 #[must_use = "return the exit code from `main`"]
@@ -66,6 +69,9 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::from(BAD_FLAG);
         }
     };
+    if flags.schema {
+        return schema::print(&worker);
+    }
     say(BANNER);
     // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
     tls::install_provider();

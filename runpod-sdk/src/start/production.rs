@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::events::Events;
 use crate::fitness::{self, Unfit};
 use crate::journal::Keeper;
 use crate::platform::{HttpPlatform, client};
@@ -80,10 +81,20 @@ fn no_runtime(error: std::io::Error) -> Error {
     Error::Startup(format!("no runtime: {error}").into())
 }
 
-async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
+async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
+    let options = worker.options().clone();
+    let work = get_ready_and_run(worker, config, handlers.clone(), shutdown.clone());
+    runtime::live(&options, &handlers, &shutdown, work).await
+}
 
+async fn get_ready_and_run(
+    mut worker: Worker,
+    config: Arc<Config>,
+    handlers: Handle,
+    shutdown: Shutdown,
+) -> Result<Ended, Error> {
     let checks = worker.take_fitness_checks();
     tokio::select! {
         biased;
@@ -104,7 +115,7 @@ async fn work(mut worker: Worker, config: Arc<Config>, handlers: Handle) -> Resu
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let liveness = Arc::new(Liveness::new(options.stuck_after));
     tokio::spawn(liveness.clone().keep_fresh(SIGN_OF_LIFE));
-    let _heartbeat = start_heartbeat(&config, &held, &liveness)?;
+    let _heartbeat = start_heartbeat(&config, &held, &liveness, &options.events)?;
 
     let connecting = connect(config.clone());
     let loading = async {
@@ -166,6 +177,7 @@ fn start_heartbeat(
     config: &Arc<Config>,
     held: &Arc<Held>,
     liveness: &Arc<Liveness>,
+    events: &Events,
 ) -> Result<Option<runtime::HeartbeatThread>, Error> {
     if config.api_key.is_none() {
         debug!("no heartbeat: RUNPOD_AI_API_KEY is not set");
@@ -182,7 +194,7 @@ fn start_heartbeat(
     let interval = config.ping_interval;
     let config = config.clone();
     let connect = move || Ok(HttpPlatform::new(&config, client(&config, config.needs_tls())?));
-    runtime::on_thread(connect, held.clone(), liveness.clone(), interval).map(Some)
+    runtime::on_thread(connect, held.clone(), liveness.clone(), interval, events.clone()).map(Some)
 }
 
 /// The first SIGTERM or SIGINT drains the worker, the second ends it at once.

@@ -23,11 +23,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::job::Identity;
 use crate::platform::memory::MemoryPlatform;
-use crate::runtime::{Ended, Held, Runtime, Shutdown};
+use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
 pub use run::{JobEnd, JobRun, RunningJob};
@@ -70,18 +71,22 @@ impl Harness {
         let (options, load) = worker.into_parts();
         let (of_runtime, held_by_runtime, stop) = (platform.clone(), held.clone(), shutdown.clone());
         tokio::spawn(async move {
-            let handler = match load().await {
-                Ok(handler) => handler,
-                Err(error) => panic!("the worker's state could not be loaded: {error}"),
-            };
             let identity = Identity {
                 hostname: "harness".to_owned(),
                 worker_id: "harness".to_owned(),
                 runpod_version: "1.12.0".to_owned(),
             };
-            let runtime = Runtime::new(of_runtime, handler, options, identity, held_by_runtime, stop);
-            let ended = runtime.run().await.unwrap_or(Ended::Drained);
-            report_end.send_replace(Some(ended));
+            let work = async {
+                let (options, stop) = (options.clone(), stop.clone());
+                let handler = load().await?;
+                Runtime::new(of_runtime, handler, options, identity, held_by_runtime, stop)
+                    .run()
+                    .await
+            };
+            match live(&options, &Handle::current(), &stop, work).await {
+                Ok(ended) => report_end.send_replace(Some(ended)),
+                Err(error) => panic!("the worker could not start or go on: {error}"),
+            };
         });
         Self {
             platform,

@@ -1,7 +1,11 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod hooks;
+mod intake;
+mod observe;
 mod options;
+mod take_ahead;
 
 use std::fmt;
 use std::future::Future;
@@ -10,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::fitness::FitnessCheck;
@@ -17,8 +22,10 @@ use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Han
 use crate::journal::Journal;
 
 pub use concurrency::Concurrency;
+pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
+pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
 ///
@@ -35,22 +42,30 @@ pub use options::WhenAbandoned;
 #[must_use = "a worker does nothing until it is started"]
 pub struct Worker<S = ()> {
     source: Source<S>,
+    schema: Schema,
     options: Options,
     fitness: Vec<FitnessCheck>,
 }
+
+/// Makes the JSON Schema of the input, for those who ask.
+type Schema = Box<dyn Fn() -> Option<Value> + Send + Sync>;
 
 enum Source<S> {
     Handler(Arc<dyn ErasedWithState<S>>),
     Loader(Loader),
 }
 
-type Loader = Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
+/// Makes the handler ready.
+pub(crate) type Loader =
+    Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// A worker around `handler`, with the default options.
     pub fn new<M: 'static, H: Handler<S, M>>(handler: H) -> Self {
+        let described = handler.clone();
         Self {
             source: Source::Handler(erase(handler)),
+            schema: Box::new(move || described.schema()),
             options: Options::default(),
             fitness: Vec::new(),
         }
@@ -104,6 +119,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         });
         Worker {
             source: Source::Loader(loader),
+            schema: self.schema,
             options: self.options,
             fitness: self.fitness,
         }
@@ -122,6 +138,33 @@ impl<S> Worker<S> {
     /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
     pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
         self.options.live = Some(concurrency.changes());
+        self
+    }
+
+    /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.
+    pub fn intake(mut self, intake: &Intake) -> Self {
+        self.options.intake = intake.clone();
+        self
+    }
+
+    /// Whether the next job is taken while all slots are in use. Default: it is not.
+    /// Overridden by `RUNPOD_WORKER_TAKE_AHEAD`: `off`, `always` or `just_in_time`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runpod_sdk::{Context, JobError, TakeAhead, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|steps: u64, ctx: Context| async move {
+    ///     for left in (0..steps).rev() {
+    ///         tokio::time::sleep(Duration::from_millis(50)).await;
+    ///         ctx.finishing_in(Duration::from_millis(50 * left));
+    ///     }
+    ///     Ok::<_, JobError>("done")
+    /// })
+    /// .take_ahead(TakeAhead::JustInTime);
+    /// ```
+    pub fn take_ahead(mut self, ahead: TakeAhead) -> Self {
+        self.options.take_ahead = ahead;
         self
     }
 
@@ -154,6 +197,22 @@ impl<S> Worker<S> {
     {
         self.fitness.push(FitnessCheck::new(name, check));
         self
+    }
+
+    /// Describes the input by a JSON Schema written by hand, for a handler whose input has none of its own.
+    ///
+    /// It is what `--schema` prints and [`schema`](Self::schema) returns; inputs are not checked against it.
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        self.schema = Box::new(move || Some(schema.clone()));
+        self
+    }
+
+    /// The JSON Schema (2020-12) of the input, if it is known: by `Checked` or `Validated` (feature
+    /// `schema`), from a [`Router`](crate::Router), or from [`input_schema`](Self::input_schema).
+    ///
+    /// The flag `--schema` of every worker prints it.
+    pub fn schema(&self) -> Option<Value> {
+        (self.schema)()
     }
 
     /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
@@ -255,6 +314,27 @@ impl Worker {
     /// worker had to leave jobs behind.
     pub async fn run(self) -> Result<(), Error> {
         crate::start::run(self).await
+    }
+
+    /// A worker whose handler is made by `load`.
+    pub(crate) fn from_loader(
+        load: Loader,
+        schema: impl Fn() -> Option<Value> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            source: Source::Loader(load),
+            schema: Box::new(schema),
+            options: Options::default(),
+            fitness: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_fitness_checks(&mut self, checks: Vec<FitnessCheck>) {
+        self.fitness = checks;
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::hooks::Hooks;
+use super::{Intake, TakeAhead};
+use crate::events::Events;
 use crate::journal::{self, Journal};
 
 /// What becomes of a job that still runs when the worker's grace period ends.
@@ -24,6 +27,9 @@ pub(crate) struct Options {
     pub(crate) concurrency: NonZeroUsize,
     /// Changes of the concurrency while the worker runs.
     pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    /// Whether jobs are taken.
+    pub(crate) intake: Intake,
+    pub(crate) take_ahead: TakeAhead,
     /// Ask to be replaced after the first job.
     pub(crate) refresh: bool,
     pub(crate) timeout: Option<Duration>,
@@ -43,6 +49,9 @@ pub(crate) struct Options {
     pub(crate) stuck_after: Duration,
     /// Where results that can't be delivered outlive the process.
     pub(crate) journal: Option<Journal>,
+    /// Who hears of what happens.
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
 }
 
 impl Default for Options {
@@ -50,6 +59,8 @@ impl Default for Options {
         Self {
             concurrency: NonZeroUsize::MIN,
             live: None,
+            intake: Intake::new(),
+            take_ahead: TakeAhead::default(),
             refresh: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
@@ -64,11 +75,22 @@ impl Default for Options {
             held_bytes: 64 << 20,
             stuck_after: Duration::from_mins(1),
             journal: None,
+            events: Events::default(),
+            hooks: Hooks::default(),
         }
     }
 }
 
 impl Options {
+    /// How jobs are taken ahead. A worker that is replaced after its first job leaves the next to others.
+    pub(crate) fn take_ahead(&self) -> TakeAhead {
+        if self.refresh {
+            TakeAhead::Off
+        } else {
+            self.take_ahead
+        }
+    }
+
     /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
     pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let mut problems = Vec::new();
@@ -111,6 +133,13 @@ impl Options {
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
         problems.extend(journal::override_from(&mut self.journal, &lookup));
+        let name = "RUNPOD_WORKER_TAKE_AHEAD";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(ahead) => self.take_ahead = ahead,
+                Err(error) => problems.push(format!("{name}={text}: {error}")),
+            }
+        }
         problems
     }
 }

@@ -6,12 +6,11 @@
 
 mod split;
 
-use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
-use crate::webui::{WebUi, WebUiError};
+use crate::webui::{Call, WebUi, WebUiError};
 
 /// Rewrites sampler names that the running WebUI would refuse.
 #[derive(Debug)]
@@ -53,25 +52,29 @@ impl Compat {
         self.names().await;
     }
 
-    /// The input with its sampler name split if it has to be; every other byte stays.
-    pub(crate) async fn adapt(&self, input: RawJson) -> RawJson {
+    /// The request with its sampler name split if it has to be; every other byte stays.
+    pub(crate) async fn adapt(&self, call: Call) -> Call {
         let needs_no_help = matches!(self.names.get(), Some(None));
-        if needs_no_help || !split::mentions_a_sampler(input.as_bytes()) {
-            return input;
-        }
-        let Some(names) = self.names().await else {
-            return input;
+        let Some(body) = call
+            .body
+            .as_ref()
+            .filter(|body| !needs_no_help && split::mentions_a_sampler(body))
+        else {
+            return call;
         };
-        match split::split(&input, names) {
+        let Some(names) = self.names().await else {
+            return call;
+        };
+        match split::split(body, names) {
             Some(split) => {
                 info!(
                     sampler = split.sampler,
                     scheduler = split.scheduler,
                     "this WebUI version does not know the sampler name; sending sampler and scheduler apart (off with --no-compat)"
                 );
-                split.input
+                call.with_body(split.input)
             }
-            None => input,
+            None => call,
         }
     }
 

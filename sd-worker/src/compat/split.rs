@@ -1,11 +1,9 @@
 //! Splitting a sampler name inside a text that otherwise stays as it is.
 
-use bytes::Bytes;
 use runpod_sdk::json::RawJson;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 use super::Names;
+use crate::splice::{Edits, Object, quoted};
 
 /// An input whose sampler name was split.
 #[derive(Debug)]
@@ -15,70 +13,46 @@ pub(super) struct Split {
     pub(super) scheduler: String,
 }
 
-/// The keys that matter, as they are spelled in the text; `Some` for `null`, too.
-#[derive(Deserialize)]
-struct Keys<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    sampler_name: Option<&'a RawValue>,
-    /// The name of the sampler where `sampler_name` is empty.
-    #[serde(borrow, default, deserialize_with = "present")]
-    sampler_index: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    scheduler: Option<&'a RawValue>,
-}
-
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(value).map(Some)
-}
-
 /// Whether a look at the keys can be worth it: most inputs are not even parsed.
-pub(super) fn mentions_a_sampler(input: &[u8]) -> bool {
-    const KEY: &[u8] = b"\"sampler_";
-    input.windows(KEY.len()).any(|window| window == KEY)
+pub(super) fn mentions_a_sampler(input: &RawJson) -> bool {
+    input.as_str().contains("\"sampler_")
 }
 
 /// `None` if there is nothing to do, or nothing that can be done without guessing.
 pub(super) fn split(input: &RawJson, known: &Names) -> Option<Split> {
-    let text = std::str::from_utf8(input.as_bytes()).ok()?;
-    let keys: Keys<'_> = serde_json::from_str(text).ok()?;
-    let string = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    let has_name = string(keys.sampler_name).is_some_and(|name| !name.is_empty());
-    let raw_name = if has_name {
-        keys.sampler_name
+    let text = input.as_str();
+    let keys = Object::read(text)?;
+    let string = |key: &str| keys.decode::<String>(key).filter(|name| !name.is_empty());
+    // The index is the name of the sampler where `sampler_name` is empty.
+    let key = if string("sampler_name").is_some() {
+        "sampler_name"
     } else {
-        keys.sampler_index
-    }?;
-    let name = string(Some(raw_name))?;
+        "sampler_index"
+    };
+    if ["sampler_name", "sampler_index", "scheduler"]
+        .iter()
+        .any(|key| keys.count(key) > 1)
+    {
+        return None;
+    }
+    let name = string(key)?;
     let (sampler, scheduler) = known.split(&name)?;
 
-    let place = |raw: &RawValue| {
-        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-        start..start + raw.get().len()
-    };
-    let quoted = |text: &str| serde_json::to_string(text).ok();
-    let mut edits = vec![(place(raw_name), quoted(sampler)?)];
+    let mut edits = Edits::of(text);
+    let mut replaced = quoted(sampler);
     // A scheduler that the request names wins over the one in the sampler's name, as in 1.10.
-    let chosen = string(keys.scheduler).filter(|scheduler| !scheduler.is_empty());
-    match (&chosen, keys.scheduler) {
+    let chosen = string("scheduler");
+    match (&chosen, keys.get("scheduler")) {
         (Some(_), _) => {}
-        (None, Some(empty)) => edits.push((place(empty), quoted(scheduler)?)),
+        (None, Some(empty)) => edits.replace(empty, quoted(scheduler)),
         (None, None) => {
-            edits[0].1 += ", \"scheduler\": ";
-            edits[0].1 += &quoted(scheduler)?;
+            replaced += ", \"scheduler\": ";
+            replaced += &quoted(scheduler);
         }
     }
-    edits.sort_by_key(|(range, _)| range.start);
-
-    let mut out = String::with_capacity(text.len() + 64);
-    let mut at = 0;
-    for (range, replacement) in edits {
-        out.push_str(&text[at..range.start]);
-        out.push_str(&replacement);
-        at = range.end;
-    }
-    out.push_str(&text[at..]);
+    edits.replace(keys.get(key)?, replaced);
     Some(Split {
-        input: RawJson::parse(Bytes::from(out)).ok()?,
+        input: edits.apply()?,
         sampler: sampler.to_owned(),
         scheduler: chosen.unwrap_or_else(|| scheduler.to_owned()),
     })

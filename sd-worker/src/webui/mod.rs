@@ -1,32 +1,39 @@
 //! The WebUI's HTTP API, as far as a worker needs it (`docs/protocol/webui-api.md`).
 
 mod answer;
+mod call;
 mod error;
+mod fault;
 mod interrupt;
 mod problem;
 mod progress;
 mod ready;
 mod render;
 mod retry;
+mod suspect;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
+pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
 pub(crate) use ready::NotReady;
-pub(crate) use render::Renderer;
+pub(crate) use render::{Renderer, unless_cancelled};
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
+const IMG2IMG: &str = "/sdapi/v1/img2img";
 const PROGRESS: &str = "/sdapi/v1/progress?skip_current_image=true";
+const PROGRESS_WITH_PREVIEW: &str = "/sdapi/v1/progress?skip_current_image=false";
 const INTERRUPT: &str = "/sdapi/v1/interrupt";
 const SAMPLERS: &str = "/sdapi/v1/samplers";
 const SCHEDULERS: &str = "/sdapi/v1/schedulers";
@@ -75,25 +82,42 @@ impl WebUi {
         &self.url
     }
 
-    /// Renders a picture. Says nothing until it is done, which may take minutes.
-    async fn txt2img(&self, request: &RawJson) -> Result<RawJson, WebUiError> {
-        let sent = self
-            .request(Method::POST, TXT2IMG)
-            .header(CONTENT_TYPE, "application/json")
-            .body(request.clone().into_bytes())
-            .send()
-            .await;
+    /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
+    /// minutes.
+    pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
+        let mut request = self.request(call.method.clone(), &call.route);
+        if let Some(body) = &call.body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.clone().into_bytes());
+        }
+        let sent = request.send().await;
         let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
         if response.status() == 200 {
             answer::read(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response).await.about(call))
+        }
+    }
+
+    /// Sends a request that needs no turn on the GPU. It is given up when its job is.
+    pub(crate) async fn ask(&self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
+        tokio::select! {
+            biased;
+            answer = self.send(call) => answer,
+            reason = ctx.cancelled() => Err(WebUiError::Interrupted(reason)),
         }
     }
 
     /// What the WebUI is doing right now.
     async fn progress(&self) -> Result<progress::Progress, WebUiError> {
-        self.get_small(PROGRESS).await
+        self.progress_with(false).await
+    }
+
+    /// The same, with the unfinished picture if it is wanted, which costs the WebUI time to decode.
+    async fn progress_with(&self, preview: bool) -> Result<progress::Progress, WebUiError> {
+        self.get_small(if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS })
+            .await
     }
 
     /// Stops the render in progress at its next step. Harmless when there is none.
@@ -119,6 +143,11 @@ impl WebUi {
     /// The schedulers; a WebUI before 1.9 has no such route.
     pub(crate) async fn schedulers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
         self.get_small(SCHEDULERS).await
+    }
+
+    /// One of the lists, or another small object, by its route.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
+        self.get_small(route).await
     }
 
     async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {

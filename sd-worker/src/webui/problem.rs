@@ -67,6 +67,9 @@ impl Problem {
                 }
             }
             Ok(Value::String(text)) => other(shorten(&text)),
+            Err(_) if body.trim_ascii_start().starts_with(b"{") => {
+                other("its explanation broke off".to_owned())
+            }
             _ => other(excerpt(body)),
         }
     }
@@ -92,7 +95,7 @@ impl Problem {
 
     /// Whether any text of the answer contains `words`, in lower case.
     pub(super) fn mentions(&self, words: &str) -> bool {
-        self.text.to_lowercase().contains(words)
+        self.text.to_lowercase().contains(words) || self.exception.to_lowercase().contains(words)
     }
 }
 
@@ -107,8 +110,14 @@ fn describe_field(item: &Value) -> String {
         .skip(1) // always "body"
         .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
         .collect();
+    // Newer validation has the parser's own words here.
+    let more = item.pointer("/ctx/error").and_then(Value::as_str);
+    let message = match more {
+        Some(more) => format!("{message} ({more})"),
+        None => message.to_owned(),
+    };
     if path.is_empty() {
-        message.to_owned()
+        message
     } else {
         format!("{}: {message}", path.join("."))
     }

@@ -9,9 +9,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
+use super::call::Call;
 use super::error::WebUiError;
-use super::progress::Tracker;
-use super::{WebUi, interrupt, progress, retry};
+use super::progress::Reporter;
+use super::{WebUi, interrupt, retry};
 use crate::settings::Settings;
 
 /// For an interrupt to stop a render that has run out of time. (That of a cancelled job is bounded by
@@ -32,7 +33,7 @@ pub(crate) struct Renderer {
     left_running: AtomicBool,
     attempt_timeout: Duration,
     retries: u32,
-    progress_interval: Duration,
+    reporter: Reporter,
 }
 
 /// The right to use the GPU.
@@ -57,7 +58,7 @@ impl Renderer {
             left_running: AtomicBool::new(false),
             attempt_timeout: settings.attempt_timeout,
             retries: settings.retries,
-            progress_interval: settings.progress_interval,
+            reporter: Reporter::new(settings.progress),
         }
     }
 
@@ -81,11 +82,11 @@ impl Renderer {
 
 impl Turn<'_> {
     /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
-    pub(crate) async fn render(self, request: &RawJson, ctx: &Context) -> Result<RawJson, WebUiError> {
+    pub(crate) async fn render(self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
         let mut waits = retry::waits(self.renderer.retries);
         let mut may_be_running = false;
         loop {
-            let ended = self.attempt(request, ctx, may_be_running).await;
+            let ended = self.attempt(call, ctx, may_be_running).await;
             let error = match ended {
                 Err(error) if retry::may_repeat(&error) => error,
                 ended => return ended,
@@ -103,12 +104,7 @@ impl Turn<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        request: &RawJson,
-        ctx: &Context,
-        look_first: bool,
-    ) -> Result<RawJson, WebUiError> {
+    async fn attempt(&self, call: &Call, ctx: &Context, look_first: bool) -> Result<RawJson, WebUiError> {
         if look_first {
             unless_cancelled(ctx, self.wait_until_idle()).await??;
         }
@@ -118,20 +114,23 @@ impl Turn<'_> {
             attempt_timeout: limit,
             ..
         } = self.renderer;
-        let mut tracker = Tracker::default();
+        let mut follower = self.renderer.reporter.follow(webui, call, ctx);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
-        let mut post = std::pin::pin!(webui.txt2img(request));
+        let mut post = std::pin::pin!(webui.send(call));
         let cut = tokio::select! {
             biased;
             answer = &mut post => {
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
+                if answer.is_ok() {
+                    follower.finished();
+                }
                 return answer;
             }
             reason = ctx.cancelled() => Cut::Cancelled(reason),
             () = sleep(*limit) => Cut::TooSlow,
-            never = progress::report(webui, self.renderer.progress_interval, &mut tracker, ctx) => match never {},
+            never = follower.report() => match never {},
         };
         // The next job may be taken as soon as this returns, so it waits for the GPU. A picture that
         // comes now is half a picture: it is not used.
@@ -147,7 +146,7 @@ impl Turn<'_> {
                 left_running.store(!returned, Ordering::Release);
                 Err(WebUiError::TooSlow {
                     limit: *limit,
-                    seen: tracker.last_seen(),
+                    seen: follower.last_seen(),
                 })
             }
         }
@@ -176,7 +175,7 @@ impl Turn<'_> {
 }
 
 /// `work`, unless the job is cancelled first.
-async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
+pub(crate) async fn unless_cancelled<F: Future>(ctx: &Context, work: F) -> Result<F::Output, WebUiError> {
     tokio::select! {
         biased;
         done = work => Ok(done),

@@ -189,3 +189,36 @@ async fn progress_is_seen_by_the_client_and_never_goes_back() {
     soon(webui.gpu().advance(10)).await;
     assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
 }
+
+/// The update of the twelfth step, from a worker with these variables.
+async fn update_of_a_render(variables: &[(&str, &str)]) -> Value {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), variables).await;
+    let job = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(12)).await;
+    soon(async {
+        loop {
+            let update: Value = job.status().await.unwrap().output().unwrap_or_default();
+            if update["step"] == 12 {
+                return update;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_preview_is_shown_where_it_is_wanted_and_small_enough() {
+    let often = ("SD_WORKER_PROGRESS_INTERVAL", "20ms");
+    let wanted = ("SD_WORKER_PREVIEW", "true");
+    let update = update_of_a_render(&[often, wanted]).await;
+    let preview = update["preview"].as_str().unwrap();
+    assert!(preview.starts_with("iVBOR"), "the base64 of a PNG");
+
+    let update = update_of_a_render(&[often, wanted, ("SD_WORKER_PREVIEW_LIMIT", "10")]).await;
+    assert_eq!(update["preview"], Value::Null, "too large");
+    let update = update_of_a_render(&[often]).await;
+    assert_eq!(update["preview"], Value::Null, "not wanted");
+}

@@ -4,9 +4,12 @@
 
 mod cancel;
 mod command_line;
+mod doctor;
 mod errors;
 mod faults;
 mod flow;
 mod integrity;
+mod operations;
+mod pictures;
 mod shutdown;
 mod support;

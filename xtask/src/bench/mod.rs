@@ -16,6 +16,7 @@ mod platform;
 mod process;
 mod python;
 mod rows;
+mod size;
 mod table;
 
 use std::cell::RefCell;
@@ -51,6 +52,10 @@ pub(crate) const FLOOR: &str = "bench-floor";
 /// what else runs is measured, too. docs/bench.md says how each row is measured.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(crate) struct Options {
     /// Measure only this row; may be repeated.
     #[arg(long = "row", value_name = "NAME", value_enum)]
@@ -71,6 +76,11 @@ pub(crate) struct Options {
     /// Measure the published Python worker, too. Installs it into target/bench at the first time.
     #[arg(long)]
     python: bool,
+
+    /// Instead of all this: build the smallest worker from nothing, and show its size, its crates and the build's
+    /// time beside an installation of the published Python SDK.
+    #[arg(long, conflicts_with_all = ["rows", "quick", "python"])]
+    size: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -78,9 +88,13 @@ Examples:
   cargo xtask bench                            everything; a few minutes, and the builds
   cargo xtask bench --quick                    everything, less exactly
   cargo xtask bench --row first-take           one row
+  cargo xtask bench --size                     how large the smallest worker is
   cargo xtask bench --check --json bench.json  for a machine that watches";
 
 pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    if options.size {
+        return size::run(options.json.as_deref(), options.check, screen);
+    }
     if cfg!(debug_assertions) {
         return Err(become_optimised(screen));
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use super::process::Program;
 use crate::screen::Screen;
 
-const PACKAGE: &str = "runpod==1.12.0";
+pub(super) const PACKAGE: &str = "runpod==1.12.0";
 
 /// What the worker that sd-worker replaces does.
 const HANDLER: &str = r#"import os
@@ -34,12 +34,7 @@ pub(super) fn program(folder: &Path, screen: Screen) -> anyhow::Result<Program> 
     let installed = environment.join(PACKAGE);
     if !installed.exists() {
         screen.stage("install", PACKAGE);
-        let environment = environment.to_string_lossy();
-        step("python3", &["-m", "venv", &environment])?;
-        step(
-            &python.to_string_lossy(),
-            &["-m", "pip", "install", "--quiet", PACKAGE],
-        )?;
+        install(&environment)?;
         std::fs::write(&installed, "").context("cannot note that Python's packages are there")?;
     }
     let handler = folder.join("handler.py");
@@ -50,6 +45,16 @@ pub(super) fn program(folder: &Path, screen: Screen) -> anyhow::Result<Program> 
         arguments: vec!["-u".to_owned(), handler.to_string_lossy().into_owned()],
         slow: true,
     })
+}
+
+/// Makes a virtual environment with the package and all that it needs.
+pub(super) fn install(environment: &Path) -> anyhow::Result<()> {
+    let python = environment.join("bin").join("python");
+    step("python3", &["-m", "venv", &environment.to_string_lossy()])?;
+    step(
+        &python.to_string_lossy(),
+        &["-m", "pip", "install", "--quiet", PACKAGE],
+    )
 }
 
 fn step(program: &str, arguments: &[&str]) -> anyhow::Result<()> {

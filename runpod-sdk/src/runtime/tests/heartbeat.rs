@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{Held, on_thread};
@@ -31,7 +32,9 @@ fn start() -> Beating {
     };
     let (platform, held) = (beating.platform.clone(), beating.held.clone());
     let (liveness, stop) = (beating.liveness.clone(), beating.stop.clone());
-    tokio::spawn(async move { beat(&*platform, &held, &liveness, INTERVAL, &stop).await });
+    tokio::spawn(
+        async move { beat(&*platform, &held, &liveness, INTERVAL, &stop, &Events::default()).await },
+    );
     beating
 }
 
@@ -133,7 +136,14 @@ fn its_thread_goes_on_while_everything_else_is_blocked() {
         });
         Ok(platform)
     };
-    let heartbeat = on_thread(connect, held, liveness, Duration::from_millis(5)).unwrap();
+    let heartbeat = on_thread(
+        connect,
+        held,
+        liveness,
+        Duration::from_millis(5),
+        Events::default(),
+    )
+    .unwrap();
     // This thread is the blocked one: it does nothing but wait.
     for _ in 0..10 {
         pinged.recv_timeout(Duration::from_secs(10)).unwrap();

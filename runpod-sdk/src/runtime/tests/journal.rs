@@ -10,6 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::ledger::Ledger;
 use super::support::{Running, results};
 use crate::json::RawJson;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
@@ -113,10 +114,12 @@ fn a_job_handed_out_again_is_answered_from_the_journal_without_running() {
         let ran = Arc::default();
         let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
         platform.submit("j", json!("second"));
-        let running = Running::start_on(platform, echo(&dir, &ran), 1).await;
+        let (worker, ledger) = Ledger::of(echo(&dir, &ran));
+        let running = Running::start_on(platform, worker, 1).await;
         assert_eq!(running.platform.result("j").await, r#"{"output": "first"}"#);
         let platform = running.platform.clone();
         assert_eq!(running.drained().await, Ended::Drained);
+        ledger.check(true);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
         assert!(
             results(&platform.said())
@@ -198,7 +201,7 @@ fn a_result_outlives_its_delivery_window_and_is_delivered_when_the_platform_is_b
     let dir = TempDir::new().unwrap();
     life(async {
         let ran = Arc::default();
-        let worker = echo(&dir, &ran).delivery_window(Duration::from_secs(30));
+        let (worker, ledger) = Ledger::of(echo(&dir, &ran).delivery_window(Duration::from_secs(30)));
         let running = Running::start(worker).await;
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("j", json!("kept"));
@@ -211,6 +214,23 @@ fn a_result_outlives_its_delivery_window_and_is_delivered_when_the_platform_is_b
         until_files(&dir, "results", 0).await;
         assert_eq!(ran.load(Ordering::SeqCst), 1);
         assert_eq!(running.drained().await, Ended::Drained);
+        ledger.check(true);
+        let kept = |event: &crate::WorkerEvent| matches!(event, crate::WorkerEvent::ResultKept { .. });
+        assert!(ledger.events().iter().any(kept));
+    });
+}
+
+#[test]
+fn a_failure_that_the_platform_refuses_is_not_kept_for_ever() {
+    let dir = TempDir::new().unwrap();
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        refuse_results(&running, &Fault::Refuse(400));
+        running.platform.submit("j", json!(1));
+        running.held.until(|held| held.len() == 1).await;
+        running.held.until(crate::runtime::Held::is_empty).await;
+        until_files(&dir, "results", 0).await;
+        until_files(&dir, "writing", 0).await;
     });
 }
 
@@ -240,7 +260,7 @@ fn what_a_second_signal_left_undelivered_is_delivered_by_the_next_start() {
         let running = Running::start(echo(&dir, &Arc::default())).await;
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("j", json!("kept"));
-        running.held.until(|held| held.len() == 1).await;
+        until_files(&dir, "results", 1).await;
         running.shutdown.drain.cancel();
         running.shutdown.abandon.cancel();
         assert_eq!(running.ended().await, Ended::Abandoned { jobs: 1 });

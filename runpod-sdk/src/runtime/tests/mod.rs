@@ -1,8 +1,13 @@
 //! The runtime on a platform in memory and a paused clock.
 
+mod ahead;
 mod delivery;
+mod events;
 mod heartbeat;
+mod hooks;
+mod intake;
 mod journal;
+mod ledger;
 mod shutdown;
 mod simulation;
 mod stopping;

@@ -1,4 +1,4 @@
-//! Hundreds of random lives of a worker: faults, delays, cancels, resizes, shutdowns.
+//! Hundreds of random lives of a worker: faults, delays, cancels, resizes, pauses, shutdowns.
 //!
 //! Everything that is left to chance comes from one seed, and the clock is paused, so a seed always
 //! plays the same life. `SIMULATION_SEED=17 cargo test simulation` replays one;
@@ -14,12 +14,14 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ledger::Ledger;
 use super::support::{Running, results};
+use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{Ended, Held};
 use crate::worker::Worker;
-use crate::{Concurrency, Context, JobError, JobResult, Streaming};
+use crate::{Concurrency, Context, Intake, JobError, JobResult, Streaming, TakeAhead};
 
 /// What one job does.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
@@ -39,6 +41,8 @@ struct Plan {
     deed: Deed,
     steps: u64,
     step_ms: u64,
+    /// How wrong it is about the time that is left, in milliseconds; `None` if it says nothing.
+    foretells: Option<u64>,
 }
 
 /// What the handlers saw.
@@ -93,6 +97,9 @@ async fn act(plan: Plan, ctx: Context, watch: Arc<Mutex<Watch>>) -> JobResult<u3
     }
     let _guard = Guard(watch, plan.number);
     for step in 0..plan.steps {
+        if let Some(wrong) = plan.foretells {
+            ctx.finishing_in(Duration::from_millis((plan.steps - step) * plan.step_ms + wrong));
+        }
         let pause = tokio::time::sleep(Duration::from_millis(plan.step_ms));
         if plan.deed == Deed::Deaf {
             pause.await;
@@ -134,8 +141,13 @@ fn worker(watch: &Arc<Mutex<Watch>>, streams: bool, concurrency: &Concurrency) -
 }
 
 /// The faults of one life. Result posts are refused for good only rarely; everything else passes.
-fn faults(mut random: fastrand::Rng, level: f64) -> impl FnMut(&Said) -> Option<Fault> {
+fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&Said) -> Option<Fault> {
     move |said| {
+        let take = matches!(said, Said::Take { .. });
+        assert!(
+            !take || intake.is_open(),
+            "a take is sent while no job may be taken"
+        );
         let chance = random.f64();
         if chance >= level {
             return None;
@@ -171,9 +183,14 @@ async fn life(seed: u64) {
     let concurrency = Concurrency::new(random.usize(1..5));
     watch.lock().unwrap().limit = concurrency.get();
     let streams = random.u8(0..4) == 0;
+    let intake = Intake::new();
+    let ahead = random.choice([TakeAhead::Off, TakeAhead::Always, TakeAhead::JustInTime]);
     let worker = worker(&watch, streams, &concurrency)
+        .intake(&intake)
+        .take_ahead(ahead.unwrap_or_default())
         .shutdown_grace(Duration::from_mins(if random.bool() { 10 } else { 1 }))
         .cancel_grace(Duration::from_secs(random.u64(1..10)));
+    let (worker, ledger) = Ledger::of(worker);
 
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(random.u64(1..30))));
     platform.hand_out_more_than_asked(random.usize(0..3));
@@ -182,7 +199,7 @@ async fn life(seed: u64) {
     } else {
         random.f64() * 0.5
     };
-    platform.with_faults(faults(random.fork(), level));
+    platform.with_faults(faults(random.fork(), level, intake.clone()));
 
     let running = Running::start_on(platform.clone(), worker, seed).await;
     let beats = beat_on(&running);
@@ -204,6 +221,7 @@ async fn life(seed: u64) {
             deed: deed.unwrap_or(Deed::Value),
             steps: random.u64(0..6),
             step_ms: random.u64(0..2000),
+            foretells: random.bool().then(|| random.u64(0..200)),
         };
         platform.submit(&format!("j{number}"), json!(plan));
         if random.u8(0..4) == 0 {
@@ -222,7 +240,15 @@ async fn life(seed: u64) {
             }
             concurrency.set(limit);
         }
+        if random.u8(0..6) == 0 {
+            intake.pause("something is wrong");
+            tokio::time::sleep(Duration::from_millis(random.u64(0..5000))).await;
+            if random.bool() {
+                intake.resume();
+            }
+        }
     }
+    intake.resume();
     let early = random.u8(0..3) == 0;
     if early {
         tokio::time::sleep(Duration::from_millis(random.u64(0..20_000))).await;
@@ -240,9 +266,16 @@ async fn life(seed: u64) {
         );
     }
     let held = running.held.clone();
-    let ended = running.drained().await;
+    let retires = random.u8(0..3) == 0;
+    let ended = if retires {
+        intake.retire("it is broken");
+        running.ended().await
+    } else {
+        running.drained().await
+    };
     beats.cancel();
     check(&platform, &watch.lock().unwrap(), &stopped, ended, &held);
+    ledger.check(ended == Ended::Drained);
 }
 
 /// A heartbeat that checks, at each beat, the list against what the platform knows.
@@ -251,7 +284,17 @@ fn beat_on(running: &Running) -> CancellationToken {
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     tokio::spawn(liveness.clone().keep_fresh(Duration::from_secs(5)));
     let (platform, held, stopped) = (running.platform.clone(), running.held.clone(), stop.clone());
-    tokio::spawn(async move { beat(&*platform, &held, &liveness, Duration::from_secs(3), &stopped).await });
+    tokio::spawn(async move {
+        beat(
+            &*platform,
+            &held,
+            &liveness,
+            Duration::from_secs(3),
+            &stopped,
+            &Events::default(),
+        )
+        .await;
+    });
     stop
 }
 
@@ -277,6 +320,7 @@ fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ende
                 || body.contains(&format!("failed {number}"))
                 || body.contains(&format!("panicked {number}"))
                 || body.contains(&format!("\"output\": {number}}}"))
+                || body.contains(&format!("\"output\": {number}, \"stopPod\": true}}"))
                 || body.contains("\"output\": [0");
             assert!(own, "{job} got the answer of another job: {body}");
         }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::memory::{MemoryPlatform, Said};
-use crate::runtime::{Ended, Held, Runtime, Shutdown};
+use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
 pub(super) struct Running {
@@ -34,14 +35,16 @@ impl Running {
         let mut runtime = Runtime::new(
             platform.clone(),
             handler,
-            options,
+            options.clone(),
             Identity::default(),
             held.clone(),
             shutdown.clone(),
         );
         runtime.random = fastrand::Rng::with_seed(seed);
         runtime.journal = journal;
-        let worker = tokio::spawn(runtime.run());
+        let stop = shutdown.clone();
+        let worker =
+            tokio::spawn(async move { live(&options, &Handle::current(), &stop, runtime.run()).await });
         Self {
             platform,
             held,

@@ -1,0 +1,103 @@
+//! How a job ended, for those who count and for hooks: everything but its input and output.
+
+use std::fmt;
+
+use super::Timeline;
+use crate::job::{ErrorClass, ErrorCode, JobId, Outcome};
+
+/// A job that has come to its end on this worker.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JobSummary {
+    /// The job.
+    pub id: JobId,
+    /// The batch it belongs to, if any.
+    pub batch: Option<String>,
+    /// How it ended.
+    pub outcome: JobOutcome,
+    /// Size of the output; 0 if there is none. Chunks of a streaming handler count on their own.
+    pub output_bytes: usize,
+    /// The points it passed. Points passed later, such as the delivery of the result, appear in it, too.
+    pub timeline: Timeline,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobOutcome {
+    /// With an output.
+    Completed,
+    /// With an error.
+    #[non_exhaustive]
+    Failed {
+        /// What went wrong.
+        code: ErrorCode,
+        /// Whose mistake it was.
+        class: ErrorClass,
+        /// Whether the same request may succeed when sent again.
+        retryable: bool,
+    },
+    /// It was not run: what the [journal](crate::Journal) holds of an earlier run is reported.
+    Stored,
+    /// The platform stopped it, or has its result already; nothing is reported.
+    Stopped,
+    /// The worker had to go before the job was done; it is left for another worker.
+    Abandoned,
+}
+
+impl JobOutcome {
+    /// `completed`, `failed`, `stored`, `stopped` or `abandoned`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Stored => "stored",
+            Self::Stopped => "stopped",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// The code of a failed job.
+    pub fn error_code(&self) -> Option<&ErrorCode> {
+        match self {
+            Self::Failed { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for JobOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self.error_code() {
+            Some(code) => write!(f, " ({code})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl JobSummary {
+    pub(crate) fn new(id: JobId, batch: Option<String>, outcome: &Outcome, timeline: Timeline) -> Self {
+        let (ended, output_bytes) = match outcome {
+            Outcome::Completed(output) | Outcome::Streamed(output) => (JobOutcome::Completed, output.len()),
+            Outcome::Failed(error) | Outcome::StreamFailed(error) => {
+                let failed = JobOutcome::Failed {
+                    code: error.code().clone(),
+                    class: error.class(),
+                    retryable: error.is_retryable(),
+                };
+                (failed, 0)
+            }
+            Outcome::Stored(_) => (JobOutcome::Stored, 0),
+            Outcome::Stopped => (JobOutcome::Stopped, 0),
+            Outcome::Abandoned => (JobOutcome::Abandoned, 0),
+        };
+        Self {
+            id,
+            batch,
+            outcome: ended,
+            output_bytes,
+            timeline,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Several handlers in one worker, told apart by a name in the input.
+
+mod envelope;
+mod route;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use self::route::{Route, Routes};
+use crate::error::Error;
+use crate::fitness::FitnessCheck;
+use crate::handler::ErasedHandler;
+use crate::worker::{Loader, Options, Worker};
+
+/// The key that names the handler, unless another is chosen.
+const KEY: &str = "task";
+
+/// Several handlers in one worker. The input says by a name which one it is for.
+///
+/// ```no_run
+/// use runpod_sdk::prelude::*;
+/// use runpod_sdk::Router;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Prompt {
+///     prompt: String,
+/// }
+///
+/// #[handler]
+/// async fn paint(input: Prompt) -> JobResult<String> {
+///     Ok(format!("a picture of {}", input.prompt))
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Picture {
+///     url: String,
+/// }
+///
+/// #[handler]
+/// async fn describe(input: Picture) -> JobResult<String> {
+///     Ok(format!("what {} shows", input.url))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     let router = Router::new()
+///         .route("paint", paint::worker())
+///         .route("describe", describe::worker());
+///     runpod_sdk::start(router.into_worker())
+/// }
+/// ```
+///
+/// A job of this worker is `{"input": {"task": "paint", "prompt": "a cat"}}`. The handler's input is the
+/// object without the name, byte for byte; see [`nested`](Self::nested) for handlers whose input is
+/// no object. A name that no handler has, or none at all, fails the job as `INVALID_INPUT`, with the list of
+/// names and the one that was probably meant.
+///
+/// # What the handlers' own workers decide
+///
+/// Each handler keeps its type of input, its state and its JSON Schema. States are loaded side by side at the
+/// start, and fitness checks run one route after the other. `timeout` holds for the jobs of that handler,
+/// and `refresh_worker` after them. `concurrency` is how many jobs of that handler run at once; a job beyond
+/// that waits in its slot. The whole worker runs as many jobs as the widest handler, unless it is told
+/// otherwise. All other options are those of the worker that [`into_worker`](Self::into_worker) returns.
+#[derive(Default)]
+#[must_use = "a router does nothing until it is made a worker"]
+pub struct Router {
+    key: Option<String>,
+    nested: bool,
+    default: Option<String>,
+    routes: Vec<(String, Worker)>,
+}
+
+impl Router {
+    /// A router without handlers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends jobs of this name to the handler of `worker`. A name can be given once.
+    pub fn route(mut self, name: impl Into<String>, worker: Worker) -> Self {
+        self.routes.push((name.into(), worker));
+        self
+    }
+
+    /// The key that names the handler. Default `task`.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Where an input without a name goes, as it is. Default: nowhere, the job fails.
+    ///
+    /// A worker that gets its second handler keeps its callers by this.
+    pub fn default_route(mut self, name: impl Into<String>) -> Self {
+        self.default = Some(name.into());
+        self
+    }
+
+    /// The handler's input is the value of the key `input` beside the name:
+    /// `{"task": "double", "input": 21}`. For handlers whose input is no object. Default: off.
+    pub fn nested(mut self) -> Self {
+        self.nested = true;
+        self
+    }
+
+    /// The worker that runs all of them.
+    ///
+    /// A name that is given twice, a default that is not among the routes, and a router without routes are
+    /// found when the worker starts: it exits with code 1 and says so.
+    pub fn into_worker(self) -> Worker {
+        let problems = self.problems();
+        let key: Arc<str> = self.key.as_deref().unwrap_or(KEY).into();
+        let mut checks: Vec<FitnessCheck> = Vec::new();
+        let mut widest = 1;
+        let mut schemas = Vec::new();
+        let mut loading = Vec::new();
+        for (name, mut worker) in self.routes {
+            checks.extend(worker.take_fitness_checks());
+            schemas.push((name.clone(), worker.schema()));
+            let (options, load) = worker.into_parts();
+            widest = widest.max(options.concurrency.get());
+            loading.push((name, options, load));
+        }
+        let (nested, default) = (self.nested, self.default);
+        let schema = {
+            let (key, default) = (key.clone(), default.clone());
+            move || Some(schema::of_routes(&key, nested, default.as_deref(), &schemas))
+        };
+        let load: Loader = Box::new(move || {
+            Box::pin(async move {
+                if !problems.is_empty() {
+                    return Err(Error::Startup(problems.join("; ").into()));
+                }
+                let all = try_join_all(loading.into_iter().map(load_route)).await?;
+                let routes = Routes {
+                    key,
+                    nested,
+                    default,
+                    all,
+                };
+                Ok(Arc::new(routes) as Arc<dyn ErasedHandler>)
+            })
+        });
+        let mut worker = Worker::from_loader(load, schema);
+        worker.set_fitness_checks(checks);
+        worker.concurrency(widest)
+    }
+
+    /// What is wrong with the routes, one line for each.
+    fn problems(&self) -> Vec<String> {
+        let names: Vec<&str> = self.routes.iter().map(|(name, _)| name.as_str()).collect();
+        let mut problems = Vec::new();
+        if names.is_empty() {
+            problems.push("the router has no routes".to_owned());
+        }
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                problems.push(format!("the router has two routes called {name:?}"));
+            }
+        }
+        if let Some(default) = self.default.as_deref().filter(|default| !names.contains(default)) {
+            problems.push(format!(
+                "the router's default route {default:?} is not one of its routes"
+            ));
+        }
+        problems
+    }
+}
+
+async fn load_route((name, options, load): (String, Options, Loader)) -> Result<Arc<Route>, Error> {
+    match load().await {
+        Ok(handler) => Ok(Arc::new(Route::new(name, &options, handler))),
+        Err(Error::Startup(cause)) => Err(Error::Startup(format!("route {name:?}: {cause}").into())),
+        Err(other) => Err(other),
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.routes.iter().map(|(name, _)| name);
+        f.debug_struct("Router")
+            .field("routes", &names.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

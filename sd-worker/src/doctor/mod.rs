@@ -1,0 +1,101 @@
+//! `sd-worker doctor`: is everything there that a deployed worker needs, and if not, what mends it?
+//!
+//! It looks and tells. It takes no job and changes nothing, except for a file that it writes and takes away again to
+//! see whether it can.
+
+mod checkpoint;
+mod finding;
+mod limits;
+mod models;
+mod platform;
+mod volume;
+mod webui;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::finding::{Finding, Report, Section, Verdict};
+use crate::settings::Settings;
+use crate::webui::WebUi;
+
+/// Look whether everything is there that this worker needs, and say what mends what is not.
+///
+/// Exit code 0: jobs can be done. 1: something has to be mended first.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+pub struct Doctor {
+    /// Where the WebUI keeps its checkpoints. Without it the WebUI is asked
+    #[arg(long, value_name = "DIR")]
+    models_dir: Option<PathBuf>,
+
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks at everything and prints what was found.
+pub fn examine(settings: &Settings, doctor: &Doctor) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let report = match runtime {
+        Ok(runtime) => runtime.block_on(look(settings, doctor, |name| std::env::var(name).ok())),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let text = if doctor.json {
+        serde_json::to_string_pretty(&report).unwrap_or_else(|error| error.to_string())
+    } else {
+        report.text(colours())
+    };
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    if report.count(Verdict::Failure) > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn colours() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !set("NO_COLOR")
+}
+
+async fn look(settings: &Settings, doctor: &Doctor, lookup: impl Fn(&str) -> Option<String>) -> Report {
+    let (webui, models) = match WebUi::new(settings) {
+        Ok(client) => {
+            let mut seen = webui::look(&client).await;
+            if let Some(folder) = &doctor.models_dir {
+                seen.folders.checkpoints = Some(folder.clone());
+            }
+            seen.folders
+                .elsewhere
+                .push(Path::new(volume::VOLUME).join("models"));
+            (
+                seen.section,
+                models::look(&seen.folders, seen.checkpoints.as_ref()),
+            )
+        }
+        Err(error) => {
+            let findings = vec![Finding::failure(error.to_string(), "look at the options")];
+            (
+                Section {
+                    title: "WebUI",
+                    findings,
+                },
+                models::look(&models::Folders::default(), None),
+            )
+        }
+    };
+    Report {
+        sections: vec![
+            platform::look(&lookup),
+            webui,
+            models,
+            volume::look(Path::new(volume::VOLUME), &std::env::temp_dir()),
+            limits::look(),
+        ],
+    }
+}

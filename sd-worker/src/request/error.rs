@@ -1,0 +1,69 @@
+//! Inputs that are not sent anywhere.
+
+use std::borrow::Cow;
+
+use crate::failure::{Code, Explain};
+
+/// Why an input is not what the worker takes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("input: expected an object, found {found}")]
+    NotAnObject { found: &'static str },
+    #[error("input.{path}: {why}")]
+    Form { path: Cow<'static, str>, why: String },
+    #[error("input.api.endpoint: {} {route} is not passed on{}", .method, .why.text())]
+    Refused { method: String, route: String, why: Why },
+}
+
+/// Why a route is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It would end or change the server for everybody.
+    Dangerous,
+    /// It would hit whatever renders, also another job.
+    OtherJobs,
+    Unknown,
+    WrongMethod(&'static str),
+}
+
+impl Why {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Dangerous => ": it would stop the WebUI or change it for all jobs",
+            Self::OtherJobs => ": it would stop whatever renders, also another job's picture",
+            Self::Unknown => ": the worker does not know this route",
+            Self::WrongMethod("GET") => ": this route takes GET",
+            Self::WrongMethod(_) => ": this route takes POST",
+        }
+    }
+}
+
+impl Explain for RequestError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotAnObject { .. } | Self::Form { .. } => Code::InvalidInput,
+            Self::Refused { .. } => Code::RouteRefused,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::NotAnObject { .. } => {
+                "send {\"input\": {\"prompt\": …}} with the fields of /sdapi/v1/txt2img"
+            }
+            Self::Form { .. } => {
+                "send {\"input\": {\"api\": {\"method\": \"POST\", \"endpoint\": \"/sdapi/v1/txt2img\"}, \"payload\": {…}}}"
+            }
+            Self::Refused {
+                why: Why::OtherJobs, ..
+            } => "cancel the job instead: that stops its render",
+            Self::Refused {
+                why: Why::WrongMethod(_),
+                ..
+            } => "change api.method",
+            Self::Refused { .. } => {
+                "check the spelling; the worker's owner can allow the route with --allow-route"
+            }
+        }))
+    }
+}

@@ -1,0 +1,240 @@
+//! Which routes a job may call (`docs/protocol/webui-api.md` §2), and what they do to the GPU.
+
+use reqwest::Method;
+
+use super::error::Why;
+
+/// What a request occupies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// txt2img or img2img: pictures with seeds and infotexts. Waits for the GPU's turn.
+    Render,
+    /// Anything else that uses the GPU or changes what is loaded. Waits for its turn, too.
+    Gpu,
+    /// Answers at once, also while something renders.
+    Beside,
+}
+
+/// The usual routes. Those without a prefix lie under `/sdapi/v1/`.
+const ROUTES: &[(&str, &str, Work)] = &[
+    ("POST", "txt2img", Work::Render),
+    ("POST", "img2img", Work::Render),
+    ("POST", "extra-single-image", Work::Gpu),
+    ("POST", "extra-batch-images", Work::Gpu),
+    ("POST", "interrogate", Work::Gpu),
+    ("POST", "/controlnet/detect", Work::Gpu),
+    ("POST", "options", Work::Gpu),
+    ("POST", "refresh-checkpoints", Work::Gpu),
+    ("POST", "refresh-vae", Work::Gpu),
+    ("POST", "refresh-embeddings", Work::Gpu),
+    ("POST", "refresh-loras", Work::Gpu),
+    ("POST", "unload-checkpoint", Work::Gpu),
+    ("POST", "reload-checkpoint", Work::Gpu),
+    ("POST", "png-info", Work::Beside),
+    ("GET", "options", Work::Beside),
+    ("GET", "progress", Work::Beside),
+    ("GET", "cmd-flags", Work::Beside),
+    ("GET", "samplers", Work::Beside),
+    ("GET", "schedulers", Work::Beside),
+    ("GET", "upscalers", Work::Beside),
+    ("GET", "latent-upscale-modes", Work::Beside),
+    ("GET", "sd-models", Work::Beside),
+    ("GET", "sd-vae", Work::Beside),
+    ("GET", "sd-modules", Work::Beside),
+    ("GET", "hypernetworks", Work::Beside),
+    ("GET", "face-restorers", Work::Beside),
+    ("GET", "realesrgan-models", Work::Beside),
+    ("GET", "prompt-styles", Work::Beside),
+    ("GET", "embeddings", Work::Beside),
+    ("GET", "loras", Work::Beside),
+    ("GET", "memory", Work::Beside),
+    ("GET", "scripts", Work::Beside),
+    ("GET", "script-info", Work::Beside),
+    ("GET", "extensions", Work::Beside),
+    ("GET", "/controlnet/version", Work::Beside),
+    ("GET", "/controlnet/settings", Work::Beside),
+    ("GET", "/controlnet/model_list", Work::Beside),
+    ("GET", "/controlnet/module_list", Work::Beside),
+    ("GET", "/controlnet/control_types", Work::Beside),
+];
+
+/// Routes that exist and are refused, with the reason.
+const REFUSED: &[(&str, Why)] = &[
+    ("server-kill", Why::Dangerous),
+    ("server-restart", Why::Dangerous),
+    ("server-stop", Why::Dangerous),
+    ("create/embedding", Why::Dangerous),
+    ("create/hypernetwork", Why::Dangerous),
+    ("train/embedding", Why::Dangerous),
+    ("train/hypernetwork", Why::Dangerous),
+    ("preprocess", Why::Dangerous),
+    ("interrupt", Why::OtherJobs),
+    ("skip", Why::OtherJobs),
+];
+
+const PREFIX: &str = "/sdapi/v1/";
+
+/// The routes that a worker's owner allows beside the usual ones.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Allowed(Vec<String>);
+
+impl Allowed {
+    /// Each is a path, or the beginning of one with `*` at its end.
+    pub(crate) fn new(routes: &[String]) -> Self {
+        Self(routes.iter().filter_map(|route| normal(route)).collect())
+    }
+
+    /// What a request to the route occupies, or why it is not passed on.
+    pub(super) fn work(&self, method: &Method, route: &str) -> Result<Work, Why> {
+        let path = path_of(route);
+        if let Some((_, _, work)) = entries(path).find(|(known, _, _)| *known == method.as_str()) {
+            return Ok(*work);
+        }
+        if self.0.iter().any(|allowed| matches(allowed, path)) {
+            // Nobody knows what it does to the GPU. A GET hardly does anything.
+            return Ok(if *method == Method::GET {
+                Work::Beside
+            } else {
+                Work::Gpu
+            });
+        }
+        if let Some((right, _, _)) = entries(path).next() {
+            return Err(Why::WrongMethod(right));
+        }
+        let refused = REFUSED.iter().find(|(name, _)| is(name, path));
+        Err(refused.map_or(Why::Unknown, |(_, why)| *why))
+    }
+}
+
+/// The method of a route that has only one.
+pub(super) fn only_method(route: &str) -> Option<Method> {
+    let mut methods = entries(path_of(route));
+    let (method, _, _) = methods.next()?;
+    if methods.next().is_some() {
+        return None;
+    }
+    method.parse().ok()
+}
+
+/// `txt2img`, `sdapi/v1/txt2img` and `/sdapi/v1/txt2img` are the same route. `None` for what can't be a
+/// path: then it is not looked for anywhere.
+pub(super) fn normal(endpoint: &str) -> Option<String> {
+    let trimmed = endpoint.trim_matches('/');
+    let odd = |character: char| !character.is_ascii_graphic() || "\\#@:%".contains(character);
+    let (path, query) = trimmed.split_once('?').unwrap_or((trimmed, ""));
+    if path.is_empty()
+        || path.contains(odd)
+        || path
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == "..")
+        || query.contains(|character: char| !character.is_ascii_graphic() || character == '#')
+    {
+        return None;
+    }
+    let short = ROUTES
+        .iter()
+        .map(|(_, name, _)| *name)
+        .chain(REFUSED.iter().map(|(name, _)| *name))
+        .any(|name| name == path);
+    Some(if short {
+        format!("{PREFIX}{trimmed}")
+    } else {
+        format!("/{trimmed}")
+    })
+}
+
+fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static str, Work)> {
+    ROUTES.iter().filter(move |(_, name, _)| is(name, path))
+}
+
+fn path_of(route: &str) -> &str {
+    route.split('?').next().unwrap_or_default()
+}
+
+fn is(name: &str, path: &str) -> bool {
+    if name.starts_with('/') {
+        name == path
+    } else {
+        path.strip_prefix(PREFIX) == Some(name)
+    }
+}
+
+fn matches(allowed: &str, path: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(beginning) => path.starts_with(beginning),
+        None => allowed == path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_has_several_spellings() {
+        for spelling in [
+            "txt2img",
+            "sdapi/v1/txt2img",
+            "/sdapi/v1/txt2img",
+            "/sdapi/v1/txt2img/",
+        ] {
+            assert_eq!(
+                normal(spelling).as_deref(),
+                Some("/sdapi/v1/txt2img"),
+                "{spelling}"
+            );
+        }
+        assert_eq!(
+            normal("progress?skip_current_image=true").as_deref(),
+            Some("/sdapi/v1/progress?skip_current_image=true")
+        );
+        assert_eq!(
+            normal("controlnet/model_list").as_deref(),
+            Some("/controlnet/model_list")
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_path_is_no_route() {
+        for bad in [
+            "",
+            "/",
+            "http://h/x",
+            "a/../b",
+            "a//b",
+            "a b",
+            "a#b",
+            "a%2e",
+            "@h/x",
+            "a\nb",
+            "ä",
+        ] {
+            assert_eq!(normal(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn dangerous_and_unknown_routes_are_refused_unless_allowed() {
+        let usual = Allowed::default();
+        let post = |allowed: &Allowed, route: &str| allowed.work(&Method::POST, &normal(route).unwrap());
+        assert_eq!(post(&usual, "server-kill"), Err(Why::Dangerous));
+        assert_eq!(post(&usual, "train/embedding"), Err(Why::Dangerous));
+        assert_eq!(post(&usual, "interrupt"), Err(Why::OtherJobs));
+        assert_eq!(post(&usual, "/my/route"), Err(Why::Unknown));
+        assert_eq!(post(&usual, "/samplers"), Err(Why::WrongMethod("GET")));
+        let more = Allowed::new(&["server-restart".to_owned(), "/my/*".to_owned()]);
+        assert_eq!(post(&more, "/sdapi/v1/server-restart"), Ok(Work::Gpu));
+        assert_eq!(post(&more, "/my/route"), Ok(Work::Gpu));
+        assert_eq!(more.work(&Method::GET, "/my/list"), Ok(Work::Beside));
+        assert_eq!(post(&more, "server-kill"), Err(Why::Dangerous));
+    }
+
+    #[test]
+    fn options_are_read_beside_and_set_in_turn() {
+        let usual = Allowed::default();
+        assert_eq!(usual.work(&Method::GET, "/sdapi/v1/options"), Ok(Work::Beside));
+        assert_eq!(usual.work(&Method::POST, "/sdapi/v1/options"), Ok(Work::Gpu));
+        assert_eq!(only_method("/sdapi/v1/options"), None);
+        assert_eq!(only_method("/sdapi/v1/samplers"), Some(Method::GET));
+    }
+}

@@ -1,0 +1,22 @@
+//! What a job wishes of the worker itself: the key `worker` of the api form.
+//!
+//! It stands beside the payload, so that no key of the WebUI, today's or tomorrow's, can collide with it.
+
+use serde::Deserialize;
+
+use super::error::RequestError;
+use super::shape::without_place;
+
+/// The wishes; what is absent is as the worker's owner set it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wishes {}
+
+impl Wishes {
+    pub(super) fn read(text: &str) -> Result<Self, RequestError> {
+        serde_json::from_str(text).map_err(|error| RequestError::Form {
+            path: "worker".into(),
+            why: without_place(&error),
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! Changing a part of a JSON text and leaving every other byte as it came.
+//!
+//! Requests and answers are megabytes of base64 that nobody here needs to decode. An [`Object`] knows where
+//! the values of the first level stand, and [`Edits`] replaces some of them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use runpod_sdk::json::RawJson;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// An object's keys and the places of their values, in the text's order.
+#[derive(Debug)]
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// `None` for what is not an object, or has a key that no text can hold (half a surrogate pair).
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of a key. Of a key that is there twice the last counts, as in Python.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| *value)
+    }
+
+    /// The same, decoded; `None` for what does not fit and for `null`.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let value: Option<T> = serde_json::from_str(self.get(key)?.get()).ok()?;
+        value
+    }
+
+    /// How often the key is there.
+    pub(crate) fn count(&self, key: &str) -> usize {
+        self.keys().filter(|name| *name == key).count()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_ref())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), *value))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Fields<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Fields<'a> {
+            type Value = Object<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'a>, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(key) = map.next_key::<Cow<'a, str>>()? {
+                    fields.push((key, map.next_value()?));
+                }
+                Ok(Object(fields))
+            }
+        }
+        source.deserialize_map(Fields(std::marker::PhantomData))
+    }
+}
+
+/// Changes to a text, made all at once.
+#[derive(Debug)]
+pub(crate) struct Edits<'a> {
+    text: &'a str,
+    changes: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Edits<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Writes `json` in place of a value of this text.
+    pub(crate) fn replace(&mut self, value: &'a RawValue, json: String) {
+        let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        debug_assert!(
+            start + value.get().len() <= self.text.len(),
+            "a value of another text"
+        );
+        self.changes.push((start..start + value.get().len(), json));
+    }
+
+    /// The changed text. `None` if a change was not JSON.
+    pub(crate) fn apply(mut self) -> Option<RawJson> {
+        self.changes.sort_by_key(|(range, _)| range.start);
+        let added: usize = self.changes.iter().map(|(_, json)| json.len()).sum();
+        let mut out = String::with_capacity(self.text.len() + added);
+        let mut at = 0;
+        for (range, json) in self.changes {
+            out.push_str(&self.text[at..range.start]);
+            out.push_str(&json);
+            at = range.end;
+        }
+        out.push_str(&self.text[at..]);
+        RawJson::parse(Bytes::from(out)).ok()
+    }
+}
+
+/// A text as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_has_fields() {
+        for other in ["[]", "1", "\"{}\"", "null"] {
+            assert!(Object::read(other).is_none(), "{other}");
+        }
+        let object = Object::read(r#"{"a": null, "\u0062": [1, 2]}"#).unwrap();
+        assert_eq!(object.decode::<Vec<u8>>("b"), Some(vec![1, 2]));
+        assert_eq!(object.decode::<Vec<u8>>("a"), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Every answer that was recorded from real servers, and those of their relatives, has its verdict.
+
+use reqwest::Method;
+use runpod_sdk::json::RawJson;
+use runpod_sdk::{IntoJobError as _, JobError};
+
+use super::*;
+use crate::failure::Failure;
+
+/// A request that was refused, and the answer.
+struct Recorded {
+    name: String,
+    call: Call,
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Recorded {
+    fn verdict(&self) -> JobError {
+        let error = WebUiError::refused(self.status, &self.body).about(&self.call);
+        Failure::from(error).into_job_error()
+    }
+
+    fn told(&self) -> String {
+        let error = self.verdict();
+        let message = error.message().lines().next().unwrap_or_default();
+        format!(
+            "{}\n    {} {:?}: {message}",
+            self.name,
+            error.code(),
+            error.class()
+        )
+    }
+}
+
+fn recorded() -> Vec<Recorded> {
+    let mut found = Vec::new();
+    let root = format!("{}/../tests/fixtures/webui", env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![std::path::PathBuf::from(&root)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                let name = path
+                    .with_extension("")
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .display()
+                    .to_string();
+                let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                found.extend(refused(name, &case));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+fn refused(name: String, case: &Value) -> Option<Recorded> {
+    let (request, response) = (&case["request"], &case["response"]);
+    let status = u16::try_from(response["status"].as_u64()?).unwrap();
+    let body = match (&response["json"], &response["text"]) {
+        (Value::Null, Value::String(text)) => text.clone().into_bytes(),
+        (json, _) => json.to_string().into_bytes(),
+    };
+    let sent = match &request["json"] {
+        Value::Null => None,
+        json => Some(RawJson::from(json.clone())),
+    };
+    let call = Call {
+        method: Method::POST,
+        route: request["path"].as_str()?.to_owned().into(),
+        body: sent,
+    };
+    (status >= 400).then_some(Recorded {
+        name,
+        call,
+        status,
+        body,
+    })
+}
+
+#[test]
+fn every_recorded_refusal_has_its_verdict() {
+    let verdicts: Vec<String> = recorded().iter().map(Recorded::told).collect();
+    assert!(verdicts.len() > 30, "{}", verdicts.len());
+    insta::assert_snapshot!(verdicts.join("\n"));
+}
+
+#[test]
+fn every_refusal_tells_what_to_do() {
+    for case in recorded() {
+        let error = case.verdict();
+        assert!(error.hint().is_some(), "{}", case.name);
+        assert_eq!(error.details().unwrap()["status"], case.status, "{}", case.name);
+    }
+}
+
+/// Answers of relatives of the WebUI and of what may stand before it (`docs/protocol/webui-api.md` §10, §12).
+const RELATIVES: &[(&str, u16, &str)] = &[
+    (
+        "Forge, a deliberate error",
+        404,
+        r#"{"detail":"Init image not found"}"#,
+    ),
+    ("Forge, an unexpected error", 500, "Internal Server Error"),
+    (
+        "Forge, a wrong type",
+        422,
+        r#"{"detail":[{"type":"int_parsing","loc":["body","steps"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"a secret prompt"}]}"#,
+    ),
+    (
+        "Forge, malformed JSON",
+        422,
+        r#"{"detail":[{"type":"json_invalid","loc":["body",15],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting property name enclosed in double quotes"}}]}"#,
+    ),
+    ("SD.Next, no picture", 400, r#"{"error":"Init image is none"}"#),
+    (
+        "SD.Next, five keys",
+        500,
+        r#"{"error":"RuntimeError","code":500,"detail":"","body":"","errors":"boom"}"#,
+    ),
+    (
+        "SD.Next, five keys and a status of its own",
+        404,
+        r#"{"error":"HTTPException","code":404,"detail":"Sampler not found","body":"","errors":""}"#,
+    ),
+    (
+        "SD.Next, a bare text",
+        500,
+        r#""missing 1 required positional argument: 'x'""#,
+    ),
+    ("SD.Next, busy", 429, r#"{"detail":"Too many requests"}"#),
+    (
+        "older torch, out of memory",
+        500,
+        r#"{"error":"RuntimeError","detail":"","body":"","errors":"CUDA out of memory. Tried to allocate 2.00 GiB"}"#,
+    ),
+    (
+        "a broken GPU",
+        500,
+        r#"{"error":"RuntimeError","detail":"","body":"","errors":"CUDA error: an illegal memory access was encountered"}"#,
+    ),
+    (
+        "no numbers",
+        500,
+        r#"{"error":"NansException","detail":"","body":"","errors":"A tensor with all NaNs was produced in VAE."}"#,
+    ),
+    (
+        "a full disk",
+        500,
+        r#"{"error":"OSError","detail":"","body":"","errors":"[Errno 28] No space left on device"}"#,
+    ),
+    (
+        "half a model file",
+        500,
+        r#"{"error":"SafetensorError","detail":"","body":"","errors":"Error while deserializing header: MetadataIncompleteBuffer"}"#,
+    ),
+    (
+        "an unknown hires checkpoint",
+        500,
+        r#"{"error":"Exception","detail":"","body":"","errors":"Could not find checkpoint with name nope"}"#,
+    ),
+    (
+        "an unknown checkpoint in the settings",
+        500,
+        r#"{"error":"RuntimeError","detail":"","body":"","errors":"model 'nope' not found"}"#,
+    ),
+    (
+        "invalid UTF-8",
+        400,
+        r#"{"detail":"There was an error parsing the body"}"#,
+    ),
+    (
+        "a proxy's page",
+        502,
+        "<html><head><title>502 Bad Gateway</title></head></html>",
+    ),
+    (
+        "a proxy's limit",
+        413,
+        "<html><title>413 Request Entity Too Large</title></html>",
+    ),
+    (
+        "half an explanation",
+        500,
+        r#"{"error":"RuntimeError","detail":"a sec"#,
+    ),
+    ("an empty 500", 500, ""),
+    ("an empty 501", 501, ""),
+    ("a redirect", 307, ""),
+    ("a wrong method", 405, r#"{"detail":"Method Not Allowed"}"#),
+];
+
+#[test]
+fn relatives_of_the_webui_are_understood() {
+    let verdicts: Vec<String> = RELATIVES
+        .iter()
+        .map(|(name, status, body)| {
+            let case = Recorded {
+                name: (*name).to_owned(),
+                call: Call::txt2img(RawJson::from(json!({ "prompt": "x" }))),
+                status: *status,
+                body: body.as_bytes().to_vec(),
+            };
+            assert!(case.verdict().hint().is_some(), "{name}");
+            case.told()
+        })
+        .collect();
+    let verdicts = verdicts.join("\n");
+    assert!(
+        !verdicts.contains("a sec"),
+        "what repeats the request is left out"
+    );
+    insta::assert_snapshot!(verdicts);
+}

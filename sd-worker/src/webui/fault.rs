@@ -1,0 +1,154 @@
+//! What an error answer means (`docs/protocol/webui-api.md` §10 and §12).
+
+use super::problem::{Problem, Shape};
+use crate::failure::Code;
+
+/// What an error answer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Parameters,
+    TooLong,
+    Picture,
+    OutOfMemory,
+    Gpu,
+    Nan,
+    DiskFull,
+    NoModel,
+    BrokenModel,
+    Credentials,
+    Route,
+    Unavailable,
+    Other,
+}
+
+/// Texts of a 500 that tell what it is. The first that fits counts.
+const TOLD_BY_TEXT: &[(Fault, &[&str])] = &[
+    (Fault::OutOfMemory, &["out of memory", "not enough memory"]),
+    (
+        Fault::Gpu,
+        &[
+            "illegal memory access",
+            "device-side assert",
+            "cuda error",
+            "cublas_status",
+            "cudnn_status",
+            "no cuda gpus are available",
+        ],
+    ),
+    (Fault::Nan, &["a tensor with all nans", "a tensor with nans"]),
+    (
+        Fault::DiskFull,
+        &["no space left on device", "disk quota exceeded"],
+    ),
+    (Fault::NoModel, &["no checkpoints found"]),
+    (
+        Fault::BrokenModel,
+        &["error while deserializing header", "headertoolarge"],
+    ),
+    (
+        Fault::Picture,
+        &[
+            "invalid encoded image",
+            "cannot identify image file",
+            "invalid image url",
+        ],
+    ),
+    (
+        Fault::Parameters,
+        &[
+            "could not find upscaler named",
+            "could not find checkpoint with name",
+            "request to local resource not allowed",
+            "requests not allowed",
+            "overflow when unpacking long",
+            "invalid image format",
+        ],
+    ),
+];
+
+impl Fault {
+    pub(super) fn of(status: u16, problem: &Problem) -> Self {
+        match status {
+            400 | 422 => Self::Parameters,
+            413 | 414 | 431 => Self::TooLong,
+            404 if problem.shape == Shape::Application => Self::Parameters,
+            // Forge's own errors have the framework's shape.
+            404 if problem.shape == Shape::Detail && problem.text != "Not Found" => Self::Parameters,
+            401 | 403 => Self::Credentials,
+            429 | 502 | 503 | 504 => Self::Unavailable,
+            500.. => Self::of_failure(problem),
+            // 405, a bare 404, redirects, and whatever no WebUI answers.
+            _ => Self::Route,
+        }
+    }
+
+    fn of_failure(problem: &Problem) -> Self {
+        match problem.exception.as_str() {
+            "OutOfMemoryError" => return Self::OutOfMemory,
+            "NansException" => return Self::Nan,
+            "SafetensorError" => return Self::BrokenModel,
+            "UnidentifiedImageError" => return Self::Picture,
+            _ => {}
+        }
+        // `model 'nope' not found`
+        if problem.text.starts_with("model '") && problem.text.ends_with("' not found") {
+            return Self::Parameters;
+        }
+        TOLD_BY_TEXT
+            .iter()
+            .find(|(_, texts)| texts.iter().any(|words| problem.mentions(words)))
+            .map_or(Self::Other, |(fault, _)| *fault)
+    }
+
+    pub(super) const fn code(self) -> Code {
+        match self {
+            Self::Parameters | Self::TooLong => Code::InvalidParameters,
+            Self::Picture => Code::InvalidPicture,
+            Self::OutOfMemory => Code::OutOfMemory,
+            Self::Gpu => Code::GpuFailed,
+            Self::Nan => Code::NanPicture,
+            Self::DiskFull => Code::DiskFull,
+            Self::NoModel | Self::BrokenModel | Self::Credentials | Self::Route => Code::Misconfigured,
+            Self::Unavailable => Code::Unavailable,
+            Self::Other => Code::Failed,
+        }
+    }
+
+    pub(super) const fn summary(self) -> &'static str {
+        match self {
+            Self::Parameters => "the WebUI refused the parameters",
+            Self::TooLong => "the request is too long for the WebUI",
+            Self::Picture => "the WebUI can't read a picture of the request",
+            Self::OutOfMemory => "the GPU ran out of memory",
+            Self::Gpu => "the GPU failed",
+            Self::Nan => "the model computed no numbers",
+            Self::DiskFull => "the WebUI's disk is full",
+            Self::NoModel => "the WebUI has no model",
+            Self::BrokenModel => "the WebUI can't read a model file",
+            Self::Credentials => "the WebUI refused the worker's credentials",
+            Self::Route => "what answers at the WebUI's address does not know the route",
+            Self::Unavailable => "the WebUI is not available",
+            Self::Other => "the WebUI failed",
+        }
+    }
+
+    pub(super) const fn hint(self) -> &'static str {
+        match self {
+            Self::Parameters => "change the request as the message says",
+            Self::TooLong => "send smaller pictures, or fewer at once",
+            Self::Picture => "send pictures as base64 of a PNG, JPEG or WebP file",
+            Self::OutOfMemory => "ask for a smaller picture or batch",
+            Self::Gpu => "send the job again; the WebUI of this worker has to be restarted",
+            Self::Nan => {
+                "take another VAE or sampler; or start the WebUI with --no-half-vae, or with --no-half"
+            }
+            Self::DiskFull => "send the job again; free space on this worker's disk or volume",
+            Self::NoModel => "put a checkpoint into the WebUI's models/Stable-diffusion",
+            Self::BrokenModel => "replace the file by a complete one; a download may have broken off",
+            Self::Credentials => "set SD_WORKER_WEBUI_AUTH to what --api-auth was given",
+            Self::Route => "start the WebUI with --api, and check SD_WORKER_WEBUI_URL and its path",
+            Self::Unavailable => "send the job again",
+            Self::Other => "the WebUI's log tells more",
+        }
+    }
+}

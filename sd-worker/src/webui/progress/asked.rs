@@ -1,0 +1,120 @@
+//! What a request asks for, as far as it tells how long its render will take.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::webui::call::Call;
+
+/// The WebUI's defaults (`docs/protocol/webui-api.md` §3).
+const STEPS: f64 = 50.0;
+const SIDE: f64 = 512.0;
+const HIRES_SCALE: f64 = 2.0;
+
+/// The fields that count. Whatever the WebUI would refuse in them is its own business: here it counts as the default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Asked {
+    steps: f64,
+    /// Batches one after another.
+    batches: u32,
+    /// Pictures of one batch.
+    batch_size: u32,
+    pixels: f64,
+    /// Each batch is rendered a second time, larger; so many times the work of the first time.
+    hires: Option<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Fields {
+    steps: Value,
+    n_iter: Value,
+    batch_size: Value,
+    width: Value,
+    height: Value,
+    enable_hr: Value,
+    hr_scale: Value,
+}
+
+impl Asked {
+    pub(super) fn of(call: &Call) -> Self {
+        let fields: Fields = call
+            .body
+            .as_ref()
+            .and_then(|body| serde_json::from_slice(body.as_bytes()).ok())
+            .unwrap_or_default();
+        let count = |field: &Value| {
+            let number = field.as_u64().and_then(|number| u32::try_from(number).ok());
+            number.unwrap_or(1).max(1)
+        };
+        let size = |field: &Value, default| field.as_f64().filter(|number| *number >= 1.0).unwrap_or(default);
+        let hires = fields.enable_hr.as_bool() == Some(true);
+        Self {
+            steps: size(&fields.steps, STEPS),
+            batches: count(&fields.n_iter),
+            batch_size: count(&fields.batch_size),
+            pixels: size(&fields.width, SIDE) * size(&fields.height, SIDE),
+            hires: hires.then(|| size(&fields.hr_scale, HIRES_SCALE).powi(2)),
+        }
+    }
+
+    /// How often the steps of a batch are done.
+    pub(super) fn passes(&self) -> u32 {
+        if self.hires.is_some() { 2 } else { 1 }
+    }
+
+    pub(super) fn batches(&self) -> u32 {
+        self.batches
+    }
+
+    pub(super) fn batch_size(&self) -> u32 {
+        self.batch_size
+    }
+
+    /// A measure of the whole work: renders of the same model take about as long as their work is large.
+    pub(super) fn work(&self) -> f64 {
+        self.steps
+            * f64::from(self.batches)
+            * f64::from(self.batch_size)
+            * self.pixels
+            * (1.0 + self.hires.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runpod_sdk::json::RawJson;
+
+    use super::*;
+
+    fn asked(body: &'static str) -> Asked {
+        Asked::of(&Call::txt2img(RawJson::parse(body).unwrap()))
+    }
+
+    fn assert_work(asked: Asked, work: f64) {
+        assert!(
+            (asked.work() - work).abs() < 1.0,
+            "{} is not {work}",
+            asked.work()
+        );
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_default() {
+        let plain = asked("{}");
+        assert_eq!((plain.batches(), plain.batch_size(), plain.passes()), (1, 1, 1));
+        assert_work(plain, 50.0 * 512.0 * 512.0);
+        assert_eq!(
+            asked(r#"{"steps": "many", "n_iter": -1, "batch_size": null, "width": 0}"#),
+            plain
+        );
+    }
+
+    #[test]
+    fn all_that_makes_a_render_longer_counts() {
+        let large = asked(r#"{"steps": 10, "n_iter": 3, "batch_size": 2, "width": 1024, "height": 512}"#);
+        assert_work(large, 10.0 * 6.0 * 1024.0 * 512.0);
+        let hires = asked(r#"{"steps": 10, "enable_hr": true, "hr_scale": 1.5}"#);
+        assert_eq!(hires.passes(), 2);
+        assert_work(hires, 10.0 * 512.0 * 512.0 * 3.25);
+    }
+}

@@ -1,0 +1,215 @@
+//! When a render will be done: first by what earlier ones took, then by the pace of its own steps.
+//!
+//! The WebUI's own estimate divides the time since the request by the share that is done, so it counts the loading of
+//! a model and the reading of the prompt as if they went on (`docs/protocol/webui-api.md` §7).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Progress;
+use super::asked::Asked;
+
+/// How much a new render changes what is known from earlier ones.
+const NEWEST: f64 = 0.5;
+
+/// What earlier renders teach.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    seconds_per_work: Option<f64>,
+    /// From a render's last step to its answer: decoding, encoding, sending.
+    tail: Option<f64>,
+}
+
+impl History {
+    fn learn(&mut self, forecast: &Forecast, done: Instant) {
+        let seconds = done.duration_since(forecast.begun).as_secs_f64();
+        let work = forecast.asked.work();
+        if work > 0.0 {
+            blend(&mut self.seconds_per_work, seconds / work);
+        }
+        if let Some(last_step) = forecast.last_step() {
+            blend(
+                &mut self.tail,
+                done.saturating_duration_since(last_step).as_secs_f64(),
+            );
+        }
+    }
+}
+
+fn blend(known: &mut Option<f64>, new: f64) {
+    *known = Some(known.map_or(new, |old| old + NEWEST * (new - old)));
+}
+
+/// The forecast of one render.
+#[derive(Debug)]
+pub(super) struct Forecast {
+    asked: Asked,
+    begun: Instant,
+    /// How long it will take in all, as earlier renders have it.
+    expected: Option<f64>,
+    tail: f64,
+    /// The first and the latest look at its steps.
+    looks: Option<(Look, Look)>,
+}
+
+/// Steps that were done at a certain time, of all steps of all batches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    at: Instant,
+    done: u32,
+    total: u32,
+}
+
+impl Look {
+    /// What the WebUI says at `at`; `None` while no steps are done.
+    pub(super) fn new(seen: &Progress, at: Instant) -> Option<Self> {
+        let state = &seen.state;
+        if state.is_over() || !state.is_sampling() {
+            return None;
+        }
+        let number = |count: i64| u32::try_from(count).ok();
+        let steps = number(state.sampling_steps)?;
+        let batches = number(state.job_count).filter(|count| *count > 0)?;
+        Some(Self {
+            at,
+            done: number(state.job_no)?.checked_mul(steps)? + number(state.sampling_step)?.min(steps),
+            total: batches.checked_mul(steps)?,
+        })
+    }
+}
+
+impl Forecast {
+    pub(super) fn begin(asked: Asked, history: &History, now: Instant) -> Self {
+        Self {
+            asked,
+            begun: now,
+            expected: history.seconds_per_work.map(|rate| rate * asked.work()),
+            tail: history.tail.unwrap_or_default(),
+            looks: None,
+        }
+    }
+
+    pub(super) fn look(&mut self, look: Look) {
+        let first = match self.looks {
+            // A batch of another length makes the earlier steps a bad measure.
+            Some((first, _)) if first.total == look.total && first.done <= look.done => first,
+            _ => look,
+        };
+        self.looks = Some((first, look));
+    }
+
+    /// The time left; `None` while nothing is known.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        let end = match self.last_step() {
+            Some(last_step) => last_step + Duration::from_secs_f64(self.tail),
+            None => self
+                .begun
+                .checked_add(Duration::try_from_secs_f64(self.expected?).ok()?)?,
+        };
+        Some(end.saturating_duration_since(now))
+    }
+
+    /// The answer came at `done`: later renders are told.
+    pub(super) fn finished(self, history: &mut History, done: Instant) {
+        history.learn(&self, done);
+    }
+
+    /// When the last step is done, if steps go on as they did between the looks.
+    fn last_step(&self) -> Option<Instant> {
+        let (first, latest) = self.looks?;
+        let steps = latest.done.checked_sub(first.done).filter(|steps| *steps > 0)?;
+        let pace = latest.at.duration_since(first.at) / steps;
+        let left = pace.checked_mul(latest.total.saturating_sub(latest.done))?;
+        latest.at.checked_add(left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runpod_sdk::json::RawJson;
+
+    use super::*;
+    use crate::webui::call::Call;
+
+    fn asked(steps: u32) -> Asked {
+        Asked::of(&Call::txt2img(
+            RawJson::parse(format!(r#"{{"steps": {steps}}}"#)).unwrap(),
+        ))
+    }
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn the_first_render_is_known_by_its_second_look() {
+        let begun = Instant::now();
+        let mut forecast = Forecast::begin(asked(20), &History::default(), begun);
+        assert_eq!(forecast.left(begun), None);
+        // Ten seconds of loading do not count.
+        let look = |at: f64, done: u32| Look {
+            at: begun + seconds(at),
+            done,
+            total: 20,
+        };
+        forecast.look(look(10.0, 1));
+        assert_eq!(forecast.left(begun + seconds(10.0)), None);
+        forecast.look(look(12.0, 5));
+        assert_eq!(forecast.left(begun + seconds(12.0)), Some(seconds(7.5)));
+        assert_eq!(
+            forecast.left(begun + seconds(30.0)),
+            Some(Duration::ZERO),
+            "late, and not before its time"
+        );
+    }
+
+    #[test]
+    fn later_renders_are_known_at_once_and_by_their_size() {
+        let mut history = History::default();
+        let begun = Instant::now();
+        Forecast::begin(asked(20), &history, begun).finished(&mut history, begun + seconds(4.0));
+        let left = |steps| {
+            Forecast::begin(asked(steps), &history, begun)
+                .left(begun)
+                .unwrap()
+                .as_secs_f64()
+        };
+        assert!((left(20) - 4.0).abs() < 0.001);
+        assert!((left(40) - 8.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn decoding_after_the_last_step_is_learnt() {
+        let mut history = History::default();
+        let begun = Instant::now();
+        let look = |at: f64, done: u32| Look {
+            at: begun + seconds(at),
+            done,
+            total: 10,
+        };
+        let mut first = Forecast::begin(asked(10), &history, begun);
+        first.look(look(1.0, 1));
+        first.look(look(2.0, 2));
+        // The tenth step is due at 10 s; the answer takes three more.
+        first.finished(&mut history, begun + seconds(13.0));
+        let mut second = Forecast::begin(asked(10), &history, begun);
+        second.look(look(1.0, 1));
+        second.look(look(2.0, 2));
+        assert_eq!(second.left(begun + seconds(2.0)), Some(seconds(11.0)));
+    }
+
+    #[test]
+    fn steps_that_start_anew_start_the_measure_anew() {
+        let begun = Instant::now();
+        let mut forecast = Forecast::begin(asked(10), &History::default(), begun);
+        for (at, done, total) in [(1.0, 9, 10), (2.0, 1, 10), (3.0, 2, 10), (3.5, 2, 30)] {
+            forecast.look(Look {
+                at: begun + seconds(at),
+                done,
+                total,
+            });
+        }
+        assert_eq!(forecast.left(begun), None);
+    }
+}

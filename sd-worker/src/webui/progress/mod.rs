@@ -1,0 +1,175 @@
+//! How far a render is: what the WebUI says (`docs/protocol/webui-api.md` §7), and what is told of it.
+
+mod asked;
+mod forecast;
+mod tracker;
+
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use runpod_sdk::Context;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tracing::debug;
+
+use self::asked::Asked;
+use self::forecast::{Forecast, History, Look};
+use self::tracker::Tracker;
+use super::WebUi;
+use super::call::Call;
+use crate::settings::ProgressSettings;
+
+/// Short renders are done by then and cost no extra request.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// The answer of `/sdapi/v1/progress`. Everything is optional: forks leave keys out.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Progress {
+    #[serde(rename = "progress")]
+    share: f64,
+    eta_relative: f64,
+    pub(super) state: State,
+    #[serde(rename = "current_image")]
+    preview: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    pub(super) interrupted: bool,
+    job_count: i64,
+    job_no: i64,
+    sampling_step: i64,
+    sampling_steps: i64,
+}
+
+impl Progress {
+    /// Whether a render runs. After a failed upscaling this stays true until the next job.
+    pub(super) fn is_rendering(&self) -> bool {
+        self.state.job_count != 0
+    }
+}
+
+impl State {
+    /// All batches are done: the last moments of a render, or what a failed upscaling left behind.
+    fn is_over(&self) -> bool {
+        self.job_count > 0 && self.job_no >= self.job_count
+    }
+
+    /// Until sampling starts the steps are those of the job before.
+    fn is_sampling(&self) -> bool {
+        self.sampling_step > 0 && self.sampling_steps > 0
+    }
+}
+
+/// What is told of renders, and what they have taught.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    settings: ProgressSettings,
+    history: Mutex<History>,
+}
+
+impl Reporter {
+    pub(super) fn new(settings: ProgressSettings) -> Self {
+        Self {
+            settings,
+            history: Mutex::default(),
+        }
+    }
+
+    /// Follows the render that is about to be sent.
+    pub(super) fn follow<'a>(&'a self, webui: &'a WebUi, call: &Call, ctx: &'a Context) -> Follower<'a> {
+        let asked = Asked::of(call);
+        let now = Instant::now();
+        let follower = Follower {
+            reporter: self,
+            webui,
+            ctx,
+            tracker: Tracker::new(asked),
+            forecast: Forecast::begin(asked, &self.history(), now),
+        };
+        follower.tell_when_done(now);
+        follower
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Follows one render.
+#[derive(Debug)]
+pub(super) struct Follower<'a> {
+    reporter: &'a Reporter,
+    webui: &'a WebUi,
+    ctx: &'a Context,
+    tracker: Tracker,
+    forecast: Forecast,
+}
+
+impl Follower<'_> {
+    /// Asks again and again, one question at a time, until it is dropped. Failures are ignored: the render
+    /// itself will tell what is wrong.
+    pub(super) async fn report(&mut self) -> Infallible {
+        let ProgressSettings {
+            progress_interval: every,
+            preview,
+            preview_limit,
+        } = self.reporter.settings;
+        if every.is_zero() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(FIRST_LOOK).await;
+        loop {
+            match self.webui.progress_with(preview).await {
+                Ok(seen) => self.tell(seen, preview_limit),
+                Err(error) => debug!(%error, "no progress to report"),
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    fn tell(&mut self, mut seen: Progress, preview_limit: usize) {
+        let now = Instant::now();
+        if let Some(look) = Look::new(&seen, now) {
+            self.forecast.look(look);
+        }
+        self.tell_when_done(now);
+        let preview = seen.preview.take().filter(|preview| {
+            let fits = preview.len() <= preview_limit;
+            if !fits {
+                debug!(
+                    bytes = preview.len(),
+                    preview_limit, "the preview is too large to be shown"
+                );
+            }
+            fits
+        });
+        if let Some(update) = self.tracker.next(&seen, self.forecast.left(now), preview) {
+            self.ctx.progress(update);
+        }
+    }
+
+    /// So that the next job can be taken just in time.
+    fn tell_when_done(&self, now: Instant) {
+        if let Some(left) = self.forecast.left(now) {
+            self.ctx.finishing_in(left);
+        }
+    }
+
+    /// The render is done: later ones are known the better for it, and what is left is to hand it over.
+    pub(super) fn finished(self) {
+        self.forecast
+            .finished(&mut self.reporter.history(), Instant::now());
+        if !self.reporter.settings.progress_interval.is_zero() {
+            self.ctx.progress(self.tracker.done());
+        }
+    }
+
+    /// The last thing that was told, in words.
+    pub(super) fn last_seen(&self) -> Option<String> {
+        self.tracker.last_seen()
+    }
+}
