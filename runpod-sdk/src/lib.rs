@@ -34,6 +34,7 @@
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
 //! - [`Journal`]: results that outlive the worker's process.
+//! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
@@ -48,6 +49,7 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
@@ -64,8 +66,10 @@ mod config;
 mod context;
 mod error;
 pub mod events;
-mod fitness;
+pub mod fitness;
 pub mod handler;
+#[cfg(feature = "schema")]
+mod input;
 mod job;
 mod journal;
 pub mod json;
@@ -97,6 +101,9 @@ pub use context::{CancelReason, Context};
 pub use error::Error;
 pub use events::WorkerEvent;
 pub use handler::{State, Streaming};
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use input::{Checked, Validated};
 pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
 pub use journal::Journal;
 pub use platform::PlatformError;
@@ -104,7 +111,7 @@ pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, start};
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
 pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.

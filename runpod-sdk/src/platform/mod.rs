@@ -26,7 +26,7 @@ use crate::job::{Job, JobId, Report};
 
 pub(crate) use backoff::Backoff;
 pub(crate) use http::{HttpPlatform, client};
-#[cfg(feature = "download")]
+#[cfg(any(feature = "download", feature = "upload"))]
 pub(crate) use http::{chain, retry_after};
 pub(crate) use once::OncePlatform;
 

@@ -41,6 +41,7 @@ use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::Platform;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use ahead::Ahead;
@@ -86,6 +87,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    /// Where the start has got to, until the first take.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -113,6 +116,7 @@ impl<P: Platform> Runtime<P> {
             journal: Keeper::default(),
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use runpod_sdk::IntoJobError as _;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::finding::{Finding, Section};
 use super::models::Folders;
+use crate::failure::Explain as _;
 use crate::webui::{WebUi, WebUiError};
 
 /// Fewer keys are no whole settings file: 1.10.1 has 312 (§9).
