@@ -40,6 +40,7 @@
 //! - `testing`: a whole worker inside a test (feature `testing`).
 //! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
 //!   and `upload`).
+//! - `metrics`: figures for Prometheus (feature `metrics`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -49,6 +50,7 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `metrics` | figures for Prometheus |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
@@ -76,6 +78,9 @@ pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod nearest;
 mod panics;
 mod platform;

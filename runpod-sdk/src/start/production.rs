@@ -104,6 +104,9 @@ async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
+    // Served from the start, so that a slow start can be watched, and to the very end.
+    #[cfg(feature = "metrics")]
+    let _metrics = options.metrics.serve();
     let handlers = start.handlers.clone();
     let work = get_ready_and_run(worker, start, shutdown.clone());
     runtime::live(&options, &handlers, &shutdown, work).await

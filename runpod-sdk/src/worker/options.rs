@@ -9,6 +9,8 @@ use super::hooks::Hooks;
 use super::{Intake, TakeAhead};
 use crate::events::Events;
 use crate::journal::{self, Journal};
+#[cfg(feature = "metrics")]
+use crate::metrics::MetricsOptions;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +58,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: MetricsOptions,
 }
 
 impl Default for Options {
@@ -83,6 +87,8 @@ impl Default for Options {
             journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            #[cfg(feature = "metrics")]
+            metrics: MetricsOptions::default(),
         }
     }
 }
@@ -148,6 +154,15 @@ impl Options {
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
         problems.extend(journal::override_from(&mut self.journal, &lookup));
+        #[cfg(feature = "metrics")]
+        problems.extend(self.metrics.override_from(&lookup, &mut self.events));
+        #[cfg(not(feature = "metrics"))]
+        if lookup("RUNPOD_WORKER_METRICS").is_some_and(|text| !matches!(text.trim(), "" | "off")) {
+            problems.push(
+                "RUNPOD_WORKER_METRICS: this worker was built without runpod-sdk's feature `metrics`"
+                    .to_owned(),
+            );
+        }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {
