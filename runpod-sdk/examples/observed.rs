@@ -24,12 +24,12 @@ fn main() -> std::process::ExitCode {
                 tracing::info!(bytes = job.output_bytes, "the job {}", job.outcome);
             }
         })
-        .before_job(|ctx: Context| async move {
+        .before_job(|_: Context| async {
             tracing::info!("about to begin");
             // An error here would fail the job without its handler.
-            ctx.job().get::<String>("webhook").map(drop)
+            Ok::<_, JobError>(())
         })
-        .after_job(|_: Context, _: JobSummary| async { tracing::info!("over") })
+        .after_job(|_: Context, _: JobSummary| async { tracing::debug!("over") })
         .on_shutdown(|| async { tracing::info!("nothing left to do") });
     runpod_sdk::start(worker)
 }

@@ -37,18 +37,21 @@ pub enum JobOutcome {
         /// Whether the same request may succeed when sent again.
         retryable: bool,
     },
-    /// The platform stopped it; nothing is reported.
+    /// It was not run: what the [journal](crate::Journal) holds of an earlier run is reported.
+    Stored,
+    /// The platform stopped it, or has its result already; nothing is reported.
     Stopped,
     /// The worker had to go before the job was done; it is left for another worker.
     Abandoned,
 }
 
 impl JobOutcome {
-    /// `completed`, `failed`, `stopped` or `abandoned`.
+    /// `completed`, `failed`, `stored`, `stopped` or `abandoned`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failed { .. } => "failed",
+            Self::Stored => "stored",
             Self::Stopped => "stopped",
             Self::Abandoned => "abandoned",
         }
@@ -62,6 +65,7 @@ impl JobOutcome {
                 class: error.class(),
                 retryable: error.is_retryable(),
             },
+            Outcome::Stored(_) => Self::Stored,
             Outcome::Stopped => Self::Stopped,
             Outcome::Abandoned => Self::Abandoned,
         }
