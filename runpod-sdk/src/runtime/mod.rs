@@ -39,6 +39,7 @@ use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
+use crate::scratch::Scratch;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use ahead::Ahead;
@@ -82,6 +83,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    pub(crate) scratch: Arc<Scratch>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -104,6 +106,7 @@ impl<P: Platform> Runtime<P> {
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
+            scratch: Arc::new(Scratch::new(options.scratch.clone())),
             options,
             identity,
             shutdown,
@@ -111,6 +114,13 @@ impl<P: Platform> Runtime<P> {
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }
+    }
+
+    /// Removes what killed workers have left, beside everything else.
+    pub(crate) fn remove_leftovers(self) -> Self {
+        let scratch = self.scratch.clone();
+        self.handlers.spawn_blocking(move || scratch.remove_leftovers());
+        self
     }
 
     /// Works until told to stop, and then until everything is handed over or the grace is spent.

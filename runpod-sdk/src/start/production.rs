@@ -137,7 +137,7 @@ async fn get_ready_and_run(
     let platform = Arc::new(HttpPlatform::new(&config, client));
     let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
     runtime.handlers = handlers;
-    runtime.run().await
+    runtime.remove_leftovers().run().await
 }
 
 /// Tells the platform why this worker goes, if there is a way to.

@@ -1,6 +1,7 @@
 //! How a worker runs: defaults, and the environment variables that override them.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// Where jobs' scratch directories are made, if not where the system has temporary files.
+    pub(crate) scratch: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             stuck_after: Duration::from_mins(1),
             events: Events::default(),
             hooks: Hooks::default(),
+            scratch: None,
         }
     }
 }
@@ -128,6 +132,9 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
+            self.scratch = Some(base.into());
+        }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {
