@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{JobSummary, Timeline};
 use crate::job::JobId;
+use crate::start::StartReport;
 
 /// One thing that happened to a worker.
 ///
@@ -22,6 +23,8 @@ pub enum WorkerEvent {
     /// The worker is fit and its state is loaded: the first take is next.
     #[non_exhaustive]
     Ready,
+    /// The first request for jobs has been sent. Where the time of the start went.
+    FirstTake(StartReport),
     /// The limit of jobs that may run at once has changed.
     #[non_exhaustive]
     SlotsChanged {
@@ -165,6 +168,7 @@ impl fmt::Display for WorkerEvent {
         match self {
             Self::Started { slots } => write!(f, "started: slots={slots}"),
             Self::Ready => f.write_str("ready"),
+            Self::FirstTake(report) => write!(f, "first take: {report}"),
             Self::SlotsChanged { slots } => write!(f, "slots changed: slots={slots}"),
             Self::TakeEmpty { after } => write!(f, "take empty: after={after:?}"),
             Self::JobTaken { job, .. } => write!(f, "job taken: {job}"),

@@ -40,6 +40,7 @@ use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::platform::Platform;
 use crate::scratch::Scratch;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use ahead::Ahead;
@@ -84,6 +85,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
     pub(crate) scratch: Arc<Scratch>,
+    /// Where the start has got to, until the first take.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -111,6 +114,7 @@ impl<P: Platform> Runtime<P> {
             identity,
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }

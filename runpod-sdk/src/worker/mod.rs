@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::fitness::FitnessCheck;
+use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub use concurrency::Concurrency;
@@ -179,23 +179,35 @@ impl<S> Worker<S> {
 
     /// Checks, before the first job is taken, that this machine is fit for work.
     ///
-    /// Checks run in the order in which they are given, once, and before the state is loaded. If
-    /// one fails or takes longer than 30 s, the worker reports itself unhealthy and exits with
-    /// code 1, so that the platform puts another in its place. Local test runs skip them.
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
+    /// state is loaded; those given first are reported first. If one fails or takes longer than
+    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```
-    /// use runpod_sdk::{JobError, Worker};
+    /// use runpod_sdk::{JobError, Worker, fitness};
     ///
     /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
     ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
     /// ```
-    pub fn fitness_check<F, Fut, T, E>(mut self, name: impl Into<String>, check: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
         self.fitness.push(FitnessCheck::new(name, check));
+        self
+    }
+
+    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
+    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
+    pub fn fitness_limit(mut self, limit: Duration) -> Self {
+        self.options.fitness_limit = limit;
+        self
+    }
+
+    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
+    /// own. Default: only where the platform is another machine. Overridden by
+    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
+    pub fn automatic_checks(mut self, make_them: bool) -> Self {
+        self.options.automatic_checks = Some(make_them);
         self
     }
 

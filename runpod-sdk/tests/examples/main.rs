@@ -3,6 +3,10 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "schema")]
+mod router;
+
+mod unfit;
 
 use std::path::PathBuf;
 use std::process::Command;
