@@ -33,6 +33,7 @@
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`Journal`]: results that outlive the worker's process.
 //! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
@@ -72,6 +73,7 @@ pub mod handler;
 #[cfg(feature = "schema")]
 mod input;
 mod job;
+mod journal;
 pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
@@ -109,6 +111,7 @@ pub use handler::{State, Streaming};
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
 pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
+pub use journal::Journal;
 pub use platform::PlatformError;
 pub use router::Router;
 #[cfg(feature = "macros")]

@@ -15,6 +15,7 @@ mod deliver;
 mod heartbeat;
 mod held;
 mod life;
+mod recover;
 mod round_trip;
 mod run;
 mod slots;
@@ -38,6 +39,7 @@ use crate::error::Error;
 use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
+use crate::journal::Keeper;
 use crate::platform::Platform;
 use crate::scratch::Scratch;
 use crate::start::Starting;
@@ -76,6 +78,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) options: Options,
     pub(crate) identity: Identity,
+    /// Where results and starts of jobs outlive this process; off unless set.
+    pub(crate) journal: Keeper,
     /// Where handlers run; the loops run where [`Runtime::run`] is called.
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
@@ -112,6 +116,7 @@ impl<P: Platform> Runtime<P> {
             scratch: Arc::new(Scratch::new(options.scratch.clone())),
             options,
             identity,
+            journal: Keeper::default(),
             shutdown,
             random: fastrand::Rng::new(),
             starting: None,
@@ -147,6 +152,7 @@ impl<P: Platform> Runtime<P> {
         );
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
+        let recovery = tokio::spawn(recover::recover(runtime.clone()));
 
         let taken = take.await;
         if let Err(panicked) = &taken {
@@ -163,6 +169,9 @@ impl<P: Platform> Runtime<P> {
         resizing.abort();
         intake.abort();
         let _ = stop.await;
+        // What it has begun to post it finishes, if that is soon.
+        let _ = tokio::time::timeout(LAST_WORDS, recovery).await;
+        runtime.journal.close().await;
         match taken {
             Ok(()) => Ok(ended),
             Err(panicked) => Err(Error::Runtime(panicked.to_string())),

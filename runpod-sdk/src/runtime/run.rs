@@ -18,6 +18,7 @@ use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeli
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
+use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -72,16 +73,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                timeline.mark(point::PROCESSING_COMPLETE);
-                runtime
-                    .events
-                    .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
-                let stop_pod = runtime.options.intake.is_retired();
-                return deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await;
+                return not_run(runtime, &id, batch, &outcome, &timeline).await;
             }
             slot = slot => slot,
         },
     };
+    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
+        drop(slot);
+        return not_run(runtime, &id, batch, &outcome, &timeline).await;
+    }
 
     let deadline = runtime
         .options
@@ -155,6 +155,22 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     }
     let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
+}
+
+/// The end of a job whose handler does not run.
+async fn not_run<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    batch: Option<String>,
+    outcome: &Outcome,
+    timeline: &Timeline,
+) -> bool {
+    timeline.mark(point::PROCESSING_COMPLETE);
+    runtime
+        .events
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
+    let stop_pod = runtime.options.intake.is_retired();
+    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::hooks::Hooks;
 use super::{Intake, TakeAhead};
 use crate::events::Events;
+use crate::journal::{self, Journal};
 #[cfg(feature = "metrics")]
 use crate::metrics::MetricsOptions;
 
@@ -53,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Where results that can't be delivered outlive the process.
+    pub(crate) journal: Option<Journal>,
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
@@ -84,6 +87,7 @@ impl Default for Options {
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
+            journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
             scratch: None,
@@ -156,6 +160,7 @@ impl Options {
         if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
             self.scratch = Some(base.into());
         }
+        problems.extend(journal::override_from(&mut self.journal, &lookup));
         #[cfg(feature = "metrics")]
         problems.extend(self.metrics.override_from(&lookup, &mut self.events));
         #[cfg(not(feature = "metrics"))]
