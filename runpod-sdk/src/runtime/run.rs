@@ -22,6 +22,7 @@ use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
+use crate::scratch::JobScratch;
 use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
@@ -105,8 +106,10 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
+    let scratch = Arc::downgrade(&occupied.scratch);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
@@ -122,6 +125,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         lease,
         finish,
+        scratch,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -179,6 +183,8 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    /// Removed before the slot is free: the next job may need the disk.
+    scratch: Arc<JobScratch>,
     _slot: Slot,
 }
 
