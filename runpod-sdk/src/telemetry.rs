@@ -3,6 +3,9 @@
 //! Deployed, one JSON object a line with exactly the keys `requestId`, `message` and `level`; on a
 //! laptop `INFO   | job-id | message`. The fields of an event are appended to its message.
 
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 
@@ -33,6 +36,7 @@ pub(crate) enum Format {
 pub(crate) fn install(
     flag: Option<&str>,
     lookup: impl Fn(&str) -> Option<String>,
+    #[cfg(feature = "otlp")] traces: Option<&otlp::Traces>,
 ) -> Result<Option<String>, String> {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
     let format = if get("RUNPOD_ENDPOINT_ID").is_some() {
@@ -69,9 +73,10 @@ pub(crate) fn install(
         }
     };
     // A program with its own subscriber keeps it.
-    let _ = tracing_subscriber::registry()
-        .with(Lines { format }.with_filter(filter))
-        .try_init();
+    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(traces.map(otlp::Traces::layer));
+    let _ = subscriber.try_init();
     Ok(warning)
 }
 
