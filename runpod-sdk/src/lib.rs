@@ -87,6 +87,7 @@ mod platform;
 pub mod prelude;
 mod router;
 mod runtime;
+mod scratch;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
