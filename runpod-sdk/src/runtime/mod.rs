@@ -19,6 +19,7 @@ mod recover;
 mod round_trip;
 mod run;
 mod slots;
+mod span;
 mod stop;
 mod take;
 #[cfg(test)]

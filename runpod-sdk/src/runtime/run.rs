@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info, warn};
 
 use super::deliver::Lane;
 use super::slots::Slot;
-use super::{Held, Runtime, deliver};
+use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
@@ -45,10 +45,7 @@ pub(super) enum Seat {
 }
 
 pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
-    let span = match arrived.job.batch_id() {
-        Some(batch) => info_span!("job", job.id = %arrived.job.id(), batch.id = batch),
-        None => info_span!("job", job.id = %arrived.job.id()),
-    };
+    let span = span::of(&arrived.job);
     let id = arrived.job.id().clone();
     if follow(&runtime, arrived).instrument(span).await {
         runtime.held.release(&id);
@@ -147,6 +144,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
     runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
     if let Some(context) = context_after {
@@ -166,6 +164,7 @@ async fn not_run<P: Platform>(
     timeline: &Timeline,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(outcome);
     runtime
         .events
         .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
