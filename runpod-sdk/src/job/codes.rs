@@ -76,6 +76,14 @@ impl ErrorCode {
             "this is a bug of the worker: map keys must be text, for one",
         ),
         known(
+            "POISON_JOB",
+            Worker,
+            false,
+            "the worker's process died too often while this job ran, so it is not run again; only with a journal",
+            "look at the worker's log of the times in the message; most often the job needs more memory than there is, \
+             or crashes a native library",
+        ),
+        known(
             "WORKER_STOPPED",
             Platform,
             true,
