@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::error::Error;
 use crate::panics;
+use crate::redact;
 use crate::runtime;
 use crate::telemetry;
 use crate::tls;
@@ -101,10 +102,11 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::from(BAD_FLAG);
         }
     }
+    redact::hide_environment(lookup);
     #[cfg(feature = "otlp")]
     match &traces {
         Ok(None) => {}
-        Ok(Some(traces)) => info!("traces go to {}", traces.endpoint()),
+        Ok(Some(traces)) => info!("traces go to {}", traces.host()),
         Err(problem) => warn!("{problem}"),
     }
     panics::install_panic_hook();

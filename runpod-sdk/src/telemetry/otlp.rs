@@ -19,11 +19,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
-use tracing::level_filters::LevelFilter;
-use tracing::{Span, Subscriber, info, warn};
+use tracing::{Level, Span, Subscriber, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::job::Job;
@@ -59,7 +58,7 @@ impl Traces {
             .with_http()
             .with_endpoint(&endpoint)
             .build()
-            .map_err(|error| format!("no traces are sent: {endpoint}: {error}"))?;
+            .map_err(|error| format!("no traces are sent: {error}"))?;
         let mut resource = Resource::builder();
         if get("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name("runpod-worker");
@@ -79,7 +78,8 @@ impl Traces {
         Ok(Some(Self { provider, endpoint }))
     }
 
-    /// The part of a subscriber that hands spans to the exporter: those at level INFO and above.
+    /// The part of a subscriber that hands spans to the exporter: those at level INFO and above. Log lines stay
+    /// here: what is masked in the log would leave in the open.
     pub(crate) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -88,11 +88,16 @@ impl Traces {
             .with_tracer(self.provider.tracer("runpod-sdk"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(Targets::new().with_default(LevelFilter::INFO))
+            .with_filter(filter_fn(|metadata| {
+                metadata.is_span() && *metadata.level() <= Level::INFO
+            }))
     }
 
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
+    /// Where the collector is, without the password that its URL may hold.
+    pub(crate) fn host(&self) -> String {
+        let host = self.endpoint.parse::<http::Uri>().ok();
+        host.and_then(|uri| Some(uri.authority()?.as_str().rsplit('@').next()?.to_owned()))
+            .unwrap_or_default()
     }
 }
 

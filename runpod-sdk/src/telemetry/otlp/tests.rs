@@ -120,6 +120,10 @@ async fn a_span_of_the_handlers_own_lies_below_its_job() {
     let server = collector(ResponseTemplate::new(200)).await;
     run(server.uri(), vec![json!({})]).await;
     let (_, spans) = collected(&server).await;
+    assert!(
+        spans.iter().all(|span| span.events.is_empty()),
+        "log lines stay in the log"
+    );
     let own = spans.iter().find(|span| span.name == "paint").unwrap();
     assert_eq!(own.parent_span_id, jobs(&spans)[0].span_id);
 }
@@ -187,5 +191,14 @@ fn the_traces_own_endpoint_is_used_as_it_is() {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://127.0.0.1:2".to_owned()),
         _ => None,
     });
-    assert_eq!(traces.unwrap().unwrap().endpoint(), "http://127.0.0.1:1/own");
+    let traces = traces.unwrap().unwrap();
+    assert_eq!(traces.endpoint, "http://127.0.0.1:1/own");
+    assert_eq!(traces.host(), "127.0.0.1:1");
+}
+
+#[test]
+fn the_collectors_password_is_not_told() {
+    let endpoint = "http://me:secret@127.0.0.1:1";
+    let traces = Traces::start(lookup(endpoint.to_owned())).unwrap().unwrap();
+    assert_eq!(traces.host(), "127.0.0.1:1");
 }
