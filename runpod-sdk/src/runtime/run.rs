@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
+use super::adapt::Stint;
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver};
@@ -108,6 +109,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        _stint: runtime.meter.begin(),
     });
     let finish = Arc::downgrade(&occupied.finish);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
@@ -164,6 +166,7 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    _stint: Stint,
     _slot: Slot,
 }
 
