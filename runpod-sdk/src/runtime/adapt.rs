@@ -29,8 +29,10 @@ pub(crate) struct Stint {
 
 impl Meter {
     pub(super) fn new(concurrency: &Concurrency) -> Arc<Self> {
-        let mut load = Load::default();
-        load.limit = concurrency.get();
+        let mut load = Load {
+            limit: concurrency.get(),
+            ..Load::default()
+        };
         if let Some(policy) = &concurrency.policy {
             (load.lowest, load.highest) = (policy.lowest, policy.highest);
         }
