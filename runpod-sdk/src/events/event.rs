@@ -99,6 +99,16 @@ pub enum WorkerEvent {
         /// All points of the job, the last one included.
         timeline: Timeline,
     },
+    /// A result could not be delivered in time and waits in the [journal](crate::Journal).
+    #[non_exhaustive]
+    ResultKept {
+        /// The job.
+        job: JobId,
+        /// Size of the body.
+        bytes: usize,
+        /// Why it could not be delivered.
+        reason: String,
+    },
     /// A result did not reach the platform and this worker will not try again.
     #[non_exhaustive]
     ResultLost {
@@ -196,6 +206,7 @@ impl fmt::Display for WorkerEvent {
                 f,
                 "result delivered: {job} bytes={bytes} attempts={attempts} took={took:?}"
             ),
+            Self::ResultKept { job, bytes, reason } => write!(f, "result kept: {job} bytes={bytes} {reason}"),
             Self::ResultLost { job, bytes, reason } => write!(f, "result lost: {job} bytes={bytes} {reason}"),
             Self::RequestFailed { reason, .. } => write!(f, "request failed: {reason}"),
             Self::PlatformUnreachable { reason } => write!(f, "platform unreachable: {reason}"),

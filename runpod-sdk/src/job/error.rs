@@ -32,7 +32,10 @@ pub enum ErrorClass {
 
 /// A short, stable name of what went wrong, for programs to compare.
 ///
-/// The constants are the codes that this crate itself uses. A worker may add its own.
+/// The constants are the codes that this crate itself uses, and [`ALL`](Self::ALL) lists them. A worker may
+/// add its own.
+///
+#[doc = include_str!("../../../docs/errors.md")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ErrorCode(Cow<'static, str>);
@@ -54,6 +57,10 @@ impl ErrorCode {
     pub const OUTPUT_NOT_JSON: Self = Self::new("OUTPUT_NOT_JSON");
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
+
+    /// The worker's process died too often while this job ran, so it is not run again; the message says when.
+    /// Only with a [`Journal`](crate::Journal). Class worker.
+    pub const POISON_JOB: Self = Self::new("POISON_JOB");
 
     /// A code of the worker's own. Use capitals and underscores.
     pub const fn new(code: &'static str) -> Self {

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::events::Events;
 use crate::fitness::{self, Automatic, FitnessCheck, Surroundings, Unfit};
+use crate::journal::Keeper;
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
@@ -103,6 +104,9 @@ async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
+    // Served from the start, so that a slow start can be watched, and to the very end.
+    #[cfg(feature = "metrics")]
+    let _metrics = options.metrics.serve();
     let handlers = start.handlers.clone();
     let work = get_ready_and_run(worker, start, shutdown.clone());
     runtime::live(&options, &handlers, &shutdown, work).await
@@ -160,8 +164,9 @@ async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown)
         starting.mark("state");
         Ok(loaded)
     };
-    let ready = async { tokio::try_join!(connecting, loading) };
-    let (client, handler) = tokio::select! {
+    let opening = async { Ok(Keeper::open(options.journal.clone()).await) };
+    let ready = async { tokio::try_join!(connecting, loading, opening) };
+    let (client, handler, journal) = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
@@ -175,8 +180,9 @@ async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown)
     let identity = config.identity();
     let mut runtime = Runtime::new(platform, handler, options, identity, held.clone(), shutdown);
     runtime.handlers = handlers;
+    runtime.journal = journal;
     runtime.starting = Some(starting);
-    let mut running = std::pin::pin!(runtime.run());
+    let mut running = std::pin::pin!(runtime.remove_leftovers().run());
     tokio::select! {
         biased;
         ended = &mut running => return ended,

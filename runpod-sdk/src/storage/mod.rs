@@ -22,16 +22,22 @@ use crate::job::JobError;
 
 #[cfg(feature = "download")]
 #[cfg_attr(docsrs, doc(cfg(feature = "download")))]
-pub use download::{Blocked, DownloadError, DownloadedFile, Downloader, DownloaderBuilder};
+pub use download::{
+    Blocked, DownloadError, DownloadedFile, Downloader, DownloaderBuilder, UnzipError, ZipLimits,
+};
 pub use shown::ShownUrl;
 #[cfg(feature = "upload")]
 #[cfg_attr(docsrs, doc(cfg(feature = "upload")))]
-pub use upload::{Bucket, BucketBuilder, Link, Object, Origin, UploadError, Uploaded};
+pub use upload::{
+    Bucket, BucketBuilder, Link, Object, Origin, ProbeFailed, ProbeStep, UploadError, Uploaded,
+};
 
 /// Gives a job's error the code of this module's error that it was made from, if it was.
 pub(crate) fn give_code(error: &(dyn StdError + 'static), failed: &mut JobError) {
     #[cfg(feature = "download")]
     if let Some(error) = error.downcast_ref::<DownloadError>() {
+        failed.describe(error);
+    } else if let Some(error) = error.downcast_ref::<UnzipError>() {
         failed.describe(error);
     }
     #[cfg(feature = "upload")]

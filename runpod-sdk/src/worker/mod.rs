@@ -11,6 +11,7 @@ mod take_ahead;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
+use crate::journal::Journal;
 
 pub use concurrency::Concurrency;
 pub(crate) use concurrency::Policy;
@@ -254,6 +256,31 @@ impl<S> Worker<S> {
     /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
     pub fn delivery_window(mut self, window: Duration) -> Self {
         self.options.delivery_window = window;
+        self
+    }
+
+    /// Where [`Context::scratch_dir`](crate::Context::scratch_dir) makes its directories. Default: the
+    /// system's directory for temporary files. Made if it is not there. Overridden by
+    /// `RUNPOD_WORKER_SCRATCH`.
+    pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.scratch = Some(directory.into());
+        self
+    }
+
+    /// Keeps results on disk until they are delivered, so that they outlive this process. Default: no journal.
+    ///
+    /// A directory, best on the network volume, or a [`Journal`] with limits of its own; that page says what is
+    /// kept, and what it guarantees. Overridden by `RUNPOD_WORKER_JOURNAL`, and its limits by
+    /// `RUNPOD_WORKER_JOURNAL_KEEP`, `_BYTES` and `_CRASHES`. Used where the worker is deployed, not by local tests.
+    ///
+    /// ```
+    /// use runpod_sdk::{JobError, Worker};
+    ///
+    /// let worker: Worker =
+    ///     Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) }).journal("/runpod-volume/journal");
+    /// ```
+    pub fn journal(mut self, journal: impl Into<Journal>) -> Self {
+        self.options.journal = Some(journal.into());
         self
     }
 

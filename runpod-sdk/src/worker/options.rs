@@ -1,11 +1,15 @@
 //! How a worker runs: defaults, and the environment variables that override them.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::hooks::Hooks;
 use super::{Concurrency, Intake, TakeAhead};
 use crate::events::Events;
+use crate::journal::{self, Journal};
+#[cfg(feature = "metrics")]
+use crate::metrics::MetricsOptions;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,9 +50,15 @@ pub(crate) struct Options {
     pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Where results that can't be delivered outlive the process.
+    pub(crate) journal: Option<Journal>,
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// Where jobs' scratch directories are made, if not where the system has temporary files.
+    pub(crate) scratch: Option<PathBuf>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: MetricsOptions,
 }
 
 impl Default for Options {
@@ -72,8 +82,12 @@ impl Default for Options {
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
+            journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            scratch: None,
+            #[cfg(feature = "metrics")]
+            metrics: MetricsOptions::default(),
         }
     }
 }
@@ -149,6 +163,19 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
+            self.scratch = Some(base.into());
+        }
+        problems.extend(journal::override_from(&mut self.journal, &lookup));
+        #[cfg(feature = "metrics")]
+        problems.extend(self.metrics.override_from(&lookup, &mut self.events));
+        #[cfg(not(feature = "metrics"))]
+        if lookup("RUNPOD_WORKER_METRICS").is_some_and(|text| !matches!(text.trim(), "" | "off")) {
+            problems.push(
+                "RUNPOD_WORKER_METRICS: this worker was built without runpod-sdk's feature `metrics`"
+                    .to_owned(),
+            );
+        }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {
