@@ -283,7 +283,7 @@ impl Counted {
             WorkerEvent::Resumed => {
                 self.taking.set(1);
             }
-            WorkerEvent::FirstTake(_) | WorkerEvent::Refreshing { .. } | WorkerEvent::ResultKept { .. } => {}
+            WorkerEvent::FirstTake(_) | WorkerEvent::Refreshing { .. } => {}
         }
     }
 
