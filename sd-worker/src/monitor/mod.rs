@@ -4,9 +4,9 @@
 //! | name | what |
 //! |---|---|
 //! | `sd_worker_backend_up` | 1 while the WebUI is well |
-//! | `sd_worker_success_ratio` | share of the last hundred jobs that went well; users' mistakes do not count |
+//! | `sd_worker_success_ratios` | share of the last hundred jobs that went well; users' mistakes do not count |
 //! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them |
-//! | `sd_worker_render_trend_ratio` | that of the newer half by that of the older half |
+//! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
 //! | `sd_worker_upload_seconds` | histogram of the time that uploads took |
 //! | `sd_worker_gpu_memory_free_bytes{gpu}`, `sd_worker_gpu_memory_bytes{gpu}` | memory of each GPU |
 //!
