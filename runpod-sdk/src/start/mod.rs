@@ -83,7 +83,18 @@ pub fn start(worker: Worker) -> ExitCode {
     // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
     tls::install_provider();
     starting.mark("tls");
-    match telemetry::install(flags.log_level.as_deref(), lookup) {
+    // Ends after the worker, and then still sends the last spans.
+    #[cfg(feature = "otlp")]
+    let traces = telemetry::otlp::Traces::start(lookup);
+    #[cfg(feature = "otlp")]
+    let installed = telemetry::install(
+        flags.log_level.as_deref(),
+        lookup,
+        traces.as_ref().ok().and_then(Option::as_ref),
+    );
+    #[cfg(not(feature = "otlp"))]
+    let installed = telemetry::install(flags.log_level.as_deref(), lookup);
+    match installed {
         Ok(None) => {}
         Ok(Some(warning)) => warn!("{warning}"),
         Err(problem) => {
@@ -92,6 +103,12 @@ pub fn start(worker: Worker) -> ExitCode {
         }
     }
     redact::hide_environment(lookup);
+    #[cfg(feature = "otlp")]
+    match &traces {
+        Ok(None) => {}
+        Ok(Some(traces)) => info!("traces go to {}", traces.host()),
+        Err(problem) => warn!("{problem}"),
+    }
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
 
