@@ -11,6 +11,7 @@ mod flow;
 mod healing;
 mod integrity;
 mod lost;
+mod monitor;
 mod operations;
 mod pictures;
 mod shutdown;
