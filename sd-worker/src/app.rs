@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::checks::Checks;
 use crate::compat::Compat;
 use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
@@ -16,6 +17,7 @@ pub(crate) struct App {
     pub(crate) webui: WebUi,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<Pictures>>,
+    pub(crate) checks: Arc<Checks>,
 }
 
 impl App {
@@ -34,9 +36,10 @@ impl App {
         Ok(Self {
             renderer: Arc::new(Renderer::new(webui.clone(), &settings)),
             compat,
-            webui,
+            checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
-            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
+            allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
+            webui,
         })
     }
 }

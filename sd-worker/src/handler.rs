@@ -3,8 +3,6 @@
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, State, handler};
 
-use tracing::debug;
-
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{Request, Work};
@@ -17,7 +15,6 @@ pub(crate) async fn forward(
     State(app): State<App>,
 ) -> Result<RawJson, Failure> {
     let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
-    debug!(?work, ?wishes, "request understood");
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, &ctx).await?,
         None => call,
@@ -25,17 +22,18 @@ pub(crate) async fn forward(
     if work == Work::Beside {
         return Ok(app.webui.ask(&call, &ctx).await?);
     }
-    // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
-    // the GPU is free of whatever an earlier, broken job may have left behind.
-    let turn = app.renderer.turn(&ctx).await?;
-    ctx.mark("readiness_checked");
-
     let call = match &app.compat {
         Some(compat) if work == Work::Render => compat.adapt(call).await,
         _ => call,
     };
+    let checked = app.checks.before(&call, wishes.checks).await?;
+
+    // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
+    // the GPU is free of whatever an earlier, broken job may have left behind.
+    let turn = app.renderer.turn(&ctx).await?;
+    ctx.mark("readiness_checked");
     ctx.mark("inference_started");
     let answer = turn.render(&call, &ctx).await?;
     ctx.mark("inference_finished");
-    Ok(answer)
+    Ok(app.checks.after(checked, &call, answer).await?)
 }

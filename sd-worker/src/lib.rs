@@ -13,6 +13,7 @@
 //! ```
 
 mod app;
+mod checks;
 mod command_line;
 mod compat;
 mod doctor;
@@ -26,6 +27,7 @@ mod webui;
 
 use runpod_sdk::Worker;
 
+pub use checks::Level as CheckLevel;
 pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use settings::{Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
