@@ -37,20 +37,37 @@ pub enum JobOutcome {
         /// Whether the same request may succeed when sent again.
         retryable: bool,
     },
-    /// The platform stopped it; nothing is reported.
+    /// It was not run: what the [journal](crate::Journal) holds of an earlier run is reported.
+    Stored,
+    /// The platform stopped it, or has its result already; nothing is reported.
     Stopped,
     /// The worker had to go before the job was done; it is left for another worker.
     Abandoned,
 }
 
 impl JobOutcome {
-    /// `completed`, `failed`, `stopped` or `abandoned`.
+    /// `completed`, `failed`, `stored`, `stopped` or `abandoned`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failed { .. } => "failed",
+            Self::Stored => "stored",
             Self::Stopped => "stopped",
             Self::Abandoned => "abandoned",
+        }
+    }
+
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Completed(_) | Outcome::Streamed(_) => Self::Completed,
+            Outcome::Failed(error) | Outcome::StreamFailed(error) => Self::Failed {
+                code: error.code().clone(),
+                class: error.class(),
+                retryable: error.is_retryable(),
+            },
+            Outcome::Stored(_) => Self::Stored,
+            Outcome::Stopped => Self::Stopped,
+            Outcome::Abandoned => Self::Abandoned,
         }
     }
 
@@ -75,23 +92,14 @@ impl fmt::Display for JobOutcome {
 
 impl JobSummary {
     pub(crate) fn new(id: JobId, batch: Option<String>, outcome: &Outcome, timeline: Timeline) -> Self {
-        let (ended, output_bytes) = match outcome {
-            Outcome::Completed(output) | Outcome::Streamed(output) => (JobOutcome::Completed, output.len()),
-            Outcome::Failed(error) | Outcome::StreamFailed(error) => {
-                let failed = JobOutcome::Failed {
-                    code: error.code().clone(),
-                    class: error.class(),
-                    retryable: error.is_retryable(),
-                };
-                (failed, 0)
-            }
-            Outcome::Stopped => (JobOutcome::Stopped, 0),
-            Outcome::Abandoned => (JobOutcome::Abandoned, 0),
+        let output_bytes = match outcome {
+            Outcome::Completed(output) | Outcome::Streamed(output) => output.len(),
+            _ => 0,
         };
         Self {
             id,
             batch,
-            outcome: ended,
+            outcome: JobOutcome::of(outcome),
             output_bytes,
             timeline,
         }

@@ -60,10 +60,8 @@ pub trait JobInput: Sized + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + 'static> JobInput for T {
     fn read(raw: RawJson) -> Result<Self, JobError> {
-        raw.decode().map_err(|error| {
-            let details = serde_json::json!({ "path": error.path() });
-            JobError::invalid_input(format!("invalid input: {error}")).with_details(details)
-        })
+        raw.decode()
+            .map_err(|error| JobError::invalid_inputs(vec![error.plain().into()]))
     }
 }
 

@@ -55,6 +55,10 @@ impl ErrorCode {
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
 
+    /// The worker's process died too often while this job ran, so it is not run again; the message says when.
+    /// Only with a [`Journal`](crate::Journal). Class worker.
+    pub const POISON_JOB: Self = Self::new("POISON_JOB");
+
     /// A code of the worker's own. Use capitals and underscores.
     pub const fn new(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::error::JobError;
+use crate::json::Plain;
 
 /// So many problems tell a caller enough; a hostile input could have millions.
 const MOST: usize = 20;
@@ -38,6 +39,16 @@ impl InputProblem {
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Plain> for InputProblem {
+    fn from(plain: Plain) -> Self {
+        Self {
+            path: plain.path,
+            problem: plain.problem.into(),
+            hint: plain.hint.map(Cow::from),
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 //! other end exactly as they were sent. [`Validator`] checks a text while it arrives, so that a
 //! truncated or garbled one is never mistaken for a result.
 
+mod entries;
+mod plain;
 mod validator;
 
 use std::any::Any;
@@ -15,6 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+pub(crate) use entries::entries;
+pub(crate) use plain::{Plain, hint};
 pub use validator::{InvalidJson, Validator};
 
 /// One complete JSON text, kept byte for byte as it arrived.
@@ -198,6 +202,11 @@ impl DecodeError {
     /// Path of the field at fault, such as `size.width` or `items[3]`; empty for the whole text.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The error in the words of JSON.
+    pub(crate) fn plain(&self) -> Plain {
+        Plain::of(&self.path, &self.source)
     }
 }
 

@@ -1,13 +1,8 @@
 //! Finds the handler's name in an input, and takes it out without touching the rest.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::json::RawJson;
+use crate::json::{RawJson, entries};
 
 /// The key that holds the input of the handler, where it is nested.
 pub(super) const NESTED: &str = "input";
@@ -96,30 +91,6 @@ fn without(text: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
     }
     rest.extend_from_slice(&text[from..]);
     rest
-}
-
-/// Calls `visit` for each entry of an object with its key and the text of its value.
-fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), serde_json::Error> {
-    struct Entries<F>(F);
-
-    impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Entries<F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                // A key that is no Unicode text is none of ours.
-                let key: String = serde_json::from_str(key.get()).unwrap_or_default();
-                (self.0)(&key, value.get());
-            }
-            Ok(())
-        }
-    }
-
-    serde_json::Deserializer::from_slice(text).deserialize_map(Entries(visit))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::envelope::{self, Envelope, NESTED, Name};
 use crate::context::{Context, Lease};
 use crate::handler::{ErasedHandler, Produced};
 use crate::job::{InputProblem, JobError};
-use crate::json::RawJson;
+use crate::json::{RawJson, excerpt, hint};
 use crate::nearest::nearest;
 use crate::worker::Options;
 
@@ -99,7 +99,7 @@ impl Routes {
         };
         self.all.iter().find(|route| route.name == *name).ok_or_else(|| {
             let meant = nearest(name, self.names());
-            self.refused(format!("unknown name {}", crate::json::excerpt(name)), meant)
+            self.refused(format!("unknown name {}", excerpt(name)), meant)
         })
     }
 
@@ -118,12 +118,8 @@ impl Routes {
     }
 
     fn refused(&self, problem: String, meant: Option<&str>) -> JobError {
-        let names: Vec<&str> = self.names().collect();
-        let list = format!("one of: {}", names.join(", "));
-        let hint = match meant {
-            Some(meant) => format!("did you mean {meant:?}? {list}"),
-            None => list,
-        };
+        let names: Vec<String> = self.names().map(str::to_owned).collect();
+        let hint = hint(meant, &names).unwrap_or_default();
         JobError::invalid_inputs(vec![InputProblem::new(&*self.key, problem).with_hint(hint)])
     }
 }

@@ -14,6 +14,9 @@ pub(crate) enum Reply {
     Whole(Vec<u8>),
     /// These bytes, then nothing, as long as the server lives.
     Stall(Vec<u8>),
+    /// The connection is reset while the request's body still comes.
+    #[cfg(feature = "upload")]
+    Reset,
 }
 
 impl Reply {
@@ -37,6 +40,7 @@ impl Reply {
     }
 
     /// Part of a body that was announced longer.
+    #[cfg(feature = "download")]
     pub(crate) fn cut(announced: usize, body: &str) -> Self {
         Self::Whole(format!("HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\n\r\n{body}").into_bytes())
     }
@@ -83,6 +87,7 @@ impl Server {
         }
     }
 
+    #[cfg(feature = "download")]
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
@@ -102,6 +107,7 @@ impl Server {
     }
 
     /// The most requests that were open at once.
+    #[cfg(feature = "download")]
     pub(crate) fn most_open(&self) -> usize {
         self.seen.most_open.load(Ordering::SeqCst)
     }
@@ -132,6 +138,12 @@ async fn answer(mut stream: TcpStream, seen: Arc<Seen>, script: Arc<impl Fn(usiz
             let _ = stream.shutdown().await;
             // What the client still sends is read, so that closing does not reset what it has yet to read.
             let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        }
+        #[cfg(feature = "upload")]
+        Reply::Reset => {
+            let mut part = [0; 4096];
+            let _ = stream.read(&mut part).await;
+            // Closing with bytes unread is a reset.
         }
         Reply::Stall(bytes) => {
             let _ = stream.write_all(&bytes).await;

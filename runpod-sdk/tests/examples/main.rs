@@ -3,6 +3,10 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "schema")]
+mod router;
+
+mod unfit;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -68,4 +72,5 @@ example_runs!(
     "stateful_model",
     r#"{"input": "a cat"}"#
 );
+example_runs!(observed_tells_what_happens, "observed", r#"{"input": 21}"#);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);

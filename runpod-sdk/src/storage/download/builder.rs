@@ -9,10 +9,9 @@ use tracing::warn;
 use super::Downloader;
 use super::error::DownloadError;
 use super::fetch::Fetcher;
-use super::proxies::Proxies;
-use super::resolve::{CheckedLookup, Lookup, Reach, SystemLookup};
 use super::target::Rules;
 use crate::platform::chain;
+use crate::storage::reach::{self, CheckedLookup, Lookup, Proxies, Reach, SystemLookup};
 
 /// The largest file, unless told otherwise: 5 GiB, as in Python.
 const MAX_BYTES: u64 = 5 << 30;
@@ -56,8 +55,6 @@ impl DownloaderBuilder {
                 })
                 .ok()
         });
-        let open = get("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS")
-            .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "1" | "true" | "yes"));
         Self {
             max_bytes: max_bytes.unwrap_or(MAX_BYTES),
             max_in_memory: MAX_IN_MEMORY,
@@ -67,7 +64,7 @@ impl DownloaderBuilder {
             attempts: 3,
             first_pause: Duration::from_millis(500),
             parallel: NonZeroUsize::MIN.saturating_add(3),
-            reach: if open { Reach::Everything } else { Reach::Public },
+            reach: reach::from_lookup(&lookup),
             proxies: Proxies::from_lookup(lookup),
             names: Arc::new(SystemLookup),
         }
@@ -224,20 +221,5 @@ mod tests {
         assert_eq!(built(&[]).max_bytes, 5 * 1024 * 1024 * 1024);
         let timeout = built(&[("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", "soon")]).timeout;
         assert_eq!(timeout, Duration::from_mins(10));
-    }
-
-    #[test]
-    fn only_a_clear_yes_opens_the_escape_hatch() {
-        for (text, open) in [
-            ("1", true),
-            ("true", true),
-            ("YES", true),
-            ("0", false),
-            ("on", false),
-            ("", false),
-        ] {
-            let reach = built(&[("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", text)]).reach;
-            assert_eq!(reach == Reach::Everything, open, "{text}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::job::{ErrorClass, ErrorCode, IntoJobError};
 use crate::storage::ShownUrl;
+use crate::storage::reach::NotPublic;
 
 impl ErrorCode {
     /// A URL that must not be fetched: it leads to an inner address, is neither `http` nor `https`, or
@@ -47,6 +48,12 @@ pub enum Blocked {
     /// More redirects than are followed.
     #[error("it redirects more than {0} times")]
     TooManyRedirects(usize),
+}
+
+impl From<NotPublic> for Blocked {
+    fn from(NotPublic(meaning): NotPublic) -> Self {
+        Self::Address(meaning)
+    }
 }
 
 /// Why a download gave nothing.

@@ -1,6 +1,5 @@
 //! One URL to its end: tries, redirects, and the body.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,8 @@ use super::error::{Blocked, DownloadError};
 use super::target::Rules;
 use crate::platform::{Backoff, chain, retry_after};
 use crate::storage::ShownUrl;
+use crate::storage::causes::cause;
+use crate::storage::reach::NotPublic;
 
 /// Redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -169,11 +170,9 @@ impl Fetcher {
 
     fn broken(&self, shown: &ShownUrl, error: &reqwest::Error) -> DownloadError {
         let url = shown.clone();
-        if let Some(reason) = cause::<Blocked>(error) {
-            return DownloadError::Blocked {
-                url,
-                reason: reason.clone(),
-            };
+        if let Some(address) = cause::<NotPublic>(error) {
+            let reason = (*address).into();
+            return DownloadError::Blocked { url, reason };
         }
         if error.is_timeout() && !error.is_connect() {
             return DownloadError::TimedOut {
@@ -198,25 +197,6 @@ fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
         .map(|encoding| String::from_utf8_lossy(encoding).trim().to_ascii_lowercase())
         // The second is left over from uploads to S3-like storage, which keeps it as a label.
         .find(|encoding| !matches!(encoding.as_str(), "" | "identity" | "aws-chunked"))
-}
-
-/// Looks for an error of one type among the causes, those within I/O errors included.
-fn cause<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|error| error.get_ref())
-        {
-            // An I/O error's source is that of what it wraps, not what it wraps.
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
 //! Downloads of URLs that jobs name (`docs/protocol/worker-protocol.md` §15).
 
-mod address;
 mod builder;
 mod error;
 mod fetch;
 mod filename;
-mod proxies;
-mod resolve;
 mod sink;
 mod target;
 #[cfg(test)]

@@ -4,8 +4,7 @@ use reqwest::Url;
 use url::Host;
 
 use super::error::Blocked;
-use super::proxies::Proxies;
-use super::resolve::Reach;
+use crate::storage::reach::{Proxies, Reach};
 
 /// The rules for one downloader.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 
-use super::resolve::{Lookup, Reach};
 use super::{Downloader, DownloaderBuilder};
+use crate::storage::reach::{Lookup, Reach};
 
 /// Stands for a public address.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -11,18 +11,16 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tracing::debug;
 
-use super::address;
-use super::error::Blocked;
+use super::Reach;
 
 /// Where names are looked up.
-pub(super) trait Lookup: Send + Sync {
+pub(crate) trait Lookup: Send + Sync {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
 /// The system's own resolver.
-pub(super) struct SystemLookup;
+pub(crate) struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
@@ -33,44 +31,11 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Which addresses may be connected to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Those that the public internet can reach.
-    Public,
-    /// All: the escape hatch.
-    Everything,
-    /// Those of `Public` and these, which stand for public ones in tests.
-    #[cfg(test)]
-    PublicAnd(Vec<IpAddr>),
-}
-
-impl Reach {
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), Blocked> {
-        match self {
-            Self::Everything => return Ok(()),
-            Self::Public => {}
-            #[cfg(test)]
-            Self::PublicAnd(more) if more.contains(&address) => return Ok(()),
-            #[cfg(test)]
-            Self::PublicAnd(_) => {}
-        }
-        match address::special(address) {
-            Some(meaning) => {
-                // The caller of the endpoint is not told the address: it would map this network.
-                debug!(%address, meaning, "a job's URL leads to an address that must not be reached");
-                Err(Blocked::Address(meaning))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
 /// Looks names up and refuses those that have even one address that must not be reached: which of them
 /// a connection would take is chance.
-pub(super) struct CheckedLookup {
-    pub(super) names: Arc<dyn Lookup>,
-    pub(super) reach: Reach,
+pub(crate) struct CheckedLookup {
+    pub(crate) names: Arc<dyn Lookup>,
+    pub(crate) reach: Reach,
 }
 
 impl Resolve for CheckedLookup {

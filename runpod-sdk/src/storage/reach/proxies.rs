@@ -6,10 +6,12 @@
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{NoProxy, Proxy, Url};
+use reqwest::Url;
+#[cfg(feature = "download")]
+use reqwest::{NoProxy, Proxy};
 
 /// The environment's proxies, and the hosts that are reached without.
-pub(super) struct Proxies {
+pub(crate) struct Proxies {
     matcher: Matcher,
     http: Option<String>,
     https: Option<String>,
@@ -17,7 +19,7 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         // Both spellings are in use; as in curl, the lower one counts more.
         let get = |name: &str| {
             [name.to_lowercase(), name.to_owned()]
@@ -42,7 +44,7 @@ impl Proxies {
     }
 
     /// Whether a request for this URL would have to take a proxy.
-    pub(super) fn stand_before(&self, url: &Url) -> bool {
+    pub(crate) fn stand_before(&self, url: &Url) -> bool {
         // A URL that cannot be asked about counts as one that would.
         url.as_str()
             .parse()
@@ -50,7 +52,8 @@ impl Proxies {
     }
 
     /// The proxies for an HTTP client that takes them all the same.
-    pub(super) fn for_client(&self) -> Result<Vec<Proxy>, reqwest::Error> {
+    #[cfg(feature = "download")]
+    pub(crate) fn for_client(&self) -> Result<Vec<Proxy>, reqwest::Error> {
         let no = || NoProxy::from_string(&self.no);
         let http = self.http.as_ref().map(Proxy::http);
         let https = self.https.as_ref().map(Proxy::https);

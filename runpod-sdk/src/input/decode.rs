@@ -1,0 +1,79 @@
+//! serde first, the schema for the rest.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::finding::{Kind, shortened};
+use super::published;
+use super::shape;
+use crate::job::{InputProblem, JobError};
+use crate::json::{Plain, RawJson};
+
+/// So many unknown fields are enough to stop counting.
+const ENOUGH: usize = 100;
+
+/// Decodes the input. What comes beside the value are problems that serde does not mind: unknown fields, and
+/// limits of the schema.
+pub(super) fn read<T>(raw: &RawJson) -> Result<(T, Vec<InputProblem>), JobError>
+where
+    T: DeserializeOwned + JsonSchema + 'static,
+{
+    let mut ignored = Vec::new();
+    let mut source = serde_json::Deserializer::from_slice(raw.as_bytes());
+    let mut note = |path: serde_ignored::Path<'_>| {
+        if ignored.len() < ENOUGH {
+            ignored.push(place(&path));
+        }
+    };
+    let source = serde_ignored::Deserializer::new(&mut source, &mut note);
+    let decoded = serde_path_to_error::deserialize::<_, T>(source);
+    let findings = shape::check(&published::shared::<T>(), raw);
+    match decoded {
+        Ok(value) => {
+            let problems = findings.into_iter().filter(|finding| match finding.kind {
+                Kind::Limit => true,
+                // Both must say so: serde knows of aliases, the schema of structs that take more fields.
+                Kind::Unknown => ignored.contains(&finding.problem.path),
+                Kind::Shape | Kind::Missing => false,
+            });
+            Ok((value, problems.map(|finding| finding.problem).collect()))
+        }
+        Err(error) => {
+            let path = error.path().to_string();
+            let path = if path == "." { "" } else { &path };
+            let first = Plain::of(path, error.inner());
+            let mut problems: Vec<InputProblem> = Vec::new();
+            let covered = findings.iter().any(|finding| {
+                finding.kind != Kind::Limit
+                    && (finding.problem.path.starts_with(&first.path)
+                        || first.path.starts_with(&finding.problem.path))
+            });
+            if !covered {
+                problems.push(first.into());
+            }
+            problems.extend(findings.into_iter().map(|finding| finding.problem));
+            Err(JobError::invalid_inputs(problems))
+        }
+    }
+}
+
+/// A path of `serde_ignored` in the form of all others.
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => {
+            let outer = place(parent);
+            let key = shortened(key);
+            if outer.is_empty() {
+                key
+            } else {
+                format!("{outer}.{key}")
+            }
+        }
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            place(parent)
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! Holds an input against a JSON Schema: the words of the 2020-12 dialect that schemars writes.
+//!
+//! The input stays text; each object and list is looked through once a level, and only short values are
+//! decoded.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::finding::{Finding, Findings, Kind, Path};
+use crate::json::{RawJson, entries, excerpt, hint, kind};
+use crate::nearest::nearest;
+
+/// How deep an input may nest; serde goes no deeper either.
+const DEEPEST: usize = 127;
+/// How deep alternatives of alternatives are looked for.
+const MOST_LEVELS: usize = 4;
+/// Longer texts are not compared with the few that are allowed.
+const LONGEST_CHOICE: usize = 1000;
+
+/// All that is wrong with `input` by `schema`.
+pub(super) fn check(schema: &Value, input: &RawJson) -> Vec<Finding> {
+    let mut found = Findings::default();
+    Check {
+        root: schema,
+        depth: 0,
+    }
+    .value(schema, input.as_str(), &Path::Root, &mut found);
+    found.0
+}
+
+#[derive(Clone, Copy)]
+struct Check<'s> {
+    root: &'s Value,
+    depth: usize,
+}
+
+impl<'s> Check<'s> {
+    fn value(self, schema: &'s Value, text: &str, path: &Path<'_>, found: &mut Findings) {
+        let Some(schema) = schema.as_object() else {
+            if schema == &Value::Bool(false) {
+                found.add(Kind::Shape, path, "not allowed here".to_owned());
+            }
+            return;
+        };
+        if found.is_full() {
+            return;
+        }
+        if self.depth > DEEPEST {
+            found.add(Kind::Shape, path, "nested too deeply".to_owned());
+            return;
+        }
+        let deeper = Self {
+            depth: self.depth + 1,
+            ..self
+        };
+        if let Some(target) = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|name| self.resolve(name))
+        {
+            deeper.value(target, text, path, found);
+        }
+        if !Self::fits_type(schema, text, path, found) || !Self::is_a_choice(schema, text, path, found) {
+            return;
+        }
+        for part in list(schema, "allOf") {
+            deeper.value(part, text, path, found);
+        }
+        for word in ["oneOf", "anyOf"] {
+            let choices = deeper.alternatives(list(schema, word), 0);
+            if !choices.is_empty() {
+                deeper.one_of(&choices, text, path, found);
+            }
+        }
+        match kind(text.as_bytes()) {
+            "object" => deeper.object(schema, text, path, found),
+            "array" => deeper.array(schema, text, path, found),
+            "number" => number(schema, text, path, found),
+            "string" => string(schema, text, path, found),
+            _ => {}
+        }
+    }
+
+    /// `#` or `#/$defs/Name`, the only forms that schemars writes.
+    fn resolve(self, reference: &str) -> Option<&'s Value> {
+        self.root.pointer(reference.strip_prefix('#')?)
+    }
+
+    fn fits_type(
+        schema: &serde_json::Map<String, Value>,
+        text: &str,
+        path: &Path<'_>,
+        found: &mut Findings,
+    ) -> bool {
+        let expected = types(schema);
+        let is = kind(text.as_bytes());
+        let whole = is == "number" && !text.contains(['.', 'e', 'E']);
+        let fits = expected.is_empty()
+            || expected
+                .iter()
+                .any(|name| *name == is || (*name == "integer" && whole));
+        if !fits {
+            found.add(
+                Kind::Shape,
+                path,
+                format!("expected {}, found {}", expected.join(" or "), shown(text)),
+            );
+        }
+        fits
+    }
+
+    /// Whether the value is among the few that are allowed, where they are listed.
+    fn is_a_choice(
+        schema: &serde_json::Map<String, Value>,
+        text: &str,
+        path: &Path<'_>,
+        found: &mut Findings,
+    ) -> bool {
+        let known = choices(schema);
+        if known.is_empty() {
+            return true;
+        }
+        let given = decoded(text);
+        if given.as_ref().is_some_and(|given| known.contains(&given)) {
+            return true;
+        }
+        report_choice(&known, text, path, found);
+        false
+    }
+
+    fn object(
+        self,
+        schema: &'s serde_json::Map<String, Value>,
+        text: &str,
+        path: &Path<'_>,
+        found: &mut Findings,
+    ) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let mut given: Vec<String> = Vec::new();
+        let mut unknown: Vec<String> = Vec::new();
+        let read = entries(text.as_bytes(), |key, value| {
+            if found.is_full() {
+                return;
+            }
+            let inner = Path::Key(path, key);
+            if let Some(known) = properties.and_then(|properties| properties.get(key)) {
+                given.push(key.to_owned());
+                self.value(known, value, &inner, found);
+                return;
+            }
+            match schema.get("additionalProperties") {
+                Some(Value::Bool(false)) => unknown.push(key.to_owned()),
+                Some(other) => self.value(other, value, &inner, found),
+                None => {}
+            }
+        });
+        if read.is_err() {
+            return;
+        }
+        for field in list(schema, "required").filter_map(Value::as_str) {
+            if !given.iter().any(|key| key == field) {
+                let fixed = properties
+                    .and_then(|properties| properties.get(field))
+                    .is_some_and(|property| property.get("const").is_some());
+                // `{"Circle": …}`: the only field is the name of an alternative.
+                let only = properties.is_some_and(|properties| properties.len() == 1);
+                if let Some(finding) = found.add(
+                    Kind::Missing,
+                    &Path::Key(path, field),
+                    "required, and missing".to_owned(),
+                ) {
+                    finding.tag = fixed || only;
+                }
+            }
+        }
+        let names: Vec<String> = properties
+            .into_iter()
+            .flat_map(|properties| properties.keys())
+            .cloned()
+            .collect();
+        for field in unknown {
+            // A field that is there already was not meant by another name.
+            let missing = names.iter().filter(|name| !given.contains(name));
+            let meant = nearest(&field, missing.map(String::as_str));
+            let place = Path::Key(path, &field);
+            if let Some(finding) = found.add(Kind::Unknown, &place, "unknown field".to_owned()) {
+                finding.problem.hint = hint(meant, &names).map(Into::into);
+            }
+        }
+        limits(
+            schema,
+            ["minProperties", "maxProperties"],
+            given.len(),
+            "fields",
+            path,
+            found,
+        );
+    }
+
+    fn array(
+        self,
+        schema: &'s serde_json::Map<String, Value>,
+        text: &str,
+        path: &Path<'_>,
+        found: &mut Findings,
+    ) {
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) else {
+            return;
+        };
+        let first: Vec<&Value> = list(schema, "prefixItems").collect();
+        for (at, item) in items.iter().enumerate() {
+            let Some(expected) = first.get(at).copied().or_else(|| schema.get("items")) else {
+                break;
+            };
+            if found.is_full() {
+                return;
+            }
+            self.value(expected, item.get(), &Path::Index(path, at), found);
+        }
+        limits(
+            schema,
+            ["minItems", "maxItems"],
+            items.len(),
+            "elements",
+            path,
+            found,
+        );
+    }
+
+    /// At least one alternative must fit. If none does, tells what is wrong with the one that was
+    /// probably meant.
+    fn one_of(self, choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
+        let here = path.depth();
+        let mut closest: Option<Vec<Finding>> = None;
+        for choice in choices {
+            let mut own = Findings::default();
+            self.value(choice, text, path, &mut own);
+            if own.0.is_empty() {
+                return;
+            }
+            let ruled_out = own.0.iter().any(|finding| {
+                (finding.kind == Kind::Shape && finding.depth == here)
+                    || (finding.tag && finding.depth == here + 1)
+            });
+            let closer = closest.as_ref().is_none_or(|other| own.0.len() < other.len());
+            if !ruled_out && closer {
+                closest = Some(own.0);
+            }
+        }
+        match closest {
+            Some(findings) => {
+                for finding in findings {
+                    found.push(finding);
+                }
+            }
+            None => Self::none_of(choices, text, path, found),
+        }
+    }
+
+    /// Not one of the alternatives is near.
+    fn none_of(choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
+        let schemas: Vec<_> = choices.iter().filter_map(|choice| choice.as_object()).collect();
+        if kind(text.as_bytes()) == "object"
+            && let Some((tag, values)) = tags(&schemas)
+        {
+            let inner = Path::Key(path, tag);
+            let mut given = None;
+            let _ = entries(text.as_bytes(), |key, value| {
+                if key == tag {
+                    given = Some(value.to_owned());
+                }
+            });
+            match given {
+                Some(value) => report_choice(&values, &value, &inner, found),
+                None => {
+                    let names: Vec<String> = values.iter().map(|value| plain(value)).collect();
+                    if let Some(finding) =
+                        found.add(Kind::Missing, &inner, "required, and missing".to_owned())
+                    {
+                        finding.problem.hint = hint(None, &names).map(Into::into);
+                    }
+                }
+            }
+            return;
+        }
+        let values: Vec<&Value> = schemas.iter().flat_map(|schema| self::choices(schema)).collect();
+        if kind(text.as_bytes()) == "string" && !values.is_empty() {
+            return report_choice(&values, text, path, found);
+        }
+        let mut expected: Vec<&str> = Vec::new();
+        for name in schemas.iter().flat_map(|schema| types(schema)) {
+            if !expected.contains(&name) {
+                expected.push(name);
+            }
+        }
+        let names: Vec<String> = schemas
+            .iter()
+            .filter_map(|schema| list(schema, "required").next()?.as_str().map(str::to_owned))
+            .collect();
+        let problem = if expected.contains(&kind(text.as_bytes())) {
+            "none of the forms that are allowed here".to_owned()
+        } else {
+            format!("expected {}, found {}", expected.join(" or "), shown(text))
+        };
+        if let Some(finding) = found.add(Kind::Shape, path, problem)
+            && kind(text.as_bytes()) == "object"
+        {
+            finding.problem.hint = hint(None, &names).map(Into::into);
+        }
+    }
+
+    /// Alternatives, and in the place of an alternative that is nothing but alternatives, those.
+    fn alternatives(self, choices: impl Iterator<Item = &'s Value>, level: usize) -> Vec<&'s Value> {
+        let mut all = Vec::new();
+        for choice in choices {
+            let target = choice
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|name| self.resolve(name))
+                .unwrap_or(choice);
+            let inner = ["oneOf", "anyOf"]
+                .into_iter()
+                .find_map(|word| target.get(word)?.as_array());
+            match inner {
+                Some(inner) if level < MOST_LEVELS && target.get("properties").is_none() => {
+                    all.extend(self.alternatives(inner.iter(), level + 1));
+                }
+                _ => all.push(target),
+            }
+        }
+        all
+    }
+}
+
+/// The field that tells the alternatives apart, with its value in each.
+fn tags<'s>(schemas: &[&'s serde_json::Map<String, Value>]) -> Option<(&'s str, Vec<&'s Value>)> {
+    let fixed = |schema: &&'s serde_json::Map<String, Value>| {
+        schema
+            .get("properties")?
+            .as_object()?
+            .iter()
+            .find_map(|(name, property)| Some((name.as_str(), property.get("const")?)))
+    };
+    let found: Vec<_> = schemas.iter().filter_map(fixed).collect();
+    let (tag, _) = *found.first()?;
+    Some((
+        tag,
+        found
+            .iter()
+            .filter(|(name, _)| *name == tag)
+            .map(|(_, value)| *value)
+            .collect(),
+    ))
+}
+
+fn list<'s>(schema: &'s serde_json::Map<String, Value>, word: &str) -> impl Iterator<Item = &'s Value> {
+    schema.get(word).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn types(schema: &serde_json::Map<String, Value>) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn choices(schema: &serde_json::Map<String, Value>) -> Vec<&Value> {
+    match schema.get("const") {
+        Some(value) => vec![value],
+        None => list(schema, "enum").collect(),
+    }
+}
+
+fn report_choice(known: &[&Value], text: &str, path: &Path<'_>, found: &mut Findings) {
+    let names: Vec<String> = known.iter().map(|value| plain(value)).collect();
+    let given = decoded(text);
+    let problem = format!(
+        "unknown value {}",
+        given
+            .as_ref()
+            .and_then(Value::as_str)
+            .map_or_else(|| shown(text), excerpt)
+    );
+    let given = given.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let hint = hint(nearest(given, names.iter().map(String::as_str)), &names);
+    if let Some(finding) = found.add(Kind::Shape, path, problem) {
+        finding.tag = true;
+        finding.problem.hint = hint.map(Into::into);
+    }
+}
+
+/// A short value; `None` for one that is too long to be one of a few.
+fn decoded(text: &str) -> Option<Value> {
+    if text.len() > LONGEST_CHOICE {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// A value of the schema without quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A value of the caller: its type, and the start of what is short.
+fn shown(text: &str) -> String {
+    match kind(text.as_bytes()) {
+        "number" => format!("number {}", text.chars().take(40).collect::<String>()),
+        "boolean" => format!("boolean {text}"),
+        "string" => match text.char_indices().nth(40) {
+            // The text is JSON already: it is cut, not decoded.
+            Some((end, _)) => format!("string {}…\"", &text[..end]),
+            None => format!("string {text}"),
+        },
+        other => other.to_owned(),
+    }
+}
+
+/// Whether a number breaks a limit.
+type Breaks = fn(f64, f64) -> bool;
+
+fn number(schema: &serde_json::Map<String, Value>, text: &str, path: &Path<'_>, found: &mut Findings) {
+    let Ok(given) = text.parse::<f64>() else { return };
+    let rules: [(&str, Breaks, &str); 4] = [
+        ("minimum", |given, limit| given < limit, "at least"),
+        ("maximum", |given, limit| given > limit, "at most"),
+        ("exclusiveMinimum", |given, limit| given <= limit, "more than"),
+        ("exclusiveMaximum", |given, limit| given >= limit, "less than"),
+    ];
+    for (word, breaks, says) in rules {
+        let Some(limit) = schema.get(word) else { continue };
+        if limit.as_f64().is_some_and(|limit| breaks(given, limit)) {
+            found.add(
+                Kind::Limit,
+                path,
+                format!("must be {says} {}, found {}", whole(limit), shown(text)),
+            );
+        }
+    }
+    let range = match schema.get("format").and_then(Value::as_str) {
+        Some("uint32") => Some((0.0, f64::from(u32::MAX))),
+        Some("int32") => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
+        _ => None,
+    };
+    if let Some((least, most)) = range
+        && !(least..=most).contains(&given)
+        && !schema
+            .get("minimum")
+            .and_then(Value::as_f64)
+            .is_some_and(|limit| given < limit)
+    {
+        found.add(
+            Kind::Limit,
+            path,
+            format!("must be from {least} to {most}, found {}", shown(text)),
+        );
+    }
+}
+
+/// `1` where schemars writes `1.0`.
+fn whole(limit: &Value) -> String {
+    limit
+        .as_f64()
+        .map_or_else(|| limit.to_string(), |limit| limit.to_string())
+}
+
+fn string(schema: &serde_json::Map<String, Value>, text: &str, path: &Path<'_>, found: &mut Findings) {
+    if schema.contains_key("minLength") || schema.contains_key("maxLength") {
+        let length = serde_json::from_str::<String>(text).map_or(0, |text| text.chars().count());
+        limits(
+            schema,
+            ["minLength", "maxLength"],
+            length,
+            "characters",
+            path,
+            found,
+        );
+    }
+}
+
+fn limits(
+    schema: &serde_json::Map<String, Value>,
+    [least, most]: [&str; 2],
+    given: usize,
+    what: &str,
+    path: &Path<'_>,
+    found: &mut Findings,
+) {
+    let limit = |word| schema.get(word).and_then(Value::as_u64);
+    let given = given as u64;
+    if let Some(least) = limit(least).filter(|least| given < *least) {
+        found.add(
+            Kind::Limit,
+            path,
+            format!("must have at least {least} {what}, has {given}"),
+        );
+    }
+    if let Some(most) = limit(most).filter(|most| given > *most) {
+        found.add(
+            Kind::Limit,
+            path,
+            format!("must have at most {most} {what}, has {given}"),
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! The entries of an object, one level deep: values stay the texts they are.
+
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Calls `visit` for each entry of an object with its key and the text of its value.
+///
+/// # Errors
+///
+/// The text is no object.
+pub(crate) fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), serde_json::Error> {
+    struct Entries<F>(F);
+
+    impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Entries<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                // A key that is no Unicode text (an unpaired surrogate) is a name of nothing here.
+                let key: String = serde_json::from_str(key.get()).unwrap_or_default();
+                (self.0)(&key, value.get());
+            }
+            Ok(())
+        }
+    }
+
+    serde_json::Deserializer::from_slice(text).deserialize_map(Entries(visit))
+}

@@ -1,0 +1,256 @@
+//! What an endpoint's URL tells: the region, perhaps the bucket, and how the bucket is addressed.
+//!
+//! Signatures hold the region, so a wrong one is refused. People paste what their provider shows them, with
+//! the bucket in the host, in the path, or nowhere.
+
+use reqwest::Url;
+
+/// The region of storage that knows none, as most other storage has it.
+const ANY_REGION: &str = "us-east-1";
+/// Providers whose hosts may begin with a bucket.
+const KNOWN: [&str; 5] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "backblazeb2.com",
+    "digitaloceanspaces.com",
+    "wasabisys.com",
+];
+const R2: &str = "r2.cloudflarestorage.com";
+
+/// An endpoint without the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// `https://s3.eu-west-1.amazonaws.com`, without a slash at the end.
+    pub(super) base: Url,
+    pub(super) region: String,
+    /// The bucket that the URL named.
+    pub(super) bucket: Option<String>,
+    /// Whether the bucket is better named in the host than in the path.
+    pub(super) bucket_in_host: bool,
+}
+
+impl Endpoint {
+    /// Reads an endpoint's URL. The error says what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let mut base = Url::parse(text).map_err(|problem| format!("not a URL: {problem}"))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(format!("{} is not a scheme of S3; use https", base.scheme()));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err("it holds a user name or a password; those have settings of their own".to_owned());
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err("it has a query or a fragment, which an endpoint has not".to_owned());
+        }
+        let host = base
+            .host_str()
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .to_owned();
+        let place = Place::of(&host);
+        let mut bucket = place.bucket.map(str::to_owned);
+        let bucket_in_host = bucket.is_some() || place.provider == Provider::Aws;
+        if base.set_host(Some(place.host)).is_err() {
+            return Err("its host is not a name".to_owned());
+        }
+        if place.provider != Provider::Other {
+            let path = base.path().trim_matches('/').to_owned();
+            match (path.as_str(), &bucket) {
+                ("", _) => {}
+                (path, None) if !path.contains('/') => bucket = Some(path.to_owned()),
+                _ => return Err("it has a path that is more than a bucket's name".to_owned()),
+            }
+            base.set_path("");
+        }
+        Ok(Self {
+            base,
+            region: place.region,
+            bucket,
+            bucket_in_host,
+        })
+    }
+
+    /// Where requests for `bucket` go.
+    pub(super) fn of_bucket(&self, bucket: &str, in_host: bool) -> String {
+        let base = self.base.as_str().trim_end_matches('/');
+        match self.base.host_str() {
+            Some(host) if in_host => {
+                let port = self
+                    .base
+                    .port()
+                    .map_or_else(String::new, |port| format!(":{port}"));
+                format!("{}://{bucket}.{host}{port}", self.base.scheme())
+            }
+            _ => base.to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Provider {
+    Aws,
+    Known,
+    Other,
+}
+
+/// A host taken apart.
+struct Place<'a> {
+    host: &'a str,
+    region: String,
+    bucket: Option<&'a str>,
+    provider: Provider,
+}
+
+impl<'a> Place<'a> {
+    fn of(host: &'a str) -> Self {
+        let other = |region: &str| Self {
+            host,
+            region: region.to_owned(),
+            bucket: None,
+            provider: Provider::Other,
+        };
+        if let Some(accounts) = under(host, R2) {
+            // `account`, `account.eu`, `bucket.account`: an account is 32 hexadecimal digits.
+            let account = labels(accounts)
+                .find(|(_, label)| label.len() == 32 && label.bytes().all(|b| b.is_ascii_hexdigit()));
+            return Self::split(host, account.map_or(0, |(at, _)| at), "auto", Provider::Known);
+        }
+        if let Some(places) = under(host, "digitaloceanspaces.com") {
+            let (at, region) = labels(places).last().unwrap_or_default();
+            return Self::split(host, at, region, Provider::Known);
+        }
+        if let Some(datacenter) = under(host, "runpod.io").and_then(|name| name.strip_prefix("s3api-")) {
+            return other(&datacenter.to_ascii_uppercase());
+        }
+        let Some((at, service)) = labels(host).find(|(_, label)| *label == "s3" || label.starts_with("s3-"))
+        else {
+            return other(ANY_REGION);
+        };
+        let after = &host[at + service.len()..];
+        let after = after.strip_prefix(".dualstack").unwrap_or(after);
+        let after = after.trim_start_matches('.');
+        let region = match service.strip_prefix("s3-") {
+            Some("fips") | None => after.split_once('.'),
+            Some(region) => Some((region, after)),
+        };
+        // A region stands before a domain of its own: in `s3.wasabisys.com` there is none.
+        let region = region
+            .filter(|(_, domain)| domain.contains('.'))
+            .map_or(ANY_REGION, |(region, _)| region);
+        if host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") {
+            Self::split(host, at, region, Provider::Aws)
+        } else if KNOWN.iter().any(|known| under(host, known).is_some()) {
+            Self::split(host, at, region, Provider::Known)
+        } else {
+            other(region)
+        }
+    }
+
+    /// Takes what stands before position `at` as the bucket.
+    fn split(host: &'a str, at: usize, region: &str, provider: Provider) -> Self {
+        Self {
+            host: &host[at..],
+            region: region.to_owned(),
+            bucket: at.checked_sub(1).map(|dot| &host[..dot]),
+            provider,
+        }
+    }
+}
+
+/// What stands before `domain`.
+fn under<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
+    host.strip_suffix(domain)?.strip_suffix('.')
+}
+
+/// The parts of a host with their positions.
+fn labels(host: &str) -> impl Iterator<Item = (usize, &str)> {
+    host.split('.').scan(0, |at, label| {
+        let here = *at;
+        *at += label.len() + 1;
+        Some((here, label))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What providers show to their users, and what people type.
+    const SHOWN: &[&str] = &[
+        "https://s3.us-west-2.amazonaws.com",
+        "https://s3.us-west-2.amazonaws.com/",
+        "https://pics.s3.eu-west-1.amazonaws.com",
+        "https://my.pics.s3.eu-west-1.amazonaws.com",
+        "https://s3.amazonaws.com/pics",
+        "https://pics.s3.amazonaws.com",
+        "https://s3-eu-west-1.amazonaws.com",
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://s3-fips.us-gov-west-1.amazonaws.com",
+        "https://s3.cn-north-1.amazonaws.com.cn",
+        "https://nyc3.digitaloceanspaces.com",
+        "https://pics.nyc3.digitaloceanspaces.com",
+        "https://s3.eu-central-003.backblazeb2.com",
+        "https://s3.wasabisys.com",
+        "https://s3.ap-northeast-1.wasabisys.com/pics",
+        "https://s3.fr-par.scw.cloud",
+        "https://s3.gra.io.cloud.ovh.net",
+        "https://s3api-eur-is-1.runpod.io/",
+        "http://127.0.0.1:9000",
+        "http://[::1]:9000",
+        "http://minio:9000/",
+        "https://s3.example.com",
+        "https://x.supabase.co/storage/v1/s3",
+        "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+        "https://0123456789abcdef0123456789abcdef.eu.r2.cloudflarestorage.com",
+        "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com/pics",
+        "https://pics.0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+    ];
+
+    #[test]
+    fn what_providers_show_is_understood() {
+        let line = |text: &&str| {
+            let Endpoint {
+                base,
+                region,
+                bucket,
+                bucket_in_host,
+            } = Endpoint::parse(text).unwrap();
+            let bucket = bucket.unwrap_or_else(|| "-".to_owned());
+            let style = if bucket_in_host { "host" } else { "path" };
+            format!("{text}\n    {base} region {region}, bucket {bucket} in the {style}\n")
+        };
+        let table: String = SHOWN.iter().map(line).collect();
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_explained() {
+        for (text, problem) in [
+            ("s3.amazonaws.com", "not a URL"),
+            ("", "not a URL"),
+            ("ftp://s3.amazonaws.com", "not a scheme of S3"),
+            ("s3://bucket", "not a scheme of S3"),
+            ("https://key:secret@s3.amazonaws.com", "user name or a password"),
+            ("https://s3.amazonaws.com/?x", "query"),
+            ("https://s3.amazonaws.com/a/b", "more than a bucket"),
+            ("https://pics.s3.amazonaws.com/a", "more than a bucket"),
+        ] {
+            let found = Endpoint::parse(text).unwrap_err();
+            assert!(found.contains(problem), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_stands_in_the_host_or_is_left_to_the_path() {
+        let endpoint = Endpoint::parse("https://s3.eu-west-1.amazonaws.com:444").unwrap();
+        assert_eq!(
+            endpoint.of_bucket("a", true),
+            "https://a.s3.eu-west-1.amazonaws.com:444"
+        );
+        assert_eq!(
+            endpoint.of_bucket("a", false),
+            "https://s3.eu-west-1.amazonaws.com:444"
+        );
+    }
+}
