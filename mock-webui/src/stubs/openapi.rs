@@ -33,8 +33,11 @@ pub(super) fn page(server: &Server) -> Value {
     })
 }
 
+/// A route's fields, made when they are first needed.
+type Table = fn() -> &'static [Field];
+
 /// Routes whose fields the page lists, with the real server's names for their bodies.
-const SCHEMAS: [(&str, &str, fn() -> &'static [Field]); 2] = [
+const SCHEMAS: [(&str, &str, Table); 2] = [
     ("/sdapi/v1/txt2img", "StableDiffusionTxt2ImgProcessingAPI", || {
         &generation::TXT2IMG
     }),

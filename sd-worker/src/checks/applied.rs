@@ -71,6 +71,16 @@ fn asked_number(request: &Object<'_>, field: &str) -> Option<f64> {
     }
 }
 
+/// A whole number without its point.
+fn shown(number: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and not large")]
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        Value::from(number as i64)
+    } else {
+        Value::from(number)
+    }
+}
+
 fn number(request: &Object<'_>, info: &Value, field: &str) -> Option<Finding> {
     let asked = asked_number(request, field)?;
     let got = info[field].as_f64()?;
@@ -79,7 +89,7 @@ fn number(request: &Object<'_>, info: &Value, field: &str) -> Option<Finding> {
     } else {
         asked.trunc()
     };
-    ((asked_for - got).abs() > 1e-6).then(|| Finding::other(field, asked, info[field].clone()))
+    ((asked_for - got).abs() > 1e-6).then(|| Finding::other(field, shown(asked), info[field].clone()))
 }
 
 fn seed(request: &Object<'_>, info: &Value) -> Option<Finding> {
@@ -170,7 +180,7 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, info: &Value) -> Vec<Find
     let got = (images.len() as u64).saturating_sub(grids);
     #[expect(clippy::cast_precision_loss, reason = "a few pictures")]
     if (got as f64 - asked).abs() > 0.5 {
-        found.push(Finding::other("n_iter", asked, got));
+        found.push(Finding::other("n_iter", shown(asked), got));
     }
     let grids = usize::try_from(grids).unwrap_or_default();
     if request.decode::<bool>("enable_hr") != Some(true)
@@ -181,7 +191,7 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, info: &Value) -> Vec<Find
                 // Pictures are cut to a multiple of 8.
                 && (f64::from(got) - (asked.trunc() / 8.0).floor() * 8.0).abs() > 0.5
             {
-                found.push(Finding::other(field, asked, got));
+                found.push(Finding::other(field, shown(asked), got));
             }
         }
     }

@@ -63,7 +63,7 @@ impl Catalogue {
                 return None;
             }
             if fresh {
-                let known = entries.iter().filter_map(|entry| entry.0.first());
+                let known = entries.iter().flat_map(|entry| &entry.0);
                 let meant = nearest(&name, known.map(String::as_str));
                 return Some(Finding::unknown(field, list.kind(), &name, meant));
             }
@@ -269,10 +269,11 @@ fn fields(page: &Value, route: &str) -> Vec<Entry> {
 /// The most similar name, if one is similar enough to have been meant.
 pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     const ENOUGH: f64 = 0.75;
-    let name = name.to_lowercase();
+    let plain = |name: &str| name.to_lowercase().replace('_', " ");
+    let name = plain(name);
     names
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(&name, &known.to_lowercase()), known))
+        .map(|known| (strsim::jaro_winkler(&name, &plain(known)), known))
         .filter(|(similarity, _)| *similarity >= ENOUGH)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known.to_owned())
