@@ -6,6 +6,8 @@ mod dev_server;
 #[cfg(feature = "schema")]
 mod router;
 
+#[cfg(any(feature = "download", feature = "upload"))]
+mod storage;
 mod unfit;
 
 use std::path::PathBuf;
