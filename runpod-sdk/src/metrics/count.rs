@@ -60,6 +60,7 @@ pub(super) struct Counted {
     delivery: Histogram,
     delivered: Counter,
     lost: Counter,
+    kept: Counter,
     undelivered: Gauge,
     retries: Counter,
     sent_bytes: Family<Sent, Counter>,
@@ -88,6 +89,7 @@ impl Counted {
             delivery: Histogram::new(DELIVERY_SECONDS),
             delivered: Counter::default(),
             lost: Counter::default(),
+            kept: Counter::default(),
             undelivered: Gauge::default(),
             retries: Counter::default(),
             sent_bytes: Family::default(),
@@ -154,6 +156,11 @@ impl Counted {
             "results_lost",
             "Results that will never arrive",
             self.lost.clone(),
+        );
+        to.register(
+            "results_kept",
+            "Results that wait in the journal",
+            self.kept.clone(),
         );
         to.register(
             "results_undelivered",
@@ -249,6 +256,10 @@ impl Counted {
             WorkerEvent::ResultLost { .. } => {
                 self.undelivered.dec();
                 self.lost.inc();
+            }
+            WorkerEvent::ResultKept { .. } => {
+                self.undelivered.dec();
+                self.kept.inc();
             }
             WorkerEvent::ProgressSent { bytes, .. } => self.sent("progress", *bytes),
             WorkerEvent::ChunkSent { bytes, .. } => self.sent("chunk", *bytes),
