@@ -203,6 +203,47 @@ impl Check<BuiltIn> for Gpu {
     }
 }
 
+/// One GPU, as the driver's library describes it at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GpuFacts {
+    /// The card's name.
+    pub name: String,
+    /// Free bytes of memory; `None` with a driver that is too old to say.
+    pub free_memory: Option<u64>,
+    /// Bytes of memory in all; `None` with a driver that is too old to say.
+    pub total_memory: Option<u64>,
+}
+
+/// The GPUs that the driver's library (NVML) lists, now. None without a driver.
+///
+/// Asking takes from under a millisecond to several seconds, the first time after the machine has started: it
+/// blocks the thread.
+///
+/// # Errors
+///
+/// The library is there and cannot be used, or a GPU cannot be read.
+pub fn gpus() -> Result<Vec<GpuFacts>, FitnessError> {
+    facts(read(None)?)
+}
+
+fn facts(seen: Seen) -> Result<Vec<GpuFacts>, FitnessError> {
+    let Seen::Driver { cards, .. } = seen else {
+        return Ok(Vec::new());
+    };
+    let each = cards.into_iter().enumerate().map(|(index, card)| {
+        let Card { name, memory } =
+            card.map_err(|why| FitnessError::Gpu(format!("GPU {index} can't be read: {why}")))?;
+        let (free_memory, total_memory) = memory.unzip();
+        Ok(GpuFacts {
+            name,
+            free_memory,
+            total_memory,
+        })
+    });
+    each.collect()
+}
+
 /// What there is.
 #[derive(Debug)]
 enum Seen {
@@ -300,6 +341,21 @@ mod tests {
 
     fn complaint(check: &Gpu) -> String {
         check.look(None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_facts_are_those_of_each_card() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = driver(folder.path(), 12040, 2);
+        let seen = read(Some(library.as_os_str())).unwrap();
+        let facts = facts(seen).unwrap();
+        assert_eq!(facts.len(), 2);
+        assert!(facts[0].total_memory > facts[1].total_memory, "{facts:?}");
+        assert!(
+            facts
+                .iter()
+                .all(|card| card.free_memory <= card.total_memory && !card.name.is_empty())
+        );
     }
 
     #[test]

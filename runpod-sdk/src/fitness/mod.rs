@@ -65,7 +65,7 @@ pub use disk::{Disk, disk};
 pub use error::FitnessError;
 #[cfg(feature = "gpu")]
 #[cfg_attr(docsrs, doc(cfg(feature = "gpu")))]
-pub use gpu::{Gpu, gpu};
+pub use gpu::{Gpu, GpuFacts, gpu, gpus};
 pub use memory::{Memory, memory};
 pub use network::{Network, network};
 pub(crate) use run::{Unfit, run, run_one};

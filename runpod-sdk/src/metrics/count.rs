@@ -159,7 +159,7 @@ impl Counted {
         );
         to.register(
             "results_kept",
-            "Results that wait in the journal",
+            "Results that the journal keeps for another start",
             self.kept.clone(),
         );
         to.register(

@@ -37,7 +37,6 @@
 //! | `job_inference_seconds` | histogram | mark `inference_started` to `inference_finished`, or else to the end of the job |
 //! | `result_delivery_seconds` | histogram | end of the job to delivered result |
 //! | `results_delivered_total`, `results_lost_total` | counter | results that arrived, and that never will |
-//! | `results_kept_total` | counter | results that could not be delivered in time and wait in the journal |
 //! | `results_undelivered` | gauge | results on their way |
 //! | `delivery_retries_total` | counter | posts of results that failed and were sent again |
 //! | `sent_bytes_total{kind}` | counter | bodies of `result`, `chunk` and `progress` posts that arrived |
