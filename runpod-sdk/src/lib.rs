@@ -85,8 +85,10 @@ mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod redact;
 mod router;
 mod runtime;
+mod scratch;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
@@ -109,9 +111,12 @@ pub use handler::{State, Streaming};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
-pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
+pub use job::{
+    ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult, KnownCode,
+};
 pub use journal::Journal;
 pub use platform::PlatformError;
+pub use redact::{Hidden, hide_secret, redacted, secret};
 pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]

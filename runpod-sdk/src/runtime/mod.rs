@@ -19,6 +19,7 @@ mod recover;
 mod round_trip;
 mod run;
 mod slots;
+mod span;
 mod stop;
 mod take;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::handler::ErasedHandler;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::Platform;
+use crate::scratch::Scratch;
 use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
@@ -87,6 +89,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    pub(crate) scratch: Arc<Scratch>,
     /// Where the start has got to, until the first take.
     pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
@@ -111,6 +114,7 @@ impl<P: Platform> Runtime<P> {
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
+            scratch: Arc::new(Scratch::new(options.scratch.clone())),
             options,
             identity,
             journal: Keeper::default(),
@@ -120,6 +124,13 @@ impl<P: Platform> Runtime<P> {
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }
+    }
+
+    /// Removes what killed workers have left, beside everything else.
+    pub(crate) fn remove_leftovers(self) -> Self {
+        let scratch = self.scratch.clone();
+        self.handlers.spawn_blocking(move || scratch.remove_leftovers());
+        self
     }
 
     /// Works until told to stop, and then until everything is handed over or the grace is spent.

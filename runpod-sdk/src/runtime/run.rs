@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info, warn};
 
 use super::deliver::Lane;
 use super::slots::Slot;
-use super::{Held, Runtime, deliver};
+use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
@@ -22,6 +22,7 @@ use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
+use crate::scratch::JobScratch;
 use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
@@ -44,10 +45,7 @@ pub(super) enum Seat {
 }
 
 pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
-    let span = match arrived.job.batch_id() {
-        Some(batch) => info_span!("job", job.id = %arrived.job.id(), batch.id = batch),
-        None => info_span!("job", job.id = %arrived.job.id()),
-    };
+    let span = span::of(&arrived.job);
     let id = arrived.job.id().clone();
     if follow(&runtime, arrived).instrument(span).await {
         runtime.held.release(&id);
@@ -108,8 +106,10 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
+    let scratch = Arc::downgrade(&occupied.scratch);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
@@ -125,6 +125,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         lease,
         finish,
+        scratch,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -143,6 +144,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
     runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
     if let Some(context) = context_after {
@@ -162,6 +164,7 @@ async fn not_run<P: Platform>(
     timeline: &Timeline,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(outcome);
     runtime
         .events
         .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
@@ -180,6 +183,8 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    /// Removed before the slot is free: the next job may need the disk.
+    scratch: Arc<JobScratch>,
     _slot: Slot,
 }
 

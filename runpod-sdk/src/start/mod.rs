@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::error::Error;
 use crate::panics;
+use crate::redact;
 use crate::runtime;
 use crate::telemetry;
 use crate::tls;
@@ -90,6 +91,7 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::from(BAD_FLAG);
         }
     }
+    redact::hide_environment(lookup);
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
 

@@ -182,7 +182,7 @@ async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown)
     runtime.handlers = handlers;
     runtime.journal = journal;
     runtime.starting = Some(starting);
-    let mut running = std::pin::pin!(runtime.run());
+    let mut running = std::pin::pin!(runtime.remove_leftovers().run());
     tokio::select! {
         biased;
         ended = &mut running => return ended,

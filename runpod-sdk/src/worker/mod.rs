@@ -10,6 +10,7 @@ mod take_ahead;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,6 +253,14 @@ impl<S> Worker<S> {
     /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
     pub fn delivery_window(mut self, window: Duration) -> Self {
         self.options.delivery_window = window;
+        self
+    }
+
+    /// Where [`Context::scratch_dir`](crate::Context::scratch_dir) makes its directories. Default: the
+    /// system's directory for temporary files. Made if it is not there. Overridden by
+    /// `RUNPOD_WORKER_SCRATCH`.
+    pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.scratch = Some(directory.into());
         self
     }
 

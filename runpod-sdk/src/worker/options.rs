@@ -1,6 +1,7 @@
 //! How a worker runs: defaults, and the environment variables that override them.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -58,6 +59,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// Where jobs' scratch directories are made, if not where the system has temporary files.
+    pub(crate) scratch: Option<PathBuf>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics: MetricsOptions,
 }
@@ -87,6 +90,7 @@ impl Default for Options {
             journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            scratch: None,
             #[cfg(feature = "metrics")]
             metrics: MetricsOptions::default(),
         }
@@ -153,6 +157,9 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
+            self.scratch = Some(base.into());
+        }
         problems.extend(journal::override_from(&mut self.journal, &lookup));
         #[cfg(feature = "metrics")]
         problems.extend(self.metrics.override_from(&lookup, &mut self.events));

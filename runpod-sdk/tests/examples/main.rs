@@ -6,6 +6,8 @@ mod dev_server;
 #[cfg(feature = "schema")]
 mod router;
 
+#[cfg(any(feature = "download", feature = "upload"))]
+mod storage;
 mod unfit;
 
 use std::path::PathBuf;
@@ -72,4 +74,5 @@ example_runs!(
     "stateful_model",
     r#"{"input": "a cat"}"#
 );
+example_runs!(observed_tells_what_happens, "observed", r#"{"input": 21}"#);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
