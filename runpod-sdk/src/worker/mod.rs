@@ -2,6 +2,8 @@
 
 mod concurrency;
 mod hooks;
+#[cfg(feature = "http-modes")]
+mod http;
 mod intake;
 mod observe;
 mod options;
@@ -21,6 +23,8 @@ use crate::fitness::FitnessCheck;
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 
 pub use concurrency::Concurrency;
+#[cfg(feature = "http-modes")]
+pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
@@ -317,6 +321,14 @@ impl Worker {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Whether the program says that it is the worker of a load-balancing endpoint.
+    pub(crate) fn wants_load_balancing(&self) -> bool {
+        #[cfg(feature = "http-modes")]
+        return self.options.http.load_balancing;
+        #[cfg(not(feature = "http-modes"))]
+        false
     }
 
     pub(crate) fn options_mut(&mut self) -> &mut Options {

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    #[cfg(feature = "http-modes")]
+    pub(crate) http: super::HttpOptions,
 }
 
 impl Default for Options {
@@ -73,6 +75,8 @@ impl Default for Options {
             stuck_after: Duration::from_mins(1),
             events: Events::default(),
             hooks: Hooks::default(),
+            #[cfg(feature = "http-modes")]
+            http: super::HttpOptions::default(),
         }
     }
 }
@@ -128,6 +132,8 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        #[cfg(feature = "http-modes")]
+        self.http.override_from(&lookup, &mut problems);
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {

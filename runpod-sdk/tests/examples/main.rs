@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "http-modes")]
+mod load_balancing;
 #[cfg(feature = "schema")]
 mod router;
 
