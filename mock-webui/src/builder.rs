@@ -47,6 +47,7 @@ impl Default for MockWebUiBuilder {
                 startup: Startup::default(),
                 seed: None,
                 threads: None,
+                save_to: None,
             },
             clock: Clock::Real { step: Duration::ZERO },
             faults: Vec::new(),
@@ -231,6 +232,13 @@ impl MockWebUiBuilder {
     /// included. The real server has 40 threads. Default: no limit.
     pub fn worker_threads(mut self, count: usize) -> Self {
         self.setup.threads = Some(count.max(1));
+        self
+    }
+
+    /// Where a request with `save_images` has its pictures saved: in `txt2img-images/<day>/` and the like, as
+    /// by the real server. Default: nowhere; `save_images` changes the answer and writes nothing.
+    pub fn save_to(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.setup.save_to = Some(directory.into());
         self
     }
 

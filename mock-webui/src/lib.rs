@@ -44,6 +44,7 @@ mod json;
 mod memory;
 mod phase;
 mod profile;
+pub mod program;
 mod render;
 mod request;
 mod server;

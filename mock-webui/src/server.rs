@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) seed: Option<u64>,
     /// How many requests are worked on at once; `None` for no limit.
     pub(crate) threads: Option<usize>,
+    /// Where `save_images` saves; `None`: nowhere.
+    pub(crate) save_to: Option<std::path::PathBuf>,
 }
 
 /// The running program. Cheap to clone.
@@ -54,6 +56,8 @@ struct Shared {
     settings: Mutex<Settings>,
     memory: Mutex<CardMemory>,
     dice: Mutex<fastrand::Rng>,
+    /// Memory that a fault occupies.
+    ballast: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Server {
@@ -73,6 +77,7 @@ impl Server {
             }),
             door_open: watch::Sender::new(false),
             dice: Mutex::new(dice),
+            ballast: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -152,6 +157,12 @@ impl Server {
         }
     }
 
+    /// Occupies memory of the computer until the process ends.
+    pub(crate) fn grow(&self, megabytes: usize) {
+        // Written to, or the system would only promise it.
+        lock(&self.shared.ballast).push(vec![1; megabytes << 20]);
+    }
+
     /// Fails when the card has no room for a generation.
     pub(crate) fn claim_memory(&self, trouble: &Trouble) -> Result<(), Failure> {
         for kind in trouble.kinds() {
@@ -219,6 +230,7 @@ impl Server {
         });
         self.settings().forget_unsaved(fresh_settings(self.setup()));
         *self.memory() = CardMemory::new(self.setup().installed.models.first().map(Model::title));
+        lock(&self.shared.ballast).clear();
         self.gpu().forget();
     }
 

@@ -5,7 +5,12 @@
 //! ```text
 //! cargo run --example fitness -- --test_input '{"input": 1}'
 //! ```
+//!
+//! With the feature `gpu` there is `fitness::gpu()`, too.
 
+use std::time::Duration;
+
+use runpod_sdk::fitness::{self, GIB};
 use runpod_sdk::prelude::*;
 
 #[handler]
@@ -21,5 +26,14 @@ async fn weights_are_here() -> std::io::Result<std::fs::Metadata> {
 }
 
 fn main() -> std::process::ExitCode {
-    runpod_sdk::start(double::worker().fitness_check("weights", weights_are_here))
+    runpod_sdk::start(
+        double::worker()
+            .fitness_check("memory", fitness::memory().min_available(GIB / 16))
+            .fitness_check("scratch", fitness::disk().path("/tmp").min_free_percent(0.0))
+            // A network volume may take its time.
+            .fitness_check(
+                "weights",
+                fitness::within(Duration::from_mins(1), weights_are_here),
+            ),
+    )
 }

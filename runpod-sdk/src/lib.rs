@@ -33,11 +33,14 @@
 //! - [`Context`]: cancellation, deadline, progress.
 //! - [`events`]: what the worker goes through, for metrics and programs of your own.
 //! - [`JobError`]: what the caller is told when a job fails.
+//! - [`Journal`]: results that outlive the worker's process.
+//! - [`fitness`]: refusing to work on a machine that is not fit for it.
 //! - `local`: RunPod's platform on this machine (feature `local-server`).
 //! - `client`: a client of the endpoint API (feature `client`).
 //! - `testing`: a whole worker inside a test (feature `testing`).
 //! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
 //!   and `upload`).
+//! - `metrics`: figures for Prometheus (feature `metrics`).
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -48,6 +51,7 @@
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
 //! | `http-modes` | realtime and load-balancing endpoints |
+//! | `metrics` | figures for Prometheus |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
@@ -65,21 +69,26 @@ mod config;
 mod context;
 mod error;
 pub mod events;
-mod fitness;
+pub mod fitness;
 pub mod handler;
 #[cfg(feature = "schema")]
 mod input;
 mod job;
+mod journal;
 pub mod json;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
 pub mod local;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
 mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
 mod router;
 mod runtime;
+mod scratch;
 mod start;
 #[cfg(any(feature = "download", feature = "upload"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
@@ -103,12 +112,13 @@ pub use handler::{State, Streaming};
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
 pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
+pub use journal::Journal;
 pub use platform::PlatformError;
 pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, start};
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
 pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.

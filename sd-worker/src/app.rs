@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
+use runpod_sdk::Intake;
+use tracing::error;
+
 use crate::compat::Compat;
+use crate::health::{Health, Medic};
+use crate::process::Process;
 use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
-use crate::webui::{NotReady, Renderer, WebUi};
+use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 
 /// The worker's state. Cloning it costs two reference counts.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
+    pub(crate) health: Health,
     pub(crate) compat: Option<Arc<Compat>>,
     /// For what needs no turn on the GPU.
     pub(crate) webui: WebUi,
@@ -19,10 +25,25 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Waits until the WebUI is ready.
-    pub(crate) async fn start(settings: Settings) -> Result<Self, NotReady> {
+    /// Starts the WebUI, if it is ours, and waits until it is ready.
+    pub(crate) async fn start(
+        settings: Settings,
+        process: Option<Process>,
+        intake: Intake,
+    ) -> Result<Self, NotReady> {
         let webui = WebUi::new(&settings)?;
-        webui.wait_until_ready(&settings).await?;
+        let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
+        if let Err(problem) = readiness.bring_up().await {
+            if let Some(process) = &process {
+                tell_last_lines(process);
+            }
+            return Err(problem);
+        }
+        let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
+        let health = medic.health().clone();
+        let renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
+        let renderer = Arc::new(renderer);
+        tokio::spawn(medic.practise());
         let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
         if let Some(compat) = compat.clone() {
             // Beside the first take, which must not wait for it.
@@ -32,11 +53,21 @@ impl App {
         let largest = u64::from(requests.url_input_limit) << 20;
         let pictures = (!requests.no_url_inputs).then(|| Pictures::new(largest));
         Ok(Self {
-            renderer: Arc::new(Renderer::new(webui.clone(), &settings)),
+            renderer,
+            health,
             compat,
             webui,
             pictures: pictures.map(Arc::new),
             allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
         })
+    }
+}
+
+/// What a dead WebUI said last is the best explanation of its death.
+fn tell_last_lines(process: &Process) {
+    let lines = process.tail().lines();
+    error!("the last {} lines of the WebUI's log:", lines.len());
+    for line in lines {
+        error!(target: "webui", "| {line}");
     }
 }

@@ -1,7 +1,7 @@
 //! What happens to a job (`docs/protocol/request-flow.md`, steps 2 to 7).
 
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{Context, State, handler};
+use runpod_sdk::{Context, JobError, State, handler};
 
 use tracing::debug;
 
@@ -15,19 +15,24 @@ pub(crate) async fn forward(
     input: RawJson,
     ctx: Context,
     State(app): State<App>,
-) -> Result<RawJson, Failure> {
+) -> Result<RawJson, JobError> {
+    let answer = answer(input, &ctx, &app).await;
+    answer.map_err(|failure| app.health.explain(failure))
+}
+
+async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Failure> {
     let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
     debug!(?work, ?wishes, "request understood");
     let call = match &app.pictures {
-        Some(pictures) => pictures.fetch(call, &ctx).await?,
+        Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
     };
     if work == Work::Beside {
-        return Ok(app.webui.ask(&call, &ctx).await?);
+        return Ok(app.webui.ask(&call, ctx).await?);
     }
     // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
     // the GPU is free of whatever an earlier, broken job may have left behind.
-    let turn = app.renderer.turn(&ctx).await?;
+    let turn = app.renderer.turn(ctx).await?;
     ctx.mark("readiness_checked");
 
     let call = match &app.compat {
@@ -35,7 +40,7 @@ pub(crate) async fn forward(
         _ => call,
     };
     ctx.mark("inference_started");
-    let answer = turn.render(&call, &ctx).await?;
+    let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
     Ok(answer)
 }

@@ -18,24 +18,75 @@ mod compat;
 mod doctor;
 mod failure;
 mod handler;
+mod health;
 mod picture;
+mod process;
 mod request;
 mod settings;
 mod splice;
 mod webui;
 
-use runpod_sdk::Worker;
+use std::process::ExitCode;
+
+use runpod_sdk::{Intake, Worker};
+use secrecy::ExposeSecret as _;
+
+use process::Process;
 
 pub use command_line::Told;
 pub use doctor::{Doctor, examine};
-pub use settings::{Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl};
+pub use process::CommandLine;
+pub use settings::{
+    BackendSettings, Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl,
+};
+pub use webui::WarmUp;
 
-/// The worker, ready for [`runpod_sdk::start`].
+/// Runs the worker until it is told to stop: the whole `main` of the program.
 ///
-/// It waits for the WebUI before it takes its first job.
-pub fn worker(settings: Settings) -> Worker {
+/// It waits for the WebUI before it takes its first job. A WebUI that was started by the worker is ended and
+/// reaped before this returns, also when the worker fails or panics.
+#[must_use = "return the exit code from `main`"]
+pub fn run(settings: Settings) -> ExitCode {
+    let process = own_process(&settings);
+    let _ended_with_us = process.clone().map(EndedWithUs);
+    runpod_sdk::start(worker(settings, process))
+}
+
+/// Does the work of a helper process, if this one was started as such: `main` calls it first and returns the exit
+/// code, if there is one.
+#[must_use = "a helper process must do nothing else"]
+pub fn help_if_asked() -> Option<ExitCode> {
+    process::run_if_asked()
+}
+
+fn worker(settings: Settings, process: Option<Process>) -> Worker {
+    let intake = Intake::new();
     handler::forward::worker()
         // It only waits for the WebUI, and large answers cost the least memory on a single thread.
         .on_one_thread()
-        .state_with(move || app::App::start(settings))
+        .intake(&intake)
+        .state_with(move || app::App::start(settings, process, intake))
+}
+
+/// The WebUI, if it is ours to start.
+fn own_process(settings: &Settings) -> Option<Process> {
+    let backend = &settings.backend;
+    let command = backend.webui_command.clone()?;
+    let secrets = settings.webui_auth.iter().flat_map(|credentials| {
+        [&credentials.user, &credentials.password].map(|secret| secret.expose_secret().to_owned())
+    });
+    Some(Process::new(
+        command,
+        backend.webui_dir.clone(),
+        backend.webui_stop_grace,
+        secrets,
+    ))
+}
+
+struct EndedWithUs(Process);
+
+impl Drop for EndedWithUs {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }

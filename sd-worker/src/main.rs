@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use sd_worker::{Command, Settings};
 
 fn main() -> ExitCode {
+    if let Some(code) = sd_worker::help_if_asked() {
+        return code;
+    }
     match Settings::from_command_line() {
         Ok(settings) => match &settings.command {
             Some(Command::Doctor(doctor)) => sd_worker::examine(&settings, doctor),
-            _ => runpod_sdk::start(sd_worker::worker(settings)),
+            _ => sd_worker::run(settings),
         },
         Err(told) => told.exit_code(),
     }

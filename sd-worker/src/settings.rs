@@ -1,5 +1,6 @@
 //! The worker's options: command line first, then environment, then default.
 
+mod backend;
 mod progress;
 mod requests;
 
@@ -11,6 +12,7 @@ use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
 
+pub use self::backend::BackendSettings;
 pub use self::progress::ProgressSettings;
 pub use self::requests::RequestSettings;
 
@@ -77,6 +79,10 @@ pub struct Settings {
     /// What is told of a render while it runs
     #[command(flatten)]
     pub progress: ProgressSettings,
+
+    /// How the WebUI is started, watched and mended
+    #[command(flatten)]
+    pub backend: BackendSettings,
 }
 
 /// What the program can do beside taking jobs.

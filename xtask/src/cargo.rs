@@ -1,5 +1,6 @@
 //! Running cargo.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,6 +68,32 @@ pub(crate) fn run(mut command: Command, screen: Screen) -> anyhow::Result<()> {
         bail!("`{shown}` failed ({status})");
     }
     Ok(())
+}
+
+/// The features of a package of this workspace.
+pub(crate) fn features(package: &str) -> anyhow::Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        features: BTreeMap<String, Vec<String>>,
+    }
+    let output = cargo(["metadata", "--locked", "--no-deps", "--format-version=1"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run `cargo metadata`")?;
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` gave no metadata")?;
+    let found = metadata.packages.into_iter().find(|found| found.name == package);
+    let found = found.with_context(|| format!("this workspace has no package {package}"))?;
+    Ok(found
+        .features
+        .into_keys()
+        .filter(|name| name != "default")
+        .collect())
 }
 
 /// Builds one program as a plain `cargo build -p PACKAGE` does, and says where it is.
@@ -138,6 +165,13 @@ mod tests {
         let found = executable(messages.as_bytes(), "sd-worker");
         assert_eq!(found.as_deref(), Some(Path::new("/t/debug/sd-worker")));
         assert_eq!(executable(messages.as_bytes(), "mock-webui"), None);
+    }
+
+    #[test]
+    fn the_features_of_a_package_are_read_from_its_manifest() {
+        let features = features("runpod-sdk").unwrap();
+        assert!(features.contains(&"local-server".to_owned()), "{features:?}");
+        assert!(!features.contains(&"default".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::cargo::{cargo, run as run_cargo};
+use crate::cargo::{self, cargo, run as run_cargo};
 use crate::screen::Screen;
 use crate::test;
 
@@ -82,6 +82,15 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
         run_cargo(command, screen)?;
         times.push((name, started.elapsed()));
     }
+    let started = Instant::now();
+    screen.heading("\n== lints, the SDK with each feature alone");
+    for feature in cargo::features("runpod-sdk")? {
+        let flags = ["--no-default-features", "--features", &feature];
+        let mut command = cargo(["clippy", "--locked", "--package", "runpod-sdk", "--lib"]);
+        command.args(flags).args(["--", "-D", "warnings"]);
+        run_cargo(command, screen)?;
+    }
+    times.push(("lints, the SDK with each feature alone", started.elapsed()));
     let started = Instant::now();
     screen.heading("\n== tests");
     test::run(&test::Options::everything(), screen)?;

@@ -54,6 +54,9 @@ enum Command {
     /// What `bench` compares sd-worker with.
     #[command(name = bench::FLOOR, hide = true)]
     BenchFloor,
+    /// The worker that `bench` measures where it is about the SDK alone.
+    #[command(name = bench::WORKER, hide = true)]
+    BenchWorker(bench::WorkerOptions),
     #[command(hide = true)]
     ConformanceWorker(conformance::ours::Options),
     Ci(ci::Options),
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Contract(options) => contract::run(&options, screen),
         Command::Bench(options) => bench::run(&options, screen),
         Command::BenchFloor => bench::run_floor(),
+        Command::BenchWorker(options) => return bench::run_worker(&options),
         Command::ConformanceWorker(options) => match conformance::ours::run(&options) {
             Ok(code) => return code,
             Err(error) => Err(error),

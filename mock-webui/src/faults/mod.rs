@@ -97,6 +97,19 @@ pub enum FaultKind {
         /// Steps done before.
         step: u32,
     },
+    /// The render stands still at this step until it is interrupted.
+    StallAt {
+        /// Steps done before.
+        step: u32,
+        /// It does not heed an interrupt either; only the end of the process ends it.
+        #[serde(default)]
+        deaf: bool,
+    },
+    /// Every render leaves this much of the computer's memory occupied, really, until the process ends.
+    GrowMemory {
+        /// Megabytes each time.
+        megabytes: usize,
+    },
     /// The connection ends without an answer when the render is done.
     DropAfterGenerate,
     /// The connection ends at this step; the render goes on.
@@ -205,6 +218,21 @@ impl Fault {
     /// [`FaultKind::DieAt`].
     pub fn die_at(step: u32) -> Self {
         Self::new(FaultKind::DieAt { step })
+    }
+
+    /// [`FaultKind::StallAt`], for a render that an interrupt ends.
+    pub fn stall_at(step: u32) -> Self {
+        Self::new(FaultKind::StallAt { step, deaf: false })
+    }
+
+    /// [`FaultKind::StallAt`], for a render that nothing ends.
+    pub fn hang_at(step: u32) -> Self {
+        Self::new(FaultKind::StallAt { step, deaf: true })
+    }
+
+    /// [`FaultKind::GrowMemory`].
+    pub fn grow_memory(megabytes: usize) -> Self {
+        Self::new(FaultKind::GrowMemory { megabytes })
     }
 
     /// [`FaultKind::DropAfterGenerate`].

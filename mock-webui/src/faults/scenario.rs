@@ -88,6 +88,10 @@ mod tests {
                 FaultKind::OutOfMemory { until: Relief::Once },
             ),
             ("{\"kind\":\"die-at\",\"step\":3}", FaultKind::DieAt { step: 3 }),
+            (
+                "{\"kind\":\"stall-at\",\"step\":3}",
+                FaultKind::StallAt { step: 3, deaf: false },
+            ),
             ("{\"kind\":\"ignore-lora\"}", FaultKind::IgnoreLora),
         ];
         for (text, kind) in kinds {

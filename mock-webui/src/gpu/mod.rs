@@ -51,6 +51,8 @@ pub(crate) struct Marks {
     pub(crate) stop_at: Option<u32>,
     /// Somebody is told here, and sampling goes on.
     pub(crate) tell_at: Option<(u32, Arc<Notify>)>,
+    /// Nothing happens from here on until somebody interrupts; `true`: not even then.
+    pub(crate) stall: Option<(u32, bool)>,
 }
 
 /// How the sampling of one batch ended.
@@ -195,6 +197,14 @@ impl SimGpu {
         loop {
             if let Some((_, bell)) = marks.tell_at.as_ref().filter(|(step, _)| *step == done) {
                 bell.notify_one();
+            }
+            match marks.stall {
+                Some((step, false)) if step == done => {
+                    self.wait_until(|state| state.interrupted || state.skipped).await;
+                }
+                // The death of the process drops this.
+                Some((step, true)) if step == done => std::future::pending().await,
+                _ => {}
             }
             if done == steps || marks.stop_at == Some(done) || !self.step(done + 1, steps).await {
                 break;

@@ -1,6 +1,7 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
 
 mod axis;
+mod disk;
 mod grid;
 mod hires;
 mod info;

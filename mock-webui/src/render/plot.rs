@@ -144,6 +144,7 @@ impl Plot {
         let mut album = Album {
             pictures: Vec::new(),
             texts: vec![self.text(&all, true)],
+            seeds: Vec::new(),
         };
         let mut listed: Vec<&Plan> = Vec::new();
         if self.sub_grids {

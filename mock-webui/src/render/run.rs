@@ -124,8 +124,10 @@ impl Generation {
         server.model_loaded().await;
         server.claim_memory(trouble)?;
         for kind in trouble.kinds() {
-            if let FaultKind::Exception { class, text } = kind {
-                return Err(Failure::unexpected(class, text));
+            match kind {
+                FaultKind::Exception { class, text } => return Err(Failure::unexpected(class, text)),
+                FaultKind::GrowMemory { megabytes } => server.grow(*megabytes),
+                _ => {}
             }
         }
         let pictures = self.pictures()?;
@@ -238,8 +240,17 @@ impl Generation {
             job_timestamp: stamp.map_or_else(|| "0".to_owned(), crate::gpu::time_stamp),
             infotexts: album.texts.clone(),
         };
-        let images = if fields.flag("send_images") {
-            album.encode(server).await?
+        let seeds = album.seeds.clone();
+        let files = album.encode(server).await?;
+        if fields.flag("save_images")
+            && let Some(directory) = &server.setup().save_to
+        {
+            let format = server.settings().text("samples_format").to_owned();
+            super::disk::save(directory, *source, &format, &files, index_of_first_image, &seeds)
+                .map_err(|error| Failure::unexpected("OSError", error.to_string()))?;
+        }
+        let images: Vec<String> = if fields.flag("send_images") {
+            files.iter().map(|file| STANDARD.encode(file)).collect()
         } else {
             Vec::new()
         };
@@ -329,6 +340,9 @@ impl Generation {
                 .pictures
                 .push(drawn.map_err(|error| Failure::unexpected("RuntimeError", error.to_string()))?);
             album.texts.push(infotext(plan, index));
+            album
+                .seeds
+                .push(plan.seeds.get(index).copied().unwrap_or_default());
         }
         gpu.change(State::next_job);
         Ok(true)
@@ -341,6 +355,7 @@ impl Generation {
         for kind in trouble.kinds() {
             match kind {
                 FaultKind::DieAt { step } => marks.stop_at = Some(*step),
+                FaultKind::StallAt { step, deaf } => marks.stall = Some((*step, *deaf)),
                 FaultKind::DropMidStep { step } => marks.tell_at = Some((*step, trouble.cut.clone())),
                 _ => {}
             }
@@ -361,6 +376,8 @@ impl Generation {
 pub(super) struct Album {
     pub(super) pictures: Vec<Picture>,
     pub(super) texts: Vec<String>,
+    /// Without those of grids.
+    pub(super) seeds: Vec<i64>,
 }
 
 impl Album {
@@ -374,8 +391,8 @@ impl Album {
         self.texts.insert(0, self.texts[0].clone());
     }
 
-    /// The files in base64, written outside the async threads.
-    async fn encode(self, server: &Server) -> Result<Vec<String>, Failure> {
+    /// The files, written outside the async threads.
+    async fn encode(self, server: &Server) -> Result<Vec<Vec<u8>>, Failure> {
         let (format, with_text) = {
             let settings = server.settings();
             (
@@ -386,10 +403,7 @@ impl Album {
         let encoded = tokio::task::spawn_blocking(move || {
             let pairs = self.pictures.iter().zip(&self.texts);
             pairs
-                .map(|(picture, text)| {
-                    file::encode(picture, &format, with_text.then_some(text))
-                        .map(|file| STANDARD.encode(file))
-                })
+                .map(|(picture, text)| file::encode(picture, &format, with_text.then_some(text)))
                 .collect()
         });
         encoded

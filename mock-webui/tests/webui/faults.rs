@@ -229,6 +229,65 @@ async fn a_process_that_dies_takes_its_port_and_its_renders_with_it() {
 }
 
 #[tokio::test]
+async fn a_stalled_render_goes_on_only_when_it_is_interrupted() {
+    let webui = broken_by(Fault::stall_at(3)).await;
+    let job = start(&webui, &small("x", 10));
+    webui.gpu().begun(1).await;
+    while webui.gpu().steps_done() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get(&webui, "progress").await["state"]["sampling_step"], json!(3));
+    post(&webui, "interrupt", &json!({})).await;
+    assert!(job.await.expect("answered")["images"].is_array());
+    assert_eq!(webui.gpu().steps_done(), 3);
+}
+
+#[tokio::test]
+async fn a_render_that_hangs_ends_with_its_process() {
+    let webui = broken_by(Fault::hang_at(3)).await;
+    let hanging = tokio::spawn(
+        crate::support::client()
+            .post(format!("{}/sdapi/v1/txt2img", webui.url()))
+            .json(&small("x", 10))
+            .send(),
+    );
+    webui.gpu().begun(1).await;
+    post(&webui, "interrupt", &json!({})).await;
+    post(&webui, "interrupt", &json!({})).await;
+    assert!(!hanging.is_finished());
+    webui.restart().await;
+    hanging.await.expect("no panic").expect_err("no answer");
+    render(&webui, &small("x", 1)).await;
+}
+
+#[tokio::test]
+async fn pictures_are_saved_where_the_server_was_told_to() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let webui = MockWebUi::builder().save_to(directory.path()).start().await;
+    let mut request = small("x", 1);
+    request["batch_size"] = json!(2);
+    request["seed"] = json!(7);
+    render(&webui, &request).await;
+    assert_eq!(std::fs::read_dir(directory.path()).expect("there").count(), 0);
+
+    request["save_images"] = json!(true);
+    let answer = render(&webui, &request).await;
+    let names = |kind: &str| {
+        let mut names = Vec::new();
+        for day in std::fs::read_dir(directory.path().join(kind)).expect("saved") {
+            for file in std::fs::read_dir(day.expect("a day").path()).expect("a directory") {
+                names.push(file.expect("a file").file_name().into_string().expect("text"));
+            }
+        }
+        names.sort();
+        names
+    };
+    assert_eq!(names("txt2img-images"), ["00000-7.png", "00001-8.png"]);
+    assert_eq!(names("txt2img-grids"), ["grid-0000.png"]);
+    assert_eq!(answer["images"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
 async fn a_connection_can_end_after_the_render_or_in_the_middle_of_it() {
     let after = broken_by(Fault::drop_after_generate()).await;
     let raw = raw_render(&after, A_LONG_TIME).await;

@@ -25,6 +25,21 @@ impl Template {
         self.0.starts_with("https://")
     }
 
+    /// Host and port, the scheme's own port included. An IPv6 address comes without its brackets.
+    pub(crate) fn address(&self) -> Option<(String, u16)> {
+        let url = reqwest::Url::parse(&self.0).ok()?;
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        Some((host, url.port_or_known_default()?))
+    }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.address().is_some_and(|(host, _)| {
+            host.eq_ignore_ascii_case("localhost")
+                || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        })
+    }
+
     /// For take, stop and ping, where both placeholders mean the worker.
     pub(crate) fn for_worker(&self, worker_id: &str) -> Url {
         Url(self
@@ -84,6 +99,29 @@ mod tests {
 
     fn template(text: &str) -> Template {
         Template::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_address_is_that_of_the_host_and_may_be_this_machine() {
+        let address = |text| template(text).address().unwrap();
+        assert_eq!(
+            address("https://api.runpod.ai/v2/ep/job-take/$ID?gpu=A"),
+            ("api.runpod.ai".to_owned(), 443)
+        );
+        assert_eq!(address("http://[::1]/take"), ("::1".to_owned(), 80));
+        assert_eq!(
+            address("http://user:pw@10.0.0.1:8080/take"),
+            ("10.0.0.1".to_owned(), 8080)
+        );
+        for local in [
+            "http://127.0.0.1:1/",
+            "http://127.9.9.9/",
+            "http://LOCALHOST:1/",
+            "http://[::1]:1/",
+        ] {
+            assert!(template(local).is_loopback(), "{local}");
+        }
+        assert!(!template("http://localhost.example/").is_loopback());
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod timeline;
 
 use std::any::Any;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,6 +20,7 @@ use tracing::warn;
 
 use crate::job::{Job, JobId};
 use crate::json::RawJson;
+use crate::scratch::JobScratch;
 
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
@@ -45,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) refresh: Arc<AtomicBool>,
     pub(crate) lease: Weak<Lease>,
     pub(crate) finish: Weak<Finish>,
+    pub(crate) scratch: Weak<JobScratch>,
 }
 
 /// What a job occupies while it runs. Only the runtime knows what that is.
@@ -71,6 +75,7 @@ impl Context {
             refresh: Arc::default(),
             lease: nothing,
             finish: Weak::new(),
+            scratch: Weak::new(),
         });
         (context, updates)
     }
@@ -151,6 +156,38 @@ impl Context {
     /// something has gone wrong that only a new process can mend.
     pub fn refresh_worker(&self) {
         self.inner.refresh.store(true, Ordering::Relaxed);
+    }
+
+    /// A directory for this job's files: empty, on a disk, and nobody else's. Made at the first call, and the
+    /// same at each.
+    ///
+    /// It is removed with all it holds when the handler has ended, however it did: with a result, an error or
+    /// a panic, cancelled, or dropped. What a killed process leaves is removed when the next worker starts in
+    /// the same place. Python's `clean()`, which removed `job_files/` and others between jobs, has nothing
+    /// left to do.
+    ///
+    /// It lies below [`Worker::scratch`](crate::Worker::scratch), by default the system's directory for
+    /// temporary files. This makes at most two directories and a file, so it is quick.
+    ///
+    /// ```
+    /// use runpod_sdk::prelude::*;
+    ///
+    /// #[handler]
+    /// async fn render(scene: String, ctx: Context) -> JobResult<u64> {
+    ///     let file = ctx.scratch_dir()?.join("scene.txt");
+    ///     std::fs::write(&file, scene)?;
+    ///     Ok(std::fs::metadata(&file)?.len())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or may not be written, or the handler has ended already.
+    pub fn scratch_dir(&self) -> io::Result<PathBuf> {
+        let scratch = self.inner.scratch.upgrade();
+        scratch
+            .ok_or_else(|| io::Error::other("the job has ended, and its scratch directory with it"))?
+            .directory()
     }
 
     /// Keeps what the job occupies for work that outlives the handler's future: a thread that

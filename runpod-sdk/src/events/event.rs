@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{JobSummary, Timeline};
 use crate::job::JobId;
+use crate::start::StartReport;
 
 /// One thing that happened to a worker.
 ///
@@ -22,6 +23,8 @@ pub enum WorkerEvent {
     /// The worker is fit and its state is loaded: the first take is next.
     #[non_exhaustive]
     Ready,
+    /// The first request for jobs has been sent. Where the time of the start went.
+    FirstTake(StartReport),
     /// The limit of jobs that may run at once has changed.
     #[non_exhaustive]
     SlotsChanged {
@@ -96,6 +99,16 @@ pub enum WorkerEvent {
         /// All points of the job, the last one included.
         timeline: Timeline,
     },
+    /// A result could not be delivered in time and waits in the [journal](crate::Journal).
+    #[non_exhaustive]
+    ResultKept {
+        /// The job.
+        job: JobId,
+        /// Size of the body.
+        bytes: usize,
+        /// Why it could not be delivered.
+        reason: String,
+    },
     /// A result did not reach the platform and this worker will not try again.
     #[non_exhaustive]
     ResultLost {
@@ -165,6 +178,7 @@ impl fmt::Display for WorkerEvent {
         match self {
             Self::Started { slots } => write!(f, "started: slots={slots}"),
             Self::Ready => f.write_str("ready"),
+            Self::FirstTake(report) => write!(f, "first take: {report}"),
             Self::SlotsChanged { slots } => write!(f, "slots changed: slots={slots}"),
             Self::TakeEmpty { after } => write!(f, "take empty: after={after:?}"),
             Self::JobTaken { job, .. } => write!(f, "job taken: {job}"),
@@ -192,6 +206,7 @@ impl fmt::Display for WorkerEvent {
                 f,
                 "result delivered: {job} bytes={bytes} attempts={attempts} took={took:?}"
             ),
+            Self::ResultKept { job, bytes, reason } => write!(f, "result kept: {job} bytes={bytes} {reason}"),
             Self::ResultLost { job, bytes, reason } => write!(f, "result lost: {job} bytes={bytes} {reason}"),
             Self::RequestFailed { reason, .. } => write!(f, "request failed: {reason}"),
             Self::PlatformUnreachable { reason } => write!(f, "platform unreachable: {reason}"),

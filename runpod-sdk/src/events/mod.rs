@@ -20,8 +20,8 @@
 //! Each job that is taken gives exactly one [`JobTaken`](WorkerEvent::JobTaken) and one
 //! [`JobFinished`](WorkerEvent::JobFinished), with a [`JobStarted`](WorkerEvent::JobStarted) between them
 //! unless it was stopped before a slot was free. A job that has something to tell the platform then
-//! gives exactly one [`ResultDelivered`](WorkerEvent::ResultDelivered) or
-//! [`ResultLost`](WorkerEvent::ResultLost).
+//! gives exactly one [`ResultDelivered`](WorkerEvent::ResultDelivered),
+//! [`ResultKept`](WorkerEvent::ResultKept) or [`ResultLost`](WorkerEvent::ResultLost).
 //!
 //! # The log
 //!

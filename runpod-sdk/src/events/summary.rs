@@ -37,18 +37,21 @@ pub enum JobOutcome {
         /// Whether the same request may succeed when sent again.
         retryable: bool,
     },
-    /// The platform stopped it; nothing is reported.
+    /// It was not run: what the [journal](crate::Journal) holds of an earlier run is reported.
+    Stored,
+    /// The platform stopped it, or has its result already; nothing is reported.
     Stopped,
     /// The worker had to go before the job was done; it is left for another worker.
     Abandoned,
 }
 
 impl JobOutcome {
-    /// `completed`, `failed`, `stopped` or `abandoned`.
+    /// `completed`, `failed`, `stored`, `stopped` or `abandoned`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failed { .. } => "failed",
+            Self::Stored => "stored",
             Self::Stopped => "stopped",
             Self::Abandoned => "abandoned",
         }
@@ -85,6 +88,7 @@ impl JobSummary {
                 };
                 (failed, 0)
             }
+            Outcome::Stored(_) => (JobOutcome::Stored, 0),
             Outcome::Stopped => (JobOutcome::Stopped, 0),
             Outcome::Abandoned => (JobOutcome::Abandoned, 0),
         };

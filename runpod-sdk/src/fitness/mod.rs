@@ -1,131 +1,81 @@
 //! Is this machine fit for work? Asked once, before the first job is taken
 //! (`docs/protocol/worker-protocol.md` §14).
+//!
+//! A check is a closure, or one of those here:
+//!
+//! ```
+//! use runpod_sdk::fitness::{self, GIB};
+//! use runpod_sdk::{JobError, Worker};
+//!
+//! let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+//!     .fitness_check("memory", fitness::memory().min_available(8 * GIB))
+//!     .fitness_check("volume", fitness::disk().path("/runpod-volume").min_free(20 * GIB))
+//!     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
+//! ```
+//!
+//! All checks run at once and each has a limit of its own ([`Worker::fitness_limit`], [`within`]).
+//! They are looked at in the order in which they were given; the first that failed is the one that
+//! is reported, and the worker exits with code 1. What needs the outcome of another check belongs
+//! into the same check.
+//!
+//! # Automatic checks
+//!
+//! After the worker's own, a deployed worker makes the checks that Python's makes, under their names:
+//!
+//! | check | passes when | set by |
+//! |---|---|---|
+//! | `_gpu_health_check` (feature `gpu`) | every GPU that the driver lists can be read; no GPU is fine | `RUNPOD_SKIP_GPU_CHECK=true` leaves it out |
+//! | `_memory_check` | [`memory`]: 4 GiB are available, or half of a smaller machine | `RUNPOD_MIN_MEMORY_GB` |
+//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, `RUNPOD_WORKER_DISK_PATHS` |
+//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, `RUNPOD_WORKER_NETWORK_TARGETS` |
+//! | `_cuda_version_check` (feature `gpu`) | the driver knows CUDA 11.8, or there is no GPU | `RUNPOD_MIN_CUDA_VERSION` |
+//!
+//! They are on where the platform is another machine, and off where it is this one: a laptop or a test
+//! has no duty to be fit. [`Worker::automatic_checks`] and `RUNPOD_WORKER_AUTOMATIC_CHECKS` say
+//! otherwise; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off as in Python. A variable that
+//! cannot be read is named in a warning and its default holds.
+//!
+//! Memory and disk cost well under a millisecond. The network check runs beside the start and the
+//! first take, never before it: the take proves the same. Should it fail while no job is held, the
+//! worker is unfit as by any other check.
+//!
+//! What a driver library cannot tell is not checked: no memory is allocated on a GPU and nothing is
+//! computed there. A worker whose backend computes knows better; let it say so in a check of its own.
+//!
+//! [`Worker::fitness_limit`]: crate::Worker::fitness_limit
+//! [`Worker::automatic_checks`]: crate::Worker::automatic_checks
 
-use std::any::type_name;
-use std::fmt;
-use std::future::Future;
-use std::time::Duration;
+mod automatic;
+mod check;
+mod disk;
+mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod memory;
+mod network;
+mod run;
+mod settings;
 
-use futures_util::future::BoxFuture;
-use tokio::time::Instant;
-use tracing::{error, info};
+pub(crate) use automatic::{Automatic, automatic};
+pub(crate) use check::FitnessCheck;
+#[doc(hidden)]
+pub use check::{BuiltIn, Limited, Work};
+pub use check::{Check, Within, within};
+pub use disk::{Disk, disk};
+pub use error::FitnessError;
+#[cfg(feature = "gpu")]
+#[cfg_attr(docsrs, doc(cfg(feature = "gpu")))]
+pub use gpu::{Gpu, GpuFacts, gpu, gpus};
+pub use memory::{Memory, memory};
+pub use network::{Network, network};
+pub(crate) use run::{Unfit, run, run_one};
+pub(crate) use settings::Surroundings;
 
-/// How long one check may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Bytes in a gibibyte.
+pub const GIB: u64 = 1 << 30;
 
-/// One check with its name.
-pub(crate) struct FitnessCheck {
-    name: String,
-    run: Box<dyn FnOnce() -> BoxFuture<'static, Result<(), String>> + Send>,
-}
-
-impl FitnessCheck {
-    pub(crate) fn new<F, Fut, T, E>(name: impl Into<String>, check: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let run = move || -> BoxFuture<'static, Result<(), String>> {
-            Box::pin(async move {
-                match check().await {
-                    Ok(_) => Ok(()),
-                    Err(error) => {
-                        let error: Box<dyn std::error::Error + Send + Sync> = error.into();
-                        Err(format!("{}: {error}", short_name(type_name::<E>())))
-                    }
-                }
-            })
-        };
-        Self {
-            name: name.into(),
-            run: Box::new(run),
-        }
-    }
-}
-
-impl fmt::Debug for FitnessCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FitnessCheck").field(&self.name).finish()
-    }
-}
-
-/// Why a worker is not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unfit {
-    pub(crate) check: String,
-    /// `Type: message`.
-    pub(crate) reason: String,
-}
-
-/// Runs the checks in order; the first failure ends it.
-pub(crate) async fn run(checks: Vec<FitnessCheck>) -> Result<(), Unfit> {
-    if checks.is_empty() {
-        return Ok(());
-    }
-    info!("Running {} fitness check(s)...", checks.len());
-    let began = Instant::now();
-    for FitnessCheck { name, run } in checks {
-        // On a task of its own, so that a check that panics is a check that failed.
-        let outcome = match tokio::time::timeout(LIMIT, tokio::spawn(run())).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panicked)) => Err(format!("panic: {panicked}")),
-            Err(_) => Err(format!("timeout: no answer within {LIMIT:?}")),
-        };
-        if let Err(reason) = outcome {
-            error!("Fitness check failed: {name} | {reason}");
-            return Err(Unfit { check: name, reason });
-        }
-    }
-    let millis = began.elapsed().as_secs_f64() * 1000.0;
-    info!("All fitness checks passed. ({millis:.2}ms)");
-    Ok(())
-}
-
-/// `std::io::error::Error` as `Error`: the form in which Python names its errors.
-fn short_name(path: &str) -> &str {
-    let plain = path.split('<').next().unwrap_or(path);
-    plain.rsplit("::").next().unwrap_or(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("only {0} GiB")]
-    struct TooSmall(u32);
-
-    #[tokio::test]
-    async fn the_first_failure_names_its_check_and_ends_the_rest() {
-        let (ran, after) = tokio::sync::oneshot::channel::<()>();
-        let checks = vec![
-            FitnessCheck::new("fine", || async { Ok::<_, TooSmall>(()) }),
-            FitnessCheck::new("memory", || async { Err::<(), _>(TooSmall(2)) }),
-            FitnessCheck::new("later", move || async move {
-                let _ = ran.send(());
-                Ok::<_, TooSmall>(())
-            }),
-        ];
-        let unfit = run(checks).await.unwrap_err();
-        assert_eq!(
-            unfit,
-            Unfit {
-                check: "memory".into(),
-                reason: "TooSmall: only 2 GiB".into()
-            }
-        );
-        assert!(after.await.is_err(), "the check after it did not run");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_check_that_hangs_or_panics_has_failed() {
-        let hangs = FitnessCheck::new("hangs", std::future::pending::<Result<(), TooSmall>>);
-        assert_eq!(
-            run(vec![hangs]).await.unwrap_err().reason,
-            "timeout: no answer within 30s"
-        );
-        let panics = FitnessCheck::new("panics", || async { panic!("no GPU") as Result<(), TooSmall> });
-        assert!(run(vec![panics]).await.unwrap_err().reason.contains("no GPU"));
-    }
+/// Bytes for people: `7.5 GiB`.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / GIB as f64)
 }

@@ -67,6 +67,9 @@ impl ErrorCode {
     pub const WORKER_STARTING: Self = Self::new("WORKER_STARTING");
     /// Every slot is taken and enough requests wait (feature `http-modes`). Class platform, retryable.
     pub const WORKER_BUSY: Self = Self::new("WORKER_BUSY");
+    /// The worker's process died too often while this job ran, so it is not run again; the message says when.
+    /// Only with a [`Journal`](crate::Journal). Class worker.
+    pub const POISON_JOB: Self = Self::new("POISON_JOB");
 
     /// A code of the worker's own. Use capitals and underscores.
     pub const fn new(code: &'static str) -> Self {

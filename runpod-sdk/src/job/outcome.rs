@@ -16,6 +16,8 @@ pub(crate) enum Outcome {
     Failed(JobError),
     /// The job failed after its handler had begun to stream; the chunks before it stay.
     StreamFailed(JobError),
+    /// An earlier run of the job has left its report.
+    Stored(Report),
     /// The platform stopped the job: it wants to hear nothing more about it.
     Stopped,
     /// The worker had to go. Nothing is posted, so the platform gives the job to another worker.
@@ -28,6 +30,9 @@ pub(crate) struct Report {
     pieces: Vec<Bytes>,
     kind: Kind,
 }
+
+/// Ends the body of a worker that is to be replaced.
+const STOP_POD: &[u8] = b", \"stopPod\": true}";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -58,11 +63,12 @@ impl Report {
             Outcome::Streamed(aggregate) => (output_body(aggregate), Kind::EndOfStream),
             Outcome::Failed(error) => (error_body(&error.to_wire(identity)), Kind::Failure),
             Outcome::StreamFailed(error) => (error_body(&error.to_wire(identity)), Kind::FailureOfStream),
+            Outcome::Stored(report) => return Some(report.clone()),
             Outcome::Stopped | Outcome::Abandoned => return None,
         };
         if stop_pod {
             pieces.pop();
-            pieces.push(Bytes::from_static(b", \"stopPod\": true}"));
+            pieces.push(Bytes::from_static(STOP_POD));
         }
         Some(Self { pieces, kind })
     }
@@ -86,6 +92,31 @@ impl Report {
             pieces,
             kind: Kind::Progress,
         }
+    }
+
+    /// The report of an earlier run: its whole body, and what it said.
+    pub(crate) fn stored(body: Bytes, is_stream: bool, is_failure: bool) -> Self {
+        let kind = match (is_stream, is_failure) {
+            (false, false) => Kind::Output,
+            (true, false) => Kind::EndOfStream,
+            (false, true) => Kind::Failure,
+            (true, true) => Kind::FailureOfStream,
+        };
+        Self {
+            pieces: vec![body],
+            kind,
+        }
+    }
+
+    /// The same result from a worker that need not be replaced.
+    pub(crate) fn without_stop_pod(&self) -> Self {
+        let mut report = self.clone();
+        if let Some(last) = report.pieces.last_mut()
+            && last == STOP_POD
+        {
+            *last = Bytes::from_static(b"}");
+        }
+        report
     }
 
     /// The pieces of the body, in order.
@@ -173,6 +204,7 @@ mod tests {
         let report = Report::of(&outcome, true, &Identity::default()).unwrap();
         assert_eq!(text(&report), r#"{"output": null, "stopPod": true}"#);
         assert_eq!(report.len(), text(&report).len());
+        assert_eq!(text(&report.without_stop_pod()), r#"{"output": null}"#);
     }
 
     #[test]

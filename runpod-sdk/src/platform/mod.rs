@@ -118,6 +118,17 @@ impl PlatformError {
         }
     }
 
+    /// What this error of a post means for what was posted.
+    pub(crate) fn fate(&self) -> Fate {
+        match self.status() {
+            Some(404 | 410) => Fate::Gone,
+            Some(401 | 403 | 408 | 429 | 500..) => Fate::NotNow,
+            Some(_) => Fate::Refused,
+            None if matches!(self, Self::Unavailable(_)) => Fate::NotHere,
+            None => Fate::NotNow,
+        }
+    }
+
     /// What was asked; `None` if nothing could be.
     pub(crate) fn operation(&self) -> Option<&'static str> {
         match self {
@@ -141,6 +152,19 @@ impl PlatformError {
     pub(crate) fn is_credentials(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
     }
+}
+
+/// What becomes of a post that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The same post may succeed later.
+    NotNow,
+    /// The job is not there any more.
+    Gone,
+    /// The platform will never take this body.
+    Refused,
+    /// This worker has no way to post it.
+    NotHere,
 }
 
 fn excerpt(body: &str) -> String {

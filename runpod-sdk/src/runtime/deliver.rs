@@ -16,7 +16,7 @@ use crate::context::{Timeline, point};
 use crate::events::WorkerEvent;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
 use crate::json::RawJson;
-use crate::platform::{Backoff, Platform, PlatformError};
+use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// What the platform wants when it says 429 without a time.
@@ -176,20 +176,15 @@ pub(super) async fn deliver<P: Platform>(
         log_failure(error, &runtime.identity);
     }
     let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+        runtime.journal.forget(id);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
+    let kept = runtime.journal.keep(id, &report);
 
     let began = Instant::now();
-    let lost = |report: &Report, reason: &dyn fmt::Display| {
-        runtime.events.emit(|| WorkerEvent::ResultLost {
-            job: id.clone(),
-            bytes: report.len(),
-            reason: reason.to_string(),
-        });
-    };
     let mut attempts = Attempts::new(runtime);
     loop {
         let sent = Instant::now();
@@ -197,7 +192,7 @@ pub(super) async fn deliver<P: Platform>(
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
             () = runtime.give_up.cancelled() => {
-                lost(&report, &GAVE_UP);
+                undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
                 return false;
             }
         };
@@ -206,6 +201,7 @@ pub(super) async fn deliver<P: Platform>(
             timeline.mark(point::RESPONSE_SENT);
             info!("job timeline: {timeline}");
             info!("Finished.");
+            kept.settle();
             runtime.events.emit(|| WorkerEvent::ResultDelivered {
                 job: id.clone(),
                 bytes: report.len(),
@@ -229,7 +225,7 @@ pub(super) async fn deliver<P: Platform>(
                 tokio::select! {
                     biased;
                     () = runtime.give_up.cancelled() => {
-                        lost(&report, &GAVE_UP);
+                        undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
                         return false;
                     }
                     () = tokio::time::sleep(wait) => {}
@@ -237,7 +233,8 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Gone => {
                 warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
-                lost(&report, &error);
+                kept.settle();
+                undelivered(runtime, id, report.len(), &error, false);
                 return true;
             }
             Next::Refused if !report.is_failure() => {
@@ -246,23 +243,47 @@ pub(super) async fn deliver<P: Platform>(
                     Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
                 match Report::of(&failed, stop_pod, &runtime.identity) {
                     Some(small) => report = small,
-                    // A failure always has a report.
-                    None => return true,
+                    None => unreachable!("a failure is reported"),
                 }
                 runtime.held.finished(id, report.len());
             }
-            Next::Refused | Next::GiveUp => {
-                error!(
-                    %error,
-                    bytes = report.len(),
-                    window = ?runtime.options.delivery_window,
-                    "the result could not be delivered and is lost"
-                );
-                lost(&report, &error);
+            Next::Refused => {
+                error!(%error, bytes = report.len(), "the platform refuses even the error; the result is lost");
+                kept.settle();
+                undelivered(runtime, id, report.len(), &error, false);
+                return true;
+            }
+            Next::GiveUp => {
+                let (bytes, window) = (report.len(), runtime.options.delivery_window);
+                let stays = kept.park().await;
+                if stays {
+                    warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
+                } else {
+                    error!(%error, bytes, ?window, "the result could not be delivered and is lost");
+                }
+                undelivered(runtime, id, bytes, &error, stays);
                 return true;
             }
         }
     }
+}
+
+/// Says what became of a result that did not reach the platform.
+fn undelivered<P: Platform>(
+    runtime: &Runtime<P>,
+    job: &JobId,
+    bytes: usize,
+    reason: &dyn fmt::Display,
+    kept: bool,
+) {
+    runtime.events.emit(|| {
+        let (job, reason) = (job.clone(), reason.to_string());
+        if kept {
+            WorkerEvent::ResultKept { job, bytes, reason }
+        } else {
+            WorkerEvent::ResultLost { job, bytes, reason }
+        }
+    });
 }
 
 /// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.
@@ -315,13 +336,12 @@ impl Attempts {
 
     fn after(&mut self, error: &PlatformError) -> Next {
         self.failures += 1;
-        let wait = match error.status() {
-            Some(404 | 410) => return Next::Gone,
-            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
-            Some(401 | 403 | 408 | 500..) => self.backoff.next().max(error.retry_after().unwrap_or_default()),
-            Some(_) => return Next::Refused,
-            None if matches!(error, PlatformError::Unavailable(_)) => return Next::GiveUp,
-            None => self.backoff.next(),
+        let wait = match error.fate() {
+            Fate::Gone => return Next::Gone,
+            Fate::Refused => return Next::Refused,
+            Fate::NotHere => return Next::GiveUp,
+            Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
+            Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
         };
         if Instant::now() + wait > self.until {
             Next::GiveUp
@@ -344,7 +364,7 @@ impl Attempts {
     }
 }
 
-fn refused(error: &PlatformError, what: &str) -> JobError {
+pub(super) fn refused(error: &PlatformError, what: &str) -> JobError {
     JobError::new(
         ErrorCode::RESULT_REFUSED,
         ErrorClass::Platform,

@@ -15,6 +15,7 @@ mod deliver;
 mod heartbeat;
 mod held;
 mod life;
+mod recover;
 mod round_trip;
 mod run;
 mod slots;
@@ -38,7 +39,10 @@ use crate::error::Error;
 use crate::events::{Events, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::Identity;
+use crate::journal::Keeper;
 use crate::platform::Platform;
+use crate::scratch::Scratch;
+use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
 pub(crate) use ahead::Ahead;
@@ -74,6 +78,8 @@ pub(crate) struct Runtime<P> {
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) options: Options,
     pub(crate) identity: Identity,
+    /// Where results and starts of jobs outlive this process; off unless set.
+    pub(crate) journal: Keeper,
     /// Where handlers run; the loops run where [`Runtime::run`] is called.
     pub(crate) handlers: Handle,
     pub(crate) held: Arc<Held>,
@@ -82,6 +88,9 @@ pub(crate) struct Runtime<P> {
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
+    pub(crate) scratch: Arc<Scratch>,
+    /// Where the start has got to, until the first take.
+    pub(crate) starting: Option<Starting>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -104,13 +113,23 @@ impl<P: Platform> Runtime<P> {
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
+            scratch: Arc::new(Scratch::new(options.scratch.clone())),
             options,
             identity,
+            journal: Keeper::default(),
             shutdown,
             random: fastrand::Rng::new(),
+            starting: None,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }
+    }
+
+    /// Removes what killed workers have left, beside everything else.
+    pub(crate) fn remove_leftovers(self) -> Self {
+        let scratch = self.scratch.clone();
+        self.handlers.spawn_blocking(move || scratch.remove_leftovers());
+        self
     }
 
     /// Works until told to stop, and then until everything is handed over or the grace is spent.
@@ -133,6 +152,7 @@ impl<P: Platform> Runtime<P> {
         );
         let take = tokio::spawn(take::take(runtime.clone()));
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
+        let recovery = tokio::spawn(recover::recover(runtime.clone()));
 
         let taken = take.await;
         if let Err(panicked) = &taken {
@@ -149,6 +169,9 @@ impl<P: Platform> Runtime<P> {
         resizing.abort();
         intake.abort();
         let _ = stop.await;
+        // What it has begun to post it finishes, if that is soon.
+        let _ = tokio::time::timeout(LAST_WORDS, recovery).await;
+        runtime.journal.close().await;
         match taken {
             Ok(()) => Ok(ended),
             Err(panicked) => Err(Error::Runtime(panicked.to_string())),

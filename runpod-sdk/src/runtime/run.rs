@@ -18,9 +18,11 @@ use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeli
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
+use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
+use crate::scratch::JobScratch;
 use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
@@ -71,16 +73,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                timeline.mark(point::PROCESSING_COMPLETE);
-                runtime
-                    .events
-                    .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
-                let stop_pod = runtime.options.intake.is_retired();
-                return deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await;
+                return not_run(runtime, &id, batch, &outcome, &timeline).await;
             }
             slot = slot => slot,
         },
     };
+    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
+        drop(slot);
+        return not_run(runtime, &id, batch, &outcome, &timeline).await;
+    }
 
     let deadline = runtime
         .options
@@ -108,8 +109,10 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
+    let scratch = Arc::downgrade(&occupied.scratch);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
     // the handler's task does that already.
@@ -125,6 +128,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         lease,
         finish,
+        scratch,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -153,6 +157,22 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
+/// The end of a job whose handler does not run.
+async fn not_run<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    batch: Option<String>,
+    outcome: &Outcome,
+    timeline: &Timeline,
+) -> bool {
+    timeline.mark(point::PROCESSING_COMPLETE);
+    runtime
+        .events
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
+    let stop_pod = runtime.options.intake.is_retired();
+    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
+}
+
 /// A slot in use. What must be known before another job may take its place is said before the slot
 /// is free: that a result waits for delivery, and that the worker is to be replaced.
 struct Occupied {
@@ -164,6 +184,8 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    /// Removed before the slot is free: the next job may need the disk.
+    scratch: Arc<JobScratch>,
     _slot: Slot,
 }
 

@@ -28,6 +28,7 @@ const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
     let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
+    let mut starting = runtime.starting.clone();
     loop {
         let ready = async {
             pace.wait().await;
@@ -39,6 +40,9 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             room = ready => room,
         };
         let at_most = NonZeroUsize::new(room.jobs()).unwrap_or(NonZeroUsize::MIN);
+        if let Some(starting) = starting.take() {
+            starting.finish("first_take", runtime.events.clone());
+        }
         let asked = Instant::now();
         match ask(&runtime, at_most).await {
             // A poll that was given up says nothing about the platform.

@@ -191,6 +191,12 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
          RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \
          RUNPOD_WORKER_DELIVERY_WINDOW  for delivering one result (5m)\n  \
+         RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
+         RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \
+         RUNPOD_WORKER_DOWNLOAD_TIMEOUT for one download (10m)\n  \
+         RUNPOD_WORKER_JOURNAL          a directory where results outlive the process\n  \
+         RUNPOD_WORKER_FITNESS_LIMIT    for one fitness check (30s)\n  \
+         RUNPOD_WORKER_AUTOMATIC_CHECKS true or false: check memory, disk and network (true if deployed)\n  \
          RUNPOD_LOG_LEVEL, RUST_LOG     what is logged",
     );
     text

@@ -114,6 +114,7 @@ async fn one_job(
         let (options, shutdown) = (options.clone(), shutdown.clone());
         let handler = load().await?;
         Runtime::new(platform.clone(), handler, options, identity, held, shutdown)
+            .remove_leftovers()
             .run()
             .await
     };

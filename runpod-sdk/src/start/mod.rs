@@ -6,9 +6,12 @@ mod http;
 mod local_test;
 mod mode;
 mod production;
+mod report;
 mod schema;
 #[cfg(feature = "local-server")]
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -25,6 +28,8 @@ use crate::worker::Worker;
 
 pub use flags::{FLAGS, Flag};
 use flags::{Flags, Parsed};
+pub(crate) use report::Starting;
+pub use report::{StartPhase, StartReport};
 
 /// The platform's own log viewers look for this line.
 const BANNER: &str = concat!(
@@ -63,6 +68,7 @@ const BAD_FLAG: u8 = 2;
 /// Flags it does not know are left to the program.
 #[must_use = "return the exit code from `main`"]
 pub fn start(worker: Worker) -> ExitCode {
+    let starting = Starting::now();
     let lookup = |name: &str| std::env::var(name).ok();
     let flags = match Flags::parse(std::env::args().skip(1)) {
         Ok(Parsed::Run(flags)) => flags,
@@ -81,6 +87,7 @@ pub fn start(worker: Worker) -> ExitCode {
     say(BANNER);
     // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
     tls::install_provider();
+    starting.mark("tls");
     match telemetry::install(flags.log_level.as_deref(), lookup) {
         Ok(None) => {}
         Ok(Some(warning)) => warn!("{warning}"),
@@ -94,7 +101,7 @@ pub fn start(worker: Worker) -> ExitCode {
 
     #[cfg(feature = "local-server")]
     if let Some(serve) = &flags.serve {
-        return exit_code(serve::run(worker, serve, lookup));
+        return exit_code(serve::run(worker, serve, lookup, starting));
     }
     match http_mode(&worker, &flags, lookup) {
         #[cfg(feature = "http-modes")]
@@ -111,7 +118,7 @@ pub fn start(worker: Worker) -> ExitCode {
     if flags.test_input.is_some() || !Config::is_production(lookup) {
         return local_test::run(worker, &flags, lookup);
     }
-    exit_code(production::run(worker, lookup))
+    exit_code(production::run(worker, lookup, starting))
 }
 
 /// Whether the worker is to answer requests itself.
@@ -148,12 +155,13 @@ fn exit_code(ended: Result<runtime::Ended, Error>) -> ExitCode {
 
 /// [`Worker::run`]: the production mode on a runtime that exists already.
 pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
+    let starting = Starting::now();
     let handlers = tokio::runtime::Handle::current();
     let (ended, outcome) = tokio::sync::oneshot::channel();
     let control = move || {
         let lookup = |name: &str| std::env::var(name).ok();
         // The caller may have stopped waiting.
-        let _ = ended.send(production::run_on(worker, Some(&handlers), lookup));
+        let _ = ended.send(production::run_on(worker, Some(&handlers), lookup, starting));
     };
     std::thread::Builder::new()
         .name("runpod-control".to_owned())

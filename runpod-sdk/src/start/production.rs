@@ -11,10 +11,12 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
+use super::Starting;
 use crate::config::Config;
 use crate::error::Error;
 use crate::events::Events;
-use crate::fitness::{self, Unfit};
+use crate::fitness::{self, Automatic, FitnessCheck, Surroundings, Unfit};
+use crate::journal::Keeper;
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
@@ -23,8 +25,14 @@ use crate::worker::Worker;
 pub(super) const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Runs the worker with handler threads of its own, or with none if it wants none.
-pub(super) fn run(worker: Worker, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Ended, Error> {
-    with_handlers(worker, |worker, handlers| run_on(worker, handlers, lookup))
+pub(super) fn run(
+    worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
+) -> Result<Ended, Error> {
+    with_handlers(worker, |worker, handlers| {
+        run_on(worker, handlers, lookup, starting)
+    })
 }
 
 /// Makes the handlers' threads, if the worker wants some, and does `work` on this thread.
@@ -57,6 +65,7 @@ pub(super) fn run_on(
     mut worker: Worker,
     handlers: Option<&Handle>,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
     let config = match Config::from_lookup(lookup) {
@@ -67,12 +76,20 @@ pub(super) fn run_on(
             return Err(Error::Config(problems));
         }
     };
-    for warning in &config.warnings {
+    let surroundings = Surroundings::new(lookup, &config.take);
+    for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");
     }
     let control = control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
-    let ended = control.block_on(work(worker, Arc::new(config), handlers));
+    starting.mark("config");
+    let start = Start {
+        config: Arc::new(config),
+        surroundings: Arc::new(surroundings),
+        handlers,
+        starting,
+    };
+    let ended = control.block_on(work(worker, start));
     control.shutdown_background();
     ended
 }
@@ -90,53 +107,81 @@ fn no_runtime(error: std::io::Error) -> Error {
     Error::Startup(format!("no runtime: {error}").into())
 }
 
-async fn work(worker: Worker, config: Arc<Config>, handlers: Handle) -> Result<Ended, Error> {
+/// What a start needs to know.
+struct Start {
+    config: Arc<Config>,
+    surroundings: Arc<Surroundings>,
+    handlers: Handle,
+    starting: Starting,
+}
+
+async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
-    let work = get_ready_and_run(worker, config, handlers.clone(), shutdown.clone());
+    // Served from the start, so that a slow start can be watched, and to the very end.
+    #[cfg(feature = "metrics")]
+    let _metrics = options.metrics.serve();
+    let handlers = start.handlers.clone();
+    let work = get_ready_and_run(worker, start, shutdown.clone());
     runtime::live(&options, &handlers, &shutdown, work).await
 }
 
-async fn get_ready_and_run(
-    mut worker: Worker,
-    config: Arc<Config>,
-    handlers: Handle,
-    shutdown: Shutdown,
-) -> Result<Ended, Error> {
-    let checks = worker.take_fitness_checks();
+async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
+    let Start {
+        config,
+        surroundings,
+        handlers,
+        starting,
+    } = start;
+    let mut checks = worker.take_fitness_checks();
+    let wanted = worker.options_mut().automatic_checks;
+    let limit = worker.options_mut().fitness_limit;
+    let Automatic { before, beside } = fitness::automatic(wanted, &surroundings, &config.take);
+    checks.extend(before);
+    let beside = watch(beside, surroundings.clone(), limit);
     tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        fit = handlers.spawn(fitness::run(checks)) => {
+        fit = handlers.spawn(fitness::run(checks, surroundings, limit)) => {
             let fit = fit.map_err(|lost| Error::Runtime(lost.to_string()))?;
-            if let Err(Unfit { check, reason }) = fit {
-                report_unfit(config, &check, &reason).await;
-                return Err(Error::Unfit { check, reason });
+            if let Err(unfit) = fit {
+                return Err(report_unfit(config, unfit).await);
             }
         }
     }
+    starting.mark("fitness");
 
     let (options, load) = worker.into_parts();
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let liveness = Arc::new(Liveness::new(options.stuck_after));
     tokio::spawn(liveness.clone().keep_fresh(SIGN_OF_LIFE));
     let _heartbeat = start_heartbeat(&config, &held, &liveness, &options.events)?;
+    starting.mark("heartbeat");
 
-    let connecting = connect(config.clone());
-    let loading = async {
-        match handlers.spawn(load()).await {
-            Ok(loaded) => loaded,
-            Err(panicked) => Err(Error::Startup(
-                format!("loading the state panicked: {panicked}").into(),
-            )),
-        }
+    let connecting = async {
+        let client = connect(config.clone()).await?;
+        starting.mark("connect");
+        Ok(client)
     };
-    let ready = async { tokio::try_join!(connecting, loading) };
-    let (client, handler) = tokio::select! {
+    let loading = async {
+        let loaded = match handlers.spawn(load()).await {
+            Ok(loaded) => loaded?,
+            Err(panicked) => {
+                return Err(Error::Startup(
+                    format!("loading the state panicked: {panicked}").into(),
+                ));
+            }
+        };
+        starting.mark("state");
+        Ok(loaded)
+    };
+    let opening = async { Ok(Keeper::open(options.journal.clone()).await) };
+    let ready = async { tokio::try_join!(connecting, loading, opening) };
+    let (client, handler, journal) = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
@@ -144,24 +189,60 @@ async fn get_ready_and_run(
         }
         ready = ready => ready?,
     };
+    starting.mark("ready");
     let platform = Arc::new(HttpPlatform::new(&config, client));
-    let mut runtime = Runtime::new(platform, handler, options, config.identity(), held, shutdown);
+    let drain = shutdown.drain.clone();
+    let identity = config.identity();
+    let mut runtime = Runtime::new(platform, handler, options, identity, held.clone(), shutdown);
     runtime.handlers = handlers;
-    runtime.run().await
+    runtime.journal = journal;
+    runtime.starting = Some(starting);
+    let mut running = std::pin::pin!(runtime.remove_leftovers().run());
+    tokio::select! {
+        biased;
+        ended = &mut running => return ended,
+        unfit = beside => {
+            // A job that arrived all the same shows that the check is wrong.
+            if held.is_empty() {
+                drain.cancel();
+                running.await?;
+                return Err(report_unfit(config, unfit).await);
+            }
+            warn!(check = unfit.check, "working on: a job has come all the same");
+        }
+    }
+    running.await
+}
+
+/// Makes the check that nobody waits for. Ends only if it fails.
+fn watch(
+    check: Option<FitnessCheck>,
+    surroundings: Arc<Surroundings>,
+    limit: std::time::Duration,
+) -> impl Future<Output = Unfit> {
+    let checking = check.map(|check| tokio::spawn(fitness::run_one(check, surroundings, limit)));
+    async move {
+        if let Some(checking) = checking
+            && let Ok(Err(unfit)) = checking.await
+        {
+            return unfit;
+        }
+        std::future::pending().await
+    }
 }
 
 /// Tells the platform why this worker goes, if there is a way to.
-pub(super) async fn report_unfit(config: Arc<Config>, check: &str, reason: &str) {
-    if config.api_key.is_none() || config.ping.is_none() {
-        return;
+pub(super) async fn report_unfit(config: Arc<Config>, Unfit { check, reason }: Unfit) -> Error {
+    if config.api_key.is_some() && config.ping.is_some() {
+        let told = async {
+            let platform = HttpPlatform::new(&config, connect(config.clone()).await?);
+            platform.report_unfit(&check, &reason).await.map_err(Error::from)
+        };
+        if let Err(error) = told.await {
+            debug!(%error, "the platform could not be told");
+        }
     }
-    let told = async {
-        let platform = HttpPlatform::new(&config, connect(config.clone()).await?);
-        platform.report_unfit(check, reason).await.map_err(Error::from)
-    };
-    if let Err(error) = told.await {
-        debug!(%error, "the platform could not be told");
-    }
+    Error::Unfit { check, reason }
 }
 
 /// Makes the HTTP client. Reading the system's certificates takes a while and does not depend on

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::flags::Serve;
-use super::{production, say};
+use super::{Starting, production, say};
 use crate::error::Error;
 use crate::local::LocalPlatform;
 use crate::runtime::Ended;
@@ -18,6 +18,7 @@ pub(super) fn run(
     worker: Worker,
     serve: &Serve,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
     let worker = match serve.concurrency {
         Some(jobs) => worker.concurrency(jobs.get()),
@@ -51,9 +52,8 @@ pub(super) fn run(
     ));
     let environment: BTreeMap<String, String> = platform.worker_env(&endpoint, WORKER).into_iter().collect();
     let environment = &environment;
-    let ended = production::run(worker, |name: &str| {
-        environment.get(name).cloned().or_else(|| lookup(name))
-    });
+    let environment = |name: &str| environment.get(name).cloned().or_else(|| lookup(name));
+    let ended = production::run(worker, environment, starting);
     platform_threads.block_on(platform.shutdown());
     platform_threads.shutdown_background();
     ended

@@ -26,7 +26,9 @@ pub use download::{Blocked, DownloadError, DownloadedFile, Downloader, Downloade
 pub use shown::ShownUrl;
 #[cfg(feature = "upload")]
 #[cfg_attr(docsrs, doc(cfg(feature = "upload")))]
-pub use upload::{Bucket, BucketBuilder, Link, Object, Origin, UploadError, Uploaded};
+pub use upload::{
+    Bucket, BucketBuilder, Link, Object, Origin, ProbeFailed, ProbeStep, UploadError, Uploaded,
+};
 
 /// Gives a job's error the code of this module's error that it was made from, if it was.
 pub(crate) fn give_code(error: &(dyn StdError + 'static), failed: &mut JobError) {

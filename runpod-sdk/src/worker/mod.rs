@@ -12,6 +12,7 @@ mod take_ahead;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::fitness::FitnessCheck;
+use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
+use crate::journal::Journal;
 
 pub use concurrency::Concurrency;
 #[cfg(feature = "http-modes")]
@@ -182,23 +184,35 @@ impl<S> Worker<S> {
 
     /// Checks, before the first job is taken, that this machine is fit for work.
     ///
-    /// Checks run in the order in which they are given, once, and before the state is loaded. If
-    /// one fails or takes longer than 30 s, the worker reports itself unhealthy and exits with
-    /// code 1, so that the platform puts another in its place. Local test runs skip them.
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
+    /// state is loaded; those given first are reported first. If one fails or takes longer than
+    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```
-    /// use runpod_sdk::{JobError, Worker};
+    /// use runpod_sdk::{JobError, Worker, fitness};
     ///
     /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
     ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
     /// ```
-    pub fn fitness_check<F, Fut, T, E>(mut self, name: impl Into<String>, check: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, E>> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
         self.fitness.push(FitnessCheck::new(name, check));
+        self
+    }
+
+    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
+    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
+    pub fn fitness_limit(mut self, limit: Duration) -> Self {
+        self.options.fitness_limit = limit;
+        self
+    }
+
+    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
+    /// own. Default: only where the platform is another machine. Overridden by
+    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
+    pub fn automatic_checks(mut self, make_them: bool) -> Self {
+        self.options.automatic_checks = Some(make_them);
         self
     }
 
@@ -243,6 +257,31 @@ impl<S> Worker<S> {
     /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
     pub fn delivery_window(mut self, window: Duration) -> Self {
         self.options.delivery_window = window;
+        self
+    }
+
+    /// Where [`Context::scratch_dir`](crate::Context::scratch_dir) makes its directories. Default: the
+    /// system's directory for temporary files. Made if it is not there. Overridden by
+    /// `RUNPOD_WORKER_SCRATCH`.
+    pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.scratch = Some(directory.into());
+        self
+    }
+
+    /// Keeps results on disk until they are delivered, so that they outlive this process. Default: no journal.
+    ///
+    /// A directory, best on the network volume, or a [`Journal`] with limits of its own; that page says what is
+    /// kept, and what it guarantees. Overridden by `RUNPOD_WORKER_JOURNAL`, and its limits by
+    /// `RUNPOD_WORKER_JOURNAL_KEEP`, `_BYTES` and `_CRASHES`. Used where the worker is deployed, not by local tests.
+    ///
+    /// ```
+    /// use runpod_sdk::{JobError, Worker};
+    ///
+    /// let worker: Worker =
+    ///     Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) }).journal("/runpod-volume/journal");
+    /// ```
+    pub fn journal(mut self, journal: impl Into<Journal>) -> Self {
+        self.options.journal = Some(journal.into());
         self
     }
 

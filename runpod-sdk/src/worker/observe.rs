@@ -112,4 +112,28 @@ impl<S> Worker<S> {
         self.options.hooks.add_on_shutdown(hook);
         self
     }
+
+    /// Counts what this worker does in `metrics`.
+    ///
+    /// They are served where [`metrics_address`](Self::metrics_address) says; a program with an HTTP
+    /// server of its own serves [`Metrics::render`](crate::metrics::Metrics::render) there instead.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics(mut self, metrics: &crate::metrics::Metrics) -> Self {
+        self.options.metrics.attach(metrics, &mut self.options.events);
+        self
+    }
+
+    /// Serves the worker's figures at `http://{address}/metrics` from the start of a deployed worker to
+    /// its end, on a thread of its own. Default: nowhere. Overridden by `RUNPOD_WORKER_METRICS`: a port,
+    /// which is then served to this machine alone, an address with a port, or `off`.
+    ///
+    /// There is no password: whoever reaches the address reads the figures. They hold no job ids, inputs
+    /// or keys. An address that cannot be listened on is an error in the log, and the worker goes on.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics_address(mut self, address: std::net::SocketAddr) -> Self {
+        self.options.metrics.address = Some(address);
+        self
+    }
 }

@@ -1,6 +1,7 @@
 //! How a worker runs: defaults, and the environment variables that override them.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -8,6 +9,9 @@ use tokio::sync::watch;
 use super::hooks::Hooks;
 use super::{Intake, TakeAhead};
 use crate::events::Events;
+use crate::journal::{self, Journal};
+#[cfg(feature = "metrics")]
+use crate::metrics::MetricsOptions;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,13 +48,23 @@ pub(crate) struct Options {
     /// Undelivered results above either bound keep the worker from taking more jobs.
     pub(crate) held_results: usize,
     pub(crate) held_bytes: usize,
+    /// Whether the automatic fitness checks are made; `None`: wherever the platform is another machine.
+    pub(crate) automatic_checks: Option<bool>,
+    /// How long one fitness check may take.
+    pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
+    /// Where results that can't be delivered outlive the process.
+    pub(crate) journal: Option<Journal>,
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
     #[cfg(feature = "http-modes")]
     pub(crate) http: super::HttpOptions,
+    /// Where jobs' scratch directories are made, if not where the system has temporary files.
+    pub(crate) scratch: Option<PathBuf>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: MetricsOptions,
 }
 
 impl Default for Options {
@@ -72,11 +86,17 @@ impl Default for Options {
             one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
+            automatic_checks: None,
+            fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
+            journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
             #[cfg(feature = "http-modes")]
             http: super::HttpOptions::default(),
+            scratch: None,
+            #[cfg(feature = "metrics")]
+            metrics: MetricsOptions::default(),
         }
     }
 }
@@ -113,10 +133,19 @@ impl Options {
         );
         duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
         duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
+        duration("RUNPOD_WORKER_FITNESS_LIMIT", &mut self.fitness_limit);
         let mut timeout = Duration::ZERO;
         duration("RUNPOD_WORKER_TIMEOUT", &mut timeout);
         if !timeout.is_zero() {
             self.timeout = Some(timeout);
+        }
+        if let Some(text) = lookup("RUNPOD_WORKER_AUTOMATIC_CHECKS").filter(|text| !text.is_empty()) {
+            match text.to_ascii_lowercase().parse() {
+                Ok(value) => self.automatic_checks = Some(value),
+                Err(_) => problems.push(format!(
+                    "RUNPOD_WORKER_AUTOMATIC_CHECKS={text}: write true or false"
+                )),
+            }
         }
         let mut count = |name: &str, target: &mut NonZeroUsize| {
             if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
@@ -134,6 +163,19 @@ impl Options {
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
         #[cfg(feature = "http-modes")]
         self.http.override_from(&lookup, &mut problems);
+        if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
+            self.scratch = Some(base.into());
+        }
+        problems.extend(journal::override_from(&mut self.journal, &lookup));
+        #[cfg(feature = "metrics")]
+        problems.extend(self.metrics.override_from(&lookup, &mut self.events));
+        #[cfg(not(feature = "metrics"))]
+        if lookup("RUNPOD_WORKER_METRICS").is_some_and(|text| !matches!(text.trim(), "" | "off")) {
+            problems.push(
+                "RUNPOD_WORKER_METRICS: this worker was built without runpod-sdk's feature `metrics`"
+                    .to_owned(),
+            );
+        }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
             match text.parse() {
@@ -156,10 +198,13 @@ mod tests {
             "RUNPOD_WORKER_CANCEL_GRACE" => Some("3s".into()),
             "RUNPOD_WORKER_TIMEOUT" => Some("10 parsecs".into()),
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
+            "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
+            "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
             _ => None,
         });
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
-        assert_eq!(options.timeout, None);
+        assert_eq!(options.fitness_limit, Duration::from_mins(1));
+        assert_eq!((options.timeout, options.automatic_checks), (None, None));
         assert_eq!(options.concurrency.get(), 1);
         insta::assert_snapshot!(problems.join("\n"));
     }

@@ -8,6 +8,8 @@ mod load_balancing;
 #[cfg(feature = "schema")]
 mod router;
 
+mod unfit;
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -5,9 +5,11 @@
 
 mod checkpoint;
 mod finding;
+mod gpu;
 mod limits;
 mod models;
 mod platform;
+mod storage;
 mod volume;
 mod webui;
 
@@ -89,11 +91,23 @@ async fn look(settings: &Settings, doctor: &Doctor, lookup: impl Fn(&str) -> Opt
             )
         }
     };
+    let gpu = tokio::task::spawn_blocking(|| gpu::look(runpod_sdk::fitness::gpus()))
+        .await
+        .unwrap_or_else(|lost| Section {
+            title: "GPU",
+            findings: vec![Finding::failure(
+                lost.to_string(),
+                "look at the driver's installation",
+            )],
+        });
+    let storage = storage::look(runpod_sdk::storage::Bucket::from_env()).await;
     Report {
         sections: vec![
             platform::look(&lookup),
+            gpu,
             webui,
             models,
+            storage,
             volume::look(Path::new(volume::VOLUME), &std::env::temp_dir()),
             limits::look(),
         ],

@@ -21,6 +21,10 @@ pub(crate) enum WebUiError {
     Lost { reason: String },
     #[error("the picture was not done after {limit:?}{}", .seen.as_deref().map(|seen| format!(" ({seen})")).unwrap_or_default())]
     TooSlow { limit: Duration, seen: Option<String> },
+    #[error("the render made no step for {after:?}{}", .seen.as_deref().map(|seen| format!(" ({seen})")).unwrap_or_default())]
+    Stalled { after: Duration, seen: Option<String> },
+    #[error("the WebUI could not be mended: {0}")]
+    GivenUp(&'static str),
     #[error("the WebUI's answer can't be used: {why}{}", colon(.excerpt))]
     BadAnswer { why: String, excerpt: String },
     #[error("{}", .0)]
@@ -88,9 +92,10 @@ impl WebUiError {
 impl Explain for WebUiError {
     fn code(&self) -> Code {
         match self {
-            Self::Unreachable { .. } => Code::Unavailable,
+            Self::Unreachable { .. } | Self::GivenUp(_) => Code::Unavailable,
             Self::Lost { .. } => Code::Lost,
             Self::TooSlow { .. } => Code::GenerationTimeout,
+            Self::Stalled { .. } => Code::Stalled,
             Self::BadAnswer { .. } => Code::BadAnswer,
             Self::Interrupted(_) => Code::Interrupted,
             Self::Refused(refusal) => refusal.fault.code(),
@@ -104,6 +109,8 @@ impl Explain for WebUiError {
             }
             Self::Lost { .. } => "send the job again; the WebUI may have been restarted, its log tells more",
             Self::TooSlow { .. } => "ask for fewer steps, a smaller picture or a smaller batch",
+            Self::Stalled { .. } => "send the job again; --stall-after says how long a step may take",
+            Self::GivenUp(_) => "send the job again; another worker takes it",
             Self::BadAnswer { .. } => "send the job again; look at what stands between worker and WebUI",
             Self::Interrupted(_) => return None,
             Self::Refused(refusal) => refusal.fault.hint(),

@@ -10,14 +10,28 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
-use super::WebUi;
+use super::{Call, WebUi, WebUiError};
 
 const PAUSE: Duration = Duration::from_millis(200);
+/// For a WebUI to agree that a render is over whose request has returned.
+const SETTLING: Duration = Duration::from_secs(2);
 
-/// Interrupts until `render` returns. It always does: interrupted, with an answer of 200.
+/// How a render that was interrupted came to its end.
+#[derive(Debug)]
+pub(super) struct Stopped<T> {
+    /// What its request returned: 200, whether it was cut short or just done.
+    pub(super) output: T,
+    /// Whether the WebUI says that it was cut short; `None` if it cannot be asked.
+    pub(super) cut_short: Option<bool>,
+}
+
+/// Interrupts until `render` returns and nothing renders any more.
 ///
 /// No interrupt is left on its way when this returns; it would hit the next render.
-pub(super) async fn interrupt_until_returned<F: Future>(webui: &WebUi, mut render: Pin<&mut F>) -> F::Output {
+pub(super) async fn interrupt_until_returned<F: Future>(
+    webui: &WebUi,
+    mut render: Pin<&mut F>,
+) -> Stopped<F::Output> {
     let mut sent = 0;
     let started = Instant::now();
     loop {
@@ -26,37 +40,65 @@ pub(super) async fn interrupt_until_returned<F: Future>(webui: &WebUi, mut rende
             timeout(PAUSE, render.as_mut())
         );
         if let Ok(output) = returned {
-            info!(interrupts = sent, waited = ?started.elapsed(), "the render has stopped");
-            return output;
+            let cut_short = settled(webui).await;
+            info!(interrupts = sent, waited = ?started.elapsed(), ?cut_short, "the render has stopped");
+            return Stopped { output, cut_short };
         }
     }
 }
 
-/// Interrupts whatever renders until nothing does, or `patience` is over.
+/// Waits until nothing renders, and says whether the last render was interrupted.
 ///
-/// For a render whose request is gone: its connection broke, or its job did not wait for it.
-pub(super) async fn interrupt_until_idle(webui: &WebUi, patience: Duration) {
-    let mut sent = 0;
+/// Its request has returned, so this takes one look. A WebUI that goes on saying that it works is not believed:
+/// a failed upscaling leaves that behind (§7).
+async fn settled(webui: &WebUi) -> Option<bool> {
     let started = Instant::now();
-    while started.elapsed() < patience {
-        match webui.progress().await {
-            Ok(seen) if seen.is_rendering() => {}
-            Ok(_) => {
-                if sent > 0 {
-                    info!(interrupts = sent, waited = ?started.elapsed(), "an abandoned render has stopped");
-                }
-                return;
-            }
-            // A WebUI that is gone renders nothing; any other trouble will show when the job is sent.
-            Err(error) => return debug!(%error, "can't see whether the GPU is free"),
+    loop {
+        let seen = webui.progress().await.ok()?;
+        if !seen.is_rendering() || started.elapsed() > SETTLING {
+            return Some(seen.state.interrupted);
         }
-        send_unless_it_took(webui, &mut sent).await;
         tokio::time::sleep(PAUSE).await;
     }
-    warn!(
-        ?patience,
-        "an abandoned render still runs; the next one has to wait for it"
-    );
+}
+
+impl WebUi {
+    /// Interrupts whatever renders until nothing does, and says whether that came about within `patience`.
+    ///
+    /// For a render whose request is gone: its connection broke, or its job did not wait for it.
+    pub(crate) async fn interrupt_until_idle(&self, patience: Duration) -> bool {
+        let mut sent = 0;
+        let started = Instant::now();
+        while started.elapsed() < patience {
+            match self.progress().await {
+                Ok(seen) if seen.is_rendering() => {}
+                Ok(_) => {
+                    if sent > 0 {
+                        info!(interrupts = sent, waited = ?started.elapsed(), "an abandoned render has stopped");
+                    }
+                    return true;
+                }
+                // A WebUI that is gone renders nothing; any other trouble will show when the job is sent.
+                Err(WebUiError::Unreachable { .. }) => return true,
+                // No answer: whether it renders is what has to be found out.
+                Err(error @ WebUiError::Lost { .. }) => debug!(%error, "can't see whether the GPU is free"),
+                Err(error) => {
+                    debug!(%error, "can't see whether the GPU is free");
+                    return true;
+                }
+            }
+            send_unless_it_took(self, &mut sent).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+        warn!(?patience, "an abandoned render still runs");
+        false
+    }
+
+    /// Renders the smallest picture, to see whether it can.
+    pub(crate) async fn canary(&self) -> Result<(), WebUiError> {
+        let call = Call::txt2img(super::warm_up::smallest());
+        self.send(&call).await.map(drop)
+    }
 }
 
 async fn send_unless_it_took(webui: &WebUi, sent: &mut u32) {

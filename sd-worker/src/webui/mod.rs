@@ -2,15 +2,23 @@
 
 mod answer;
 mod call;
+mod checkpoint;
 mod error;
+mod fate;
 mod fault;
 mod interrupt;
+mod lost;
+mod overrides;
+mod phases;
 mod problem;
 mod progress;
 mod ready;
+mod recover;
 mod render;
 mod retry;
+mod steer;
 mod suspect;
+mod warm_up;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +34,9 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
-pub(crate) use ready::NotReady;
+pub(crate) use ready::{NotReady, Readiness};
 pub(crate) use render::{Renderer, unless_cancelled};
+pub use warm_up::WarmUp;
 
 const MODELS: &str = "/sdapi/v1/sd-models";
 const TXT2IMG: &str = "/sdapi/v1/txt2img";

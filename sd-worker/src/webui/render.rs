@@ -1,25 +1,29 @@
 //! One render, from its turn on the GPU to its answer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{CancelReason, Context};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::call::Call;
 use super::error::WebUiError;
+use super::fate::Fate;
+use super::lost::{Attempt, Memory};
+use super::overrides::Overrides;
 use super::progress::Reporter;
+use super::recover::Recovery;
 use super::{WebUi, interrupt, retry};
+use crate::health::{Health, Stall, Symptom};
 use crate::settings::Settings;
 
-/// For an interrupt to stop a render that has run out of time. (That of a cancelled job is bounded by
-/// the worker's cancel grace.)
-const INTERRUPT_PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks at a render that must end before ours may begin.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// For an interrupt to stop a render before others have to see to it. Shorter than the time that a cancelled
+/// job has.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends renders to the WebUI, one at a time.
 ///
@@ -27,20 +31,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// progress, whoever asked for it. With one at a time that is always ours.
 #[derive(Debug)]
 pub(crate) struct Renderer {
-    webui: WebUi,
-    gpu: Semaphore,
+    pub(super) webui: WebUi,
+    pub(super) health: Health,
+    gpu: Arc<Semaphore>,
     /// A request was sent and never returned, so its render may still run.
     left_running: AtomicBool,
-    attempt_timeout: Duration,
+    pub(super) attempt_timeout: Duration,
+    interrupt_patience: Duration,
+    stall_after: Duration,
     retries: u32,
     reporter: Reporter,
+    pub(super) memory: Memory,
+    overrides: Option<Overrides>,
+    pub(super) recovery: Option<Recovery>,
 }
 
 /// The right to use the GPU.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
-    renderer: &'a Renderer,
-    _gpu: SemaphorePermit<'a>,
+    pub(super) renderer: &'a Renderer,
+    gpu: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a render is not waited for any longer.
@@ -48,49 +58,116 @@ pub(crate) struct Turn<'a> {
 enum Cut {
     Cancelled(CancelReason),
     TooSlow,
+    Stalled,
 }
 
 impl Renderer {
-    pub(crate) fn new(webui: WebUi, settings: &Settings) -> Self {
+    /// `gpu`: whoever has its permit has the GPU.
+    pub(crate) fn new(webui: WebUi, health: Health, gpu: Arc<Semaphore>, settings: &Settings) -> Self {
+        let backend = &settings.backend;
         Self {
             webui,
-            gpu: Semaphore::new(1),
+            health,
+            gpu,
             left_running: AtomicBool::new(false),
             attempt_timeout: settings.attempt_timeout,
+            interrupt_patience: backend.interrupt_patience,
+            stall_after: backend.stall_after,
             retries: settings.retries,
             reporter: Reporter::new(settings.progress),
+            memory: Memory::default(),
+            overrides: (!backend.no_settings_guard).then(Overrides::default),
+            recovery: backend.recover_saved.clone().map(Recovery::new),
         }
     }
 
-    /// Waits until the GPU is free.
+    /// Waits until the WebUI is well and the GPU is free.
     pub(crate) async fn turn(&self, ctx: &Context) -> Result<Turn<'_>, WebUiError> {
-        let free = async {
-            let gpu = self.gpu.acquire().await;
-            if self.left_running.load(Ordering::Acquire) {
-                interrupt::interrupt_until_idle(&self.webui, INTERRUPT_PATIENCE).await;
-                self.left_running.store(false, Ordering::Release);
-            }
-            gpu
-        };
-        let gpu = unless_cancelled(ctx, free).await?;
+        let gpu = unless_cancelled(ctx, self.free_gpu()).await??;
         Ok(Turn {
             renderer: self,
-            _gpu: gpu.expect("the semaphore is never closed"),
+            gpu: Some(gpu),
         })
+    }
+
+    /// What was sent has come to its end.
+    pub(super) fn nothing_is_left_running(&self) {
+        self.left_running.store(false, Ordering::Release);
+    }
+
+    async fn free_gpu(&self) -> Result<OwnedSemaphorePermit, WebUiError> {
+        loop {
+            if let Err(symptom) = self.health.well().await {
+                return Err(WebUiError::GivenUp(symptom.reason()));
+            }
+            let gpu = self.gpu.clone().acquire_owned().await;
+            let gpu = gpu.expect("the semaphore is never closed");
+            if !self.health.is_well() {
+                continue; // the one who mends it needs the GPU
+            }
+            if self.left_running.load(Ordering::Acquire) {
+                let idle = self.webui.interrupt_until_idle(self.interrupt_patience).await;
+                self.left_running.store(false, Ordering::Release);
+                if !idle {
+                    self.health.report(Symptom::Stuck);
+                    continue;
+                }
+            }
+            return Ok(gpu);
+        }
     }
 }
 
 impl Turn<'_> {
     /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
-    pub(crate) async fn render(self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
-        let mut waits = retry::waits(self.renderer.retries);
-        let mut may_be_running = false;
+    pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
+        let answer = self.render_once(call, ctx).await;
+        if let Err(error) = &answer {
+            self.renderer.health.diagnose(error);
+        }
+        answer
+    }
+
+    async fn render_once(&mut self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
+        let renderer = self.renderer;
+        if let (Some(overrides), Some(request)) = (&renderer.overrides, &call.body) {
+            let generation = renderer.health.generation();
+            unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
+        }
+        let mut waits = retry::waits(renderer.retries);
+        let mut sent_again = false;
         loop {
-            let ended = self.attempt(call, ctx, may_be_running).await;
-            let error = match ended {
-                Err(error) if retry::may_repeat(&error) => error,
-                ended => return ended,
+            let mut attempt = Attempt::begin(renderer, ctx).await?;
+            let error = match self.attempt(call, ctx, &mut attempt).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
             };
+            let again = if retry::may_hide_a_render(&error, attempt.seen_running) {
+                let fate = unless_cancelled(ctx, self.fate(&attempt)).await?;
+                warn!(%error, ?fate, "an answer was lost");
+                match fate {
+                    Fate::Running | Fate::Over => return self.recover(call, ctx, &attempt, error).await,
+                    Fate::NeverBegan => true,
+                    // Once: what kills its process would do so for ever.
+                    Fate::Gone if sent_again => false,
+                    Fate::Gone => {
+                        sent_again = true;
+                        self.renew(ctx).await?;
+                        true
+                    }
+                    Fate::Unknown => retry::may_repeat(&error),
+                }
+            } else if retry::needs_a_look(&error) {
+                // A proxy that gives up at once has not passed the request on. Nothing is sent all the same
+                // while something renders.
+                unless_cancelled(ctx, self.until_idle()).await?
+            } else {
+                retry::may_repeat(&error)
+            };
+            if !again {
+                return Err(error);
+            }
+            renderer.nothing_is_left_running();
             let Some(wait) = waits.next() else {
                 return Err(error);
             };
@@ -99,28 +176,40 @@ impl Turn<'_> {
                 return Err(error);
             }
             warn!(%error, ?wait, "the WebUI did not take the request; trying again");
-            may_be_running |= retry::may_hide_a_render(&error);
             unless_cancelled(ctx, sleep(wait)).await?;
         }
     }
 
-    async fn attempt(&self, call: &Call, ctx: &Context, look_first: bool) -> Result<RawJson, WebUiError> {
-        if look_first {
-            unless_cancelled(ctx, self.wait_until_idle()).await??;
-        }
+    /// Lets go of the GPU until the WebUI is well.
+    async fn renew(&mut self, ctx: &Context) -> Result<(), WebUiError> {
+        self.renderer.nothing_is_left_running();
+        self.gpu = None;
+        self.gpu = Some(unless_cancelled(ctx, self.renderer.free_gpu()).await??);
+        Ok(())
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        ctx: &Context,
+        attempt: &mut Attempt,
+    ) -> Result<RawJson, WebUiError> {
         let Renderer {
             webui,
+            health,
             left_running,
             attempt_timeout: limit,
             ..
         } = self.renderer;
         let mut follower = self.renderer.reporter.follow(webui, call, ctx);
+        let mut stall = Stall::new(self.renderer.stall_after);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
         let mut post = std::pin::pin!(webui.send(call));
         let cut = tokio::select! {
             biased;
             answer = &mut post => {
+                attempt.seen_running = follower.seen_running();
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
                 if answer.is_ok() {
@@ -130,47 +219,47 @@ impl Turn<'_> {
             }
             reason = ctx.cancelled() => Cut::Cancelled(reason),
             () = sleep(*limit) => Cut::TooSlow,
-            never = follower.report() => match never {},
+            () = follower.report(&mut stall) => Cut::Stalled,
         };
-        // The next job may be taken as soon as this returns, so it waits for the GPU. A picture that
-        // comes now is half a picture: it is not used.
-        let stopped = interrupt::interrupt_until_returned(webui, post);
-        match cut {
-            Cut::Cancelled(reason) => {
-                let _ = stopped.await;
-                left_running.store(false, Ordering::Release);
-                Err(WebUiError::Interrupted(reason))
+        // The next job may be taken as soon as this returns, so it waits for the GPU, or leaves it to others to
+        // free it before they let anybody have it.
+        let patience = INTERRUPT_PATIENCE.min(self.renderer.interrupt_patience);
+        let stopped = timeout(patience, interrupt::interrupt_until_returned(webui, post)).await;
+        match &stopped {
+            Ok(stopped) => {
+                let lost = matches!(stopped.output, Err(WebUiError::Lost { .. }));
+                left_running.store(lost, Ordering::Release);
+                if matches!(cut, Cut::Stalled) {
+                    health.report(Symptom::Stalled);
+                }
             }
-            Cut::TooSlow => {
-                let returned = timeout(INTERRUPT_PATIENCE, stopped).await.is_ok();
-                left_running.store(!returned, Ordering::Release);
-                Err(WebUiError::TooSlow {
-                    limit: *limit,
-                    seen: follower.last_seen(),
+            Err(_) => {
+                left_running.store(false, Ordering::Release);
+                health.report(Symptom::Stuck);
+            }
+        }
+        match cut {
+            Cut::Cancelled(reason) => Err(WebUiError::Interrupted(reason)),
+            Cut::TooSlow | Cut::Stalled => {
+                if let Ok(interrupt::Stopped {
+                    output: Ok(answer),
+                    cut_short: Some(false),
+                }) = stopped
+                {
+                    // It was done just before the interrupt came.
+                    follower.finished();
+                    return Ok(answer);
+                }
+                let seen = follower.last_seen();
+                Err(match cut {
+                    Cut::Stalled => WebUiError::Stalled {
+                        after: self.renderer.stall_after,
+                        seen,
+                    },
+                    _ => WebUiError::TooSlow { limit: *limit, seen },
                 })
             }
         }
-    }
-
-    /// After a proxy gave up on a request, its render may still be running.
-    async fn wait_until_idle(&self) -> Result<(), WebUiError> {
-        let started = Instant::now();
-        while started.elapsed() < self.renderer.attempt_timeout {
-            match self.renderer.webui.progress().await {
-                Ok(seen) if seen.is_rendering() => sleep(LOOK_AGAIN).await,
-                Ok(_) => return Ok(()),
-                // As long as the way to the WebUI is not clear nothing can be known.
-                Err(error) if retry::may_repeat(&error) => return Err(error),
-                Err(error) => {
-                    debug!(%error, "can't see whether a render runs");
-                    return Ok(());
-                }
-            }
-        }
-        Err(WebUiError::TooSlow {
-            limit: self.renderer.attempt_timeout,
-            seen: Some("a render that was cut off by a proxy still runs".to_owned()),
-        })
     }
 }
 

@@ -19,10 +19,20 @@ pub(super) fn may_repeat(error: &WebUiError) -> bool {
     matches!(error, WebUiError::Unreachable { .. }) || matches!(error.status(), Some(502..=504))
 }
 
-/// Whether a render may be running although the answer says failure: something between the WebUI and
-/// us gave up on it.
-pub(super) fn may_hide_a_render(error: &WebUiError) -> bool {
+/// Whether the request may have been rendered although no picture came of it: the connection broke, or
+/// something between the WebUI and us gave up on a render that we had `seen_running`.
+pub(super) fn may_hide_a_render(error: &WebUiError, seen_running: bool) -> bool {
+    matches!(error, WebUiError::Lost { .. }) || (seen_running && needs_a_look(error))
+}
+
+/// Whether a render may be running although the answer says failure.
+pub(super) fn needs_a_look(error: &WebUiError) -> bool {
     matches!(error.status(), Some(502 | 504))
+}
+
+/// Whether it says nothing about the WebUI, only that it could not be asked.
+pub(super) fn is_about_the_way(error: &WebUiError) -> bool {
+    may_repeat(error) || matches!(error, WebUiError::Lost { .. })
 }
 
 #[cfg(test)]
@@ -57,6 +67,7 @@ mod tests {
         assert!(!may_repeat(&WebUiError::Lost {
             reason: String::new()
         }));
-        assert!(may_hide_a_render(&refused(504)) && !may_hide_a_render(&refused(503)));
+        assert!(needs_a_look(&refused(504)) && !needs_a_look(&refused(503)));
+        assert!(may_hide_a_render(&refused(504), true) && !may_hide_a_render(&refused(504), false));
     }
 }

@@ -31,6 +31,7 @@ fn redacted() -> insta::Settings {
             r"(ok  |warn)  (at most \d+|any number of) open files(\n {8}.*)?",
             "<ok>  <n> open files",
         ),
+        (r"GPU\n(.*\n)+?\n", "GPU\n  <as the machine has them>\n\n"),
         (r"\d+ core\(s\)", "<n> core(s)"),
         (
             r"\d+ in order, \d+ to know, \d+ to look at",

@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) answer: usize,
     /// Hand out a job only when the one before it has been delivered.
     pub(super) one_at_a_time: bool,
+    /// How long a take or a result is on its way to the platform and back, at least.
+    pub(super) round_trip: Duration,
 }
 
 /// When a render was where, as the WebUI saw it.
@@ -226,7 +228,7 @@ impl Stage {
             .strip_prefix("/v2/bench/")
             .and_then(|path| path.split('/').next());
         match channel {
-            Some("job-take") => self.take(connection, request),
+            Some("job-take" | "job-take-batch") => self.take(connection, request),
             Some("job-done") => self.done(connection, request, path),
             Some("job-stop") => {
                 let state = self.held(self.lock(), |_| false);
@@ -243,6 +245,7 @@ impl Stage {
     }
 
     fn take(&self, connection: &mut Connection, request: &Request) -> io::Result<()> {
+        self.travel();
         let mut state = self.lock();
         if state.record.first_take.is_none() {
             state.record.first_take = Some(request.begun);
@@ -253,24 +256,40 @@ impl Stage {
             number < state.released && (!self.plan.one_at_a_time || number == state.delivered)
         };
         state = self.held(state, ready);
+        if !self.plan.round_trip.is_zero() {
+            // There is one worker, with one take at a time: nobody else can have the job meanwhile.
+            drop(state);
+            self.travel();
+            state = self.lock();
+        }
         if state.closed || !ready(&state) {
             drop(state);
             return connection.send(&answer("204 No Content", b"")).map(drop);
         }
-        let number = state.handed_out.len();
-        let job = format!(r#"{{"id":"bench-{number}","input":{INPUT}}}"#);
-        // The lock is held while these few bytes go out, so that the result cannot come before this is noted.
-        let handed_out = connection.send(&answer("200 OK", job.as_bytes()))?;
-        state.handed_out.push(Some(handed_out));
+        let job = |number| format!(r#"{{"id":"bench-{number}","input":{INPUT}}}"#);
+        let first = state.handed_out.len();
+        let (jobs, body) = match batch_size(&request.target) {
+            None => (1, job(first)),
+            Some(most) => {
+                let jobs = most.min(state.released - first);
+                let list: Vec<String> = (first..first + jobs).map(job).collect();
+                (jobs, format!("[{}]", list.join(",")))
+            }
+        };
+        // The lock is held while these few bytes go out, so that a result cannot come before this is noted.
+        let handed_out = connection.send(&answer("200 OK", body.as_bytes()))?;
+        state.handed_out.resize(first + jobs, Some(handed_out));
         Ok(())
     }
 
     fn done(&self, connection: &mut Connection, request: &Request, path: &str) -> io::Result<()> {
         let bytes = connection.skip_body(request)?;
+        self.travel();
         let delivered = Instant::now();
         let number = path
             .rsplit_once("/bench-")
             .and_then(|(_, number)| number.parse().ok());
+        self.travel();
         // The next job is handed out after this answer, not at the same time.
         let sent = connection.send(&answer("200 OK", b"{}"));
         let mut state = self.lock();
@@ -325,6 +344,13 @@ impl Stage {
         Ok(())
     }
 
+    /// One way between worker and platform.
+    fn travel(&self) {
+        if !self.plan.round_trip.is_zero() {
+            thread::sleep(self.plan.round_trip / 2);
+        }
+    }
+
     /// Holds a poll open until there is something to say, its time is over, or the end has come.
     fn held<'a>(
         &self,
@@ -339,6 +365,12 @@ impl Stage {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many jobs a take wants at most, if it is the kind that says so.
+fn batch_size(target: &str) -> Option<usize> {
+    let (_, size) = target.split_once("batch_size=")?;
+    size.split('&').next()?.parse().ok()
 }
 
 /// An answer of the WebUI of so many bytes. What is in the picture does not matter; that it is one long text does.
@@ -357,6 +389,15 @@ fn picture(bytes: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_take_for_several_says_how_many() {
+        assert_eq!(
+            batch_size("/job-take-batch/w?gpu=A&batch_size=3&job_in_progress=0"),
+            Some(3)
+        );
+        assert_eq!(batch_size("/job-take/w?gpu=A&job_in_progress=0"), None);
+    }
 
     #[test]
     fn a_picture_is_json_of_the_size_asked_for() {

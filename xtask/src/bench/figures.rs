@@ -68,6 +68,8 @@ pub(super) enum Target {
     AtLeast(f64),
     AtMost(f64),
     Below(f64),
+    /// Stands beside another line for comparison.
+    Nothing,
 }
 
 impl Target {
@@ -79,6 +81,7 @@ impl Target {
             Self::AtLeast(limit) => Some(ours >= limit),
             Self::AtMost(limit) => Some(ours <= limit),
             Self::Below(limit) => Some(ours < limit),
+            Self::Nothing => None,
         }
     }
 
@@ -89,6 +92,7 @@ impl Target {
             Self::AtLeast(limit) => format!("≥ {}", Limit(unit, limit)),
             Self::AtMost(limit) => format!("≤ {}", Limit(unit, limit)),
             Self::Below(limit) => format!("< {}", Limit(unit, limit)),
+            Self::Nothing => "–".to_owned(),
         }
     }
 }
@@ -205,6 +209,7 @@ mod tests {
         assert_eq!(Target::Below(8.0).is_met(8.0, None), Some(false));
         assert_eq!(Target::AtMost(8.0).is_met(8.0, None), Some(true));
         assert_eq!(Target::AtLeast(99.0).is_met(98.9, None), Some(false));
+        assert_eq!(Target::Nothing.is_met(1.0, Some(1.0)), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod python;
 mod rows;
 mod size;
 mod table;
+mod worker;
 
 use std::cell::RefCell;
 use std::os::unix::process::CommandExt as _;
@@ -37,9 +38,12 @@ use crate::screen::Screen;
 use crate::signals;
 
 pub(crate) use self::floor::run as run_floor;
+pub(crate) use self::worker::{Options as WorkerOptions, run as run_worker};
 
 /// The hidden command that is the floor.
 pub(crate) const FLOOR: &str = "bench-floor";
+/// The hidden command that is a worker made with the SDK.
+pub(crate) const WORKER: &str = "bench-worker";
 
 /// Measure sd-worker and the local platform: throughput, latency, start, memory, CPU.
 ///
@@ -115,9 +119,16 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         arguments: Vec::new(),
         slow: false,
     };
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let worker = Program {
+        name: "worker",
+        file: this.clone(),
+        arguments: vec![WORKER.to_owned()],
+        slow: false,
+    };
     let floor = Program {
         name: "floor",
-        file: std::env::current_exe().context("cannot find this program's own file")?,
+        file: this,
         arguments: vec![FLOOR.to_owned()],
         slow: false,
     };
@@ -130,6 +141,7 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     let bench = Bench {
         ours,
         floor,
+        worker,
         python,
         quick: options.quick,
         logs: folder,

@@ -1,5 +1,7 @@
 //! What is measured, and what it has to reach. `docs/bench.md` tells how, and why so.
 
+mod ahead;
+mod growth;
 mod platform;
 mod queue;
 
@@ -51,6 +53,10 @@ pub(super) enum Row {
     Answer24Mb,
     /// What the runtime adds to a handler, without a network
     HandlerOverhead,
+    /// How busy a backend is kept 50 ms away from the platform, by the ways to take jobs ahead
+    TakeAhead,
+    /// How much more memory a worker needs after 100 000 jobs than after 1 000
+    MemoryGrowth,
     /// Memory of the local platform while large jobs wait
     PlatformMemory,
     /// CPU time of the local platform while 50 idle workers poll
@@ -66,6 +72,8 @@ pub(super) enum Row {
 pub(super) struct Bench {
     pub(super) ours: Program,
     pub(super) floor: Program,
+    /// A worker made with the SDK, for what is the SDK's alone.
+    pub(super) worker: Program,
     pub(super) python: Option<Program>,
     pub(super) quick: bool,
     pub(super) logs: PathBuf,
@@ -80,6 +88,8 @@ impl Row {
         !matches!(
             self,
             Self::HandlerOverhead
+                | Self::TakeAhead
+                | Self::MemoryGrowth
                 | Self::PlatformMemory
                 | Self::PlatformIdle
                 | Self::PlatformTake
@@ -98,6 +108,8 @@ impl Row {
             Self::Answer8Mb => bench.answers(8, 40).await,
             Self::Answer24Mb => bench.answers(24, 20).await,
             Self::HandlerOverhead => bench.handler_overhead().await,
+            Self::TakeAhead => bench.take_ahead().await,
+            Self::MemoryGrowth => bench.memory_growth().await,
             Self::PlatformMemory => bench.platform_memory().await,
             Self::PlatformIdle => bench.platform_idle().await,
             Self::PlatformTake => bench.platform_take().await,
@@ -108,11 +120,7 @@ impl Row {
 
 impl Bench {
     async fn jobs_per_second(&self) -> anyhow::Result<Vec<Line>> {
-        let plan = Plan {
-            render: Duration::ZERO,
-            answer: SMALL,
-            one_at_a_time: false,
-        };
+        let plan = Plan::prompt();
         let [rate] = self
             .alternate(self.rounds(5), async |program| {
                 let (fakes, mut running) = self.start(program, plan).await?;
@@ -139,8 +147,7 @@ impl Bench {
     async fn between_requests(&self) -> anyhow::Result<Vec<Line>> {
         let plan = Plan {
             render: Duration::from_millis(5),
-            answer: SMALL,
-            one_at_a_time: false,
+            ..Plan::prompt()
         };
         let [gap] = self
             .alternate(self.rounds(5), async |program| {
@@ -170,8 +177,7 @@ impl Bench {
     async fn backend_busy(&self) -> anyhow::Result<Vec<Line>> {
         let plan = Plan {
             render: Duration::from_millis(200),
-            answer: SMALL,
-            one_at_a_time: false,
+            ..Plan::prompt()
         };
         let [busy] = self
             .alternate(self.rounds(3), async |program| {
@@ -181,15 +187,7 @@ impl Bench {
                     .jobs(&fakes, &mut running, if self.quick { 10 } else { 25 })
                     .await?;
                 running.kill().await?;
-                let rendering: Duration = record
-                    .renders
-                    .iter()
-                    .map(|render| render.answered.duration_since(render.asked))
-                    .sum();
-                let first = record.renders.first().context("no render")?;
-                let last = record.renders.last().context("no render")?;
-                let all = last.answered.duration_since(first.asked);
-                Ok([100.0 * rendering.as_secs_f64() / all.as_secs_f64()])
+                Ok([busy_share(&record)?])
             })
             .await?;
         Ok(vec![line(
@@ -205,7 +203,7 @@ impl Bench {
         const COLD: usize = 3;
         let [mut times] = self
             .alternate(COLD + 20, async |program| {
-                let fakes = Fakes::start(Plan::idle())?;
+                let fakes = Fakes::start(Plan::prompt())?;
                 let mut running = program.start(&fakes, &self.logs)?;
                 let taken = running.within(START_LIMIT, fakes.first_take()).await?;
                 let time = taken.duration_since(running.started);
@@ -226,7 +224,7 @@ impl Bench {
     async fn idle_memory(&self) -> anyhow::Result<Vec<Line>> {
         let [memory] = self
             .alternate(self.rounds(3), async |program| {
-                let (_fakes, running) = self.start(program, Plan::idle()).await?;
+                let (_fakes, running) = self.start(program, Plan::prompt()).await?;
                 sleep(SETTLE).await;
                 let memory = running.memory()?;
                 running.kill().await?;
@@ -245,7 +243,7 @@ impl Bench {
     async fn idle_cpu(&self) -> anyhow::Result<Vec<Line>> {
         let time = Duration::from_secs(if self.quick { 10 } else { 60 });
         let idle = async |program: &Program| {
-            let (_fakes, running) = self.start(program, Plan::idle()).await?;
+            let (_fakes, running) = self.start(program, Plan::prompt()).await?;
             sleep(SETTLE).await;
             let before = running.cpu()?;
             sleep(time).await;
@@ -272,9 +270,9 @@ impl Bench {
 
     async fn answers(&self, megabytes: usize, jobs: usize) -> anyhow::Result<Vec<Line>> {
         let plan = Plan {
-            render: Duration::ZERO,
             answer: megabytes * 1_000_000,
             one_at_a_time: true,
+            ..Plan::prompt()
         };
         let [latency, cpu, peak, idle] = self
             .alternate(self.rounds(5), async |program| {
@@ -422,14 +420,28 @@ impl Bench {
 }
 
 impl Plan {
-    /// For programs that get no job.
-    const fn idle() -> Self {
+    /// Servers that lose no time. What programs that get no job need, too.
+    const fn prompt() -> Self {
         Self {
             render: Duration::ZERO,
             answer: SMALL,
             one_at_a_time: false,
+            round_trip: Duration::ZERO,
         }
     }
+}
+
+/// The share of the time in which the backend has something to do.
+fn busy_share(record: &Record) -> anyhow::Result<f64> {
+    let first = record.renders.first().context("no render")?;
+    let last = record.renders.last().context("no render")?;
+    let rendering: Duration = record
+        .renders
+        .iter()
+        .map(|render| render.answered.duration_since(render.asked))
+        .sum();
+    let all = last.answered.duration_since(first.asked);
+    Ok(100.0 * rendering.as_secs_f64() / all.as_secs_f64())
 }
 
 fn line(name: &str, unit: Unit, samples: Samples, target: Target) -> Line {

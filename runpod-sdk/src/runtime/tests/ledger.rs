@@ -74,9 +74,9 @@ impl Ledger {
                     (job, vec![Stage::Started], Stage::Started)
                 }
                 WorkerEvent::DeliveryRetried { job, .. } => (job, vec![Stage::Finished], Stage::Finished),
-                WorkerEvent::ResultDelivered { job, .. } | WorkerEvent::ResultLost { job, .. } => {
-                    (job, vec![Stage::Finished], Stage::Settled)
-                }
+                WorkerEvent::ResultDelivered { job, .. }
+                | WorkerEvent::ResultKept { job, .. }
+                | WorkerEvent::ResultLost { job, .. } => (job, vec![Stage::Finished], Stage::Settled),
                 _ => continue,
             };
             let now = stages.insert(job.to_string(), after);

@@ -6,6 +6,7 @@ mod events;
 mod heartbeat;
 mod hooks;
 mod intake;
+mod journal;
 mod ledger;
 mod shutdown;
 mod simulation;

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::job::Identity;
+use crate::journal::Keeper;
 use crate::platform::memory::{MemoryPlatform, Said};
 use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
@@ -28,6 +29,7 @@ impl Running {
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
         let (options, load) = worker.into_parts();
         let handler = load().await.unwrap();
+        let journal = Keeper::open(options.journal.clone()).await;
         let held = Arc::new(Held::new(options.held_results, options.held_bytes));
         let shutdown = Shutdown::default();
         let mut runtime = Runtime::new(
@@ -39,6 +41,7 @@ impl Running {
             shutdown.clone(),
         );
         runtime.random = fastrand::Rng::with_seed(seed);
+        runtime.journal = journal;
         let stop = shutdown.clone();
         let worker =
             tokio::spawn(async move { live(&options, &Handle::current(), &stop, runtime.run()).await });

@@ -27,13 +27,15 @@ use self::server::Server;
 use self::settings::Settings;
 use super::mode::HttpMode;
 use super::production;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Template};
 use crate::error::Error;
-use crate::fitness::{self, Unfit};
+use crate::fitness::{self, Surroundings, Unfit};
 use crate::job::Identity;
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::{Options, TakeAhead, WhenAbandoned, Worker};
 
+/// In the place of URLs that such a worker does not use.
+const NOWHERE: &str = "http://127.0.0.1:9/unused";
 /// How long answers that are still being written get when all jobs have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -75,17 +77,33 @@ fn run_on(
     let control = production::control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     let identity = config::local_identity(lookup);
-    let ended = control.block_on(work(worker, settings, heartbeat, identity, handlers));
+    let surroundings = Arc::new(surroundings(lookup)?);
+    let ended = control.block_on(work(
+        worker,
+        settings,
+        heartbeat,
+        identity,
+        surroundings,
+        handlers,
+    ));
     control.shutdown_background();
     ended
+}
+
+/// What the worker's own checks look at. There is no URL of the platform to look for.
+fn surroundings(lookup: impl Fn(&str) -> Option<String>) -> Result<Surroundings, Error> {
+    let nowhere = Template::parse(NOWHERE).map_err(|problem| Error::Startup(problem.to_string().into()))?;
+    let surroundings = Surroundings::new(lookup, &nowhere);
+    for warning in &surroundings.warnings {
+        warn!("{warning}");
+    }
+    Ok(surroundings)
 }
 
 /// Where a realtime worker's heartbeat goes. It takes no jobs, so it needs no URLs for them.
 fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Config>> {
     let unused = |name: &str| match name {
-        "RUNPOD_WEBHOOK_GET_JOB" | "RUNPOD_WEBHOOK_POST_OUTPUT" => {
-            Some("http://127.0.0.1:9/unused".to_owned())
-        }
+        "RUNPOD_WEBHOOK_GET_JOB" | "RUNPOD_WEBHOOK_POST_OUTPUT" => Some(NOWHERE.to_owned()),
         "RUNPOD_WEBHOOK_POST_STREAM" | "RUNPOD_WEBHOOK_JOB_STREAM" => None,
         _ => lookup(name),
     };
@@ -103,6 +121,7 @@ async fn work(
     settings: Settings,
     heartbeat: Option<Arc<Config>>,
     identity: Identity,
+    surroundings: Arc<Surroundings>,
     handlers: Handle,
 ) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
@@ -112,7 +131,14 @@ async fn work(
     let desk = Arc::new(Desk::new(held, settings.queue));
     let app = Arc::new(App::new(settings, desk, identity));
     let server = Server::start(app.clone()).await?;
-    let work = serve(worker, &app, heartbeat, handlers.clone(), shutdown.clone());
+    let work = serve(
+        worker,
+        &app,
+        heartbeat,
+        surroundings,
+        handlers.clone(),
+        shutdown.clone(),
+    );
     let ended = runtime::live(&options, &handlers, &shutdown, work).await;
     app.desk.hang_up();
     server.stop(LAST_ANSWERS).await;
@@ -124,6 +150,7 @@ async fn serve(
     worker: Worker,
     app: &App,
     heartbeat: Option<Arc<Config>>,
+    surroundings: Arc<Surroundings>,
     handlers: Handle,
     shutdown: Shutdown,
 ) -> Result<Ended, Error> {
@@ -143,7 +170,7 @@ async fn serve(
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        ready = get_ready(worker, heartbeat, &handlers) => ready?,
+        ready = get_ready(worker, heartbeat, surroundings, &handlers) => ready?,
     };
     let (options, handler) = ready;
     let identity = app.identity.clone();
@@ -175,15 +202,20 @@ async fn serve(
 async fn get_ready(
     mut worker: Worker,
     heartbeat: Option<Arc<Config>>,
+    surroundings: Arc<Surroundings>,
     handlers: &Handle,
 ) -> Result<(Options, Arc<dyn crate::handler::ErasedHandler>), Error> {
     let checks = worker.take_fitness_checks();
-    let fit = handlers.spawn(fitness::run(checks)).await;
-    if let Err(Unfit { check, reason }) = fit.map_err(|lost| Error::Runtime(lost.to_string()))? {
-        if let Some(config) = heartbeat {
-            production::report_unfit(config, &check, &reason).await;
-        }
-        return Err(Error::Unfit { check, reason });
+    let limit = worker.options().fitness_limit;
+    let fit = handlers.spawn(fitness::run(checks, surroundings, limit)).await;
+    if let Err(unfit) = fit.map_err(|lost| Error::Runtime(lost.to_string()))? {
+        return Err(match heartbeat {
+            Some(config) => production::report_unfit(config, unfit).await,
+            None => {
+                let Unfit { check, reason } = unfit;
+                Error::Unfit { check, reason }
+            }
+        });
     }
     let (options, load) = worker.into_parts();
     let handler = handlers

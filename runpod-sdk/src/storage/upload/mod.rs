@@ -6,6 +6,7 @@ mod error;
 mod key;
 mod media_type;
 mod object;
+mod probe;
 mod send;
 mod settings;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use builder::BucketBuilder;
 pub use error::UploadError;
 pub use object::{Link, Object, Uploaded};
 use object::{Source, blocking};
+pub use probe::{ProbeFailed, ProbeStep};
 pub use settings::Origin;
 use settings::Settings;
 

@@ -4,7 +4,6 @@ mod asked;
 mod forecast;
 mod tracker;
 
-use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +17,14 @@ use self::forecast::{Forecast, History, Look};
 use self::tracker::Tracker;
 use super::WebUi;
 use super::call::Call;
+use crate::health::{Position, Stall};
 use crate::settings::ProgressSettings;
 
 /// Short renders are done by then and cost no extra request.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// Between two looks where nothing is told.
+const LOOK_FOR_STALLS: Duration = Duration::from_secs(1);
 
 /// The answer of `/sdapi/v1/progress`. Everything is optional: forks leave keys out.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -39,6 +42,8 @@ pub(super) struct Progress {
 #[serde(default)]
 pub(super) struct State {
     pub(super) interrupted: bool,
+    /// When the last job began, to the second; "0" before the first.
+    pub(super) job_timestamp: Option<String>,
     job_count: i64,
     job_no: i64,
     sampling_step: i64,
@@ -53,6 +58,11 @@ impl Progress {
 }
 
 impl State {
+    /// Which batch, and which step of it.
+    pub(super) fn position(&self) -> Position {
+        (self.job_no, self.sampling_step)
+    }
+
     /// All batches are done: the last moments of a render, or what a failed upscaling left behind.
     fn is_over(&self) -> bool {
         self.job_count > 0 && self.job_no >= self.job_count
@@ -89,6 +99,7 @@ impl Reporter {
             ctx,
             tracker: Tracker::new(asked),
             forecast: Forecast::begin(asked, &self.history(), now),
+            seen_running: false,
         };
         follower.tell_when_done(now);
         follower
@@ -107,28 +118,48 @@ pub(super) struct Follower<'a> {
     ctx: &'a Context,
     tracker: Tracker,
     forecast: Forecast,
+    seen_running: bool,
 }
 
 impl Follower<'_> {
-    /// Asks again and again, one question at a time, until it is dropped. Failures are ignored: the render
-    /// itself will tell what is wrong.
-    pub(super) async fn report(&mut self) -> Infallible {
+    /// Asks again and again, one question at a time. Returns when the render is stalled. Failures to ask are
+    /// ignored otherwise: the render itself will tell what is wrong.
+    pub(super) async fn report(&mut self, stall: &mut Stall) {
         let ProgressSettings {
             progress_interval: every,
             preview,
             preview_limit,
         } = self.reporter.settings;
-        if every.is_zero() {
+        let silent = every.is_zero();
+        if silent && stall.is_off() {
             return std::future::pending().await;
         }
         tokio::time::sleep(FIRST_LOOK).await;
         loop {
-            match self.webui.progress_with(preview).await {
-                Ok(seen) => self.tell(seen, preview_limit),
-                Err(error) => debug!(%error, "no progress to report"),
+            let position = match self.webui.progress_with(preview && !silent).await {
+                Ok(seen) => {
+                    self.seen_running |= seen.is_rendering();
+                    let position = seen.is_rendering().then(|| seen.state.position());
+                    if !silent {
+                        self.tell(seen, preview_limit);
+                    }
+                    position
+                }
+                Err(error) => {
+                    debug!(%error, "no progress to report");
+                    None
+                }
+            };
+            if stall.is_stalled(position, std::time::Instant::now()) {
+                return;
             }
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(if silent { LOOK_FOR_STALLS } else { every }).await;
         }
+    }
+
+    /// Whether the WebUI was seen at work while this render was waited for.
+    pub(super) fn seen_running(&self) -> bool {
+        self.seen_running
     }
 
     fn tell(&mut self, mut seen: Progress, preview_limit: usize) {

@@ -4,6 +4,7 @@ mod faults;
 mod jobs;
 mod links;
 mod objects;
+mod probing;
 mod server;
 
 use server::S3Server;

@@ -1,0 +1,271 @@
+//! What the runtime asks of the journal. The disk is touched on other threads only.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::claims::{By, Claims, Release};
+use super::disk::{Disk, RealDisk};
+use super::entry::Entry;
+use super::kept::Kept;
+use super::name::{Key, Name};
+use super::owners::RENEW;
+use super::settings::Journal;
+use super::store::{Begun, Store};
+use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+
+/// A disk that does not answer for so long is not waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// What results still being written get when the worker ends.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// The journal of a running worker, or none: then every method returns at once.
+#[derive(Clone, Default)]
+pub(crate) struct Keeper(Option<Arc<Open>>);
+
+pub(super) struct Open {
+    pub(super) store: Store,
+    pub(super) claims: Claims,
+    /// Nothing more is begun.
+    closed: AtomicBool,
+    end: CancellationToken,
+    work: TaskTracker,
+}
+
+/// What to do with a job that has just been taken.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// Run it. [`Keeper::keep`] or [`Keeper::forget`] must follow.
+    Run,
+    /// End it like this. [`Keeper::keep`] or [`Keeper::forget`] must follow.
+    Answer(Outcome),
+}
+
+/// A result that an earlier process, or an earlier attempt of this one, has left.
+#[derive(Debug)]
+pub(crate) struct Leftover {
+    pub(crate) job: JobId,
+    pub(crate) report: Report,
+    key: Key,
+}
+
+impl Keeper {
+    /// Opens the journal. If that fails the worker goes on without one, and the log says so.
+    pub(crate) async fn open(journal: Option<Journal>) -> Self {
+        match journal {
+            Some(journal) => Self::open_on(journal, Arc::new(RealDisk)).await,
+            None => Self(None),
+        }
+    }
+
+    pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>) -> Self {
+        let dir = journal.dir.display().to_string();
+        let opening = tokio::task::spawn_blocking(move || Store::open(journal, disk));
+        let opened = match tokio::time::timeout(PATIENCE, opening).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(lost)) => Err(io::Error::other(lost)),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within {PATIENCE:?}"),
+            )),
+        };
+        let store = match opened {
+            Ok(store) => store,
+            Err(error) => {
+                error!(
+                    %error,
+                    "the journal in {dir} can't be opened; going on without one: results that can't be delivered \
+                     before this process ends are lost"
+                );
+                return Self(None);
+            }
+        };
+        info!("journal: {dir}");
+        let open = Arc::new(Open {
+            store,
+            claims: Claims::default(),
+            closed: AtomicBool::new(false),
+            end: CancellationToken::new(),
+            work: TaskTracker::new(),
+        });
+        tokio::spawn(show_life(open.clone()));
+        Self(Some(open))
+    }
+
+    /// Looks up a job that was taken, before its handler runs.
+    pub(crate) async fn begin(&self, job: &JobId) -> Begin {
+        let Some(open) = &self.0 else { return Begin::Run };
+        let key = Key::of(job);
+        match tokio::time::timeout(PATIENCE, open.claims.claim(&key)).await {
+            Ok(Release::Free) => {}
+            Ok(Release::Delivered) => {
+                info!("the result of an earlier run was delivered while this job arrived");
+                return Begin::Answer(Outcome::Stopped);
+            }
+            // Somebody waits for a disk that does not answer, or for the platform.
+            Err(_) => return Begin::Run,
+        }
+        if open.closed.load(Ordering::Relaxed) {
+            return Begin::Run;
+        }
+        let id = job.clone();
+        match open.ask(move |store| store.begin(&id)).await {
+            None | Some(Begun::Run) => Begin::Run,
+            Some(Begun::Stored(report)) => {
+                info!("answered from the journal: an earlier run of this job has left its result");
+                Begin::Answer(Outcome::Stored(report))
+            }
+            Some(Begun::Poison(times)) => Begin::Answer(Outcome::Failed(poison(&times))),
+        }
+    }
+
+    /// Writes a result beside its delivery.
+    pub(crate) fn keep(&self, job: &JobId, report: &Report) -> Kept {
+        match &self.0 {
+            Some(open) => Kept::write(open, job, report),
+            None => Kept::nowhere(),
+        }
+    }
+
+    /// The job has ended without a result to deliver.
+    pub(crate) fn forget(&self, job: &JobId) {
+        let Some(open) = &self.0 else { return };
+        let (inner, key) = (open.clone(), Key::of(job));
+        open.spawn_blocking(move || {
+            inner.store.ended(&key);
+            inner.claims.release(&key, By::Job, Release::Free);
+        });
+    }
+
+    /// Whether there is a journal to look for leftovers in.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tidies up and lists the results that nobody delivers, oldest first.
+    pub(crate) async fn leftovers(&self) -> Vec<Name> {
+        let Some(open) = &self.0 else { return Vec::new() };
+        let inner = open.clone();
+        let listed = open.ask(move |store| store.leftovers(&|key| inner.claims.is_claimed(key)));
+        match listed.await {
+            Some(Ok(names)) => names,
+            Some(Err(error)) => {
+                open.store.health().failed(&error);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes a result over for delivery. `None` if somebody else is busy with it.
+    pub(crate) async fn adopt(&self, name: Name) -> Option<Leftover> {
+        let open = self.0.as_ref()?;
+        let key = name.key.clone();
+        if !open.claims.try_claim(&key) {
+            return None;
+        }
+        match open.ask(move |store| store.adopt(&name)).await.flatten() {
+            Some(Entry { job, report }) => Some(Leftover { job, report, key }),
+            None => {
+                open.claims.release(&key, By::Recovery, Release::Free);
+                None
+            }
+        }
+    }
+
+    /// The leftover was delivered, or the platform will never want it.
+    pub(crate) async fn settle(&self, leftover: Leftover) {
+        let Some(open) = &self.0 else { return };
+        let key = leftover.key.clone();
+        open.ask(move |store| store.settle(&key)).await;
+        open.claims
+            .release(&leftover.key, By::Recovery, Release::Delivered);
+    }
+
+    /// The leftover has to wait.
+    pub(crate) fn put_back(&self, leftover: &Leftover) {
+        if let Some(open) = &self.0 {
+            open.claims.release(&leftover.key, By::Recovery, Release::Free);
+        }
+    }
+
+    /// Finishes what is being written and says goodbye: what this process leaves may be taken over at once.
+    pub(crate) async fn close(&self) {
+        let Some(open) = &self.0 else { return };
+        open.closed.store(true, Ordering::Relaxed);
+        open.end.cancel();
+        open.work.close();
+        if tokio::time::timeout(LAST_WRITES, open.work.wait()).await.is_err() {
+            warn!(
+                writes = open.work.len(),
+                "the journal's disk is too slow; not everything is written"
+            );
+        }
+        open.ask(Store::close).await;
+    }
+}
+
+impl Open {
+    /// Work that is waited for when the worker ends.
+    pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.work.spawn_blocking(work);
+    }
+
+    /// Asks the store something. `None` if the disk does not answer.
+    async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Option<T> {
+        if self.store.health().is_stuck() {
+            return None;
+        }
+        let open = self.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&open.store));
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(lost)) => {
+                error!(error = %lost, "uncaught exception | the journal broke");
+                None
+            }
+            Err(_) => {
+                self.store.health().stuck(PATIENCE);
+                None
+            }
+        }
+    }
+}
+
+async fn show_life(open: Arc<Open>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = open.end.cancelled() => return,
+            () = tokio::time::sleep(RENEW) => {}
+        }
+        open.ask(Store::renew).await;
+    }
+}
+
+fn poison(times: &[std::time::SystemTime]) -> JobError {
+    let times: Vec<String> = times
+        .iter()
+        .map(|time| humantime::format_rfc3339_seconds(*time).to_string())
+        .collect();
+    let message = format!(
+        "each of the last {} times this job ran, its worker's process died (at {}); it is not run again",
+        times.len(),
+        times.join(", "),
+    );
+    JobError::new(ErrorCode::POISON_JOB, ErrorClass::Worker, message)
+        .with_hint(
+            "look at the worker's log of those times; most often the job needs more memory than there is, or \
+             crashes a native library",
+        )
+        .with_details(json!({ "crashes": times.len(), "crashed_at": times }))
+}

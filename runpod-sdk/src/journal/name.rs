@@ -1,0 +1,130 @@
+//! File names: which job a file is about, and whose it is.
+
+use std::fmt;
+
+use crate::job::JobId;
+
+/// Names may have 255 bytes; the owner takes 33 of them.
+const LONGEST: usize = 160;
+/// What is left of a longer key, before its hash.
+const KEPT: usize = 120;
+
+/// One life of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(String);
+
+impl Owner {
+    /// A new one, unlike all others.
+    pub(super) fn new() -> Self {
+        Self(uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Owner {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// A job's id as part of a file name. Ids are opaque and may hold anything; ids too long for a name share a key
+/// in theory, so an entry names its job in full.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key(String);
+
+impl Key {
+    pub(super) fn of(job: &JobId) -> Self {
+        use std::fmt::Write as _;
+
+        let id = job.as_str();
+        let mut key = String::with_capacity(id.len());
+        for byte in id.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+                key.push(char::from(byte));
+            } else {
+                let _ = write!(key, "%{byte:02X}");
+            }
+        }
+        if key.len() > LONGEST {
+            // FNV-1a.
+            let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            key.truncate(KEPT);
+            let _ = write!(key, "~{hash:016x}");
+        }
+        Self(key)
+    }
+
+    /// The name of this job's file if it belongs to `owner`.
+    pub(super) fn owned_by(&self, owner: &Owner) -> Name {
+        Name {
+            key: self.clone(),
+            owner: owner.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a file: `KEY@OWNER`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    pub(super) key: Key,
+    pub(super) owner: Owner,
+}
+
+impl Name {
+    /// Reads a name; `None` for a file that is none of ours.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (key, owner) = text.split_once('@')?;
+        let whole = !key.is_empty() && !owner.is_empty() && !owner.contains('@');
+        whole.then(|| Self {
+            key: Key(key.to_owned()),
+            owner: owner.into(),
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.key, self.owner.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_id_makes_a_harmless_file_name_that_can_be_read_again(id in "\\PC{1,300}") {
+            let name = Key::of(&id.as_str().into()).owned_by(&Owner::new());
+            let text = name.to_string();
+            prop_assert!(text.len() <= 255 && !text.starts_with('.') && !text.contains(['/', '\0']));
+            prop_assert_eq!(Name::read(&text), Some(name));
+        }
+
+        #[test]
+        fn different_ids_have_different_keys(one in "[a-z@/.%-]{1,40}", other in "[a-z@/.%-]{1,40}") {
+            prop_assume!(one != other);
+            prop_assert_ne!(Key::of(&one.as_str().into()), Key::of(&other.as_str().into()));
+        }
+    }
+
+    #[test]
+    fn names_of_other_files_are_not_ours() {
+        for name in ["", "README", "@", "key@", "@owner", "a@b@c"] {
+            assert_eq!(Name::read(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Where the journal is, and its limits.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A directory in which results wait that could not be delivered, and its limits.
+///
+/// Give it to [`Worker::journal`](crate::Worker::journal), or set `RUNPOD_WORKER_JOURNAL`. Without it a result is
+/// lost if its process dies before the platform has taken it. With it:
+///
+/// - A result is written to the directory beside the first attempt to post it, and removed once it is delivered.
+///   If that attempt is faster, nothing is written. A process that is killed after the write loses nothing: the
+///   next worker that starts on the directory delivers the result, beside its first takes.
+/// - A result that is not delivered within the [delivery window](crate::Worker::delivery_window) is tried again
+///   until it expires.
+/// - A job that is handed out again while its result is stored is answered without running its handler.
+/// - A job whose process died while it ran is counted. After [`crashes`](Self::crashes) such ends it fails with
+///   the code [`POISON_JOB`](crate::ErrorCode::POISON_JOB) instead of running once more.
+///
+/// Delivery is at least once: a process that dies between the platform's answer and the removal leaves a result
+/// that is posted again, the same bytes for the same job.
+///
+/// # The directory
+///
+/// Best on the network volume, where the next worker finds it; any number of workers may share it. It holds what
+/// handlers returned, in the clear: directories are made with mode 0700 and files with 0600, and nothing but
+/// delivery or expiry removes them. If it cannot be written (full, read-only, no permission, no answer within
+/// 10 s) the worker says so in one line and goes on without it; no job fails for that. It is tried again every
+/// minute.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use runpod_sdk::{JobError, Journal, Worker};
+///
+/// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) })
+///     .journal(Journal::at("/runpod-volume/journal").keep(Duration::from_secs(3600)).crashes(2));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "give it to Worker::journal"]
+pub struct Journal {
+    pub(super) dir: PathBuf,
+    pub(super) keep: Duration,
+    pub(super) most_bytes: u64,
+    pub(super) crashes: usize,
+}
+
+impl Journal {
+    /// A journal in this directory, which is made if it is not there. Overridden by `RUNPOD_WORKER_JOURNAL`;
+    /// the word `off` there means no journal.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            keep: Duration::from_mins(30),
+            most_bytes: 1 << 30,
+            crashes: 3,
+        }
+    }
+
+    /// How long an undelivered result is kept. Default 30 min, as long as the platform itself keeps a finished
+    /// job's result (`docs/protocol/worker-protocol.md` §16). Overridden by `RUNPOD_WORKER_JOURNAL_KEEP`.
+    pub fn keep(mut self, time: Duration) -> Self {
+        self.keep = time;
+        self
+    }
+
+    /// How many bytes the results in the directory may have, those of all workers together. A result that does
+    /// not fit is not kept. Default 1 GiB. Overridden by `RUNPOD_WORKER_JOURNAL_BYTES`.
+    pub fn most_bytes(mut self, bytes: u64) -> Self {
+        self.most_bytes = bytes;
+        self
+    }
+
+    /// How many times a job's process may die while the job runs before the job fails as
+    /// [`POISON_JOB`](crate::ErrorCode::POISON_JOB). 0 means: never. Default 3. Overridden by
+    /// `RUNPOD_WORKER_JOURNAL_CRASHES`.
+    ///
+    /// A process that drains, that gives up its jobs at the end of the grace period, or that ends at a second
+    /// signal has not died; one that is killed, aborts or runs out of memory has. All jobs that ran in it are
+    /// counted, so leave room for innocent neighbours where several run at once. A job that ends in any way, even
+    /// by a panic that the worker survives, is no longer counted, and neither is a death more than a day ago.
+    pub fn crashes(mut self, times: usize) -> Self {
+        self.crashes = times;
+        self
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl From<&str> for Journal {
+    fn from(dir: &str) -> Self {
+        Self::at(dir)
+    }
+}
+
+impl From<PathBuf> for Journal {
+    fn from(dir: PathBuf) -> Self {
+        Self::at(dir)
+    }
+}
+
+impl From<&Path> for Journal {
+    fn from(dir: &Path) -> Self {
+        Self::at(dir)
+    }
+}
+
+/// Applies the `RUNPOD_WORKER_JOURNAL…` variables. Returns one line for each that cannot be read.
+pub(crate) fn override_from(
+    journal: &mut Option<Journal>,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let lookup = |name: &str| lookup(name).filter(|text| !text.is_empty());
+    match lookup("RUNPOD_WORKER_JOURNAL") {
+        Some(text) if text == "off" => *journal = None,
+        Some(dir) => match journal {
+            Some(journal) => journal.dir = dir.into(),
+            None => *journal = Some(Journal::at(dir)),
+        },
+        None => {}
+    }
+    // Without a journal the limits are still checked: a typing error shows before it matters.
+    let mut unused = Journal::at("");
+    let target = journal.as_mut().unwrap_or(&mut unused);
+    let mut problems = Vec::new();
+    if let Some(text) = lookup("RUNPOD_WORKER_JOURNAL_KEEP") {
+        match humantime::parse_duration(&text) {
+            Ok(time) => target.keep = time,
+            Err(error) => problems.push(format!(
+                "RUNPOD_WORKER_JOURNAL_KEEP={text}: {error}; write a time such as 30m"
+            )),
+        }
+    }
+    if let Some(text) = lookup("RUNPOD_WORKER_JOURNAL_BYTES") {
+        match text.parse() {
+            Ok(bytes) => target.most_bytes = bytes,
+            Err(error) => problems.push(format!(
+                "RUNPOD_WORKER_JOURNAL_BYTES={text}: {error}; write a number of bytes"
+            )),
+        }
+    }
+    if let Some(text) = lookup("RUNPOD_WORKER_JOURNAL_CRASHES") {
+        match text.parse() {
+            Ok(times) => target.crashes = times,
+            Err(error) => problems.push(format!(
+                "RUNPOD_WORKER_JOURNAL_CRASHES={text}: {error}; write a number, 0 for no limit"
+            )),
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(code: Option<Journal>, variables: &[(&str, &str)]) -> (Option<Journal>, Vec<String>) {
+        let mut journal = code;
+        let problems = override_from(&mut journal, |name| {
+            let found = variables
+                .iter()
+                .find(|(variable, _)| name.strip_prefix("RUNPOD_WORKER_JOURNAL") == Some(variable));
+            found.map(|(_, value)| (*value).to_owned())
+        });
+        (journal, problems)
+    }
+
+    #[test]
+    fn the_environment_overrides_what_the_code_says() {
+        let code = || Some(Journal::at("/code").crashes(7));
+        assert_eq!(with(code(), &[]).0, code());
+        assert_eq!(with(code(), &[("", "off")]).0, None);
+        assert_eq!(with(code(), &[("", "")]).0, code(), "empty means unset");
+        let (journal, problems) = with(
+            code(),
+            &[("", "/env"), ("_KEEP", "90s"), ("_BYTES", "5"), ("_CRASHES", "0")],
+        );
+        let wanted = Journal::at("/env")
+            .keep(Duration::from_secs(90))
+            .most_bytes(5)
+            .crashes(0);
+        assert_eq!(journal, Some(wanted));
+        assert!(problems.is_empty());
+        assert_eq!(with(None, &[("", "/env")]).0, Some(Journal::at("/env")));
+    }
+
+    #[test]
+    fn every_bad_limit_is_named_with_or_without_a_journal() {
+        let (journal, problems) = with(None, &[("_KEEP", "long"), ("_BYTES", "1 GB"), ("_CRASHES", "-1")]);
+        assert_eq!(journal, None);
+        insta::assert_snapshot!(problems.join("\n"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Delivers what earlier processes left in the journal, beside the jobs of this one.
+//!
+//! One result at a time and one attempt a round: a platform that is down is not flooded, and a worker that starts
+//! waits for nothing. Rounds come every 30 s, sooner after a failure, because the owner of a result may only be
+//! known to be dead after a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::{Runtime, deliver};
+use crate::job::{Outcome, Report};
+use crate::journal::Leftover;
+use crate::platform::{Backoff, Fate, Platform, PlatformError};
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(30);
+
+pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>) {
+    if !runtime.journal.is_on() {
+        return;
+    }
+    let drain = runtime.shutdown.drain.clone();
+    let mut backoff = Backoff::half_jitter(FIRST_RETRY, ROUND, runtime.random_for("recover"));
+    while !drain.is_cancelled() {
+        let wait = match round(&runtime).await {
+            Ok(()) => {
+                backoff.reset();
+                ROUND
+            }
+            Err(error) => {
+                let wait = backoff.next().max(error.retry_after().unwrap_or_default());
+                debug!(%error, retry_in = ?wait, "results of earlier runs can't be delivered yet");
+                wait
+            }
+        };
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Tries each leftover once, until the platform is not to be had.
+async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
+    for name in runtime.journal.leftovers().await {
+        if runtime.shutdown.drain.is_cancelled() {
+            break;
+        }
+        if let Some(leftover) = runtime.journal.adopt(name).await {
+            post(runtime, leftover).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(), PlatformError> {
+    let (id, bytes) = (leftover.job.clone(), leftover.report.len());
+    let posted = match runtime.platform.post_report(&id, &leftover.report).await {
+        Err(error) if error.fate() == Fate::Refused && !leftover.report.is_failure() => {
+            error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run; failing the job instead");
+            let what = format!("the result of {bytes} bytes");
+            let failed = Outcome::Failed(deliver::refused(&error, &what));
+            match Report::of(&failed, false, &runtime.identity) {
+                Some(report) => runtime.platform.post_report(&id, &report).await,
+                None => Ok(()),
+            }
+        }
+        posted => posted,
+    };
+    match posted.map_err(|error| (error.fate(), error)) {
+        Ok(()) => info!(job.id = %id, bytes, "delivered the result of an earlier run"),
+        Err((Fate::NotNow | Fate::NotHere, error)) => {
+            runtime.journal.put_back(&leftover);
+            return Err(error);
+        }
+        Err((Fate::Gone, error)) => {
+            warn!(job.id = %id, %error, bytes, "the platform no longer knows the job of an earlier run; its result is dropped");
+        }
+        Err((Fate::Refused, error)) => {
+            error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run, which is lost");
+        }
+    }
+    runtime.journal.settle(leftover).await;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The bucket that pictures are uploaded to.
+
+use runpod_sdk::IntoJobError as _;
+use runpod_sdk::storage::{Bucket, ProbeStep, UploadError};
+
+use super::finding::{Finding, Section};
+
+pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>) -> Section {
+    let finding = match configured {
+        Ok(None) => {
+            Finding::note("no bucket is configured (BUCKET_ENDPOINT_URL): pictures can't be uploaded")
+        }
+        Err(error) => Finding::failure(error.to_string(), fix(&error)),
+        Ok(Some(bucket)) => match bucket.probe().await {
+            Ok(()) => Finding::good("the bucket takes, gives back and deletes an object"),
+            Err(failed) if failed.step == ProbeStep::Put => {
+                Finding::failure(failed.to_string(), fix(&failed.source))
+            }
+            Err(failed) => Finding::warning(
+                format!("pictures can be stored, but {failed}"),
+                "that is enough for uploads; links can be read only if the key may read",
+            ),
+        },
+    };
+    Section {
+        title: "Storage",
+        findings: vec![finding],
+    }
+}
+
+fn fix(error: &UploadError) -> String {
+    error
+        .hint()
+        .unwrap_or("look at the BUCKET_… variables".into())
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bucket_that_is_not_there_is_told_apart_from_none() {
+        assert_eq!(look(Ok(None)).await.findings[0].verdict, Verdict::Note);
+        let folder = tempfile::tempdir().unwrap();
+        let found = look(Ok(Some(Bucket::directory(folder.path())))).await;
+        assert_eq!(found.findings[0].verdict, Verdict::Good);
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let found = look(Ok(Some(Bucket::directory(folder.path().join("file"))))).await;
+        assert_eq!(found.findings[0].verdict, Verdict::Failure);
+        assert!(found.findings[0].fix.is_some());
+    }
+}

@@ -1,0 +1,142 @@
+//! Selecting the checkpoint that a worker is for (`docs/protocol/webui-api.md` §9).
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::WebUiError;
+use super::warm_up::Used;
+use super::{MODELS, WebUi};
+
+/// How many of the WebUI's checkpoints a message lists.
+const LISTED: usize = 8;
+
+/// An entry of the WebUI's list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Checkpoint {
+    title: String,
+    model_name: String,
+    hash: Option<String>,
+    sha256: Option<String>,
+    filename: String,
+}
+
+/// Why the wanted checkpoint is not in use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WrongCheckpoint {
+    #[error("the WebUI has no checkpoint '{wanted}'; it has {there}")]
+    Unknown { wanted: String, there: String },
+    #[error("the checkpoint '{wanted}' can't be selected: {reason}")]
+    Refused { wanted: String, reason: WebUiError },
+    #[error("the checkpoint '{wanted}' was selected, but the WebUI renders with '{used}'")]
+    NotInUse { wanted: String, used: String },
+}
+
+impl Checkpoint {
+    /// Whether a person may have meant this one: by title, name, file name or hash.
+    fn answers_to(&self, wanted: &str) -> bool {
+        let file = self.filename.rsplit(['/', '\\']).next().unwrap_or_default();
+        [self.title.as_str(), &self.model_name, file, &self.filename].contains(&wanted)
+            || file.rsplit_once('.').is_some_and(|(name, _)| name == wanted)
+            || [&self.hash, &self.sha256]
+                .into_iter()
+                .flatten()
+                .any(|hash| hash == wanted)
+    }
+
+    /// Fails if a render says that it was made with another one.
+    pub(super) fn check(&self, used: &Used) -> Result<(), WrongCheckpoint> {
+        let (name, hash) = (used.sd_model_name.as_deref(), used.sd_model_hash.as_deref());
+        let same = match (&self.hash, hash) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            // Forks and versions before 1.6 tell less.
+            _ => name.is_none_or(|name| name == self.model_name || self.answers_to(name)),
+        };
+        if same {
+            return Ok(());
+        }
+        Err(WrongCheckpoint::NotInUse {
+            wanted: self.title.clone(),
+            used: name.or(hash).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl WebUi {
+    /// Selects a checkpoint and returns when it is loaded, which takes as long as it takes.
+    pub(super) async fn select_checkpoint(&self, wanted: &str) -> Result<Checkpoint, WrongCheckpoint> {
+        let refused = |reason| WrongCheckpoint::Refused {
+            wanted: wanted.to_owned(),
+            reason,
+        };
+        let all: Vec<Checkpoint> = self.get_small(MODELS).await.map_err(refused)?;
+        let Some(checkpoint) = all.iter().find(|checkpoint| checkpoint.answers_to(wanted)) else {
+            return Err(WrongCheckpoint::Unknown {
+                wanted: wanted.to_owned(),
+                there: list(&all),
+            });
+        };
+        let options: Value = self.options().await.map_err(refused)?;
+        let current = options["sd_model_checkpoint"].as_str().unwrap_or_default();
+        if !checkpoint.answers_to(current) {
+            let change = json!({ "sd_model_checkpoint": checkpoint.title });
+            self.set_options(&change).await.map_err(refused)?;
+        }
+        Ok(checkpoint.clone())
+    }
+}
+
+fn list(all: &[Checkpoint]) -> String {
+    let names: Vec<String> = all
+        .iter()
+        .take(LISTED)
+        .map(|checkpoint| format!("'{}'", checkpoint.title))
+        .collect();
+    match all.len() - names.len() {
+        _ if names.is_empty() => "none at all".to_owned(),
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            title: "xl.safetensors [72897b720f]".to_owned(),
+            model_name: "xl".to_owned(),
+            hash: Some("72897b720f".to_owned()),
+            sha256: None,
+            filename: "/models/Stable-diffusion/xl.safetensors".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_has_many_names() {
+        for name in [
+            "xl.safetensors [72897b720f]",
+            "xl.safetensors",
+            "xl",
+            "72897b720f",
+        ] {
+            assert!(checkpoint().answers_to(name), "{name}");
+        }
+        assert!(!checkpoint().answers_to("x"));
+        assert!(!checkpoint().answers_to(""));
+    }
+
+    #[test]
+    fn a_render_with_another_checkpoint_is_noticed() {
+        let used = |name: Option<&str>, hash: Option<&str>| Used {
+            sd_model_name: name.map(str::to_owned),
+            sd_model_hash: hash.map(str::to_owned),
+        };
+        assert!(checkpoint().check(&used(Some("xl"), None)).is_ok());
+        assert!(checkpoint().check(&used(None, None)).is_ok(), "nothing is told");
+        assert!(checkpoint().check(&used(Some("xl"), Some("72897b720f"))).is_ok());
+        let error = checkpoint().check(&used(Some("other"), None)).unwrap_err();
+        assert!(error.to_string().contains("renders with 'other'"), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! Keeps the settings that one job overrides from staying for the next (`docs/protocol/webui-api.md` §9).
+//!
+//! The WebUI restores an overridden setting only if it has a value of its own for it, from its settings file or
+//! because it was set before. So each setting is set to the value that it has, once, before the first job
+//! that overrides it. That cures the leak for good, also for a job that ends in the middle; comparing afterwards
+//! would not.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use runpod_sdk::json::RawJson;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tracing::{debug, info, warn};
+
+use super::WebUi;
+
+/// The settings that the running WebUI is known to restore.
+#[derive(Debug, Default)]
+pub(super) struct Overrides {
+    state: Mutex<Pinned>,
+}
+
+#[derive(Debug, Default)]
+struct Pinned {
+    generation: u64,
+    keys: BTreeSet<String>,
+}
+
+impl Overrides {
+    /// Makes sure that what `request` overrides is restored after it. A WebUI that refuses is left as it is.
+    pub(super) async fn pin(&self, webui: &WebUi, request: &RawJson, generation: u64) {
+        let new = self.unknown(overridden(request), generation);
+        if new.is_empty() {
+            return;
+        }
+        let pinned = async {
+            let mut options: Map<String, Value> = webui.get_small(super::steer::OPTIONS).await?;
+            let values: Map<String, Value> = new
+                .iter()
+                .filter_map(|key| Some((key.clone(), options.remove(key)?)))
+                .filter(|(_, value)| !value.is_null())
+                .collect();
+            if !values.is_empty() {
+                webui.set_options(&Value::Object(values.clone())).await?;
+            }
+            Ok::<_, super::WebUiError>(values)
+        };
+        match pinned.await {
+            Ok(values) => {
+                let keys: Vec<&String> = values.keys().collect();
+                info!(
+                    ?keys,
+                    "settings that this job overrides are restored after it (off with --no-settings-guard)"
+                );
+            }
+            Err(error) if error.status().is_none() => {
+                debug!(%error, "can't see to the settings; the job itself will tell what is wrong");
+                return;
+            }
+            Err(error) => {
+                warn!(%error, keys = ?new, "settings that this job overrides may stay for the next");
+            }
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.generation == generation {
+            state.keys.extend(new);
+        }
+    }
+
+    fn unknown(&self, keys: BTreeSet<String>, generation: u64) -> BTreeSet<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.generation != generation {
+            *state = Pinned {
+                generation,
+                keys: BTreeSet::new(),
+            };
+        }
+        keys.into_iter().filter(|key| !state.keys.contains(key)).collect()
+    }
+}
+
+/// The keys of `override_settings`.
+fn overridden(request: &RawJson) -> BTreeSet<String> {
+    #[derive(Deserialize)]
+    struct Request {
+        #[serde(default)]
+        override_settings: Option<Map<String, Value>>,
+    }
+    // Most requests have none, and some have megabytes of pictures.
+    if !request.as_str().contains("\"override_settings\"") {
+        return BTreeSet::new();
+    }
+    serde_json::from_slice::<Request>(request.as_bytes())
+        .ok()
+        .and_then(|request| request.override_settings)
+        .map(|settings| settings.into_iter().map(|(key, _)| key).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_request_are_found() {
+        let keys = |text: &str| {
+            let keys = overridden(&RawJson::parse(text.to_owned()).unwrap());
+            keys.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(keys(r#"{"prompt": "override_settings"}"#), "");
+        assert_eq!(keys(r#"{"override_settings": null}"#), "");
+        assert_eq!(keys(r#"{"override_settings": [1]}"#), "");
+        assert_eq!(keys(r#"{"override_settings": {"b": 1, "a": {"x": 2}}}"#), "a b");
+    }
+
+    #[test]
+    fn what_was_pinned_in_another_process_counts_no_more() {
+        let overrides = Overrides::default();
+        let keys = || BTreeSet::from(["a".to_owned()]);
+        assert_eq!(overrides.unknown(keys(), 1), keys());
+        overrides.state.lock().unwrap().keys.insert("a".to_owned());
+        assert!(overrides.unknown(keys(), 1).is_empty());
+        assert_eq!(overrides.unknown(keys(), 2), keys());
+    }
+}
