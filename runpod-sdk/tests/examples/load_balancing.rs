@@ -27,10 +27,8 @@ impl Server {
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    // Whoever listens no more must not stop a worker that logs.
-                    continue;
-                }
+                // Whoever listens no more must not stop a worker that logs.
+                let _ = sender.send(line);
             }
         });
         let mut server = Self {
@@ -40,7 +38,10 @@ impl Server {
         };
         let line = server.until("listening for requests on http://");
         let (_, rest) = line.split_once("http://").unwrap();
-        server.address = rest.split([' ', '"']).next().unwrap().to_owned();
+        rest.split([' ', '"'])
+            .next()
+            .unwrap()
+            .clone_into(&mut server.address);
         server.until("ready for requests");
         server
     }

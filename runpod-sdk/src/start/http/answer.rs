@@ -80,7 +80,7 @@ pub(super) async fn result(mut ticket: Ticket) -> Result<Response, Refused> {
     if !ended.report.is_failure() && pieces.len() > 1 {
         pieces[1] = ended.output();
     }
-    Ok(json_answer(StatusCode::OK, whole(pieces)))
+    Ok(json_answer(StatusCode::OK, whole(&pieces)))
 }
 
 /// The answer of RunPod's endpoint API to `/runsync`.
@@ -101,7 +101,7 @@ pub(super) async fn status(mut ticket: Ticket, worker_id: &str) -> Result<Respon
     );
     Ok(json_answer(
         StatusCode::OK,
-        whole(vec![start.into(), value, Bytes::from_static(b"}")]),
+        whole(&[start.into(), value, Bytes::from_static(b"}")]),
     ))
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn output(mut ticket: Ticket, form: Form) -> Result<Response, R
         if ended.report.is_failure() {
             return Ok(failure(&ended.report));
         }
-        return Ok(json_answer(StatusCode::OK, whole(vec![ended.output()])));
+        return Ok(json_answer(StatusCode::OK, whole(&[ended.output()])));
     }
     // The head waits for the first thing that happens: until then a failure still has its status.
     let first = ticket.next().await.ok_or_else(Refused::gone)?;
@@ -143,7 +143,7 @@ fn error_of(report: &Report) -> String {
     serde_json::from_slice(report.payload()).unwrap_or_else(|_| "{}".to_owned())
 }
 
-fn whole(pieces: Vec<Bytes>) -> Body {
+fn whole(pieces: &[Bytes]) -> Body {
     Body::from(pieces.concat())
 }
 
@@ -189,7 +189,6 @@ fn as_event(event: Option<&Event>) -> String {
 /// One line: `{"output": …}` for a chunk or result, with `"status": "IN_PROGRESS"` for progress, or `{"error": {…}}`.
 fn as_line(event: Option<&Event>) -> String {
     match event {
-        Some(Event::Chunk(report)) => format!("{{\"output\": {}}}\n", one_line(report.payload())),
         Some(Event::Progress(report)) => format!(
             "{{\"status\": \"IN_PROGRESS\", \"output\": {}}}\n",
             one_line(report.payload())
@@ -197,8 +196,11 @@ fn as_line(event: Option<&Event>) -> String {
         Some(Event::End { report, .. }) if report.is_failure() => {
             format!("{{\"error\": {}}}\n", error_of(report))
         }
+        // What it streamed has been sent.
         Some(Event::End { report, .. }) if report.is_stream() => String::new(),
-        Some(Event::End { report, .. }) => format!("{{\"output\": {}}}\n", one_line(report.payload())),
+        Some(Event::Chunk(report) | Event::End { report, .. }) => {
+            format!("{{\"output\": {}}}\n", one_line(report.payload()))
+        }
         None => format!("{{\"error\": {}}}\n", gone()),
     }
 }

@@ -92,7 +92,7 @@ fn run_on(
 
 /// What the worker's own checks look at. There is no URL of the platform to look for.
 fn surroundings(lookup: impl Fn(&str) -> Option<String>) -> Result<Surroundings, Error> {
-    let nowhere = Template::parse(NOWHERE).map_err(|problem| Error::Startup(problem.to_string().into()))?;
+    let nowhere = Template::parse(NOWHERE).map_err(|problem| Error::Startup(problem.into()))?;
     let surroundings = Surroundings::new(lookup, &nowhere);
     for warning in &surroundings.warnings {
         warn!("{warning}");
@@ -127,6 +127,8 @@ async fn work(
     let shutdown = Shutdown::default();
     tokio::spawn(production::listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
+    #[cfg(feature = "metrics")]
+    let _metrics = options.metrics.serve();
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let desk = Arc::new(Desk::new(held, settings.queue));
     let app = Arc::new(App::new(settings, desk, identity));

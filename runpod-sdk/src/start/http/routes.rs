@@ -118,12 +118,11 @@ fn form(headers: &HeaderMap) -> Form {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|part| match part.split(';').next().unwrap_or_default().trim() {
+        .find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
             "text/event-stream" => Some(Form::Events),
             "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Some(Form::Lines),
             "application/json" => Some(Form::Whole),
             _ => None,
-        })
-        .next();
+        });
     wanted.unwrap_or(Form::Whole)
 }
