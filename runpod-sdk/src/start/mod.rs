@@ -133,7 +133,7 @@ fn http_mode(
     if flags.test_input.is_some() {
         return Ok(None);
     }
-    mode::load_balancing(worker.wants_load_balancing(), lookup)
+    mode::load_balancing(worker.options().load_balancing, lookup)
 }
 
 fn exit_code(ended: Result<runtime::Ended, Error>) -> ExitCode {

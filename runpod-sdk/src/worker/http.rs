@@ -10,7 +10,6 @@ const BODY_LIMIT: usize = 32 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct HttpOptions {
-    pub(crate) load_balancing: bool,
     pub(crate) queue: usize,
     pub(crate) body_limit: usize,
     pub(crate) host: Option<IpAddr>,
@@ -19,7 +18,6 @@ pub(crate) struct HttpOptions {
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {
-            load_balancing: false,
             queue: QUEUE,
             body_limit: BODY_LIMIT,
             host: None,
@@ -86,7 +84,7 @@ impl<S> Worker<S> {
     ///
     /// `--test_input` and `--rp_serve_api` work as ever.
     pub fn load_balancing(mut self) -> Self {
-        self.options.http.load_balancing = true;
+        self.options.load_balancing = true;
         self
     }
 

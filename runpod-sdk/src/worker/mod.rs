@@ -362,14 +362,6 @@ impl Worker {
         &self.options
     }
 
-    /// Whether the program says that it is the worker of a load-balancing endpoint.
-    pub(crate) fn wants_load_balancing(&self) -> bool {
-        #[cfg(feature = "http-modes")]
-        return self.options.http.load_balancing;
-        #[cfg(not(feature = "http-modes"))]
-        false
-    }
-
     pub(crate) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
     }

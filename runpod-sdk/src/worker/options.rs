@@ -59,6 +59,8 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// The program says that it is the worker of a load-balancing endpoint.
+    pub(crate) load_balancing: bool,
     #[cfg(feature = "http-modes")]
     pub(crate) http: super::HttpOptions,
     /// Where jobs' scratch directories are made, if not where the system has temporary files.
@@ -92,6 +94,7 @@ impl Default for Options {
             journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            load_balancing: false,
             #[cfg(feature = "http-modes")]
             http: super::HttpOptions::default(),
             scratch: None,
