@@ -52,6 +52,7 @@
 //! | `local-server` | RunPod's platform on this machine |
 //! | `http-modes` | realtime and load-balancing endpoints |
 //! | `metrics` | figures for Prometheus |
+//! | `otlp` | traces by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
@@ -86,6 +87,7 @@ mod nearest;
 mod panics;
 mod platform;
 pub mod prelude;
+mod redact;
 mod router;
 mod runtime;
 mod scratch;
@@ -111,15 +113,18 @@ pub use handler::{State, Streaming};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
-pub use job::{ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult};
+pub use job::{
+    ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult, KnownCode,
+};
 pub use journal::Journal;
 pub use platform::PlatformError;
+pub use redact::{Hidden, hide_secret, redacted, secret};
 pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -1,8 +1,13 @@
 //! Log lines in the platform's form (`docs/protocol/worker-protocol.md` §12).
 //!
 //! Deployed, one JSON object a line with exactly the keys `requestId`, `message` and `level`; on a
-//! laptop `INFO   | job-id | message`. The fields of an event are appended to its message.
+//! laptop `INFO   | job-id | message`. The fields of an event are appended to its message, and what must
+//! not be read there is masked ([`crate::redact`]).
 
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 
@@ -15,6 +20,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::redact::redacted;
 
 /// Longer messages lose their middle.
 const LONGEST_MESSAGE: usize = 4096;
@@ -33,6 +40,7 @@ pub(crate) enum Format {
 pub(crate) fn install(
     flag: Option<&str>,
     lookup: impl Fn(&str) -> Option<String>,
+    #[cfg(feature = "otlp")] traces: Option<&otlp::Traces>,
 ) -> Result<Option<String>, String> {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
     let format = if get("RUNPOD_ENDPOINT_ID").is_some() {
@@ -69,9 +77,10 @@ pub(crate) fn install(
         }
     };
     // A program with its own subscriber keeps it.
-    let _ = tracing_subscriber::registry()
-        .with(Lines { format }.with_filter(filter))
-        .try_init();
+    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(traces.map(otlp::Traces::layer));
+    let _ = subscriber.try_init();
     Ok(warning)
 }
 
@@ -166,6 +175,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let line = self.render(event, &context);
+        // A log that cannot be written must not end the worker.
+        let _ = io::stdout().lock().write_all(line.as_bytes());
+        let _ = io::stdout().flush();
+    }
+}
+
+impl Lines {
+    fn render<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> String
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
         let mut message = Message::default();
         event.record(&mut message);
         let from_span = context
@@ -180,18 +201,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             batch: from_span.and_then(|tag| tag.batch),
         };
         let mut text = message.text + &message.fields;
+        // Before it is shortened: half a secret is one, too.
+        if let Cow::Owned(masked) = redacted(&text) {
+            text = masked;
+        }
         if let Some(batch) = &tag.batch {
             text.insert_str(0, &format!("[batchId={batch}] "));
         }
-        let line = line(
+        line(
             self.format,
             *event.metadata().level(),
             tag.job.as_deref(),
             &shorten(text),
-        );
-        // A log that cannot be written must not end the worker.
-        let _ = io::stdout().lock().write_all(line.as_bytes());
-        let _ = io::stdout().flush();
+        )
     }
 }
 
@@ -252,7 +274,21 @@ fn shorten(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    fn install_alone(
+        flag: Option<&str>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, String> {
+        install(
+            flag,
+            lookup,
+            #[cfg(feature = "otlp")]
+            None,
+        )
+    }
 
     #[test]
     fn a_line_for_people_is_padded_and_names_the_job() {
@@ -281,6 +317,119 @@ mod tests {
         assert!(short.starts_with("aaa") && short.ends_with("ccc"));
         assert!(short.contains("a\n...TRUNCATED 10 CHARACTERS...\nc"));
         assert_eq!(shorten("x".repeat(4096)).len(), 4096);
+    }
+
+    /// Keeps what would be written.
+    #[derive(Clone)]
+    struct Kept {
+        lines: Arc<Lines>,
+        written: Arc<Mutex<String>>,
+    }
+
+    impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
+        fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+            self.lines.on_new_span(attributes, id, context);
+        }
+
+        fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+            self.written
+                .lock()
+                .unwrap()
+                .push_str(&self.lines.render(event, &context));
+        }
+    }
+
+    /// What is written while `log` runs.
+    fn written(format: Format, log: impl FnOnce()) -> String {
+        let kept = Kept {
+            lines: Arc::new(Lines { format }),
+            written: Arc::default(),
+        };
+        let subscriber = tracing_subscriber::registry().with(kept.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        kept.written.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn the_lines_of_a_job_name_it_and_its_batch_wherever_they_come_from() {
+        let log = || {
+            let job = tracing::info_span!("job", job.id = %"j1", batch.id = "b1");
+            job.in_scope(|| {
+                tracing::info!("Started.");
+                // A span of the handler's own code.
+                tracing::info_span!("model").in_scope(|| tracing::warn!(step = 3, "slow"));
+            });
+            tracing::info!("idle");
+        };
+        assert_eq!(
+            written(Format::Human, log),
+            "INFO   | j1 | [batchId=b1] Started.\nWARN   | j1 | [batchId=b1] slow step=3\nINFO   | idle\n"
+        );
+        let platform = written(Format::Platform, log);
+        let first = platform.lines().next().unwrap();
+        assert_eq!(
+            first,
+            r#"{"requestId": "j1", "message": "[batchId=b1] Started.", "level": "INFO"}"#
+        );
+    }
+
+    #[test]
+    fn no_line_shows_a_secret_or_a_picture_in_message_or_fields() {
+        let key = "rpa_line_by_line_key";
+        let _hidden = crate::redact::hide_secret(key);
+        let picture = "iVBORw0KGgo".repeat(1000);
+        for format in [Format::Human, Format::Platform] {
+            let text = written(format, || {
+                tracing::info!(%key, header = ?key, "key is {key}");
+                tracing::error!(body = picture, "refused");
+            });
+            assert!(!text.contains(key), "{text}");
+            assert!(text.contains("key is [secret] key=[secret]"), "{text}");
+            assert!(
+                text.contains("refused body=[11000 characters of base64]"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_of_a_long_message_is_masked_before_the_cut() {
+        let key = "rpa_in_the_very_middle";
+        let _hidden = crate::redact::hide_secret(key);
+        let text = written(Format::Human, || {
+            tracing::info!("{} {key}{}", "a, ".repeat(680), "b, ".repeat(3000));
+        });
+        assert!(text.contains("...TRUNCATED"), "{text}");
+        assert!(!text.contains("rpa_"), "{text}");
+    }
+
+    #[test]
+    fn the_shortest_messages_that_are_cut_keep_2048_characters_at_each_end() {
+        let text = "é".repeat(4097);
+        let short = shorten(text);
+        let (head, tail) = short.split_once("\n...TRUNCATED 1 CHARACTERS...\n").unwrap();
+        assert_eq!((head.chars().count(), tail.chars().count()), (2048, 2048));
+    }
+
+    #[test]
+    fn names_that_crashed_python_are_levels_and_unknown_ones_a_warning() {
+        for (name, level) in [
+            ("WARNING", LevelFilter::WARN),
+            ("critical", LevelFilter::ERROR),
+            ("FATAL", LevelFilter::ERROR),
+            ("0", LevelFilter::OFF),
+            ("2", LevelFilter::DEBUG),
+            (" info ", LevelFilter::INFO),
+        ] {
+            assert_eq!(level_named(name), Some(level), "{name}");
+        }
+        let lookup = |name: &str| (name == "RUNPOD_LOG_LEVEL").then(|| "loud".to_owned());
+        let warning = install_alone(None, lookup).unwrap().unwrap();
+        assert!(warning.starts_with("unknown log level loud: use "), "{warning}");
+        assert!(
+            install_alone(Some("loud"), |_| None).is_err(),
+            "a flag must be right"
+        );
     }
 
     #[test]

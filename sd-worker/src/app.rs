@@ -7,6 +7,7 @@ use tracing::error;
 
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
+use crate::monitor::Monitor;
 use crate::process::Process;
 use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
@@ -30,6 +31,7 @@ impl App {
         settings: Settings,
         process: Option<Process>,
         intake: Intake,
+        monitor: Monitor,
     ) -> Result<Self, NotReady> {
         let webui = WebUi::new(&settings)?;
         let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
@@ -41,6 +43,7 @@ impl App {
         }
         let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
         let health = medic.health().clone();
+        monitor.know(&health);
         let renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
         let renderer = Arc::new(renderer);
         tokio::spawn(medic.practise());

@@ -57,6 +57,20 @@ impl JobOutcome {
         }
     }
 
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Completed(_) | Outcome::Streamed(_) => Self::Completed,
+            Outcome::Failed(error) | Outcome::StreamFailed(error) => Self::Failed {
+                code: error.code().clone(),
+                class: error.class(),
+                retryable: error.is_retryable(),
+            },
+            Outcome::Stored(_) => Self::Stored,
+            Outcome::Stopped => Self::Stopped,
+            Outcome::Abandoned => Self::Abandoned,
+        }
+    }
+
     /// The code of a failed job.
     pub fn error_code(&self) -> Option<&ErrorCode> {
         match self {
@@ -78,24 +92,14 @@ impl fmt::Display for JobOutcome {
 
 impl JobSummary {
     pub(crate) fn new(id: JobId, batch: Option<String>, outcome: &Outcome, timeline: Timeline) -> Self {
-        let (ended, output_bytes) = match outcome {
-            Outcome::Completed(output) | Outcome::Streamed(output) => (JobOutcome::Completed, output.len()),
-            Outcome::Failed(error) | Outcome::StreamFailed(error) => {
-                let failed = JobOutcome::Failed {
-                    code: error.code().clone(),
-                    class: error.class(),
-                    retryable: error.is_retryable(),
-                };
-                (failed, 0)
-            }
-            Outcome::Stored(_) => (JobOutcome::Stored, 0),
-            Outcome::Stopped => (JobOutcome::Stopped, 0),
-            Outcome::Abandoned => (JobOutcome::Abandoned, 0),
+        let output_bytes = match outcome {
+            Outcome::Completed(output) | Outcome::Streamed(output) => output.len(),
+            _ => 0,
         };
         Self {
             id,
             batch,
-            outcome: ended,
+            outcome: JobOutcome::of(outcome),
             output_bytes,
             timeline,
         }

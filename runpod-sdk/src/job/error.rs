@@ -32,7 +32,10 @@ pub enum ErrorClass {
 
 /// A short, stable name of what went wrong, for programs to compare.
 ///
-/// The constants are the codes that this crate itself uses. A worker may add its own.
+/// The constants are the codes that this crate itself uses, and [`ALL`](Self::ALL) lists them. A worker may
+/// add its own.
+///
+#[doc = include_str!("../../../docs/errors.md")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ErrorCode(Cow<'static, str>);

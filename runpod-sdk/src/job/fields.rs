@@ -13,6 +13,8 @@ pub(super) struct Fields<'a> {
     pub(super) input: Option<&'a RawValue>,
     pub(super) batch_id: Option<String>,
     pub(super) execution_timeout: Option<Duration>,
+    /// The secret of `s3Config`, which must not get into the log.
+    pub(super) secret: Option<String>,
 }
 
 pub(super) fn read(object: &[u8]) -> Result<Fields<'_>, serde_json::Error> {
@@ -23,6 +25,7 @@ pub(super) fn read(object: &[u8]) -> Result<Fields<'_>, serde_json::Error> {
             "id" => fields.id = serde_json::from_str(value.get()).ok(),
             "input" => fields.input = Some(value),
             "batchId" => fields.batch_id = serde_json::from_str(value.get()).ok(),
+            "s3Config" => fields.secret = secret(value),
             "policy" => fields.execution_timeout = execution_timeout(value),
             _ => {}
         }
@@ -39,6 +42,17 @@ pub(super) fn get<'a>(object: &'a [u8], wanted: &str) -> Option<&'a RawValue> {
     })
     .ok()?;
     found
+}
+
+fn secret(config: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(rename = "accessSecret")]
+        access_secret: String,
+    }
+    serde_json::from_str::<Config>(config.get())
+        .ok()
+        .map(|config| config.access_secret)
 }
 
 fn execution_timeout(policy: &RawValue) -> Option<Duration> {

@@ -1,5 +1,6 @@
 //! What arrives: one job, as the platform described it.
 
+mod codes;
 mod error;
 mod fields;
 mod invalid;
@@ -13,7 +14,9 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::json::{DecodeError, RawJson};
+use crate::redact::{Hidden, hide_secret};
 
+pub use codes::KnownCode;
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult};
 pub(crate) use error::{Identity, panic_error};
 pub use invalid::InputProblem;
@@ -59,6 +62,8 @@ pub struct Job {
     input: RawJson,
     batch_id: Option<String>,
     execution_timeout: Option<Duration>,
+    /// Keeps the secret of `s3Config` out of the log for as long as somebody has the job.
+    _hidden: Option<Arc<Hidden>>,
 }
 
 impl Job {
@@ -77,6 +82,7 @@ impl Job {
             input,
             batch_id: fields.batch_id,
             execution_timeout: fields.execution_timeout,
+            _hidden: fields.secret.map(|secret| Arc::new(hide_secret(&secret))),
             whole: RawJson::trusted(whole),
         })
     }
@@ -98,6 +104,7 @@ impl Job {
             input,
             batch_id: None,
             execution_timeout: None,
+            _hidden: None,
         }
     }
 
@@ -127,6 +134,13 @@ impl Job {
         }
     }
 
+    /// A text that the client put into the input under this key; `None` if there is none.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn text_in_input(&self, key: &str) -> Option<String> {
+        let raw = fields::get(self.input.as_bytes(), key)?;
+        serde_json::from_str(raw.get()).ok()
+    }
+
     /// Id of the batch that the job belongs to, if any.
     pub fn batch_id(&self) -> Option<&str> {
         self.batch_id.as_deref()
@@ -148,4 +162,29 @@ pub(crate) enum MalformedJob {
     MissingInput { id: JobId },
     #[error("job is not an object as expected: {0}")]
     NotAJob(#[from] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::redacted;
+
+    #[test]
+    fn the_secret_of_a_jobs_storage_is_kept_out_of_the_log_while_the_job_is_here() {
+        let whole = r#"{"id":"a","input":1,"s3Config":{"accessId":"x","accessSecret":"of-this-job-only"}}"#;
+        let job = Job::read(whole.into(), false).unwrap();
+        let copy = job.clone();
+        drop(job);
+        assert_eq!(redacted("key of-this-job-only"), "key [secret]");
+        drop(copy);
+        assert_eq!(redacted("key of-this-job-only"), "key of-this-job-only");
+    }
+
+    #[test]
+    fn an_odd_storage_is_no_reason_to_refuse_a_job() {
+        for config in ["null", "[]", "{}", r#"{"accessSecret":5}"#] {
+            let whole = format!(r#"{{"id":"a","input":1,"s3Config":{config}}}"#);
+            Job::read(whole.into(), false).unwrap();
+        }
+    }
 }

@@ -9,11 +9,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info, warn};
 
+use super::adapt::Stint;
 use super::deliver::Lane;
 use super::slots::Slot;
-use super::{Held, Runtime, deliver};
+use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::Produced;
@@ -45,10 +46,7 @@ pub(super) enum Seat {
 }
 
 pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived) {
-    let span = match arrived.job.batch_id() {
-        Some(batch) => info_span!("job", job.id = %arrived.job.id(), batch.id = batch),
-        None => info_span!("job", job.id = %arrived.job.id()),
-    };
+    let span = span::of(&arrived.job);
     let id = arrived.job.id().clone();
     if follow(&runtime, arrived).instrument(span).await {
         runtime.held.release(&id);
@@ -109,6 +107,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        _stint: runtime.meter.begin(),
         scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
@@ -147,6 +146,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
     runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
     if let Some(context) = context_after {
@@ -166,6 +166,7 @@ async fn not_run<P: Platform>(
     timeline: &Timeline,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
+    span::record_end(outcome);
     runtime
         .events
         .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
@@ -184,6 +185,7 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    _stint: Stint,
     /// Removed before the slot is free: the next job may need the disk.
     scratch: Arc<JobScratch>,
     _slot: Slot,

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::error::Error;
 use crate::panics;
+use crate::redact;
 use crate::runtime;
 use crate::telemetry;
 use crate::tls;
@@ -88,13 +89,31 @@ pub fn start(worker: Worker) -> ExitCode {
     // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
     tls::install_provider();
     starting.mark("tls");
-    match telemetry::install(flags.log_level.as_deref(), lookup) {
+    // Ends after the worker, and then still sends the last spans.
+    #[cfg(feature = "otlp")]
+    let traces = telemetry::otlp::Traces::start(lookup);
+    #[cfg(feature = "otlp")]
+    let installed = telemetry::install(
+        flags.log_level.as_deref(),
+        lookup,
+        traces.as_ref().ok().and_then(Option::as_ref),
+    );
+    #[cfg(not(feature = "otlp"))]
+    let installed = telemetry::install(flags.log_level.as_deref(), lookup);
+    match installed {
         Ok(None) => {}
         Ok(Some(warning)) => warn!("{warning}"),
         Err(problem) => {
             complain(&format!("error: --rp_log_level: {problem}"));
             return ExitCode::from(BAD_FLAG);
         }
+    }
+    redact::hide_environment(lookup);
+    #[cfg(feature = "otlp")]
+    match &traces {
+        Ok(None) => {}
+        Ok(Some(traces)) => info!("traces go to {}", traces.host()),
+        Err(problem) => warn!("{problem}"),
     }
     panics::install_panic_hook();
     panics::warn_if_panics_abort();

@@ -22,7 +22,9 @@ use crate::job::JobError;
 
 #[cfg(feature = "download")]
 #[cfg_attr(docsrs, doc(cfg(feature = "download")))]
-pub use download::{Blocked, DownloadError, DownloadedFile, Downloader, DownloaderBuilder};
+pub use download::{
+    Blocked, DownloadError, DownloadedFile, Downloader, DownloaderBuilder, UnzipError, ZipLimits,
+};
 pub use shown::ShownUrl;
 #[cfg(feature = "upload")]
 #[cfg_attr(docsrs, doc(cfg(feature = "upload")))]
@@ -34,6 +36,8 @@ pub use upload::{
 pub(crate) fn give_code(error: &(dyn StdError + 'static), failed: &mut JobError) {
     #[cfg(feature = "download")]
     if let Some(error) = error.downcast_ref::<DownloadError>() {
+        failed.describe(error);
+    } else if let Some(error) = error.downcast_ref::<UnzipError>() {
         failed.describe(error);
     }
     #[cfg(feature = "upload")]

@@ -8,6 +8,7 @@ mod sink;
 mod target;
 #[cfg(test)]
 mod tests;
+mod unzip;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -22,6 +23,7 @@ pub use builder::DownloaderBuilder;
 pub use error::{Blocked, DownloadError};
 use fetch::Fetcher;
 use sink::{Disk, Memory};
+pub use unzip::{UnzipError, ZipLimits};
 
 /// Fetches URLs that jobs name.
 ///

@@ -1,5 +1,6 @@
 //! A stage for the worker: a platform before it, a WebUI behind it.
 
+pub(crate) mod owned;
 mod process;
 mod raw;
 mod tap;
@@ -12,6 +13,7 @@ use runpod_sdk::local::{EndpointSettings, LocalPlatform};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub(crate) use owned::OwnedWebUi;
 pub(crate) use process::{Program, program};
 pub(crate) use raw::{RawWebUi, Reply, aside};
 pub(crate) use tap::Tap;

@@ -1,6 +1,7 @@
 //! Downloads from real servers on loopback. A name server of the test's own says which of them stand for
 //! the public internet.
 
+mod archives;
 mod files;
 mod inner_addresses;
 mod retries;

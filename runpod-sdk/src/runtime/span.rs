@@ -1,0 +1,32 @@
+//! The span of one job: what log lines and traces know of it.
+
+use tracing::{Span, field, info_span};
+
+use crate::events::JobOutcome;
+use crate::job::{Job, Outcome};
+
+/// The span in which everything about `job` happens, its handler included.
+pub(super) fn of(job: &Job) -> Span {
+    let span = info_span!(
+        "job",
+        job.id = %job.id(),
+        batch.id = job.batch_id(),
+        job.outcome = field::Empty,
+        error.code = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    #[cfg(feature = "otlp")]
+    crate::telemetry::otlp::follow_caller(&span, job);
+    span
+}
+
+/// Writes into the current span how its job ended.
+pub(super) fn record_end(outcome: &Outcome) {
+    let span = Span::current();
+    let outcome = JobOutcome::of(outcome);
+    span.record("job.outcome", outcome.as_str());
+    if let Some(code) = outcome.error_code() {
+        span.record("error.code", code.as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+}
