@@ -50,6 +50,7 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `http-modes` | realtime and load-balancing endpoints |
 //! | `metrics` | figures for Prometheus |
 //! | `otlp` | traces by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |

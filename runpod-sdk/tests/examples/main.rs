@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "http-modes")]
+mod load_balancing;
 #[cfg(feature = "schema")]
 mod router;
 
@@ -82,6 +84,24 @@ example_runs!(
 );
 example_runs!(observed_tells_what_happens, "observed", r#"{"input": 21}"#);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
+
+#[cfg(not(feature = "http-modes"))]
+#[test]
+fn a_mode_whose_feature_is_missing_exits_with_2_and_names_the_feature() {
+    for variable in [
+        ("RUNPOD_REALTIME_PORT", "7000"),
+        ("RUNPOD_WORKER_MODE", "load-balancing"),
+    ] {
+        let output = Command::new(example("hello"))
+            .env_clear()
+            .envs([variable])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert!(problem.contains("feature `http-modes`"), "{problem}");
+    }
+}
 
 /// The id of the job and its batch stand on the lines of the handler and of hooks, too.
 #[test]
