@@ -32,7 +32,7 @@ use crate::error::Error;
 use crate::fitness::{self, Surroundings, Unfit};
 use crate::job::Identity;
 use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
-use crate::worker::{Options, TakeAhead, WhenAbandoned, Worker};
+use crate::worker::{Concurrency, Options, TakeAhead, WhenAbandoned, Worker};
 
 /// In the place of URLs that such a worker does not use.
 const NOWHERE: &str = "http://127.0.0.1:9/unused";
@@ -59,7 +59,7 @@ fn run_on(
         ..
     } = mode
     {
-        worker.options_mut().concurrency = *jobs;
+        worker.options_mut().concurrency = Concurrency::new(jobs.get());
     }
     let mut problems = worker.options_mut().override_from(lookup);
     let options = worker.options_mut();
