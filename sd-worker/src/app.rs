@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runpod_sdk::Intake;
 use tracing::error;
 
+use crate::checks::Checks;
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
 use crate::monitor::Monitor;
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) webui: WebUi,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<Pictures>>,
+    pub(crate) checks: Arc<Checks>,
 }
 
 impl App {
@@ -59,9 +61,10 @@ impl App {
             renderer,
             health,
             compat,
-            webui,
+            checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
-            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
+            allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
+            webui,
         })
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 
 mod app;
+mod checks;
 mod command_line;
 mod compat;
 mod doctor;
@@ -34,6 +35,7 @@ use secrecy::ExposeSecret as _;
 
 use process::Process;
 
+pub use checks::Level as CheckLevel;
 pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
