@@ -41,6 +41,7 @@
 //! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
 //!   and `upload`).
 //! - `metrics`: figures for Prometheus (feature `metrics`).
+//! - [`model_cache`]: where a model that the platform has cached lies.
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -81,6 +82,7 @@ pub mod local;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+pub mod model_cache;
 mod nearest;
 mod panics;
 mod platform;
