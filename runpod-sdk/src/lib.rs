@@ -100,6 +100,9 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod tls;
+#[cfg(feature = "volume-cache")]
+#[cfg_attr(docsrs, doc(cfg(feature = "volume-cache")))]
+pub mod volume_cache;
 mod worker;
 
 #[doc(hidden)]
