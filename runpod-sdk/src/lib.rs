@@ -56,6 +56,8 @@
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
+//! | `gpu` | fitness checks of the GPU, through the driver's own library |
+//! | `volume-cache` | directories kept on the network volume, shared with Python workers |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.
