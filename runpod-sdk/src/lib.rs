@@ -51,7 +51,9 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `http-modes` | realtime and load-balancing endpoints |
 //! | `metrics` | figures for Prometheus |
+//! | `otlp` | traces by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
@@ -129,7 +131,7 @@ pub use router::Router;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{Concurrency, Intake, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
+pub use worker::{Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -10,6 +10,7 @@
 //! A job's slot is free again when its handler returns, not when its result has arrived: the next
 //! job is taken while this one's result is still on its way.
 
+mod adapt;
 mod ahead;
 mod deliver;
 mod heartbeat;
@@ -25,12 +26,10 @@ mod take;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -46,6 +45,7 @@ use crate::scratch::Scratch;
 use crate::start::Starting;
 use crate::worker::{Options, WhenAbandoned};
 
+pub(crate) use adapt::Meter;
 pub(crate) use ahead::Ahead;
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
@@ -86,6 +86,7 @@ pub(crate) struct Runtime<P> {
     pub(crate) held: Arc<Held>,
     pub(crate) slots: Slots,
     pub(crate) ahead: Ahead,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
     pub(crate) events: Events,
@@ -106,11 +107,13 @@ impl<P: Platform> Runtime<P> {
         held: Arc<Held>,
         shutdown: Shutdown,
     ) -> Self {
+        let limit = *options.concurrency.changes().borrow();
         Self {
             platform,
             handler,
-            slots: Slots::new(options.concurrency),
+            slots: Slots::new(limit),
             ahead: Ahead::new(options.take_ahead()),
+            meter: Meter::new(&options.concurrency),
             held,
             handlers: Handle::current(),
             events: options.events.clone(),
@@ -138,11 +141,9 @@ impl<P: Platform> Runtime<P> {
         let runtime = Arc::new(self);
         let stop_polls = CancellationToken::new();
         runtime.events.emit(|| WorkerEvent::Ready);
-        let resizing = tokio::spawn(follow_concurrency(
-            runtime.slots.clone(),
-            runtime.options.live.clone(),
-            runtime.events.clone(),
-        ));
+        let resizing = tokio::spawn(follow_concurrency(runtime.clone()));
+        let concurrency = runtime.options.concurrency.clone();
+        let adapting = tokio::spawn(adapt::adapt(runtime.meter.clone(), concurrency));
         let drain = runtime.shutdown.drain.clone();
         let intake = tokio::spawn(
             runtime
@@ -168,6 +169,7 @@ impl<P: Platform> Runtime<P> {
         // Cancelled jobs are heard of until the last one has ended.
         stop_polls.cancel();
         resizing.abort();
+        adapting.abort();
         intake.abort();
         let _ = stop.await;
         // What it has begun to post it finishes, if that is soon.
@@ -232,13 +234,17 @@ impl<P: Platform> Runtime<P> {
 }
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
-async fn follow_concurrency(slots: Slots, live: Option<watch::Receiver<NonZeroUsize>>, events: Events) {
-    let Some(mut live) = live else { return };
+async fn follow_concurrency<P: Platform>(runtime: Arc<Runtime<P>>) {
+    let mut changes = runtime.options.concurrency.changes();
     loop {
-        let limit = *live.borrow_and_update();
-        slots.resize(limit);
-        events.emit(|| WorkerEvent::SlotsChanged { slots: limit.get() });
-        if live.changed().await.is_err() {
+        let limit = *changes.borrow_and_update();
+        if runtime.slots.resize(limit) {
+            runtime.meter.resized(limit.get());
+            runtime
+                .events
+                .emit(|| WorkerEvent::SlotsChanged { slots: limit.get() });
+        }
+        if changes.changed().await.is_err() {
             return;
         }
     }

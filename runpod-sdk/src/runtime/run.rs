@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
+use super::adapt::Stint;
 use super::deliver::Lane;
 use super::slots::Slot;
 use super::{Held, Runtime, deliver, span};
@@ -106,6 +107,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
+        _stint: runtime.meter.begin(),
         scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
@@ -183,6 +185,7 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
+    _stint: Stint,
     /// Removed before the slot is free: the next job may need the disk.
     scratch: Arc<JobScratch>,
     _slot: Slot,

@@ -114,8 +114,15 @@ impl Slots {
         slots.truncate(slots.len().saturating_sub(excess));
     }
 
-    /// Changes how many jobs may run. More: at once. Fewer: as running jobs end.
-    pub(crate) fn resize(&self, limit: NonZeroUsize) {
+    /// How many jobs may run.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn limit(&self) -> usize {
+        self.size.lock().unwrap_or_else(PoisonError::into_inner).limit
+    }
+
+    /// Changes how many jobs may run. More: at once. Fewer: as running jobs end. Returns whether that is
+    /// a change.
+    pub(crate) fn resize(&self, limit: NonZeroUsize) -> bool {
         let limit = limit.get().min(Semaphore::MAX_PERMITS);
         let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
         if limit > size.limit {
@@ -127,7 +134,7 @@ impl Slots {
             let fewer = size.limit - limit;
             size.excess += fewer - self.free.forget_permits(fewer);
         }
-        size.limit = limit;
+        std::mem::replace(&mut size.limit, limit) != limit
     }
 
     fn slot(&self, permit: OwnedSemaphorePermit) -> Slot {

@@ -51,10 +51,12 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             Ok(jobs) if jobs.is_empty() => {
                 let after = asked.elapsed();
                 pace.empty(after);
+                runtime.meter.took(at_most.get(), 0);
                 runtime.events.emit(|| WorkerEvent::TakeEmpty { after });
             }
             Ok(jobs) => {
                 pace.worked();
+                runtime.meter.took(at_most.get(), jobs.len());
                 runtime.ahead.round_trip.took(asked.elapsed());
                 // The limit may have shrunk while the poll was open.
                 runtime.slots.give_back_excess(&mut room.slots);

@@ -103,7 +103,7 @@ async fn one_job(
     expected: Option<&Value>,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> bool {
-    worker.options_mut().concurrency = std::num::NonZeroUsize::MIN;
+    worker.options_mut().concurrency = 1.into();
     let (options, load) = worker.into_parts();
     let id = job.id().clone();
     let shutdown = Shutdown::default();

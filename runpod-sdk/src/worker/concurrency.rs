@@ -1,24 +1,39 @@
-//! How many jobs run at once, changed while they run.
+//! How many jobs run at once: fixed, changed from outside, or decided by the load.
 
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Changes a running worker's concurrency.
+use super::Load;
+
+/// How many jobs a worker runs at once.
 ///
-/// More takes effect at once. Fewer takes effect as running jobs end: no job is stopped for it.
+/// Clones are the same: changing one changes a running worker's. More takes effect at once. Fewer takes
+/// effect as running jobs end: no job is stopped for it.
 ///
 /// ```
 /// use runpod_sdk::{Concurrency, JobError, Worker};
 ///
 /// let concurrency = Concurrency::new(2);
-/// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) }).live_concurrency(&concurrency);
+/// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) }).concurrency(concurrency.clone());
 /// // Later, from anywhere:
 /// concurrency.set(4);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Concurrency {
     limit: watch::Sender<NonZeroUsize>,
+    pub(crate) policy: Option<Policy>,
+}
+
+/// What decides, and between which bounds.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    pub(crate) lowest: usize,
+    pub(crate) highest: usize,
+    pub(crate) decide: Arc<dyn Fn(Load) -> usize + Send + Sync>,
 }
 
 impl Concurrency {
@@ -26,6 +41,35 @@ impl Concurrency {
     pub fn new(jobs: usize) -> Self {
         Self {
             limit: watch::Sender::new(at_least_one(jobs)),
+            policy: None,
+        }
+    }
+
+    /// Lets `decide` choose within `range`, beginning with the fewest.
+    ///
+    /// It is asked after a job has arrived or ended, not by a clock. What it returns outside the range
+    /// counts as the nearest bound, and is warned of once. It must not block: it holds up taking and
+    /// reporting. If it panics, the limit stays as it is from then on. [`Load::suggest`] is a choice
+    /// that suits many.
+    ///
+    /// ```
+    /// use runpod_sdk::{Concurrency, JobError, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .concurrency(Concurrency::adaptive(1..=8, |load| load.suggest()));
+    /// ```
+    pub fn adaptive<F>(range: RangeInclusive<usize>, decide: F) -> Self
+    where
+        F: Fn(Load) -> usize + Send + Sync + 'static,
+    {
+        let lowest = (*range.start()).max(1);
+        Self {
+            policy: Some(Policy {
+                lowest,
+                highest: (*range.end()).max(lowest),
+                decide: Arc::new(decide),
+            }),
+            ..Self::new(lowest)
         }
     }
 
@@ -39,8 +83,32 @@ impl Concurrency {
         self.limit.borrow().get()
     }
 
-    pub(super) fn changes(&self) -> watch::Receiver<NonZeroUsize> {
+    /// How many jobs it lets run at once at the most, as far as is known now.
+    pub(crate) fn most(&self) -> usize {
+        self.policy
+            .as_ref()
+            .map_or_else(|| self.get(), |policy| policy.highest)
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<NonZeroUsize> {
         self.limit.subscribe()
+    }
+}
+
+impl From<usize> for Concurrency {
+    fn from(jobs: usize) -> Self {
+        Self::new(jobs)
+    }
+}
+
+impl fmt::Debug for Concurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Concurrency");
+        shown.field("limit", &self.get());
+        if let Some(policy) = &self.policy {
+            shown.field("range", &(policy.lowest..=policy.highest));
+        }
+        shown.finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod concurrency;
 mod hooks;
+#[cfg(feature = "http-modes")]
+mod http;
 mod intake;
+mod load;
 mod observe;
 mod options;
 mod take_ahead;
@@ -23,7 +26,11 @@ use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Han
 use crate::journal::Journal;
 
 pub use concurrency::Concurrency;
+pub(crate) use concurrency::Policy;
+#[cfg(feature = "http-modes")]
+pub(crate) use http::HttpOptions;
 pub use intake::Intake;
+pub use load::Load;
 pub(crate) use options::Options;
 pub use options::WhenAbandoned;
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
@@ -128,18 +135,18 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 }
 
 impl<S> Worker<S> {
-    /// How many jobs run at once. Default 1. Overridden by `RUNPOD_WORKER_CONCURRENCY`.
+    /// How many jobs run at once: a number, or a [`Concurrency`] that changes while the worker runs.
+    /// Default 1. Overridden by `RUNPOD_WORKER_CONCURRENCY`, which is a fixed number.
     ///
     /// Zero counts as 1.
-    pub fn concurrency(mut self, jobs: usize) -> Self {
-        self.options.concurrency = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
+    pub fn concurrency(mut self, jobs: impl Into<Concurrency>) -> Self {
+        self.options.concurrency = jobs.into();
         self
     }
 
-    /// Lets `concurrency` decide, while the worker runs, how many jobs run at once.
-    pub fn live_concurrency(mut self, concurrency: &Concurrency) -> Self {
-        self.options.live = Some(concurrency.changes());
-        self
+    /// The same as [`concurrency`](Self::concurrency) with a clone.
+    pub fn live_concurrency(self, concurrency: &Concurrency) -> Self {
+        self.concurrency(concurrency.clone())
     }
 
     /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.

@@ -4,10 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::hooks::Hooks;
-use super::{Intake, TakeAhead};
+use super::{Concurrency, Intake, TakeAhead};
 use crate::events::Events;
 use crate::journal::{self, Journal};
 #[cfg(feature = "metrics")]
@@ -27,9 +25,7 @@ pub enum WhenAbandoned {
 /// The settings of a worker. Defaults are those of the builder's documentation.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
-    pub(crate) concurrency: NonZeroUsize,
-    /// Changes of the concurrency while the worker runs.
-    pub(crate) live: Option<watch::Receiver<NonZeroUsize>>,
+    pub(crate) concurrency: Concurrency,
     /// Whether jobs are taken.
     pub(crate) intake: Intake,
     pub(crate) take_ahead: TakeAhead,
@@ -59,6 +55,10 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// The program says that it is the worker of a load-balancing endpoint.
+    pub(crate) load_balancing: bool,
+    #[cfg(feature = "http-modes")]
+    pub(crate) http: super::HttpOptions,
     /// Where jobs' scratch directories are made, if not where the system has temporary files.
     pub(crate) scratch: Option<PathBuf>,
     #[cfg(feature = "metrics")]
@@ -68,8 +68,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            concurrency: NonZeroUsize::MIN,
-            live: None,
+            concurrency: Concurrency::new(1),
             intake: Intake::new(),
             take_ahead: TakeAhead::default(),
             refresh: false,
@@ -90,6 +89,9 @@ impl Default for Options {
             journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            load_balancing: false,
+            #[cfg(feature = "http-modes")]
+            http: super::HttpOptions::default(),
             scratch: None,
             #[cfg(feature = "metrics")]
             metrics: MetricsOptions::default(),
@@ -143,20 +145,33 @@ impl Options {
                 )),
             }
         }
+        // Returns whether there is a number.
         let mut count = |name: &str, target: &mut NonZeroUsize| {
-            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-                match text.parse() {
-                    Ok(value) => *target = value,
-                    Err(error) => problems.push(format!("{name}={text}: {error}; write a number from 1")),
+            let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
+                return false;
+            };
+            match text.parse() {
+                Ok(value) => {
+                    *target = value;
+                    true
+                }
+                Err(error) => {
+                    problems.push(format!("{name}={text}: {error}; write a number from 1"));
+                    false
                 }
             }
         };
-        count("RUNPOD_WORKER_CONCURRENCY", &mut self.concurrency);
+        let mut jobs = NonZeroUsize::MIN;
+        if count("RUNPOD_WORKER_CONCURRENCY", &mut jobs) {
+            self.concurrency = Concurrency::new(jobs.get());
+        }
         let mut results = NonZeroUsize::new(self.held_results).unwrap_or(NonZeroUsize::MIN);
         let mut bytes = NonZeroUsize::new(self.held_bytes).unwrap_or(NonZeroUsize::MIN);
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        #[cfg(feature = "http-modes")]
+        self.http.override_from(&lookup, &mut problems);
         if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
             self.scratch = Some(base.into());
         }

@@ -1,5 +1,6 @@
 //! The runtime on a platform in memory and a paused clock.
 
+mod adapting;
 mod ahead;
 mod delivery;
 mod events;
