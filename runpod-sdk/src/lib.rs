@@ -41,6 +41,7 @@
 //! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
 //!   and `upload`).
 //! - `metrics`: figures for Prometheus (feature `metrics`).
+//! - [`model_cache`]: where a model that the platform has cached lies.
 //! - [`json`]: JSON that passes through byte for byte.
 //!
 //! # Features
@@ -57,6 +58,8 @@
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
+//! | `gpu` | fitness checks of the GPU, through the driver's own library |
+//! | `volume-cache` | directories kept on the network volume, shared with Python workers |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.
@@ -83,6 +86,7 @@ pub mod local;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+pub mod model_cache;
 mod nearest;
 mod panics;
 mod platform;
@@ -100,6 +104,9 @@ mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod tls;
+#[cfg(feature = "volume-cache")]
+#[cfg_attr(docsrs, doc(cfg(feature = "volume-cache")))]
+pub mod volume_cache;
 mod worker;
 
 #[doc(hidden)]

@@ -70,6 +70,8 @@ const BAD_FLAG: u8 = 2;
 #[must_use = "return the exit code from `main`"]
 pub fn start(worker: Worker) -> ExitCode {
     let starting = Starting::now();
+    #[cfg(feature = "volume-cache")]
+    let _finish = crate::volume_cache::FinishAtExit;
     let lookup = |name: &str| std::env::var(name).ok();
     let flags = match Flags::parse(std::env::args().skip(1)) {
         Ok(Parsed::Run(flags)) => flags,

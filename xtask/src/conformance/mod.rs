@@ -12,6 +12,7 @@ mod normal;
 mod record;
 mod report;
 mod setup;
+mod volume;
 mod wire;
 mod workers;
 
@@ -90,6 +91,7 @@ async fn check(
     drop(steps);
     let mut rows = of_clients?;
     rows.extend(of_workers?);
+    rows.extend(volume::run(&kit).await);
     rows.sort_by(|a, b| (a.subject, &a.case).cmp(&(b.subject, &b.case)));
     report::print(&rows, screen);
     if let Some(file) = &options.json {
