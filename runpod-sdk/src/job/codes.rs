@@ -151,6 +151,13 @@ impl ErrorCode {
             "see that the worker's disk has space and may be written",
         ),
         known(
+            "ARCHIVE_REFUSED",
+            User,
+            false,
+            "an archive of the job is broken, unpacks to more than it may, or names files outside of its folder",
+            "send a smaller or a plain archive",
+        ),
+        known(
             "NOT_FOUND",
             User,
             false,
