@@ -52,12 +52,15 @@ impl Startup {
 
     /// Walks through the phases. Stops early when somebody else changes the phase.
     pub(crate) async fn run(self, life: watch::Sender<Life>) {
-        let start = life.borrow().start;
+        let Life { phase: first, start } = *life.borrow();
         for (phase, lasts, next) in [
             (Phase::Refusing, self.refusing, Phase::PageOnly),
             (Phase::PageOnly, self.page_only, Phase::ModelLoading),
             (Phase::ModelLoading, self.loading, Phase::Ready),
         ] {
+            if phase < first {
+                continue;
+            }
             if *life.borrow() != (Life { phase, start }) {
                 return;
             }

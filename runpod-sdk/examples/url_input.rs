@@ -29,9 +29,9 @@ async fn count_lines(
 ) -> JobResult<Found> {
     // The directory is gone when the job is, and the file with it.
     let file = downloader.file(&request.url, ctx.scratch_dir()?).await?;
-    let text = std::fs::read(&file.path)?;
+    let text = std::fs::read_to_string(&file.path)?;
     Ok(Found {
-        lines: text.iter().filter(|byte| **byte == b'\n').count(),
+        lines: text.lines().count(),
         name: file.original_name,
         bytes: file.bytes,
     })

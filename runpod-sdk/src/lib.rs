@@ -50,7 +50,9 @@
 //! | `macros` (default) | `#[handler]` |
 //! | `client` | a client of the endpoint API |
 //! | `local-server` | RunPod's platform on this machine |
+//! | `http-modes` | realtime and load-balancing endpoints |
 //! | `metrics` | figures for Prometheus |
+//! | `otlp` | traces by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set |
 //! | `schema` | inputs checked against their JSON Schema, rules of garde |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |

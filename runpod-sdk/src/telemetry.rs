@@ -4,6 +4,9 @@
 //! laptop `INFO   | job-id | message`. The fields of an event are appended to its message, and what must
 //! not be read there is masked ([`crate::redact`]).
 
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -37,6 +40,7 @@ pub(crate) enum Format {
 pub(crate) fn install(
     flag: Option<&str>,
     lookup: impl Fn(&str) -> Option<String>,
+    #[cfg(feature = "otlp")] traces: Option<&otlp::Traces>,
 ) -> Result<Option<String>, String> {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
     let format = if get("RUNPOD_ENDPOINT_ID").is_some() {
@@ -73,9 +77,10 @@ pub(crate) fn install(
         }
     };
     // A program with its own subscriber keeps it.
-    let _ = tracing_subscriber::registry()
-        .with(Lines { format }.with_filter(filter))
-        .try_init();
+    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(filter));
+    #[cfg(feature = "otlp")]
+    let subscriber = subscriber.with(traces.map(otlp::Traces::layer));
+    let _ = subscriber.try_init();
     Ok(warning)
 }
 
@@ -273,6 +278,18 @@ mod tests {
 
     use super::*;
 
+    fn install_alone(
+        flag: Option<&str>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, String> {
+        install(
+            flag,
+            lookup,
+            #[cfg(feature = "otlp")]
+            None,
+        )
+    }
+
     #[test]
     fn a_line_for_people_is_padded_and_names_the_job() {
         assert_eq!(
@@ -407,9 +424,12 @@ mod tests {
             assert_eq!(level_named(name), Some(level), "{name}");
         }
         let lookup = |name: &str| (name == "RUNPOD_LOG_LEVEL").then(|| "loud".to_owned());
-        let warning = install(None, lookup).unwrap().unwrap();
+        let warning = install_alone(None, lookup).unwrap().unwrap();
         assert!(warning.starts_with("unknown log level loud: use "), "{warning}");
-        assert!(install(Some("loud"), |_| None).is_err(), "a flag must be right");
+        assert!(
+            install_alone(Some("loud"), |_| None).is_err(),
+            "a flag must be right"
+        );
     }
 
     #[test]

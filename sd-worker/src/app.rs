@@ -5,8 +5,10 @@ use std::sync::Arc;
 use runpod_sdk::Intake;
 use tracing::error;
 
+use crate::checks::Checks;
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
+use crate::monitor::Monitor;
 use crate::process::Process;
 use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
@@ -22,6 +24,7 @@ pub(crate) struct App {
     pub(crate) webui: WebUi,
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<Pictures>>,
+    pub(crate) checks: Arc<Checks>,
 }
 
 impl App {
@@ -30,6 +33,7 @@ impl App {
         settings: Settings,
         process: Option<Process>,
         intake: Intake,
+        monitor: Monitor,
     ) -> Result<Self, NotReady> {
         let webui = WebUi::new(&settings)?;
         let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
@@ -41,6 +45,7 @@ impl App {
         }
         let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
         let health = medic.health().clone();
+        monitor.know(&health);
         let renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
         let renderer = Arc::new(renderer);
         tokio::spawn(medic.practise());
@@ -56,9 +61,10 @@ impl App {
             renderer,
             health,
             compat,
-            webui,
+            checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
-            allowed: Arc::new(Allowed::new(&settings.requests.allowed_routes)),
+            allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
+            webui,
         })
     }
 }

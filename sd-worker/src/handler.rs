@@ -3,8 +3,6 @@
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, JobError, State, handler};
 
-use tracing::debug;
-
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{Request, Work};
@@ -22,7 +20,6 @@ pub(crate) async fn forward(
 
 async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Failure> {
     let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
-    debug!(?work, ?wishes, "request understood");
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
@@ -30,17 +27,18 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Fai
     if work == Work::Beside {
         return Ok(app.webui.ask(&call, ctx).await?);
     }
-    // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
-    // the GPU is free of whatever an earlier, broken job may have left behind.
-    let turn = app.renderer.turn(ctx).await?;
-    ctx.mark("readiness_checked");
-
     let call = match &app.compat {
         Some(compat) if work == Work::Render => compat.adapt(call).await,
         _ => call,
     };
+    let checked = app.checks.before(&call, wishes.checks).await?;
+
+    // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
+    // the GPU is free of whatever an earlier, broken job may have left behind.
+    let turn = app.renderer.turn(ctx).await?;
+    ctx.mark("readiness_checked");
     ctx.mark("inference_started");
     let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
-    Ok(answer)
+    Ok(app.checks.after(checked, &call, answer).await?)
 }

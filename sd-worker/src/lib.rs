@@ -13,12 +13,14 @@
 //! ```
 
 mod app;
+mod checks;
 mod command_line;
 mod compat;
 mod doctor;
 mod failure;
 mod handler;
 mod health;
+mod monitor;
 mod picture;
 mod process;
 mod request;
@@ -33,6 +35,7 @@ use secrecy::ExposeSecret as _;
 
 use process::Process;
 
+pub use checks::Level as CheckLevel;
 pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
@@ -61,11 +64,13 @@ pub fn help_if_asked() -> Option<ExitCode> {
 
 fn worker(settings: Settings, process: Option<Process>) -> Worker {
     let intake = Intake::new();
-    handler::forward::worker()
+    let monitor = monitor::Monitor::new();
+    monitor
+        .watch(handler::forward::worker())
         // It only waits for the WebUI, and large answers cost the least memory on a single thread.
         .on_one_thread()
         .intake(&intake)
-        .state_with(move || app::App::start(settings, process, intake))
+        .state_with(move || app::App::start(settings, process, intake, monitor))
 }
 
 /// The WebUI, if it is ours to start.

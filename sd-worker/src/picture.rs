@@ -29,6 +29,15 @@ impl Kind {
             None
         }
     }
+
+    /// Width and height, of a PNG.
+    pub(crate) fn size(self, bytes: &[u8]) -> Option<(u32, u32)> {
+        let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        match self {
+            Self::Png => Some((number(16)?, number(20)?)),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ impl<'a> Object<'a> {
         value
     }
 
+    /// The object that is the value of a key.
+    pub(crate) fn object(&self, key: &str) -> Option<Self> {
+        Self::read(self.get(key)?.get())
+    }
+
     /// How often the key is there.
     pub(crate) fn count(&self, key: &str) -> usize {
         self.keys().filter(|name| *name == key).count()
@@ -99,6 +104,19 @@ impl<'a> Edits<'a> {
         self.changes.push((start..start + value.get().len(), json));
     }
 
+    /// Adds a key at the end of the object that the text is, or of an object in it.
+    pub(crate) fn append(&mut self, object: &'a str, key: &str, json: &str) {
+        let Some(end) = object.rfind('}') else { return };
+        let first = object[..end].trim_end().ends_with('{');
+        let end = object.as_ptr() as usize - self.text.as_ptr() as usize + end;
+        let comma = if first { "" } else { "," };
+        // Several keys at one place stay in the order in which they came, because the sort is stable.
+        let earlier = self.changes.iter().any(|(range, _)| *range == (end..end));
+        let comma = if earlier { "," } else { comma };
+        self.changes
+            .push((end..end, format!("{comma}{}:{json}", quoted(key))));
+    }
+
     /// The changed text. `None` if a change was not JSON.
     pub(crate) fn apply(mut self) -> Option<RawJson> {
         self.changes.sort_by_key(|(range, _)| range.start);
@@ -125,12 +143,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_other_byte_stays() {
+        let text = "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 2 }";
+        let object = Object::read(text).unwrap();
+        let mut edits = Edits::of(text);
+        edits.replace(object.get("a").unwrap(), "3".to_owned());
+        edits.append(text, "new", "[4]");
+        edits.append(text, "newer", "5");
+        assert_eq!(
+            edits.apply().unwrap().as_str(),
+            "{ \"a\": 1.0e0,\n \"b\":\"\\ud83d\" , \"a\": 3 ,\"new\":[4],\"newer\":5}"
+        );
+    }
+
+    #[test]
+    fn an_empty_object_gets_no_comma() {
+        let mut edits = Edits::of("{ }");
+        edits.append("{ }", "a", "1");
+        edits.append("{ }", "b", "2");
+        assert_eq!(edits.apply().unwrap().as_str(), r#"{ "a":1,"b":2}"#);
+    }
+
+    #[test]
     fn only_an_object_has_fields() {
         for other in ["[]", "1", "\"{}\"", "null"] {
             assert!(Object::read(other).is_none(), "{other}");
         }
-        let object = Object::read(r#"{"a": null, "\u0062": [1, 2]}"#).unwrap();
-        assert_eq!(object.decode::<Vec<u8>>("b"), Some(vec![1, 2]));
+        let object = Object::read(r#"{"a": null, "\u0062": {"c": [1, 2]}}"#).unwrap();
         assert_eq!(object.decode::<Vec<u8>>("a"), None);
+        assert_eq!(
+            object.object("b").unwrap().decode::<Vec<u8>>("c"),
+            Some(vec![1, 2])
+        );
     }
 }

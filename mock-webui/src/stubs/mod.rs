@@ -9,6 +9,7 @@ mod controlnet;
 mod extras;
 mod fallback;
 mod generate;
+mod openapi;
 mod preflight;
 mod process;
 mod route;

@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::openapi;
 use super::route::{Call, Later, Route};
 use crate::answer::{Answer, Failure};
 use crate::gpu::Place;
@@ -30,7 +31,10 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         }),
         Route::get("/docs", |_, _| Ok(page(include_str!("../../data/docs.html")))).open_to_all(),
         Route::get("/redoc", |_, _| Ok(page(include_str!("../../data/redoc.html")))).open_to_all(),
-        Route::get("/openapi.json", |server, _| Ok(Answer::json(&openapi(server)))).open_to_all(),
+        Route::get("/openapi.json", |server, _| {
+            Ok(Answer::json(&openapi::page(server)))
+        })
+        .open_to_all(),
     ];
     for path in [
         "/sdapi/v1/refresh-checkpoints",
@@ -103,21 +107,4 @@ fn training(call: Call<Map<String, Value>>) -> Later {
         }
     }
     .boxed()
-}
-
-fn openapi(server: &Server) -> Value {
-    let mut paths = Map::new();
-    for route in super::routes(server)
-        .iter()
-        .filter(|route| route.exists_in(server.profile()))
-    {
-        let operation = json!({
-            "summary": route.path.rsplit('/').next(),
-            "operationId": format!("{}_{}", route.path.trim_matches('/').replace(['/', '-'], "_"), route.method.to_lowercase()),
-            "responses": { "200": { "description": "Successful Response" } },
-        });
-        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
-        entry[route.method.to_lowercase()] = operation;
-    }
-    json!({ "openapi": "3.0.2", "info": { "title": "FastAPI", "version": "0.1.0" }, "paths": paths })
 }

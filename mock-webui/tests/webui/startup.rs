@@ -258,3 +258,14 @@ fn the_program_says_where_it_listens_and_ends_with_a_signal() {
     assert!(killed.success());
     assert_eq!(child.wait().expect("ends").code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_model_is_loaded_in_its_time_also_where_the_port_is_open_at_once() {
+    let webui = MockWebUi::builder()
+        .model_loads_in(Duration::from_millis(50))
+        .start()
+        .await;
+    assert_eq!(webui.phase(), Phase::ModelLoading);
+    render(&webui, &small("x", 1)).await;
+    assert_eq!(webui.phase(), Phase::Ready);
+}

@@ -195,3 +195,24 @@ async fn forge_reads_no_list_as_an_object() {
     let answer: Value = post(&forge, "txt2img", &field).await.json().await.expect("JSON");
     assert_eq!(answer["detail"][0]["type"], json!("dict_type"));
 }
+
+#[tokio::test]
+async fn the_page_of_the_api_lists_the_fields_of_its_version() {
+    for (profile, scheduler, distilled) in [
+        (Profile::V1_8, false, false),
+        (Profile::V1_9_3, true, false),
+        (Profile::Forge, true, true),
+    ] {
+        let webui = serve(profile).await;
+        let page = crate::support::fetch(format!("{}/openapi.json", webui.url()));
+        let page: Value = page.await.expect("answered").json().await.expect("JSON");
+        let body = "/paths/~1sdapi~1v1~1txt2img/post/requestBody/content/application~1json/schema/$ref";
+        let name = page.pointer(body).and_then(Value::as_str).expect("a reference");
+        let schema = page.pointer(name.trim_start_matches('#')).expect("a schema");
+        let fields = schema["properties"].as_object().expect("fields");
+        assert_eq!(fields["steps"]["default"], 50);
+        assert_eq!(fields.contains_key("scheduler"), scheduler, "{profile}");
+        assert_eq!(fields.contains_key("distilled_cfg_scale"), distilled, "{profile}");
+        assert!(fields.contains_key("enable_hr") && !fields.contains_key("init_images"));
+    }
+}

@@ -31,9 +31,11 @@ mod channel;
 mod emit;
 mod event;
 mod summary;
+mod window;
 
 pub use crate::context::{Timeline, point};
 pub use channel::{EventReceiver, channel};
 pub(crate) use emit::Events;
 pub use event::WorkerEvent;
 pub use summary::{JobOutcome, JobSummary};
+pub use window::Window;

@@ -157,6 +157,48 @@ impl ErrorCode {
             "a file came but could not be written to the worker's disk",
             "see that the worker's disk has space and may be written",
         ),
+        known(
+            "NOT_FOUND",
+            User,
+            false,
+            "the worker answers requests itself (feature `http-modes`), and has nothing at this path",
+            "send the request to one of the paths in the message",
+        ),
+        known(
+            "METHOD_NOT_ALLOWED",
+            User,
+            false,
+            "the path takes another method (feature `http-modes`)",
+            "use the method in the answer's `Allow`",
+        ),
+        known(
+            "REQUEST_TOO_LARGE",
+            User,
+            false,
+            "the request's body is larger than the worker takes (feature `http-modes`)",
+            "send less, or a URL in its place, or raise `RUNPOD_WORKER_HTTP_BODY_LIMIT`",
+        ),
+        known(
+            "REQUEST_TIMEOUT",
+            User,
+            true,
+            "the request's body did not arrive in time (feature `http-modes`)",
+            "send the request again, over a faster connection",
+        ),
+        known(
+            "WORKER_STARTING",
+            Platform,
+            true,
+            "the worker is still starting (feature `http-modes`)",
+            "send the request again in a moment",
+        ),
+        known(
+            "WORKER_BUSY",
+            Platform,
+            true,
+            "every slot of the worker is taken, and enough requests wait (feature `http-modes`)",
+            "send the request again in a moment, or run more workers",
+        ),
     ];
 }
 

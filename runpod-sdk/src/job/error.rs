@@ -60,6 +60,18 @@ impl ErrorCode {
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
 
+    /// The path names nothing (feature `http-modes`). Class user.
+    pub const NOT_FOUND: Self = Self::new("NOT_FOUND");
+    /// The path takes another method (feature `http-modes`). Class user.
+    pub const METHOD_NOT_ALLOWED: Self = Self::new("METHOD_NOT_ALLOWED");
+    /// The request's body is larger than the worker takes (feature `http-modes`). Class user.
+    pub const REQUEST_TOO_LARGE: Self = Self::new("REQUEST_TOO_LARGE");
+    /// The request's body did not arrive in time (feature `http-modes`). Class user, retryable.
+    pub const REQUEST_TIMEOUT: Self = Self::new("REQUEST_TIMEOUT");
+    /// The worker is still starting (feature `http-modes`). Class platform, retryable.
+    pub const WORKER_STARTING: Self = Self::new("WORKER_STARTING");
+    /// Every slot is taken and enough requests wait (feature `http-modes`). Class platform, retryable.
+    pub const WORKER_BUSY: Self = Self::new("WORKER_BUSY");
     /// The worker's process died too often while this job ran, so it is not run again; the message says when.
     /// Only with a [`Journal`](crate::Journal). Class worker.
     pub const POISON_JOB: Self = Self::new("POISON_JOB");

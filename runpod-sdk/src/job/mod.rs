@@ -134,6 +134,13 @@ impl Job {
         }
     }
 
+    /// A text that the client put into the input under this key; `None` if there is none.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn text_in_input(&self, key: &str) -> Option<String> {
+        let raw = fields::get(self.input.as_bytes(), key)?;
+        serde_json::from_str(raw.get()).ok()
+    }
+
     /// Id of the batch that the job belongs to, if any.
     pub fn batch_id(&self) -> Option<&str> {
         self.batch_id.as_deref()

@@ -124,6 +124,13 @@ impl Report {
         &self.pieces
     }
 
+    /// The value inside of the body: an output, a chunk, or an error's text in quotes.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn payload(&self) -> &Bytes {
+        // Every body is made of a start, a value and an end.
+        &self.pieces[1]
+    }
+
     /// Length of the body in bytes.
     pub(crate) fn len(&self) -> usize {
         self.pieces.iter().map(Bytes::len).sum()

@@ -24,6 +24,8 @@ mod name;
 mod owners;
 mod settings;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use keeper::{Begin, Keeper, Leftover};
 pub use settings::Journal;

@@ -238,11 +238,9 @@ impl Store {
             if !alive && self.has_expired(&name, stat, self.owners.now()) {
                 return None;
             }
-            let entry = if alive {
-                self.read(&name)
-            } else {
-                self.adopt(&name)
-            };
+            // The platform has given this job to us: its result is ours to report even if it can't be renamed.
+            let adopted = if alive { None } else { self.adopt(&name) };
+            let entry = adopted.or_else(|| self.read(&name));
             entry.filter(|entry| entry.job == *job)
         })
     }

@@ -206,6 +206,8 @@ impl Counted {
             Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
         );
         to.register_collector(Box::new(ResidentMemory));
+        #[cfg(feature = "gpu")]
+        to.register_collector(Box::new(super::gpu::GpuMemory::new()));
     }
 
     pub(super) fn event(&self, event: &WorkerEvent) {

@@ -27,7 +27,7 @@
 //! | name | type | what |
 //! |---|---|---|
 //! | `jobs_taken_total` | counter | jobs that have arrived |
-//! | `jobs_finished_total{outcome, code}` | counter | jobs that have ended: `completed`, `failed` (with the error's code), `stopped`, `abandoned` |
+//! | `jobs_finished_total{outcome, code}` | counter | jobs that have ended: `completed`, `failed` (with the error's code), `stopped`, `abandoned`, `stored` (answered from the journal) |
 //! | `jobs_waiting`, `jobs_running` | gauge | jobs that wait for a slot, and those that have one |
 //! | `slots` | gauge | jobs that may run at once |
 //! | `job_end_to_end_seconds` | histogram | arrival to delivered result |
@@ -47,9 +47,12 @@
 //! | `start_seconds` | gauge | start to readiness |
 //! | `start_time_seconds` | gauge | when the worker started, in seconds since 1970 |
 //! | `resident_memory_bytes` | gauge | memory of this process (Linux) |
+//! | `gpu_memory_free_bytes{gpu, name}`, `gpu_memory_total_bytes{gpu, name}` | gauge | memory of each GPU (feature `gpu`), asked of the driver at each scrape |
 //! | `build_info{version}` | info | version of this crate |
 
 mod count;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod memory;
 mod options;
 mod serve;

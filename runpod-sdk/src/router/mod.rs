@@ -64,7 +64,7 @@ const KEY: &str = "task";
 /// Each handler keeps its type of input, its state and its JSON Schema. States are loaded side by side at the
 /// start, and fitness checks run one route after the other. `timeout` holds for the jobs of that handler,
 /// and `refresh_worker` after them. `concurrency` is how many jobs of that handler run at once; a job beyond
-/// that waits in its slot. The whole worker runs as many jobs as the widest handler, unless it is told
+/// that waits in its slot; of a concurrency that adapts, the upper bound counts. The whole worker runs as many jobs as the widest handler, unless it is told
 /// otherwise. All other options are those of the worker that [`into_worker`](Self::into_worker) returns.
 #[derive(Default)]
 #[must_use = "a router does nothing until it is made a worker"]
@@ -123,7 +123,7 @@ impl Router {
             checks.extend(worker.take_fitness_checks());
             schemas.push((name.clone(), worker.schema()));
             let (options, load) = worker.into_parts();
-            widest = widest.max(options.concurrency.get());
+            widest = widest.max(options.concurrency.most());
             loading.push((name, options, load));
         }
         let (nested, default) = (self.nested, self.default);

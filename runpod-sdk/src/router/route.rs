@@ -44,7 +44,7 @@ struct Place {
 
 impl Route {
     pub(super) fn new(name: String, options: &Options, handler: Arc<dyn ErasedHandler>) -> Self {
-        let jobs = options.concurrency.get().min(Semaphore::MAX_PERMITS);
+        let jobs = options.concurrency.most().min(Semaphore::MAX_PERMITS);
         Self {
             name,
             timeout: options.timeout,

@@ -146,6 +146,12 @@ impl Held {
         (!jobs.abandoned).then(|| jobs.list.iter().map(|entry| entry.id.clone()).collect())
     }
 
+    /// Whether a job of this id is held.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn has(&self, id: &JobId) -> bool {
+        self.lock().list.iter().any(|entry| entry.id == *id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().list.len()
     }

@@ -114,6 +114,12 @@ impl Slots {
         slots.truncate(slots.len().saturating_sub(excess));
     }
 
+    /// How many jobs may run.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn limit(&self) -> usize {
+        self.size.lock().unwrap_or_else(PoisonError::into_inner).limit
+    }
+
     /// Changes how many jobs may run. More: at once. Fewer: as running jobs end. Returns whether that is
     /// a change.
     pub(crate) fn resize(&self, limit: NonZeroUsize) -> bool {

@@ -7,14 +7,17 @@ use crate::job::{Job, Outcome};
 
 /// The span in which everything about `job` happens, its handler included.
 pub(super) fn of(job: &Job) -> Span {
-    info_span!(
+    let span = info_span!(
         "job",
         job.id = %job.id(),
         batch.id = job.batch_id(),
         job.outcome = field::Empty,
         error.code = field::Empty,
         otel.status_code = field::Empty,
-    )
+    );
+    #[cfg(feature = "otlp")]
+    crate::telemetry::otlp::follow_caller(&span, job);
+    span
 }
 
 /// Writes into the current span how its job ended.

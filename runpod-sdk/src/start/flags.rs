@@ -213,6 +213,10 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_NETWORK_TARGETS  what the network check connects to\n  \
          RUNPOD_WORKER_FITNESS_LIMIT    for one fitness check (30s)\n  \
          RUNPOD_WORKER_AUTOMATIC_CHECKS true or false: check memory, disk and network (true if deployed)\n  \
+         RUNPOD_WORKER_MODE             queue, or load-balancing: answer requests on PORT\n  \
+         RUNPOD_WORKER_HTTP_QUEUE       requests that may wait for a slot (16)\n  \
+         RUNPOD_WORKER_HTTP_BODY_LIMIT  largest request in bytes (33554432)\n  \
+         RUNPOD_WORKER_HTTP_HOST        where to listen (0.0.0.0 on a pod, else 127.0.0.1)\n  \
          RUNPOD_LOG_LEVEL, RUST_LOG     what is logged",
     );
     text

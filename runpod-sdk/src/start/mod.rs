@@ -1,7 +1,10 @@
 //! `start`: everything a worker's `main` has to do.
 
 mod flags;
+#[cfg(feature = "http-modes")]
+mod http;
 mod local_test;
+mod mode;
 mod production;
 mod report;
 mod schema;
@@ -47,9 +50,12 @@ const BAD_FLAG: u8 = 2;
 ///
 /// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
 ///    takes its jobs from there.
-/// 2. With `--test_input JSON`, or without the platform's variables, it runs one job locally: the
-///    given one, or the one in `test_input.json`.
-/// 3. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
+/// 2. With `RUNPOD_REALTIME_PORT` (feature `http-modes`) it answers realtime requests.
+/// 3. With `--test_input JSON` it runs that one job locally.
+/// 4. With `RUNPOD_WORKER_MODE=load-balancing`, or if the program says so by `Worker::load_balancing`
+///    (feature `http-modes`), it answers the requests of a load-balancing endpoint.
+/// 5. Without the platform's variables it runs one job locally: the one in `test_input.json`.
+/// 6. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
 ///    it has and exits; a second signal ends it at once.
 ///
 /// With `--schema` it prints the JSON Schema of the input ([`Worker::schema`]) instead, and nothing else.
@@ -83,7 +89,18 @@ pub fn start(worker: Worker) -> ExitCode {
     // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
     tls::install_provider();
     starting.mark("tls");
-    match telemetry::install(flags.log_level.as_deref(), lookup) {
+    // Ends after the worker, and then still sends the last spans.
+    #[cfg(feature = "otlp")]
+    let traces = telemetry::otlp::Traces::start(lookup);
+    #[cfg(feature = "otlp")]
+    let installed = telemetry::install(
+        flags.log_level.as_deref(),
+        lookup,
+        traces.as_ref().ok().and_then(Option::as_ref),
+    );
+    #[cfg(not(feature = "otlp"))]
+    let installed = telemetry::install(flags.log_level.as_deref(), lookup);
+    match installed {
         Ok(None) => {}
         Ok(Some(warning)) => warn!("{warning}"),
         Err(problem) => {
@@ -92,6 +109,12 @@ pub fn start(worker: Worker) -> ExitCode {
         }
     }
     redact::hide_environment(lookup);
+    #[cfg(feature = "otlp")]
+    match &traces {
+        Ok(None) => {}
+        Ok(Some(traces)) => info!("traces go to {}", traces.host()),
+        Err(problem) => warn!("{problem}"),
+    }
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
 
@@ -99,10 +122,37 @@ pub fn start(worker: Worker) -> ExitCode {
     if let Some(serve) = &flags.serve {
         return exit_code(serve::run(worker, serve, lookup, starting));
     }
+    match http_mode(&worker, &flags, lookup) {
+        #[cfg(feature = "http-modes")]
+        Ok(Some(mode)) => return exit_code(http::run(worker, &mode, lookup)),
+        // Without the feature there is no such mode.
+        #[cfg(not(feature = "http-modes"))]
+        Ok(Some(_)) => {}
+        Ok(None) => {}
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
+            return ExitCode::from(BAD_FLAG);
+        }
+    }
     if flags.test_input.is_some() || !Config::is_production(lookup) {
         return local_test::run(worker, &flags, lookup);
     }
     exit_code(production::run(worker, lookup, starting))
+}
+
+/// Whether the worker is to answer requests itself.
+fn http_mode(
+    worker: &Worker,
+    flags: &Flags,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Option<mode::HttpMode>, String> {
+    if let Some(realtime) = mode::realtime(lookup)? {
+        return Ok(Some(realtime));
+    }
+    if flags.test_input.is_some() {
+        return Ok(None);
+    }
+    mode::load_balancing(worker.options().load_balancing, lookup)
 }
 
 fn exit_code(ended: Result<runtime::Ended, Error>) -> ExitCode {

@@ -22,16 +22,26 @@ use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
 use crate::worker::Worker;
 
 /// How often the control loop says that it is alive.
-const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
+pub(super) const SIGN_OF_LIFE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Runs the worker with handler threads of its own, or with none if it wants none.
 pub(super) fn run(
-    mut worker: Worker,
+    worker: Worker,
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
+    with_handlers(worker, |worker, handlers| {
+        run_on(worker, handlers, lookup, starting)
+    })
+}
+
+/// Makes the handlers' threads, if the worker wants some, and does `work` on this thread.
+pub(super) fn with_handlers(
+    mut worker: Worker,
+    work: impl FnOnce(Worker, Option<&Handle>) -> Result<Ended, Error>,
+) -> Result<Ended, Error> {
     if worker.options_mut().one_thread {
-        return run_on(worker, None, lookup, starting);
+        return work(worker, None);
     }
     let threads = worker.options_mut().handler_threads;
     let threads = threads
@@ -43,7 +53,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(no_runtime)?;
-    let ended = run_on(worker, Some(handlers.handle()), lookup, starting);
+    let ended = work(worker, Some(handlers.handle()));
     // A handler that blocks its thread must not keep the process.
     handlers.shutdown_background();
     ended
@@ -71,10 +81,7 @@ pub(super) fn run_on(
     for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");
     }
-    let control = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(no_runtime)?;
+    let control = control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     starting.mark("config");
     let start = Start {
@@ -86,6 +93,14 @@ pub(super) fn run_on(
     let ended = control.block_on(work(worker, start));
     control.shutdown_background();
     ended
+}
+
+/// The runtime of the control loop's thread.
+pub(super) fn control_runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(no_runtime)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
@@ -218,7 +233,7 @@ fn watch(
 }
 
 /// Tells the platform why this worker goes, if there is a way to.
-async fn report_unfit(config: Arc<Config>, Unfit { check, reason }: Unfit) -> Error {
+pub(super) async fn report_unfit(config: Arc<Config>, Unfit { check, reason }: Unfit) -> Error {
     if config.api_key.is_some() && config.ping.is_some() {
         let told = async {
             let platform = HttpPlatform::new(&config, connect(config.clone()).await?);
@@ -247,7 +262,7 @@ async fn connect(config: Arc<Config>) -> Result<reqwest::Client, Error> {
 }
 
 /// Starts the heartbeat, if the platform gave this worker what it takes.
-fn start_heartbeat(
+pub(super) fn start_heartbeat(
     config: &Arc<Config>,
     held: &Arc<Held>,
     liveness: &Arc<Liveness>,
@@ -272,7 +287,7 @@ fn start_heartbeat(
 }
 
 /// The first SIGTERM or SIGINT drains the worker, the second ends it at once.
-fn listen_for_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()> + Send, Error> {
+pub(super) fn listen_for_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()> + Send, Error> {
     let no_signals =
         |error: std::io::Error| Error::Startup(format!("can't listen for signals: {error}").into());
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;

@@ -83,6 +83,13 @@ impl Concurrency {
         self.limit.borrow().get()
     }
 
+    /// How many jobs it lets run at once at the most, as far as is known now.
+    pub(crate) fn most(&self) -> usize {
+        self.policy
+            .as_ref()
+            .map_or_else(|| self.get(), |policy| policy.highest)
+    }
+
     pub(crate) fn changes(&self) -> watch::Receiver<NonZeroUsize> {
         self.limit.subscribe()
     }

@@ -2,6 +2,8 @@
 
 mod concurrency;
 mod hooks;
+#[cfg(feature = "http-modes")]
+mod http;
 mod intake;
 mod load;
 mod observe;
@@ -26,6 +28,8 @@ use crate::journal::Journal;
 
 pub use concurrency::Concurrency;
 pub(crate) use concurrency::Policy;
+#[cfg(feature = "http-modes")]
+pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub use load::Load;
 pub(crate) use options::Options;

@@ -58,6 +58,10 @@ pub(crate) struct Options {
     /// Who hears of what happens.
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
+    /// The program says that it is the worker of a load-balancing endpoint.
+    pub(crate) load_balancing: bool,
+    #[cfg(feature = "http-modes")]
+    pub(crate) http: super::HttpOptions,
     /// Where jobs' scratch directories are made, if not where the system has temporary files.
     pub(crate) scratch: Option<PathBuf>,
     #[cfg(feature = "metrics")]
@@ -89,6 +93,9 @@ impl Default for Options {
             journal: None,
             events: Events::default(),
             hooks: Hooks::default(),
+            load_balancing: false,
+            #[cfg(feature = "http-modes")]
+            http: super::HttpOptions::default(),
             scratch: None,
             #[cfg(feature = "metrics")]
             metrics: MetricsOptions::default(),
@@ -171,6 +178,8 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        #[cfg(feature = "http-modes")]
+        self.http.override_from(&lookup, &mut problems);
         if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
             self.scratch = Some(base.into());
         }

@@ -1,7 +1,8 @@
 //! `--rp_serve_api`: the example `hello` behind RunPod's API on this machine.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use runpod_sdk::client::EndpointClient;
 use serde_json::{Value, json};
@@ -11,11 +12,17 @@ use super::example;
 struct Server {
     process: Child,
     url: String,
+    /// What it says after that it listens.
+    lines: Receiver<String>,
 }
 
 impl Server {
-    /// Starts the example and waits for the line that says where it listens.
     fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// Starts the example and waits for the line that says where it listens.
+    fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
         // This test's own client wants a provider for TLS that it never uses.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut process = Command::new(example(name))
@@ -27,6 +34,7 @@ impl Server {
                 "2",
             ])
             .env_clear()
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -43,8 +51,31 @@ impl Server {
             }
         };
         // Whoever reads nothing any more must not stop a worker that logs.
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Self { process, url }
+        let (said, heard) = channel();
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        Self {
+            process,
+            url,
+            lines: heard,
+        }
+    }
+
+    /// What stands behind `prefix` on the next line that has it.
+    #[cfg(feature = "metrics")]
+    fn hears(&self, prefix: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(std::time::Duration::from_secs(30))
+                .unwrap();
+            if let Some((_, rest)) = line.split_once(prefix) {
+                return rest.to_owned();
+            }
+        }
     }
 
     async fn post(&self, path: &str, body: &'static str) -> (u16, Value) {
@@ -123,4 +154,23 @@ async fn the_routes_of_pythons_server_answer_as_they_did() {
         "with an endpoint in its path a route is the platform's"
     );
     assert_eq!(server.stop(), Some(0));
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn observed_serves_its_figures_while_it_works() {
+    let server = Server::start_with("observed", &[("RUNPOD_WORKER_METRICS", "0")]);
+    let figures = server.hears("metrics: ");
+    assert!(figures.starts_with("http://127.0.0.1:"), "{figures}");
+    let (status, _) = server.post("/runsync", r#"{"input": 21}"#).await;
+    assert_eq!(status, 200);
+    let answer = reqwest::get(&figures).await.unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("\nrunpod_worker_jobs_taken_total 1\n"), "{text}");
+    assert!(
+        text.contains(r#"runpod_worker_jobs_finished_total{outcome="completed",code=""} 1"#),
+        "{text}"
+    );
+    assert_eq!(server.stop(), Some(0));
+    assert!(reqwest::get(&figures).await.is_err(), "it ends with its worker");
 }

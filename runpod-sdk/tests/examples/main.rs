@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(feature = "http-modes")]
+mod load_balancing;
 #[cfg(feature = "schema")]
 mod router;
 
@@ -24,9 +26,15 @@ fn example(name: &str) -> PathBuf {
 /// What an example prints for one input: its log without what depends on time, its chunks and its
 /// result.
 fn run(name: &str, input: &str) -> String {
+    run_with(name, input, &[])
+}
+
+/// The same with these variables in its environment.
+fn run_with(name: &str, input: &str, environment: &[(&str, &str)]) -> String {
     let output = Command::new(example(name))
         .args(["--test_input", input])
         .env_clear()
+        .envs(environment.iter().copied())
         .output()
         .unwrap_or_else(|error| panic!("example {name}: {error}"));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -76,3 +84,31 @@ example_runs!(
 );
 example_runs!(observed_tells_what_happens, "observed", r#"{"input": 21}"#);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
+
+#[cfg(not(feature = "http-modes"))]
+#[test]
+fn a_mode_whose_feature_is_missing_exits_with_2_and_names_the_feature() {
+    for variable in [
+        ("RUNPOD_REALTIME_PORT", "7000"),
+        ("RUNPOD_WORKER_MODE", "load-balancing"),
+    ] {
+        let output = Command::new(example("hello"))
+            .env_clear()
+            .envs([variable])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert!(problem.contains("feature `http-modes`"), "{problem}");
+    }
+}
+
+/// The id of the job and its batch stand on the lines of the handler and of hooks, too.
+#[test]
+fn observed_logs_a_batchs_job_in_the_platforms_form() {
+    insta::assert_snapshot!(run_with(
+        "observed",
+        r#"{"id": "j-1", "batchId": "b-1", "input": 21}"#,
+        &[("RUNPOD_ENDPOINT_ID", "endpoint")],
+    ));
+}

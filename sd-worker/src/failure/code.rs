@@ -43,6 +43,10 @@ codes! {
     RouteRefused = "ROUTE_REFUSED", User, false, "the worker does not pass requests to that route; nothing was sent";
     InvalidParameters = "INVALID_PARAMETERS", User, false, "the WebUI refused the parameters; the message names each field";
     InvalidPicture = "INVALID_PICTURE", User, false, "the WebUI cannot read a picture of the request";
+    /// Found before the render: the request names what this WebUI does not have.
+    NotThere = "NOT_APPLIED", User, false, "with `--checks strict`: the request names what this WebUI does not have; nothing was rendered";
+    /// Found after the render: the picture is not what was asked for.
+    NotApplied = "NOT_APPLIED", Backend, false, "with `--checks strict`: the WebUI rendered something else than was asked for";
     GenerationTimeout = "GENERATION_TIMEOUT", User, false, "one attempt took longer than `--attempt-timeout`; the message says how far it came";
     OutOfMemory = "GPU_OUT_OF_MEMORY", Backend, false, "picture or batch are too large for the GPU";
     GpuFailed = "GPU_FAILED", Backend, true, "a CUDA error after which the WebUI must be restarted";

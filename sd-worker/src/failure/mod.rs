@@ -8,6 +8,7 @@ use runpod_sdk::storage::DownloadError;
 use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
 use serde_json::Value;
 
+use crate::checks::NotApplied;
 use crate::request::{PictureError, RequestError};
 use crate::webui::WebUiError;
 
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     Request(#[from] RequestError),
     #[error(transparent)]
     Picture(#[from] PictureError),
+    #[error(transparent)]
+    NotApplied(#[from] NotApplied),
     #[error(transparent)]
     WebUi(#[from] WebUiError),
 }
@@ -42,6 +45,7 @@ impl Failure {
         match self {
             Self::Request(error) => error,
             Self::Picture(error) => error,
+            Self::NotApplied(error) => error,
             Self::WebUi(error) => error,
         }
     }

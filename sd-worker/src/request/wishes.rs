@@ -4,13 +4,18 @@
 
 use serde::Deserialize;
 
+use crate::CheckLevel;
+
 use super::error::RequestError;
 use super::shape::without_place;
 
 /// The wishes; what is absent is as the worker's owner set it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wishes {}
+pub(crate) struct Wishes {
+    #[serde(default)]
+    pub(crate) checks: Option<CheckLevel>,
+}
 
 impl Wishes {
     pub(super) fn read(text: &str) -> Result<Self, RequestError> {

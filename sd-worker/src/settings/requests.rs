@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::CheckLevel;
+
 /// What jobs may ask for.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What jobs may ask for")]
@@ -24,6 +26,11 @@ pub struct RequestSettings {
         default_value_t = 16
     )]
     pub url_input_limit: u32,
+
+    /// Whether jobs get what they ask for: names are looked up in the WebUI's lists before a render, and the
+    /// answer is compared with the request after it. A job can say otherwise
+    #[arg(long, env = "SD_WORKER_CHECKS", value_name = "LEVEL", default_value = "off")]
+    pub checks: CheckLevel,
 }
 
 fn route(text: &str) -> Result<String, &'static str> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
 
 mod cancel;
+mod checks;
 mod command_line;
 mod doctor;
 mod errors;
@@ -11,6 +12,7 @@ mod flow;
 mod healing;
 mod integrity;
 mod lost;
+mod monitor;
 mod operations;
 mod pictures;
 mod shutdown;

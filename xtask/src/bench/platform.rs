@@ -48,7 +48,7 @@ impl Platform {
             arguments: arguments.map(str::to_owned).into(),
             slow: false,
         };
-        let mut running = program.start_with([], logs)?;
+        let mut running = program.start_with(std::iter::empty::<(&str, String)>(), logs)?;
         let log = program.log(logs);
         let announcement = running.within(START_LIMIT, announced(&log)).await??;
         let endpoint = Endpoint::new(&announcement.url, &announcement.worker_env)?;

@@ -48,7 +48,7 @@ impl Program {
     /// Starts it with these variables and nothing else. Its output goes to a file.
     pub(super) fn start_with(
         &self,
-        environment: impl IntoIterator<Item = (&'static str, String)>,
+        environment: impl IntoIterator<Item = (impl AsRef<std::ffi::OsStr>, String)>,
         logs: &Path,
     ) -> anyhow::Result<Running> {
         let log = self.log(logs);

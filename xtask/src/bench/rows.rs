@@ -2,6 +2,7 @@
 
 mod ahead;
 mod growth;
+mod healing;
 mod platform;
 mod queue;
 
@@ -55,6 +56,8 @@ pub(super) enum Row {
     HandlerOverhead,
     /// How busy a backend is kept 50 ms away from the platform, by the ways to take jobs ahead
     TakeAhead,
+    /// Cancel, crash, out of memory and a slow start of a WebUI that sd-worker owns
+    Healing,
     /// How much more memory a worker needs after 100 000 jobs than after 1 000
     MemoryGrowth,
     /// Memory of the local platform while large jobs wait
@@ -109,6 +112,7 @@ impl Row {
             Self::Answer24Mb => bench.answers(24, 20).await,
             Self::HandlerOverhead => bench.handler_overhead().await,
             Self::TakeAhead => bench.take_ahead().await,
+            Self::Healing => bench.healing().await,
             Self::MemoryGrowth => bench.memory_growth().await,
             Self::PlatformMemory => bench.platform_memory().await,
             Self::PlatformIdle => bench.platform_idle().await,

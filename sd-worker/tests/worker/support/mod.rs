@@ -132,3 +132,9 @@ pub(crate) fn verdict(error: &Value) -> [&str; 3] {
         },
     ]
 }
+
+/// A picture of 64 × 64 as base64.
+pub(crate) fn png_64() -> String {
+    let png = include_bytes!("../../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, png)
+}

@@ -1,0 +1,72 @@
+//! The page that the web framework makes of the routes: `/openapi.json`, as far as clients read it.
+
+use serde_json::{Map, Value, json};
+
+use crate::profile::Profile;
+use crate::request::{Field, generation};
+use crate::server::Server;
+
+pub(super) fn page(server: &Server) -> Value {
+    let mut paths = Map::new();
+    for route in super::routes(server)
+        .iter()
+        .filter(|route| route.exists_in(server.profile()))
+    {
+        let operation = json!({
+            "summary": route.path.rsplit('/').next(),
+            "operationId": format!("{}_{}", route.path.trim_matches('/').replace(['/', '-'], "_"), route.method.to_lowercase()),
+            "responses": { "200": { "description": "Successful Response" } },
+        });
+        let operation = with_body(operation, route.path);
+        let entry = paths.entry(route.path).or_insert_with(|| json!({}));
+        entry[route.method.to_lowercase()] = operation;
+    }
+    let schemas: Map<String, Value> = SCHEMAS
+        .iter()
+        .map(|(_, name, fields)| ((*name).to_owned(), schema(name, fields(), server.profile())))
+        .collect();
+    json!({
+        "openapi": "3.0.2",
+        "info": { "title": "FastAPI", "version": "0.1.0" },
+        "paths": paths,
+        "components": { "schemas": schemas },
+    })
+}
+
+/// A route's fields, made when they are first needed.
+type Table = fn() -> &'static [Field];
+
+/// Routes whose fields the page lists, with the real server's names for their bodies.
+const SCHEMAS: [(&str, &str, Table); 2] = [
+    ("/sdapi/v1/txt2img", "StableDiffusionTxt2ImgProcessingAPI", || {
+        &generation::TXT2IMG
+    }),
+    ("/sdapi/v1/img2img", "StableDiffusionImg2ImgProcessingAPI", || {
+        &generation::IMG2IMG
+    }),
+];
+
+fn with_body(mut operation: Value, path: &str) -> Value {
+    if let Some((_, name, _)) = SCHEMAS.iter().find(|(route, _, _)| *route == path) {
+        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+        operation["requestBody"] =
+            json!({ "content": { "application/json": { "schema": schema } }, "required": true });
+    }
+    operation
+}
+
+/// The fields that this version knows, with their defaults.
+fn schema(name: &str, fields: &[Field], profile: Profile) -> Value {
+    let properties: Map<String, Value> = fields
+        .iter()
+        .filter(|field| field.since <= profile)
+        .map(|field| {
+            let default: Value = field
+                .default
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
+            (field.name.to_owned(), json!({ "default": default }))
+        })
+        .collect();
+    json!({ "title": name, "type": "object", "properties": properties })
+}

@@ -1,0 +1,147 @@
+//! How the last jobs went, in three figures: for a health line or a status page.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The last so many jobs: how many of them succeeded, how long they took, and whether that changes.
+///
+/// It knows no clock and no worker; whoever listens to events tells it what to remember.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use runpod_sdk::events::Window;
+///
+/// let mut window = Window::new(100);
+/// for seconds in [1, 1, 2, 2] {
+///     window.record(true, Duration::from_secs(seconds));
+/// }
+/// window.record(false, Duration::ZERO);
+/// assert_eq!(window.success_rate(), Some(0.8));
+/// assert_eq!(window.average(), Some(Duration::from_millis(1500)));
+/// assert_eq!(window.trend(), Some(2.0));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// Oldest first: the time of a job that succeeded, `None` for one that failed.
+    jobs: VecDeque<Option<Duration>>,
+    most: usize,
+}
+
+impl Window {
+    /// Remembers the last `most` jobs. Zero counts as 1.
+    pub fn new(most: usize) -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            most: most.max(1),
+        }
+    }
+
+    /// A job has ended, after `took`. The time of one that failed does not count: many fail at once.
+    pub fn record(&mut self, succeeded: bool, took: Duration) {
+        if self.jobs.len() == self.most {
+            self.jobs.pop_front();
+        }
+        self.jobs.push_back(succeeded.then_some(took));
+    }
+
+    /// How many jobs it remembers now.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether no job has ended yet.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// The part of the jobs that succeeded, from 0 to 1; `None` without jobs.
+    pub fn success_rate(&self) -> Option<f64> {
+        let succeeded = self.jobs.iter().flatten().count();
+        (!self.is_empty()).then(|| ratio(succeeded, self.len()))
+    }
+
+    /// How long those that succeeded took on average; `None` if none did.
+    pub fn average(&self) -> Option<Duration> {
+        average(self.jobs.iter().flatten().copied())
+    }
+
+    /// The average of the newer half of those that succeeded, divided by that of the older half: above 1,
+    /// jobs take longer than they did. With an odd number the one in the middle counts in neither half.
+    /// `None` with fewer than four, and if the older ones took no time at all.
+    pub fn trend(&self) -> Option<f64> {
+        let times: Vec<Duration> = self.jobs.iter().flatten().copied().collect();
+        if times.len() < 4 {
+            return None;
+        }
+        let half = times.len() / 2;
+        let older = average(times[..half].iter().copied())?;
+        let newer = average(times[times.len() - half..].iter().copied())?;
+        (!older.is_zero()).then(|| newer.as_secs_f64() / older.as_secs_f64())
+    }
+}
+
+fn average(times: impl Iterator<Item = Duration>) -> Option<Duration> {
+    let (sum, number) = times.fold((Duration::ZERO, 0_u32), |(sum, number), time| {
+        (sum.saturating_add(time), number.saturating_add(1))
+    });
+    sum.checked_div(number)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no window holds 2^52 jobs")]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(times: &[u64]) -> Window {
+        let mut window = Window::new(8);
+        for time in times {
+            window.record(true, Duration::from_secs(*time));
+        }
+        window
+    }
+
+    #[test]
+    fn nothing_is_claimed_without_jobs() {
+        let window = Window::new(0);
+        assert!(window.is_empty());
+        assert_eq!(window.success_rate(), None);
+        assert_eq!(window.average(), None);
+        assert_eq!(window.trend(), None);
+    }
+
+    #[test]
+    fn old_jobs_are_forgotten() {
+        let mut window = Window::new(2);
+        window.record(false, Duration::ZERO);
+        window.record(true, Duration::from_secs(4));
+        assert_eq!(window.success_rate(), Some(0.5));
+        window.record(true, Duration::from_secs(2));
+        assert_eq!((window.success_rate(), window.len()), (Some(1.0), 2));
+        assert_eq!(window.average(), Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn failed_jobs_change_neither_average_nor_trend() {
+        let mut window = seconds(&[1, 1, 3, 3]);
+        let before = (window.average(), window.trend());
+        window.record(false, Duration::from_secs(100));
+        assert_eq!((window.average(), window.trend()), before);
+    }
+
+    #[test]
+    fn the_trend_compares_the_newer_half_with_the_older() {
+        assert_eq!(seconds(&[1, 2, 3]).trend(), None, "too few to tell");
+        assert_eq!(seconds(&[2, 2, 1, 1]).trend(), Some(0.5));
+        assert_eq!(
+            seconds(&[2, 2, 100, 2, 2]).trend(),
+            Some(1.0),
+            "the middle is no half"
+        );
+        assert_eq!(seconds(&[0, 0, 1, 1]).trend(), None, "nothing to compare with");
+    }
+}

@@ -1,0 +1,118 @@
+//! The GPUs' memory, asked of the driver when somebody asks here.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::fitness::{FitnessError, GpuFacts, gpus};
+
+#[derive(Debug)]
+pub(super) struct GpuMemory {
+    ask: fn() -> Result<Vec<GpuFacts>, FitnessError>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Card {
+    gpu: String,
+    name: String,
+}
+
+impl GpuMemory {
+    pub(super) fn new() -> Self {
+        Self { ask: gpus }
+    }
+}
+
+impl Collector for GpuMemory {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        // A driver that does not answer is a fitness check's business; here there are no figures then.
+        let Ok(cards) = (self.ask)() else {
+            return Ok(());
+        };
+        let free = |card: &GpuFacts| card.free_memory;
+        let total = |card: &GpuFacts| card.total_memory;
+        one(
+            &mut encoder,
+            "gpu_memory_free",
+            "Free memory of a GPU",
+            &cards,
+            free,
+        )?;
+        one(&mut encoder, "gpu_memory_total", "Memory of a GPU", &cards, total)
+    }
+}
+
+/// One figure of all cards that have it.
+fn one(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    cards: &[GpuFacts],
+    figure: impl Fn(&GpuFacts) -> Option<u64>,
+) -> fmt::Result {
+    let known: Vec<_> = cards
+        .iter()
+        .enumerate()
+        .filter_map(|(index, card)| Some((index, &card.name, i64::try_from(figure(card)?).ok()?)))
+        .collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
+    for (index, name, bytes) in known {
+        let card = Card {
+            gpu: index.to_string(),
+            name: name.clone(),
+        };
+        ConstGauge::new(bytes).encode(family.encode_family(&card)?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::metrics::tests::figures;
+
+    fn scraped(ask: fn() -> Result<Vec<GpuFacts>, FitnessError>) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(GpuMemory { ask }));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        figures(&text)
+            .into_iter()
+            .map(|(series, value)| format!("{series} {value}"))
+            .collect()
+    }
+
+    #[test]
+    fn each_card_has_its_figures() {
+        let figures = scraped(|| {
+            let card = |name: &str, memory: Option<u64>| GpuFacts {
+                name: name.to_owned(),
+                free_memory: memory,
+                total_memory: memory.map(|bytes| bytes * 2),
+            };
+            Ok(vec![card("old", None), card("A \"40\"", Some(10))])
+        });
+        assert_eq!(
+            figures,
+            [
+                r#"gpu_memory_free_bytes{gpu="1",name="A \"40\""} 10"#,
+                r#"gpu_memory_total_bytes{gpu="1",name="A \"40\""} 20"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_driver_that_answers_there_are_no_figures() {
+        assert!(scraped(|| Ok(Vec::new())).is_empty());
+        assert!(scraped(|| Err(FitnessError::Gpu("broken".to_owned()))).is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! The names in a request, and which of the WebUI's lists should have them.
+
+use serde_json::value::RawValue;
+
+use super::catalogue::List;
+use crate::splice::Object;
+use crate::webui::Call;
+
+/// A name in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) field: String,
+    pub(super) name: String,
+    pub(super) list: List,
+}
+
+/// Fields that hold a name, and names that mean "nothing special" there.
+const FIELDS: &[(&str, List, &[&str])] = &[
+    ("scheduler", List::Schedulers, &[]),
+    ("hr_sampler_name", List::Samplers, &["Use same sampler"]),
+    ("hr_scheduler", List::Schedulers, &["Use same scheduler"]),
+    ("refiner_checkpoint", List::Checkpoints, &["None"]),
+    (
+        "hr_checkpoint_name",
+        List::Checkpoints,
+        &["Use same checkpoint", "None"],
+    ),
+    ("hr_upscaler", List::HiresUpscalers, &["None"]),
+    ("upscaler_1", List::Upscalers, &["None"]),
+    ("upscaler_2", List::Upscalers, &["None"]),
+];
+
+pub(super) fn names(call: &Call, request: &Object<'_>) -> Vec<Named> {
+    let mut found = Vec::new();
+    let mut note = |field: String, name: String, list| {
+        if !name.is_empty() {
+            found.push(Named { field, name, list });
+        }
+    };
+    if let Some((field, name)) = sampler(request) {
+        note(field.to_owned(), name, List::Samplers);
+    }
+    for (field, list, special) in FIELDS {
+        if let Some(name) = request.decode::<String>(field)
+            && !special.contains(&name.as_str())
+        {
+            note((*field).to_owned(), name, *list);
+        }
+    }
+    if let Some(settings) = request.object("override_settings") {
+        if let Some(name) = settings.decode("sd_model_checkpoint") {
+            note(
+                "override_settings.sd_model_checkpoint".to_owned(),
+                name,
+                List::Checkpoints,
+            );
+        }
+        if let Some(name) = settings.decode::<String>("sd_vae")
+            && !["Automatic", "None"].contains(&name.as_str())
+        {
+            note("override_settings.sd_vae".to_owned(), name, List::Vaes);
+        }
+    }
+    for style in request.decode::<Vec<String>>("styles").unwrap_or_default() {
+        note("styles".to_owned(), style, List::Styles);
+    }
+    for (field, name) in loras(request) {
+        note(field, name, List::Loras);
+    }
+    let scripts = if call.route.ends_with("img2img") {
+        List::PictureScripts
+    } else {
+        List::TextScripts
+    };
+    if let Some(name) = request.decode("script_name") {
+        note("script_name".to_owned(), name, scripts);
+    }
+    if let Some(always_on) = request.object("alwayson_scripts") {
+        for (title, value) in always_on.iter() {
+            note("alwayson_scripts".to_owned(), title.to_owned(), scripts);
+            if title.eq_ignore_ascii_case("controlnet") {
+                for (field, name, list) in units(title, value) {
+                    note(field, name, list);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The sampler that counts, and its field.
+pub(super) fn sampler(request: &Object<'_>) -> Option<(&'static str, String)> {
+    ["sampler_name", "sampler_index"].into_iter().find_map(|field| {
+        let name = request.decode::<String>(field)?;
+        (!name.is_empty()).then_some((field, name))
+    })
+}
+
+/// `<lora:name:1>` in prompts.
+pub(super) fn loras(request: &Object<'_>) -> Vec<(String, String)> {
+    if request.decode::<bool>("disable_extra_networks") == Some(true) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for field in ["prompt", "hr_prompt"] {
+        let prompt = request.decode::<String>(field).unwrap_or_default();
+        for tag in prompt.split("<lora:").skip(1) {
+            let Some((inside, _)) = tag.split_once('>') else {
+                continue;
+            };
+            let name = inside.split(':').next().unwrap_or_default().to_owned();
+            found.push((field.to_owned(), name));
+        }
+    }
+    found
+}
+
+/// Preprocessors and models of ControlNet units.
+fn units(title: &str, script: &RawValue) -> Vec<(String, String, List)> {
+    let args: Vec<&RawValue> = Object::read(script.get())
+        .and_then(|script| script.get("args"))
+        .and_then(|args| serde_json::from_str(args.get()).ok())
+        .unwrap_or_default();
+    let mut found = Vec::new();
+    for (index, unit) in args.into_iter().enumerate() {
+        let Some(unit) = Object::read(unit.get()) else {
+            continue;
+        };
+        if unit.decode::<bool>("enabled") == Some(false) {
+            continue;
+        }
+        for (key, list) in [("module", List::ControlModules), ("model", List::ControlModels)] {
+            if let Some(name) = unit.decode::<String>(key)
+                && !name.eq_ignore_ascii_case("none")
+            {
+                let field = format!("alwayson_scripts.{title}.args.{index}.{key}");
+                found.push((field, name, list));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use runpod_sdk::json::RawJson;
+
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_request_is_found() {
+        let text = r#"{
+            "prompt": "a <lora:one:0.5> b <lora:two> <lora:open", "sampler_name": "", "sampler_index": "Euler",
+            "scheduler": "karras", "hr_sampler_name": "Use same sampler", "hr_upscaler": "Latent", "styles": ["s"],
+            "override_settings": {"sd_model_checkpoint": "m", "sd_vae": "Automatic"}, "script_name": "x",
+            "alwayson_scripts": {"ControlNet": {"args": [
+                {"module": "none", "model": "c"}, {"enabled": false, "model": "off"}, true]}}
+        }"#;
+        let call = Call::txt2img(RawJson::parse(text).unwrap());
+        let found = names(&call, &Object::read(text).unwrap());
+        let found: Vec<String> = found
+            .into_iter()
+            .map(|Named { field, name, list }| format!("{field} {name} {list:?}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "sampler_index Euler Samplers",
+                "scheduler karras Schedulers",
+                "hr_upscaler Latent HiresUpscalers",
+                "override_settings.sd_model_checkpoint m Checkpoints",
+                "styles s Styles",
+                "prompt one Loras",
+                "prompt two Loras",
+                "script_name x TextScripts",
+                "alwayson_scripts ControlNet TextScripts",
+                "alwayson_scripts.ControlNet.args.0.model c ControlModels",
+            ]
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What a job asks for and does not get.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::failure::{Code, Explain};
+
+/// One thing that a job does not get.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Finding {
+    /// Where the request asks for it.
+    field: String,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    asked: Value,
+    /// What it got instead.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    got: Value,
+    /// The name or field that may have been meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meant: Option<String>,
+    message: String,
+}
+
+impl Finding {
+    /// A name that the WebUI does not have.
+    pub(super) fn unknown(field: String, kind: &str, asked: &str, nearest: Option<String>) -> Self {
+        let message = match &nearest {
+            Some(nearest) => format!("no {kind} is called \"{asked}\"; did you mean \"{nearest}\"?"),
+            None => format!("no {kind} is called \"{asked}\""),
+        };
+        Self {
+            field,
+            asked: Value::from(asked),
+            got: Value::Null,
+            meant: nearest,
+            message,
+        }
+    }
+
+    /// A field that the WebUI drops without a word.
+    pub(super) fn dropped(field: &str, meant: Option<String>) -> Self {
+        let message = match &meant {
+            Some(meant) => format!("the WebUI does not know this field and drops it; did you mean {meant}?"),
+            None => "the WebUI does not know this field and drops it".to_owned(),
+        };
+        Self {
+            field: field.to_owned(),
+            asked: Value::Null,
+            got: Value::Null,
+            meant,
+            message,
+        }
+    }
+
+    /// Something that the answer says to be otherwise.
+    pub(super) fn other(field: &str, asked: impl Into<Value>, got: impl Into<Value>) -> Self {
+        let (asked, got) = (asked.into(), got.into());
+        let message = if got.is_null() {
+            format!("asked for {asked}, which was not applied")
+        } else {
+            format!("asked for {asked}, got {got}")
+        };
+        Self {
+            field: field.to_owned(),
+            asked,
+            got,
+            meant: None,
+            message,
+        }
+    }
+
+    pub(super) fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Whether another finding only says the same again.
+    pub(super) fn explains(&self, other: &Self) -> bool {
+        self.field == other.field
+    }
+
+    fn told(&self) -> String {
+        format!("{}: {}", self.field, self.message)
+    }
+}
+
+/// The list of findings as answers and errors show it.
+pub(super) fn json(findings: &[Finding]) -> Value {
+    serde_json::to_value(findings).unwrap_or_default()
+}
+
+/// With strict checks: why the job has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotApplied {
+    #[error("not rendered, because the result would not be what is asked for: {}", told(.0))]
+    Before(Vec<Finding>),
+    #[error("the WebUI rendered something else than was asked for: {}", told(.0))]
+    After(Vec<Finding>),
+}
+
+fn told(findings: &[Finding]) -> String {
+    let told: Vec<String> = findings.iter().map(Finding::told).collect();
+    told.join("; ")
+}
+
+impl Explain for NotApplied {
+    fn code(&self) -> Code {
+        match self {
+            Self::Before(_) => Code::NotThere,
+            Self::After(_) => Code::NotApplied,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Before(_) => "change the request as the message says, or send it with checks set to warn",
+            Self::After(_) => {
+                "look at the WebUI's log; with checks set to warn the result is sent all the same"
+            }
+        }))
+    }
+
+    fn details(&self) -> Option<Value> {
+        let (Self::Before(findings) | Self::After(findings)) = self;
+        Some(json!({ "findings": json(findings) }))
+    }
+}
