@@ -103,8 +103,8 @@ mod tests {
             .boxed()
     }
 
-    fn json<T: serde::Serialize>(value: T) -> Item {
-        Ok(RawJson::encode(&value).unwrap())
+    fn json<T: serde::Serialize>(value: T) -> RawJson {
+        RawJson::encode(&value).unwrap()
     }
 
     async fn merged(chunks: Vec<(u64, Item)>, most_bytes: usize) -> Vec<String> {
@@ -120,10 +120,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn texts_that_come_close_to_each_other_become_one() {
         let chunks = vec![
-            (0, json("a ")),
-            (20, json("\"b\" ")),
-            (20, json("c")),
-            (60, json("d")),
+            (0, Ok(json("a "))),
+            (20, Ok(json("\"b\" "))),
+            (20, Ok(json("c"))),
+            (60, Ok(json("d"))),
         ];
         assert_eq!(merged(chunks, 1000).await, [r#""a \"b\" c""#, r#""d""#]);
     }
@@ -131,10 +131,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_no_text_keeps_its_place_and_so_does_an_error() {
         let chunks = vec![
-            (0, json("a")),
-            (0, json(1)),
-            (0, json("b")),
-            (0, json("c")),
+            (0, Ok(json("a"))),
+            (0, Ok(json(1))),
+            (0, Ok(json("b"))),
+            (0, Ok(json("c"))),
             (0, Err(JobError::message_only("no more"))),
         ];
         assert_eq!(
@@ -147,7 +147,7 @@ mod tests {
     async fn a_text_waits_no_longer_than_the_window() {
         let began = Instant::now();
         let mut chunks = merge(
-            spoken(vec![(0, json("a")), (40, json("b")), (40, json("c"))]),
+            spoken(vec![(0, Ok(json("a"))), (40, Ok(json("b"))), (40, Ok(json("c")))]),
             WINDOW,
             1000,
         )
@@ -166,7 +166,7 @@ mod tests {
                 .enable_all().start_paused(true).build().unwrap();
             let whole: String = parts.iter().map(|(_, part)| part.as_str()).collect();
             let longest = parts.iter().map(|(_, part)| serde_json::to_string(part).unwrap().len()).max();
-            let chunks = parts.into_iter().map(|(after, part)| (after, json(part))).collect();
+            let chunks = parts.into_iter().map(|(after, part)| (after, Ok(json(part)))).collect();
             let merged = runtime.block_on(merged(chunks, most_bytes));
             let texts: Vec<String> = merged.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
             prop_assert_eq!(texts.concat(), whole);

@@ -294,6 +294,25 @@ mod tests {
     }
 
     #[test]
+    fn the_help_lists_every_variable_that_is_an_option() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let mut worker: crate::Worker =
+            crate::Worker::new(|n: u32| async move { Ok::<_, crate::JobError>(n) });
+        let problems = worker.options_mut().override_from(|name| {
+            read.borrow_mut().insert(name.to_owned());
+            None
+        });
+        assert!(problems.is_empty());
+        let help = help();
+        let missing: Vec<String> = read
+            .into_inner()
+            .into_iter()
+            .filter(|name| !help.split_whitespace().any(|word| word == name))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?} are read, but not in the help");
+    }
+
+    #[test]
     fn the_help_teaches() {
         insta::assert_snapshot!(help());
     }

@@ -337,7 +337,7 @@ async fn merged_text_is_whole_in_the_chunks_and_in_the_aggregate() {
     let running = Running::start(Worker::new(words)).await;
     running.platform.submit("j", json!(30));
     let body = running.platform.result("j").await;
-    let whole: String = (0..30).map(|n| format!("{n} ")).collect();
+    let whole = (0..30).fold(String::new(), |text, n| text + &format!("{n} "));
     let final_body: serde_json::Value = serde_json::from_str(&body).unwrap();
     let listed: Vec<&str> = final_body["output"]
         .as_array()
