@@ -113,7 +113,7 @@ mod worker;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use context::{CancelReason, Context};
+pub use context::{CancelReason, Context, Counter};
 pub use error::Error;
 pub use events::WorkerEvent;
 pub use handler::{State, Streaming};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::job::Identity;
+use crate::platform::Limits;
 
 pub(crate) use template::Template;
 
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) hostname: String,
     pub(crate) protocol_version: String,
     pub(crate) user_agent_integration: Option<String>,
+    /// How long single requests may take: the worker's own choice.
+    pub(crate) limits: Limits,
     /// Values that were unusable and replaced by their default.
     pub(crate) warnings: Vec<String>,
 }
@@ -92,6 +95,7 @@ impl Config {
             hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| "unknown".to_owned()),
             protocol_version: protocol_version(&lookup),
             user_agent_integration: get("RUNPOD_UA_INTEGRATION"),
+            limits: Limits::default(),
             warnings,
         })
     }

@@ -1,6 +1,7 @@
 //! What a running job can ask and tell.
 
 mod cancel;
+mod counter;
 mod finish;
 mod timeline;
 
@@ -24,6 +25,7 @@ use crate::scratch::JobScratch;
 
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
+pub use counter::Counter;
 pub(crate) use finish::{Finish, Finishes};
 pub use timeline::{Timeline, point};
 
@@ -136,6 +138,24 @@ impl Context {
             }
             Err(error) => warn!(%error, "progress update could not be written as JSON"),
         }
+    }
+
+    /// A counter that reports "done of `total`" as progress, with the percentage and the time left.
+    ///
+    /// ```
+    /// use runpod_sdk::{Context, JobError, Worker};
+    ///
+    /// let worker: Worker = Worker::new(|pages: Vec<String>, ctx: Context| async move {
+    ///     let counter = ctx.counter(pages.len() as u64);
+    ///     for page in pages {
+    ///         // … work on the page …
+    ///         counter.add(1);
+    ///     }
+    ///     Ok::<_, JobError>("done")
+    /// });
+    /// ```
+    pub fn counter(&self, total: u64) -> Counter {
+        Counter::new(self.clone(), total)
     }
 
     /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.

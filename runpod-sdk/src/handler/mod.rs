@@ -13,6 +13,7 @@ mod adapt;
 mod blocking;
 mod erased;
 mod extract;
+mod merge;
 mod output;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub(crate) use blocking::Offload;
 pub use blocking::{BlockingHandler, ByOffload};
 pub(crate) use erased::{Bound, ErasedHandler, ErasedWithState, erase};
 pub use extract::{FromContext, FromRef, State};
+pub(crate) use merge::is_text;
 pub use output::{Chunk, ChunkResult, ChunkStream, HandlerResult, Output, Produced, Streaming};
 
 /// What a handler can take as its input: every type that decodes from JSON and borrows nothing.

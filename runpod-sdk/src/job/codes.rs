@@ -76,6 +76,13 @@ impl ErrorCode {
             "this is a bug of the worker: map keys must be text, for one",
         ),
         known(
+            "CHUNK_TOO_LARGE",
+            Worker,
+            false,
+            "the handler streamed a value above 1 MB that is no text, which the platform does not take",
+            "stream it in pieces, or upload it and stream a URL",
+        ),
+        known(
             "POISON_JOB",
             Worker,
             false,

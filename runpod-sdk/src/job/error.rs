@@ -55,6 +55,8 @@ impl ErrorCode {
     pub const WORKER_STOPPED: Self = Self::new("WORKER_STOPPED");
     /// The handler's value could not be written as JSON. Class worker.
     pub const OUTPUT_NOT_JSON: Self = Self::new("OUTPUT_NOT_JSON");
+    /// The handler streamed a value that is too large for one chunk and cannot be split. Class worker.
+    pub const CHUNK_TOO_LARGE: Self = Self::new("CHUNK_TOO_LARGE");
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
 

@@ -12,15 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
 use super::body::Pieces;
-use super::{Platform, PlatformError, taken};
+use super::{Limits, Platform, PlatformError, taken};
 use crate::config::{Config, Template};
 use crate::error::Error;
 use crate::job::{Job, JobId, Report};
 
-/// How long one long poll may stay open.
-const POLL_LIMIT: Duration = Duration::from_secs(90);
-/// How long any other request may take, its body included.
-const REQUEST_LIMIT: Duration = Duration::from_mins(10);
 /// How long the report of an unfit worker may take.
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
 /// How many characters of the reason it gives.
@@ -38,6 +34,7 @@ pub(crate) struct HttpPlatform {
     stream: Option<Template>,
     ping: Option<Template>,
     ping_limit: Duration,
+    limits: Limits,
     worker_id: String,
     protocol_version: String,
 }
@@ -54,6 +51,7 @@ impl HttpPlatform {
             ping: config.ping.clone(),
             // A hung ping must not eat the next one's turn.
             ping_limit: config.ping_interval,
+            limits: config.limits,
             worker_id: config.worker_id.clone(),
             protocol_version: config.protocol_version.clone(),
         }
@@ -98,13 +96,13 @@ impl HttpPlatform {
             // Not form encoded: the platform's own worker labels its JSON that way.
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(HeaderName::from_static("charset"), "utf-8")
-            .timeout(REQUEST_LIMIT);
+            .timeout(self.limits.request);
         if let Ok(id) = HeaderValue::from_str(job.as_str()) {
             request = request.header(HeaderName::from_static("x-request-id"), id);
         }
         let response = send(
             operation,
-            REQUEST_LIMIT,
+            self.limits.request,
             request.body(reqwest::Body::wrap(Pieces::of(report))),
         )
         .await?;
@@ -142,7 +140,8 @@ impl Platform for HttpPlatform {
             _ => self.take.for_worker(&self.worker_id),
         };
         let url = url.with("job_in_progress", if busy { "1" } else { "0" });
-        let sent = tokio::time::timeout(POLL_LIMIT, send("take", POLL_LIMIT, self.get(url.as_str())));
+        let limit = self.limits.poll;
+        let sent = tokio::time::timeout(limit, send("take", limit, self.get(url.as_str())));
         // The answer's headers are looked for first: once they are here a job may be on its way,
         // and it must not be dropped with the poll.
         let response = tokio::select! {
@@ -154,7 +153,9 @@ impl Platform for HttpPlatform {
             () = settled(give_up) => return Ok(Vec::new()),
         };
         match response.status().as_u16() {
-            200 if is_json(response.headers()) => Ok(taken::jobs(&read_body("take", response).await?)),
+            200 if is_json(response.headers()) => Ok(taken::jobs(
+                &read_body("take", self.limits.request, response).await?,
+            )),
             // 400 is what a worker sees while the platform keeps it frozen ("FlashBoot").
             200 | 204 | 400 => {
                 debug!(status = response.status().as_u16(), "the platform has no job");
@@ -206,15 +207,16 @@ impl Platform for HttpPlatform {
             )
         })?;
         let url = template.for_worker(&self.worker_id);
-        let sent = tokio::time::timeout(POLL_LIMIT, send("stop", POLL_LIMIT, self.get(url.as_str())));
+        let limit = self.limits.poll;
+        let sent = tokio::time::timeout(limit, send("stop", limit, self.get(url.as_str())));
         let Ok(response) = sent.await else {
             return Ok(Vec::new());
         };
         let response = response?;
         match response.status().as_u16() {
-            200 if is_json(response.headers()) => {
-                Ok(taken::jobs_to_stop(&read_body("stop", response).await?))
-            }
+            200 if is_json(response.headers()) => Ok(taken::jobs_to_stop(
+                &read_body("stop", self.limits.request, response).await?,
+            )),
             200 | 204 => Ok(Vec::new()),
             _ => Err(refusal("stop", response).await),
         }
@@ -239,7 +241,7 @@ pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
         .user_agent(user_agent(config.user_agent_integration.as_deref()))
         .no_proxy()
         .http1_only()
-        .connect_timeout(Duration::from_secs(30))
+        .connect_timeout(config.limits.connect)
         .tcp_keepalive(Duration::from_secs(30));
     if !tls {
         builder = builder.tls_certs_only([]);
@@ -293,7 +295,11 @@ async fn send(
 }
 
 /// Reads a body into one buffer of its announced length.
-async fn read_body(operation: &'static str, mut response: Response) -> Result<Bytes, PlatformError> {
+async fn read_body(
+    operation: &'static str,
+    limit: Duration,
+    mut response: Response,
+) -> Result<Bytes, PlatformError> {
     let reading = async {
         let announced = response
             .content_length()
@@ -306,12 +312,9 @@ async fn read_body(operation: &'static str, mut response: Response) -> Result<By
         }
         Ok(body.freeze())
     };
-    match tokio::time::timeout(REQUEST_LIMIT, reading).await {
-        Ok(body) => body.map_err(|error: reqwest::Error| broken(operation, REQUEST_LIMIT, &error)),
-        Err(_) => Err(PlatformError::TimedOut {
-            operation,
-            limit: REQUEST_LIMIT,
-        }),
+    match tokio::time::timeout(limit, reading).await {
+        Ok(body) => body.map_err(|error: reqwest::Error| broken(operation, limit, &error)),
+        Err(_) => Err(PlatformError::TimedOut { operation, limit }),
     }
 }
 

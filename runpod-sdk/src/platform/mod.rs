@@ -6,6 +6,7 @@
 mod backoff;
 mod body;
 mod http;
+mod limits;
 mod once;
 mod taken;
 
@@ -28,6 +29,7 @@ pub(crate) use backoff::Backoff;
 pub(crate) use http::{HttpPlatform, client};
 #[cfg(any(feature = "download", feature = "upload"))]
 pub(crate) use http::{chain, retry_after};
+pub(crate) use limits::Limits;
 pub(crate) use once::OncePlatform;
 
 /// What a worker says to the platform. Each method is one request; retrying is the runtime's.

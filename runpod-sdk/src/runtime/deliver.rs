@@ -21,8 +21,6 @@ use crate::platform::{Backoff, Fate, Platform, PlatformError};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// What the platform wants when it says 429 without a time.
 const TOO_MANY: Duration = Duration::from_secs(5);
-/// How long a result waits for a progress update that is on its way.
-const PROGRESS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a result is lost that was still on its way when the worker had to go.
 const GAVE_UP: &str = "the worker had to go";
@@ -113,7 +111,7 @@ impl<'a, P: Platform> Lane<'a, P> {
         // No retry: the next update says more. But the answer is waited for, so that this one
         // cannot arrive after the result.
         let post = self.runtime.platform.post_report(self.id, &report);
-        match tokio::time::timeout(PROGRESS_LIMIT, post).await {
+        match tokio::time::timeout(self.runtime.options.limits.progress, post).await {
             Ok(Ok(())) => {
                 debug!(bytes = report.len(), "progress posted");
                 self.runtime.events.emit(|| WorkerEvent::ProgressSent {

@@ -17,7 +17,7 @@ use super::slots::Slot;
 use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
-use crate::handler::Produced;
+use crate::handler::{Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::journal::Begin;
 use crate::json::RawJson;
@@ -28,6 +28,8 @@ use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
 const CHUNKS_AHEAD: usize = 64;
+/// Longer text is split by the platform; nothing else can be (`docs/protocol/worker-protocol.md` §8).
+const LARGEST_CHUNK: usize = 1_000_000;
 
 /// A job that has just been taken.
 pub(super) struct Arrived {
@@ -223,6 +225,9 @@ async fn consume(
             let mut all = Aggregate::new(aggregate);
             while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
                 let chunk = match chunk {
+                    Ok(chunk) if chunk.len() > LARGEST_CHUNK && !is_text(&chunk) => {
+                        return Ok(Outcome::StreamFailed(too_large(chunk.len())));
+                    }
                     Ok(chunk) => chunk,
                     Err(error) => return Ok(Outcome::StreamFailed(error)),
                 };
@@ -236,6 +241,16 @@ async fn consume(
     };
     drop(occupied);
     Ok(outcome)
+}
+
+fn too_large(bytes: usize) -> JobError {
+    JobError::new(
+        ErrorCode::CHUNK_TOO_LARGE,
+        ErrorClass::Worker,
+        format!("a chunk of {bytes} bytes; the platform takes {LARGEST_CHUNK}"),
+    )
+    .with_hint("stream it in pieces, or upload it and stream a URL")
+    .with_details(serde_json::json!({ "bytes": bytes, "limit": LARGEST_CHUNK }))
 }
 
 /// Waits for the handler, cancels it when its time is up, and turns all that can happen into an outcome.

@@ -191,10 +191,26 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
          RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \
          RUNPOD_WORKER_DELIVERY_WINDOW  for delivering one result (5m)\n  \
+         RUNPOD_WORKER_DELIVERY_LONGEST_WAIT  between two posts of one result (10s)\n  \
+         RUNPOD_WORKER_HELD_RESULTS     undelivered results that stop the taking (16)\n  \
+         RUNPOD_WORKER_HELD_BYTES       the same in bytes (67108864)\n  \
+         RUNPOD_WORKER_PROGRESS_INTERVAL  between two progress posts of a job (500ms)\n  \
+         RUNPOD_WORKER_POLL_LIMIT       for one poll for jobs or stop signals (90s)\n  \
+         RUNPOD_WORKER_REQUEST_LIMIT    for one post of a result (10m)\n  \
+         RUNPOD_WORKER_CONNECT_LIMIT    for connecting to the platform (30s)\n  \
+         RUNPOD_WORKER_PROGRESS_LIMIT   for one progress post (10s)\n  \
+         RUNPOD_WORKER_STUCK_AFTER      silence after which the heartbeat stops vouching (1m)\n  \
+         RUNPOD_WORKER_PROTOCOL_VERSION the protocol version that heartbeats name\n  \
+         RUNPOD_WORKER_METRICS          serve metrics at this port (feature `metrics`)\n  \
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
          RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \
          RUNPOD_WORKER_DOWNLOAD_TIMEOUT for one download (10m)\n  \
          RUNPOD_WORKER_JOURNAL          a directory where results outlive the process\n  \
+         RUNPOD_WORKER_JOURNAL_KEEP     how long the journal keeps a result\n  \
+         RUNPOD_WORKER_JOURNAL_BYTES    how large the journal may grow\n  \
+         RUNPOD_WORKER_JOURNAL_CRASHES  crashes after which a job is not run again (3)\n  \
+         RUNPOD_WORKER_DISK_PATHS       what the disk check looks at (/)\n  \
+         RUNPOD_WORKER_NETWORK_TARGETS  what the network check connects to\n  \
          RUNPOD_WORKER_FITNESS_LIMIT    for one fitness check (30s)\n  \
          RUNPOD_WORKER_AUTOMATIC_CHECKS true or false: check memory, disk and network (true if deployed)\n  \
          RUNPOD_WORKER_MODE             queue, or load-balancing: answer requests on PORT\n  \
@@ -275,6 +291,25 @@ mod tests {
             "--rp_api_port high is not a port"
         );
         assert!(parse("--serve --rp_api_concurrency 0").is_err());
+    }
+
+    #[test]
+    fn the_help_lists_every_variable_that_is_an_option() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let mut worker: crate::Worker =
+            crate::Worker::new(|n: u32| async move { Ok::<_, crate::JobError>(n) });
+        let problems = worker.options_mut().override_from(|name| {
+            read.borrow_mut().insert(name.to_owned());
+            None
+        });
+        assert!(problems.is_empty());
+        let help = help();
+        let missing: Vec<String> = read
+            .into_inner()
+            .into_iter()
+            .filter(|name| !help.split_whitespace().any(|word| word == name))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?} are read, but not in the help");
     }
 
     #[test]

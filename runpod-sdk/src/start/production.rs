@@ -68,7 +68,7 @@ pub(super) fn run_on(
     starting: Starting,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
-    let config = match Config::from_lookup(lookup) {
+    let mut config = match Config::from_lookup(lookup) {
         Ok(config) if option_problems.is_empty() => config,
         Ok(_) => return Err(Error::Config(option_problems)),
         Err(mut problems) => {
@@ -76,6 +76,7 @@ pub(super) fn run_on(
             return Err(Error::Config(problems));
         }
     };
+    config.limits = worker.options_mut().limits;
     let surroundings = Surroundings::new(lookup, &config.take);
     for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");

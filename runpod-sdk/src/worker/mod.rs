@@ -8,6 +8,7 @@ mod intake;
 mod load;
 mod observe;
 mod options;
+mod requests;
 mod take_ahead;
 
 use std::fmt;

@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::journal::{self, Journal};
 #[cfg(feature = "metrics")]
 use crate::metrics::MetricsOptions;
+use crate::platform::Limits;
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) delivery_window: Duration,
     pub(crate) delivery_longest_wait: Duration,
     pub(crate) progress_interval: Duration,
+    /// How long single requests to the platform may take.
+    pub(crate) limits: Limits,
     pub(crate) when_abandoned: WhenAbandoned,
     pub(crate) handler_threads: Option<NonZeroUsize>,
     /// Handlers run where the control loop runs.
@@ -78,6 +81,7 @@ impl Default for Options {
             delivery_window: Duration::from_mins(5),
             delivery_longest_wait: Duration::from_secs(10),
             progress_interval: Duration::from_millis(500),
+            limits: Limits::default(),
             when_abandoned: WhenAbandoned::default(),
             handler_threads: None,
             one_thread: false,
@@ -130,6 +134,10 @@ impl Options {
             &mut self.delivery_longest_wait,
         );
         duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
+        duration("RUNPOD_WORKER_POLL_LIMIT", &mut self.limits.poll);
+        duration("RUNPOD_WORKER_REQUEST_LIMIT", &mut self.limits.request);
+        duration("RUNPOD_WORKER_CONNECT_LIMIT", &mut self.limits.connect);
+        duration("RUNPOD_WORKER_PROGRESS_LIMIT", &mut self.limits.progress);
         duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
         duration("RUNPOD_WORKER_FITNESS_LIMIT", &mut self.fitness_limit);
         let mut timeout = Duration::ZERO;

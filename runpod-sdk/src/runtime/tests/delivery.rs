@@ -293,3 +293,65 @@ async fn a_chunk_that_is_refused_fails_the_job_instead_of_leaving_a_gap() {
     assert!(body.contains("RESULT_REFUSED"), "{body}");
     assert_eq!(running.drained().await, Ended::Drained);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_above_the_limit_fails_the_job_unless_it_is_text() {
+    let large = |what: String| async move {
+        let value = match what.as_str() {
+            "text" => json!("x".repeat(1_000_001)),
+            _ => json!([what, "x".repeat(1_000_001)]),
+        };
+        Ok::<_, JobError>(Streaming::new(stream::iter([
+            Ok::<_, JobError>(json!(1)),
+            Ok(value),
+        ])))
+    };
+    let running = Running::start(Worker::new(large)).await;
+    running.platform.submit("text", json!("text"));
+    assert_eq!(running.platform.result("text").await, r#"{"output": []}"#);
+    running.platform.submit("list", json!("list"));
+    let body = running.platform.result("list").await;
+    assert!(body.contains("CHUNK_TOO_LARGE"), "{body}");
+    let chunks = |job: &str| {
+        let said = running.platform.said();
+        let of_job = |said: &&Said| matches!(said, Said::Chunk { job: of, .. } if of.as_str() == job);
+        said.iter().filter(of_job).count()
+    };
+    assert_eq!(
+        (chunks("text"), chunks("list")),
+        (2, 1),
+        "what came before it stays"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn merged_text_is_whole_in_the_chunks_and_in_the_aggregate() {
+    let words = |to: u32| async move {
+        let words = stream::iter((0..to).map(|n| Ok::<_, JobError>(format!("{n} "))));
+        Ok::<_, JobError>(
+            Streaming::new(words)
+                .merging(Duration::from_millis(50), 40)
+                .aggregated(),
+        )
+    };
+    let running = Running::start(Worker::new(words)).await;
+    running.platform.submit("j", json!(30));
+    let body = running.platform.result("j").await;
+    let whole = (0..30).fold(String::new(), |text, n| text + &format!("{n} "));
+    let final_body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let listed: Vec<&str> = final_body["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    assert_eq!(listed.concat(), whole);
+    let posted = running
+        .platform
+        .said()
+        .iter()
+        .filter(|said| matches!(said, Said::Chunk { .. }))
+        .count();
+    assert_eq!(posted, listed.len());
+    assert!(posted < 10, "{posted} chunks");
+}

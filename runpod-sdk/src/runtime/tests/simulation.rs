@@ -140,6 +140,17 @@ fn worker(watch: &Arc<Mutex<Watch>>, streams: bool, concurrency: &Concurrency) -
     worker.live_concurrency(concurrency)
 }
 
+/// A concurrency that follows the load without sense, and sometimes out of its range.
+fn erratic(watch: &Arc<Mutex<Watch>>) -> Concurrency {
+    let watch = watch.clone();
+    Concurrency::adaptive(1..=5, move |load| {
+        let ended = usize::try_from(load.ended).unwrap_or_default();
+        let wanted = (load.running * 7 + ended * 3 + load.limit) % 8;
+        watch.lock().unwrap().resize(wanted.clamp(1, 5));
+        wanted
+    })
+}
+
 /// The faults of one life. Result posts are refused for good only rarely; everything else passes.
 fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&Said) -> Option<Fault> {
     move |said| {
@@ -180,7 +191,12 @@ fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&
 async fn life(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let watch = Arc::new(Mutex::new(Watch::default()));
-    let concurrency = Concurrency::new(random.usize(1..5));
+    let adaptive = random.u8(0..4) == 0;
+    let concurrency = if adaptive {
+        erratic(&watch)
+    } else {
+        Concurrency::new(random.usize(1..5))
+    };
     watch.lock().unwrap().limit = concurrency.get();
     let streams = random.u8(0..4) == 0;
     let intake = Intake::new();
@@ -232,7 +248,7 @@ async fn life(seed: u64) {
             platform.stop(&format!("j{victim}"));
             stopped.insert(victim);
         }
-        if random.u8(0..6) == 0 {
+        if random.u8(0..6) == 0 && !adaptive {
             let limit = random.usize(1..6);
             {
                 let mut watch = watch.lock().unwrap();
