@@ -282,8 +282,7 @@ async fn life(seed: u64) {
         );
     }
     let held = running.held.clone();
-    let retires = random.u8(0..3) == 0;
-    let ended = if retires {
+    let ended = if random.u8(0..3) == 0 {
         intake.retire("it is broken");
         running.ended().await
     } else {
