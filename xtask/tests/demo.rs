@@ -159,7 +159,7 @@ fn a_job_that_fails_is_explained_and_fails_the_demo() {
     // The WebUI divides by the number of steps.
     let done = run(folder.path(), &["--steps", "0"]);
     assert_eq!(done.status.code(), Some(1));
-    let complaint = complaint(&done, "| ERROR ");
+    let complaint = complaint(&done, "Captured Handler Exception");
     with_filters(folder.path(), || insta::assert_snapshot!(complaint));
     assert_nothing_runs(&text(&done.stdout), folder.path());
 }

@@ -31,9 +31,12 @@ fn run(name: &str, input: &str) -> String {
 
 /// The same with these variables in its environment.
 fn run_with(name: &str, input: &str, environment: &[(&str, &str)]) -> String {
+    // What another test's worker left behind is none of this one's business.
+    let scratch = tempfile::tempdir().unwrap();
     let output = Command::new(example(name))
         .args(["--test_input", input])
         .env_clear()
+        .env("RUNPOD_WORKER_SCRATCH", scratch.path())
         .envs(environment.iter().copied())
         .output()
         .unwrap_or_else(|error| panic!("example {name}: {error}"));
@@ -83,6 +86,11 @@ example_runs!(
     r#"{"input": "a cat"}"#
 );
 example_runs!(observed_tells_what_happens, "observed", r#"{"input": 21}"#);
+example_runs!(
+    adaptive_concurrency_runs_one_job_as_any_other,
+    "adaptive_concurrency",
+    r#"{"input": 20}"#
+);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
 
 #[cfg(not(feature = "http-modes"))]

@@ -26,7 +26,10 @@ fn redacted() -> insta::Settings {
     for (pattern, replacement) in [
         (r"127\.0\.0\.1:\d+", "<webui>"),
         (r"[\d.]+ GiB free", "<free> GiB free"),
-        (r"(ok  |warn)  (the folder for temporary files)", "<ok>  $2"),
+        (
+            r"(ok  |warn)  (the folder for temporary files.*)(\n {8}.*)?",
+            "<ok>  $2",
+        ),
         (
             r"(ok  |warn)  (at most \d+|any number of) open files(\n {8}.*)?",
             "<ok>  <n> open files",
