@@ -1,9 +1,10 @@
 //! What the caller of the endpoint is told when a job fails.
 //!
 //! On the wire the error is a JSON *string* that holds an object: six keys that the platform's own
-//! tools know, then five of ours (`docs/protocol/worker-protocol.md` §7).
+//! tools know, then ours (`docs/protocol/worker-protocol.md` §7).
 
 use std::any::{Any, type_name};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -59,6 +60,9 @@ impl ErrorCode {
     pub const CHUNK_TOO_LARGE: Self = Self::new("CHUNK_TOO_LARGE");
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
+    /// The result is larger than [`Worker::largest_result`](crate::Worker::largest_result) allows, and was
+    /// not sent. Class worker.
+    pub const RESULT_TOO_LARGE: Self = Self::new("RESULT_TOO_LARGE");
 
     /// The path names nothing (feature `http-modes`). Class user.
     pub const NOT_FOUND: Self = Self::new("NOT_FOUND");
@@ -207,7 +211,7 @@ impl JobError {
         (inner.hint, inner.details) = (error.hint(), error.details());
     }
 
-    /// Text for `error_traceback`: the chain of causes.
+    /// Text for `error_traceback`: the chain of causes, and the backtrace where one was asked for.
     #[must_use]
     pub(crate) fn with_traceback(mut self, traceback: String) -> Self {
         self.inner.traceback = traceback;
@@ -246,11 +250,23 @@ impl JobError {
 
     /// The error's text as it goes over the wire: a JSON object.
     pub(crate) fn to_wire(&self, identity: &Identity) -> String {
-        serde_json::to_string(&WireError {
+        self.encoded(serde_json::to_string(&self.wire(identity)))
+    }
+
+    /// The same over several lines, for people who read the log.
+    pub(crate) fn to_log(&self, identity: &Identity) -> String {
+        self.encoded(serde_json::to_string_pretty(&self.wire(identity)))
+    }
+
+    fn wire<'a>(&'a self, identity: &'a Identity) -> WireError<'a> {
+        WireError {
             error: &self.inner,
             identity,
-        })
-        .unwrap_or_else(|error| {
+        }
+    }
+
+    fn encoded(&self, text: serde_json::Result<String>) -> String {
+        text.unwrap_or_else(|error| {
             // Strings and a `Value` always encode; if that should ever change, the code still tells.
             format!("{}: {} ({error})", self.inner.code, self.inner.message)
         })
@@ -267,7 +283,13 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
     fn from(error: E) -> Self {
         let name = type_name::<E>();
         let error: Box<dyn StdError + Send + Sync> = error.into();
-        let mut failed = Self::message_only(error.to_string()).with_traceback(source_chain(&*error));
+        let mut traceback = source_chain(&*error);
+        // Costs nothing unless `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            traceback.push_str(&format!("\nbacktrace:\n{backtrace}"));
+        }
+        let mut failed = Self::message_only(error.to_string()).with_traceback(traceback);
         failed.inner.error_type = Cow::Borrowed(name);
         #[cfg(any(feature = "download", feature = "upload"))]
         crate::storage::give_code(&*error, &mut failed);
@@ -451,10 +473,17 @@ mod tests {
         error.to_wire(&identity)
     }
 
+    /// Whoever runs the tests may have asked for backtraces.
+    fn without_backtrace() -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r#"\\nbacktrace:\\n.*?","#, r#"","#);
+        settings
+    }
+
     #[test]
     fn the_six_known_keys_come_first_and_in_order() {
         let error = JobError::from(Gone(std::io::Error::other("disk unplugged")));
-        insta::assert_snapshot!(wire(&error));
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
     }
 
     #[test]
@@ -464,7 +493,7 @@ mod tests {
             .with_hint("plug it in")
             .with_details(json!({ "disk": 1 }))
             .with_log_tail(["one".to_owned(), "two".to_owned()]);
-        insta::assert_snapshot!(wire(&error));
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
     }
 
     #[test]

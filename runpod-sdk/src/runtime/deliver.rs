@@ -178,6 +178,14 @@ pub(super) async fn deliver<P: Platform>(
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
+    if let Some(limit) = runtime.options.largest_result
+        && report.len() > limit
+        && !report.is_failure()
+    {
+        let error = too_large(report.len(), limit);
+        log_failure(&error, &runtime.identity);
+        report = failure(error, stop_pod, &runtime.identity);
+    }
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
     let kept = runtime.journal.keep(id, &report);
@@ -237,12 +245,8 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Refused if !report.is_failure() => {
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
-                let failed =
-                    Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
-                match Report::of(&failed, stop_pod, &runtime.identity) {
-                    Some(small) => report = small,
-                    None => unreachable!("a failure is reported"),
-                }
+                let error = refused(&error, &format!("the result of {} bytes", report.len()));
+                report = failure(error, stop_pod, &runtime.identity);
                 runtime.held.finished(id, report.len());
             }
             Next::Refused => {
@@ -294,7 +298,7 @@ fn log_failure(error: &JobError, identity: &Identity) {
         warn!(code = %error.code(), path, "Captured Handler Exception: the request is at fault");
         trace!("{}", error.message());
     } else {
-        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(identity));
+        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_log(identity));
     }
 }
 
@@ -341,10 +345,10 @@ impl Attempts {
             Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
             Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
         };
-        if Instant::now() + wait > self.until {
-            Next::GiveUp
-        } else {
-            Next::Retry(wait)
+        match self.until.checked_duration_since(Instant::now()) {
+            // The last attempt comes at the very end of the window, whatever the wait would be.
+            Some(left) if !left.is_zero() => Next::Retry(wait.min(left)),
+            _ => Next::GiveUp,
         }
     }
 
@@ -370,6 +374,25 @@ pub(super) fn refused(error: &PlatformError, what: &str) -> JobError {
     )
     .with_hint("make the output smaller, or upload it and return a URL")
     .with_details(serde_json::json!({ "status": error.status() }))
+}
+
+/// The result is not even sent: the worker was told so.
+fn too_large(bytes: usize, limit: usize) -> JobError {
+    JobError::new(
+        ErrorCode::RESULT_TOO_LARGE,
+        ErrorClass::Worker,
+        format!("a result of {bytes} bytes; this worker sends at most {limit}"),
+    )
+    .with_hint("make the output smaller, or upload it and return a URL")
+    .with_details(serde_json::json!({ "bytes": bytes, "limit": limit }))
+}
+
+/// What is posted in the place of a result that cannot be.
+fn failure(error: JobError, stop_pod: bool, identity: &Identity) -> Report {
+    match Report::of(&Outcome::Failed(error), stop_pod, identity) {
+        Some(small) => small,
+        None => unreachable!("a failure is reported"),
+    }
 }
 
 fn warn_of_size(id: &JobId, bytes: usize) {

@@ -1,4 +1,4 @@
-//! How patient a worker is with single requests to the platform.
+//! How patient a worker is with single requests to the platform, and how much it holds for it.
 
 use std::time::Duration;
 
@@ -32,6 +32,39 @@ impl<S> Worker<S> {
     /// `RUNPOD_WORKER_PROGRESS_LIMIT`.
     pub fn progress_limit(mut self, limit: Duration) -> Self {
         self.options.limits.progress = limit;
+        self
+    }
+
+    /// After how long without a sign of life from its control loop the heartbeat stops vouching for the
+    /// worker. Default 60 s (`docs/protocol/worker-protocol.md` §10). Overridden by
+    /// `RUNPOD_WORKER_STUCK_AFTER`.
+    pub fn stuck_after(mut self, silence: Duration) -> Self {
+        self.options.stuck_after = silence;
+        self
+    }
+
+    /// How many results may wait for delivery before no more jobs are taken. Default 16; zero counts as 1.
+    /// Overridden by `RUNPOD_WORKER_HELD_RESULTS`.
+    pub fn held_results(mut self, results: usize) -> Self {
+        self.options.held_results = results.max(1);
+        self
+    }
+
+    /// The same in bytes, all waiting results together. Default 64 MiB; zero counts as 1. Overridden by
+    /// `RUNPOD_WORKER_HELD_BYTES`.
+    pub fn held_bytes(mut self, bytes: usize) -> Self {
+        self.options.held_bytes = bytes.max(1);
+        self
+    }
+
+    /// Does not even send a result whose body is larger: its job fails with the code `RESULT_TOO_LARGE`.
+    /// Default: every result is sent, and the platform decides. Overridden by
+    /// `RUNPOD_WORKER_LARGEST_RESULT`.
+    ///
+    /// The platform documents limits of 10 MB for `/run` and 20 MB for `/runsync`. A worker cannot know for
+    /// certain which of them a job came by, and warns of larger results in any case.
+    pub fn largest_result(mut self, bytes: usize) -> Self {
+        self.options.largest_result = Some(bytes);
         self
     }
 }
