@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! cargo run --example typed_errors -- --test_input '{"input": {"colour": "octarine"}}'
+//! cargo run --example typed_errors --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"colour": "octarine"}}'
 //! ```
+//!
+//! Both exit with 1: the job fails, and its error says what the caller can do.
 
 use std::borrow::Cow;
 
