@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::error::{Identity, JobError};
+use super::error::{ErrorClass, ErrorCode, Identity, JobError};
 use crate::json::RawJson;
 
 /// How a job ended.
@@ -45,6 +45,18 @@ enum Kind {
 }
 
 impl Outcome {
+    /// The error that a log may help to explain: not one that the request is to blame for, unless it took too long.
+    pub(crate) fn to_be_explained(&mut self) -> Option<&mut JobError> {
+        match self {
+            Self::Failed(error) | Self::StreamFailed(error)
+                if error.class() != ErrorClass::User || *error.code() == ErrorCode::TIMEOUT =>
+            {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+
     /// The error of a failed job.
     pub(crate) fn error(&self) -> Option<&JobError> {
         match self {

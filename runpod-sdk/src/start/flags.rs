@@ -217,6 +217,7 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_PROGRESS_LIMIT   for one progress post (10s)\n  \
          RUNPOD_WORKER_STUCK_AFTER      silence after which the heartbeat stops vouching (1m)\n  \
          RUNPOD_WORKER_PROTOCOL_VERSION the protocol version that heartbeats name\n  \
+         RUNPOD_WORKER_LOG_TAIL         a failed job's own log lines in its error, 0 for none (10)\n  \
          RUNPOD_WORKER_METRICS          serve metrics at this port (feature `metrics`)\n  \
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
          RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     /// How long single requests to the platform may take.
     pub(crate) limits: Limits,
     pub(crate) when_abandoned: WhenAbandoned,
+    /// So many of its last log lines a failed job shows in its error.
+    pub(crate) log_tail: usize,
     pub(crate) handler_threads: Option<NonZeroUsize>,
     /// Handlers run where the control loop runs.
     pub(crate) one_thread: bool,
@@ -83,6 +85,7 @@ impl Default for Options {
             progress_interval: Duration::from_millis(500),
             limits: Limits::default(),
             when_abandoned: WhenAbandoned::default(),
+            log_tail: 10,
             handler_threads: None,
             one_thread: false,
             held_results: 16,
@@ -169,6 +172,12 @@ impl Options {
                 }
             }
         };
+        let mut lines = NonZeroUsize::MIN;
+        match lookup("RUNPOD_WORKER_LOG_TAIL").as_deref().map(str::trim) {
+            Some("0") => self.log_tail = 0,
+            _ if count("RUNPOD_WORKER_LOG_TAIL", &mut lines) => self.log_tail = lines.get(),
+            _ => {}
+        }
         let mut jobs = NonZeroUsize::MIN;
         if count("RUNPOD_WORKER_CONCURRENCY", &mut jobs) {
             self.concurrency = Concurrency::new(jobs.get());
