@@ -55,7 +55,11 @@ impl IntoJobError for PaintError {
 async fn paint(request: Request) -> Result<String, PaintError> {
     match request.colour.as_str() {
         "red" | "green" => Ok(format!("a {} picture", request.colour)),
-        "blue" => Err(PaintError::OutOfPaint),
+        "blue" => {
+            // What a failed job has logged is shown in its error, unless the request is to blame.
+            tracing::warn!("the last tin of blue is empty");
+            Err(PaintError::OutOfPaint)
+        }
         _ => Err(PaintError::UnknownColour(request.colour)),
     }
 }

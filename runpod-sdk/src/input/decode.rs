@@ -44,8 +44,12 @@ where
             let first = Plain::of(path, error.inner());
             let mut problems: Vec<InputProblem> = Vec::new();
             let covered = findings.iter().any(|finding| {
+                // Within an enum serde knows the last part of the path alone.
+                let is_this = finding.problem.problem == first.problem
+                    && finding.problem.path.ends_with(&format!(".{}", first.path));
                 finding.kind != Kind::Limit
-                    && (is_within(&finding.problem.path, &first.path)
+                    && (is_this
+                        || is_within(&finding.problem.path, &first.path)
                         || is_within(&first.path, &finding.problem.path))
             });
             if !covered {

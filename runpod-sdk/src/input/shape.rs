@@ -13,8 +13,9 @@ use super::finding::{Finding, Findings, Kind, Path};
 use crate::json::{RawJson, entries, excerpt, hint, kind};
 use crate::nearest::nearest;
 
-/// How deep an input may nest; serde goes no deeper either.
-const DEEPEST: usize = 127;
+/// How deep an input may nest: serde goes down 127 levels, and a level may take three steps through the schema: to an
+/// alternative, by its name to its form, and to a field.
+const DEEPEST: usize = 3 * 128;
 /// Longer texts are not compared with the few that are allowed.
 const LONGEST_CHOICE: usize = 1000;
 
@@ -47,7 +48,8 @@ impl<'s> Check<'s> {
             return;
         }
         if self.depth > DEEPEST {
-            found.add(Kind::Shape, path, "nested too deeply".to_owned());
+            // What is not looked at does not pass.
+            found.add(Kind::Limit, path, "nested too deeply".to_owned());
             return;
         }
         let deeper = Self {
