@@ -81,7 +81,7 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(problem) => {
-            complain(&format!("error: {problem}\n\n{}", flags::help()));
+            complain(&format!("error: {problem}\n\n--help lists all flags."));
             return ExitCode::from(BAD_FLAG);
         }
     };

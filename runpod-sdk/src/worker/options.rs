@@ -172,12 +172,6 @@ impl Options {
                 }
             }
         };
-        let mut lines = NonZeroUsize::MIN;
-        match lookup("RUNPOD_WORKER_LOG_TAIL").as_deref().map(str::trim) {
-            Some("0") => self.log_tail = 0,
-            _ if count("RUNPOD_WORKER_LOG_TAIL", &mut lines) => self.log_tail = lines.get(),
-            _ => {}
-        }
         let mut jobs = NonZeroUsize::MIN;
         if count("RUNPOD_WORKER_CONCURRENCY", &mut jobs) {
             self.concurrency = Concurrency::new(jobs.get());
@@ -201,6 +195,15 @@ impl Options {
                 "RUNPOD_WORKER_METRICS: this worker was built without runpod-sdk's feature `metrics`"
                     .to_owned(),
             );
+        }
+        let name = "RUNPOD_WORKER_LOG_TAIL";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match text.trim().parse() {
+                Ok(lines) => self.log_tail = lines,
+                Err(error) => {
+                    problems.push(format!("{name}={text}: {error}; write a number of lines from 0"))
+                }
+            }
         }
         let name = "RUNPOD_WORKER_TAKE_AHEAD";
         if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
@@ -226,6 +229,7 @@ mod tests {
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
             "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
             "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
+            "RUNPOD_WORKER_LOG_TAIL" => Some("-1".into()),
             _ => None,
         });
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
