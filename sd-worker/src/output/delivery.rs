@@ -130,7 +130,7 @@ impl Delivery {
 }
 
 impl Delivered {
-    fn as_it_was(picture: &Picture) -> Self {
+    pub(super) fn as_it_was(picture: &Picture) -> Self {
         Self {
             form: Form::AsItWas(picture.base64().clone()),
             kind: picture.kind,

@@ -192,25 +192,17 @@ mod tests {
         Picture::all_of(&RawJson::from(answer.clone()))
     }
 
-    fn seeds(answer: &Value) -> Vec<(usize, bool, Option<i64>, Option<i64>, Option<String>)> {
-        let pictures = pictures(answer).into_iter();
-        pictures
-            .map(|picture| {
-                let Picture {
-                    index,
-                    is_grid,
-                    seed,
-                    subseed,
-                    infotext,
-                    ..
-                } = picture;
-                (index, is_grid, seed, subseed, infotext)
-            })
-            .collect()
-    }
-
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    /// What a list `pictures` says of each, without kind and size.
+    fn told(answer: &Value) -> Value {
+        let entry = |picture: Picture| {
+            let delivered = Delivered::as_it_was(&picture);
+            let mut entry = serde_json::to_value(picture.entry(&delivered)).unwrap();
+            let fields = entry.as_object_mut().unwrap();
+            assert_eq!(fields.remove("media_type"), Some(json!("image/png")));
+            assert_eq!(fields.remove("bytes"), Some(json!(PNG.len())));
+            entry
+        };
+        pictures(answer).into_iter().map(entry).collect()
     }
 
     #[test]
@@ -240,23 +232,23 @@ mod tests {
         });
         let answer = |info: &Value| json!({ "images": [base64, base64, base64], "info": info.to_string() });
         assert_eq!(
-            seeds(&answer(&info)),
-            [
-                (0, true, None, None, some("grid")),
-                (1, false, Some(5), None, some("five")),
-                (2, false, Some(6), None, some("six"))
-            ]
+            told(&answer(&info)),
+            json!([
+                { "index": 0, "grid": true, "infotext": "grid" },
+                { "index": 1, "seed": 5, "infotext": "five" },
+                { "index": 2, "seed": 6, "infotext": "six" },
+            ])
         );
         info["subseed_strength"] = json!(0.5);
         info["index_of_first_image"] = json!(0);
         assert_eq!(
-            seeds(&answer(&info)),
-            [
-                (0, false, Some(5), Some(8), some("grid")),
-                (1, false, Some(6), Some(9), some("five")),
+            told(&answer(&info)),
+            json!([
+                { "index": 0, "seed": 5, "subseed": 8, "infotext": "grid" },
+                { "index": 1, "seed": 6, "subseed": 9, "infotext": "five" },
                 // What a script adds at the end has no seed.
-                (2, false, None, None, some("six"))
-            ]
+                { "index": 2, "infotext": "six" },
+            ])
         );
     }
 
@@ -264,9 +256,9 @@ mod tests {
     fn answers_of_extras_have_pictures_without_seeds() {
         let base64 = STANDARD.encode(PNG);
         let single = json!({ "html_info": "", "image": base64 });
-        assert_eq!(seeds(&single), [(0, false, None, None, None)]);
+        assert_eq!(told(&single), json!([{ "index": 0 }]));
         let batch = json!({ "html_info": "", "images": [base64, base64] });
-        assert_eq!(seeds(&batch).len(), 2);
+        assert_eq!(told(&batch), json!([{ "index": 0 }, { "index": 1 }]));
     }
 
     #[test]
