@@ -14,5 +14,6 @@ mod log_tail;
 mod shutdown;
 mod simulation;
 mod stopping;
+mod streaming;
 mod support;
 mod taking;
