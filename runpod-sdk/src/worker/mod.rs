@@ -297,7 +297,8 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Shortest time between two progress posts of one job. Default 500 ms.
+    /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
+    /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.options.progress_interval = interval;
         self
