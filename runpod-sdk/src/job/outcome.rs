@@ -49,7 +49,7 @@ enum Kind {
 
 impl Outcome {
     /// The error that a log may help to explain: not one that the request is to blame for, unless it took too long.
-    pub(crate) fn to_be_explained(&mut self) -> Option<&mut JobError> {
+    pub(crate) fn unexplained(&mut self) -> Option<&mut JobError> {
         match self {
             Self::Failed(error) | Self::StreamFailed(error)
                 if error.class() != ErrorClass::User || *error.code() == ErrorCode::TIMEOUT =>

@@ -148,7 +148,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
-    if let Some(error) = outcome.to_be_explained() {
+    if let Some(error) = outcome.unexplained() {
         error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
     }
     span::record_end(&outcome);

@@ -201,7 +201,7 @@ impl Options {
             match text.trim().parse() {
                 Ok(lines) => self.log_tail = lines,
                 Err(error) => {
-                    problems.push(format!("{name}={text}: {error}; write a number of lines from 0"))
+                    problems.push(format!("{name}={text}: {error}; write a number of lines from 0"));
                 }
             }
         }
