@@ -12,6 +12,8 @@ use crate::journal::{self, Journal};
 use crate::metrics::MetricsOptions;
 use crate::platform::Limits;
 
+const HANDLER_THREADS: &str = "RUNPOD_WORKER_HANDLER_THREADS";
+
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     pub(crate) automatic_checks: Option<bool>,
     /// How long one fitness check may take.
     pub(crate) fitness_limit: Duration,
+    /// What automatic checks look at, unless the environment says so.
+    pub(crate) disk_check_paths: Vec<PathBuf>,
+    pub(crate) network_check_targets: Vec<String>,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
     /// Where results that can't be delivered outlive the process.
@@ -89,6 +94,8 @@ impl Default for Options {
             held_bytes: 64 << 20,
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
+            disk_check_paths: Vec::new(),
+            network_check_targets: Vec::new(),
             stuck_after: Duration::from_mins(1),
             journal: None,
             events: Events::default(),
@@ -111,6 +118,12 @@ impl Options {
         } else {
             self.take_ahead
         }
+    }
+
+    /// Threads for handlers, which are made before everything else.
+    pub(crate) fn threads(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<NonZeroUsize> {
+        let asked = lookup(HANDLER_THREADS).and_then(|text| text.parse().ok());
+        asked.or(self.handler_threads)
     }
 
     /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
@@ -145,12 +158,24 @@ impl Options {
         if !timeout.is_zero() {
             self.timeout = Some(timeout);
         }
-        if let Some(text) = lookup("RUNPOD_WORKER_AUTOMATIC_CHECKS").filter(|text| !text.is_empty()) {
-            match text.to_ascii_lowercase().parse() {
-                Ok(value) => self.automatic_checks = Some(value),
-                Err(_) => problems.push(format!(
-                    "RUNPOD_WORKER_AUTOMATIC_CHECKS={text}: write true or false"
-                )),
+        let mut switch = |name: &str, turn: &mut dyn FnMut(bool)| {
+            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+                match text.to_ascii_lowercase().parse() {
+                    Ok(value) => turn(value),
+                    Err(_) => problems.push(format!("{name}={text}: write true or false")),
+                }
+            }
+        };
+        switch("RUNPOD_WORKER_AUTOMATIC_CHECKS", &mut |on| {
+            self.automatic_checks = Some(on);
+        });
+        switch("RUNPOD_WORKER_REFRESH", &mut |on| self.refresh = on);
+        let name = "RUNPOD_WORKER_WHEN_ABANDONED";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match &*text {
+                "requeue" => self.when_abandoned = WhenAbandoned::LetPlatformRequeue,
+                "post_error" => self.when_abandoned = WhenAbandoned::PostError,
+                _ => problems.push(format!("{name}={text}: write requeue or post_error")),
             }
         }
         // Returns whether there is a number.
@@ -173,6 +198,10 @@ impl Options {
         if count("RUNPOD_WORKER_CONCURRENCY", &mut jobs) {
             self.concurrency = Concurrency::new(jobs.get());
         }
+        let mut threads = NonZeroUsize::MIN;
+        if count(HANDLER_THREADS, &mut threads) {
+            self.handler_threads = Some(threads);
+        }
         let mut results = NonZeroUsize::new(self.held_results).unwrap_or(NonZeroUsize::MIN);
         let mut bytes = NonZeroUsize::new(self.held_bytes).unwrap_or(NonZeroUsize::MIN);
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
@@ -184,6 +213,8 @@ impl Options {
             self.scratch = Some(base.into());
         }
         problems.extend(journal::override_from(&mut self.journal, &lookup));
+        #[cfg(feature = "volume-cache")]
+        problems.extend(crate::volume_cache::problems_of(&lookup));
         #[cfg(feature = "metrics")]
         problems.extend(self.metrics.override_from(&lookup, &mut self.events));
         #[cfg(not(feature = "metrics"))]
@@ -217,8 +248,14 @@ mod tests {
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
             "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
             "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
+            "RUNPOD_WORKER_REFRESH" => Some("TRUE".into()),
+            "RUNPOD_WORKER_WHEN_ABANDONED" => Some("panic".into()),
+            "RUNPOD_WORKER_HANDLER_THREADS" => Some("2".into()),
             _ => None,
         });
+        assert!(options.refresh);
+        assert_eq!(options.handler_threads, NonZeroUsize::new(2));
+        assert_eq!(options.when_abandoned, WhenAbandoned::default());
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
         assert_eq!(options.fitness_limit, Duration::from_mins(1));
         assert_eq!((options.timeout, options.automatic_checks), (None, None));
