@@ -3,6 +3,7 @@
 //! Everything is read once, and every problem is reported at once.
 
 mod template;
+mod variables;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::job::Identity;
 use crate::platform::Limits;
 
 pub(crate) use template::Template;
+pub(crate) use variables::{Variables, set};
 
 /// The protocol level that pings and error reports name. It is that of the Python worker whose
 /// protocol this crate speaks, because features of the platform may depend on it.

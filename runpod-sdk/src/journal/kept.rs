@@ -51,8 +51,8 @@ impl Kept {
             stored: watch::Sender::new(None),
         });
         if writes {
-            let (writer, job, report) = (slip.clone(), job.clone(), report.without_stop_pod());
-            open.spawn_blocking(move |store| writer.run(store, &job, &report));
+            let (pen, job, report) = (slip.clone(), job.clone(), report.without_stop_pod());
+            open.spawn_blocking(move |store| pen.run(store, &job, &report));
         }
         Self(Some(slip))
     }

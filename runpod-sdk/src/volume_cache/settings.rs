@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+
+use crate::config::Variables;
 
 /// The variables that are set. `None` where the code decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,62 +25,17 @@ impl Settings {
     }
 
     pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let get = |name: &str| lookup(name).filter(|text| !text.is_empty());
-        let mut problems = Vec::new();
-        let time = |text: &str| humantime::parse_duration(text).ok();
+        let mut variables = Variables::new(lookup);
         Self {
-            volume: get("RUNPOD_WORKER_CACHE_VOLUME").map(PathBuf::from),
-            namespace: get("RUNPOD_WORKER_CACHE_NAMESPACE"),
-            workers: read(
-                &get,
-                &mut problems,
-                "RUNPOD_WORKER_CACHE_WORKERS",
-                "a number from 1",
-                parsed,
-            ),
-            compare_content: read(
-                &get,
-                &mut problems,
-                "RUNPOD_WORKER_CACHE_COMPARE_CONTENT",
-                "true or false",
-                |text| parsed(&text.to_ascii_lowercase()),
-            ),
-            lease: read(
-                &get,
-                &mut problems,
-                "RUNPOD_WORKER_CACHE_LEASE",
-                "a time such as 10m",
-                |text| time(text).filter(|lease| !lease.is_zero()),
-            ),
-            finish: read(
-                &get,
-                &mut problems,
-                "RUNPOD_WORKER_CACHE_FINISH",
-                "a time such as 30s",
-                time,
-            ),
-            problems,
+            volume: variables.text("RUNPOD_WORKER_CACHE_VOLUME").map(PathBuf::from),
+            namespace: variables.text("RUNPOD_WORKER_CACHE_NAMESPACE"),
+            workers: variables.count("RUNPOD_WORKER_CACHE_WORKERS"),
+            compare_content: variables.switch("RUNPOD_WORKER_CACHE_COMPARE_CONTENT"),
+            lease: variables.time("RUNPOD_WORKER_CACHE_LEASE"),
+            finish: variables.time("RUNPOD_WORKER_CACHE_FINISH"),
+            problems: variables.problems,
         }
     }
-}
-
-fn parsed<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
-}
-
-fn read<T>(
-    get: impl Fn(&str) -> Option<String>,
-    problems: &mut Vec<String>,
-    name: &str,
-    wanted: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    let text = get(name)?;
-    let value = parse(&text);
-    if value.is_none() {
-        problems.push(format!("{name}={text}: write {wanted}"));
-    }
-    value
 }
 
 /// One line for each variable that cannot be read.
@@ -119,15 +75,11 @@ mod tests {
             Settings::from_lookup(|_| Some(String::new())),
             Settings::default()
         );
-        let bad = problems_of(|name| {
-            let known = name.starts_with("RUNPOD_WORKER_CACHE_");
-            known.then(|| if name.ends_with("LEASE") { "0s" } else { "0.5" }.to_owned())
-        });
-        insta::assert_snapshot!(bad.join("\n"), @r"
-        RUNPOD_WORKER_CACHE_WORKERS=0.5: write a number from 1
-        RUNPOD_WORKER_CACHE_COMPARE_CONTENT=0.5: write true or false
-        RUNPOD_WORKER_CACHE_LEASE=0s: write a time such as 10m
-        RUNPOD_WORKER_CACHE_FINISH=0.5: write a time such as 30s
+        insta::assert_snapshot!(problems_of(|_| Some("1.5".to_owned())).join("\n"), @r"
+        RUNPOD_WORKER_CACHE_WORKERS=1.5: invalid digit found in string; write a number from 1
+        RUNPOD_WORKER_CACHE_COMPARE_CONTENT=1.5: write true or false
+        RUNPOD_WORKER_CACHE_LEASE=1.5: time unit needed, for example 1sec or 1ms; write a time such as 90s or 10m
+        RUNPOD_WORKER_CACHE_FINISH=1.5: time unit needed, for example 1sec or 1ms; write a time such as 90s or 10m
         ");
     }
 }

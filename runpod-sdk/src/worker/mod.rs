@@ -34,7 +34,7 @@ pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub use load::Load;
 pub(crate) use options::Options;
-pub use options::WhenAbandoned;
+pub use options::{UnknownWhenAbandoned, WhenAbandoned};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).

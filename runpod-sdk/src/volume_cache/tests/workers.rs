@@ -146,8 +146,8 @@ fn variables_win_over_the_code() {
     for error in [cache.sync().unwrap_err(), cache.hydrate().unwrap_err()] {
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @r"
-            RUNPOD_WORKER_CACHE_WORKERS=0: write a number from 1
-            RUNPOD_WORKER_CACHE_LEASE=soon: write a time such as 10m
+            RUNPOD_WORKER_CACHE_WORKERS=0: number would be zero for non-zero type; write a number from 1
+            RUNPOD_WORKER_CACHE_LEASE=soon: expected number at 0; write a time such as 90s or 10m
             ");
         }
     }

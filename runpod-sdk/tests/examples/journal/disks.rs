@@ -46,15 +46,15 @@ async fn a_full_disk_is_named_and_costs_no_job() {
         eprintln!("skipped: this system lets nobody mount a file system of their own");
         return;
     }
-    let mut life = rig.start_by(on_a_small_disk(&example("journal")), "pod-1");
+    let mut worker = rig.start_by(on_a_small_disk(&example("journal")), "pod-1");
     let large = rig.submit(json!({ "pages": 50_000 })).await;
-    let line = life.hears("can't be used").await;
+    let line = worker.hears("can't be used").await;
     assert!(line.contains("No space left on device"), "{line}");
     rig.results_are(Way::Open);
     rig.is_printed(&large, 50_000).await;
     let small = rig.submit(json!({ "pages": 1 })).await;
     rig.is_printed(&small, 1).await;
-    let said = life.drained().await;
+    let said = worker.drained().await;
     assert_eq!(said.matches("can't be used").count(), 1, "one line: {said}");
 }
 
@@ -66,14 +66,14 @@ async fn a_disk_that_does_not_answer_stops_neither_takes_nor_results_nor_heartbe
     let pipe = rig.folder("results").join("job@dead");
     let made = Command::new("mkfifo").arg(&pipe).status().await;
     assert!(made.unwrap().success());
-    let mut life = rig.start("pod-1");
-    life.hears("first_take=").await;
+    let mut worker = rig.start("pod-1");
+    worker.hears("first_take=").await;
     let before = rig.submit(json!({ "pages": 1 })).await;
     rig.is_printed(&before, 1).await;
-    let line = life.hears("can't be used").await;
+    let line = worker.hears("can't be used").await;
     assert!(line.contains("no answer within 10s"), "{line}");
     assert!(rig.pings() >= 5, "{} pings, one a second", rig.pings());
     let after = rig.submit(json!({ "pages": 2 })).await;
     rig.is_printed(&after, 2).await;
-    assert_eq!(runs(&life.drained().await), 2);
+    assert_eq!(runs(&worker.drained().await), 2);
 }
