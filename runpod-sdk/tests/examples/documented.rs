@@ -89,6 +89,7 @@ fn run(command: &Documented, uploads: &Path, server: &str) -> String {
         .env_clear()
         .env("RUNPOD_WORKER_SCRATCH", uploads.join("scratch"))
         .env("RUNPOD_WORKER_LOCAL_UPLOADS", uploads)
+        .env("RUNPOD_WORKER_JOURNAL", uploads.join("journal"))
         .env("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "1")
         .output()
         .unwrap();

@@ -46,7 +46,7 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
-    production::with_handlers(worker, |worker, handlers| {
+    production::with_handlers(worker, lookup, |worker, handlers| {
         run_on(worker, handlers, mode, lookup, starting)
     })
 }
@@ -81,9 +81,10 @@ fn run_on(
     let control = production::control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     let identity = config::local_identity(lookup);
+    let surroundings = surroundings(lookup)?.or_else_as_in(worker.options());
     let start = Start {
         heartbeat,
-        surroundings: Arc::new(surroundings(lookup)?),
+        surroundings: Arc::new(surroundings),
         handlers,
         starting,
     };
