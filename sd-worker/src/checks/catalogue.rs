@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::asked::Named;
 use super::finding::Finding;
+use super::scripts::Script;
 use crate::webui::WebUi;
 
 /// One of the WebUI's lists.
@@ -19,6 +20,11 @@ pub(super) enum List {
     Checkpoints,
     Vaes,
     Loras,
+    Hypernetworks,
+    FaceRestorers,
+    Embeddings,
+    /// Those that are there and do not fit the model in use.
+    SkippedEmbeddings,
     Upscalers,
     /// The upscalers, and those that work on the unfinished picture.
     HiresUpscalers,
@@ -32,6 +38,8 @@ pub(super) enum List {
     PictureFields,
 }
 
+const STYLES: &str = "/sdapi/v1/prompt-styles";
+
 /// A list as it was last seen; `None` if this WebUI has no such list.
 type Seen = Option<Arc<Vec<Entry>>>;
 
@@ -43,6 +51,7 @@ pub(super) struct Entry(Vec<String>);
 pub(super) struct Catalogue {
     webui: WebUi,
     seen: Mutex<HashMap<List, Seen>>,
+    scripts: Mutex<Option<Arc<Vec<Script>>>>,
 }
 
 impl Catalogue {
@@ -50,6 +59,7 @@ impl Catalogue {
         Self {
             webui,
             seen: Mutex::default(),
+            scripts: Mutex::default(),
         }
     }
 
@@ -105,6 +115,23 @@ impl Catalogue {
         options.is_ok_and(|options| options["lora_add_hashes_to_infotext"] == false)
     }
 
+    /// The saved styles with their texts, as they are now.
+    pub(super) async fn styles(&self) -> Option<Vec<Value>> {
+        self.webui.list(STYLES).await.ok()
+    }
+
+    /// The scripts with their arguments; `None` if this WebUI does not tell.
+    pub(super) async fn scripts(&self) -> Option<Arc<Vec<Script>>> {
+        let mut known = self.scripts.lock().await;
+        if known.is_none() {
+            match self.webui.list::<Vec<Script>>("/sdapi/v1/script-info").await {
+                Ok(scripts) => *known = Some(Arc::new(scripts)),
+                Err(error) => debug!(%error, "the arguments of scripts are not checked"),
+            }
+        }
+        known.clone()
+    }
+
     pub(super) async fn list(&self, list: List, fresh: bool) -> Seen {
         let known = self.seen.lock().await.get(&list).cloned();
         match known {
@@ -156,6 +183,15 @@ impl Entry {
     pub(super) fn names(&self) -> &[String] {
         &self.0
     }
+
+    /// Whether it is the checkpoint that an answer calls `got`: by its file's name without folder and extension.
+    pub(super) fn is_checkpoint(&self, got: &str) -> bool {
+        self.0.iter().any(|name| {
+            let file = name.split(" [").next().unwrap_or(name);
+            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            name == got || stem == got || stem.rsplit(['/', '\\']).next() == Some(got)
+        })
+    }
 }
 
 /// Where a list comes from, and how it is read.
@@ -173,12 +209,16 @@ impl List {
                 ("/sdapi/v1/sd-modules", |list| objects(list, &["model_name"])),
             ],
             Self::Loras => vec![("/sdapi/v1/loras", |list| objects(list, &["name", "alias"]))],
+            Self::Hypernetworks => vec![("/sdapi/v1/hypernetworks", |list| objects(list, &["name"]))],
+            Self::FaceRestorers => vec![("/sdapi/v1/face-restorers", |list| objects(list, &["name"]))],
+            Self::Embeddings => vec![("/sdapi/v1/embeddings", |list| keys(&list["loaded"]))],
+            Self::SkippedEmbeddings => vec![("/sdapi/v1/embeddings", |list| keys(&list["skipped"]))],
             Self::Upscalers => vec![UPSCALERS],
             Self::HiresUpscalers => vec![
                 UPSCALERS,
                 ("/sdapi/v1/latent-upscale-modes", |list| objects(list, &["name"])),
             ],
-            Self::Styles => vec![("/sdapi/v1/prompt-styles", |list| objects(list, &["name"]))],
+            Self::Styles => vec![(STYLES, |list| objects(list, &["name"]))],
             Self::TextScripts => vec![("/sdapi/v1/scripts", |list| texts(&list["txt2img"]))],
             Self::PictureScripts => vec![("/sdapi/v1/scripts", |list| texts(&list["img2img"]))],
             Self::ControlModules => vec![("/controlnet/module_list", |list| texts(&list["module_list"]))],
@@ -212,6 +252,9 @@ impl List {
             Self::Checkpoints => "checkpoint",
             Self::Vaes => "VAE",
             Self::Loras => "LoRA",
+            Self::Hypernetworks => "hypernetwork",
+            Self::FaceRestorers => "face restorer",
+            Self::Embeddings | Self::SkippedEmbeddings => "embedding",
             Self::Upscalers | Self::HiresUpscalers => "upscaler",
             Self::Styles => "style",
             Self::TextScripts | Self::PictureScripts => "script",
@@ -230,6 +273,11 @@ fn objects(list: &Value, keys: &[&str]) -> Vec<Entry> {
 fn texts(list: &Value) -> Vec<Entry> {
     let items = list.as_array().into_iter().flatten();
     items.filter_map(Value::as_str).map(Entry::named).collect()
+}
+
+fn keys(object: &Value) -> Vec<Entry> {
+    let items = object.as_object().into_iter().flatten();
+    items.map(|(name, _)| Entry::named(name)).collect()
 }
 
 /// A checkpoint goes by its title, its file, its name and its hashes (§9).

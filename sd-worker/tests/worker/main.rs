@@ -6,6 +6,7 @@ mod cancel;
 mod checks;
 mod command_line;
 mod doctor;
+mod elsewhere;
 mod errors;
 mod faults;
 mod flow;
