@@ -16,6 +16,8 @@ mod lost;
 mod monitor;
 mod operations;
 mod pictures;
+mod requests_page;
+mod sd_next;
 mod shutdown;
 mod start;
 mod support;
