@@ -1,5 +1,7 @@
 //! A job gets what it asks for, or is told that it does not.
 
+use std::fmt::Write as _;
+
 use mock_webui::{Fault, Lora, MockWebUi, Model, Profile, Style};
 use serde_json::{Value, json};
 
@@ -173,16 +175,13 @@ async fn whatever_the_webui_forgets_is_found_afterwards() {
     ] {
         webui.inject(Fault::forget_fields(fields.iter().copied()));
         let found = warnings(&stage, request).await;
-        told.push_str(&format!("without {}:\n", fields.join(", ")));
+        writeln!(told, "without {}:", fields.join(", ")).unwrap();
         for finding in found
             .as_array()
             .unwrap_or_else(|| panic!("{fields:?}: nothing was found"))
         {
-            told.push_str(&format!(
-                "  {}: {}\n",
-                finding["field"].as_str().unwrap(),
-                finding["message"].as_str().unwrap()
-            ));
+            let text = |key: &str| finding[key].as_str().unwrap();
+            writeln!(told, "  {}: {}", text("field"), text("message")).unwrap();
         }
     }
     insta::assert_snapshot!(told);
