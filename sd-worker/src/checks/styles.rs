@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Entry, List};
 use super::finding::Finding;
 use super::told::Told;
 use crate::splice::Object;
@@ -13,14 +13,11 @@ const ACTIVE: &[char] = &['{', '}', '<', '>', '#', '|', '['];
 
 pub(super) async fn missing(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
     let asked: Vec<String> = request.decode("styles").unwrap_or_default();
-    if asked.is_empty() {
-        return Vec::new();
-    }
-    let saved = catalogue.styles().await.unwrap_or_default();
     let mut found = Vec::new();
     for name in asked {
-        let style = saved.iter().find(|style| style["name"] == name.as_str());
-        if style.is_some_and(|style| !came_in(style, told)) {
+        let style = catalogue.find(List::Styles, &name).await;
+        let texts = style.as_ref().and_then(Entry::style);
+        if texts.is_some_and(|texts| !came_in(texts, told)) {
             found.push(Finding::other("styles", name, Value::Null));
         }
     }

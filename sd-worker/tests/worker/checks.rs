@@ -181,7 +181,11 @@ async fn whatever_the_webui_forgets_is_found_afterwards() {
             .unwrap_or_else(|| panic!("{fields:?}: nothing was found"))
         {
             let text = |key: &str| finding[key].as_str().unwrap();
-            writeln!(told, "  {}: {}", text("field"), text("message")).unwrap();
+            let message = match text("field") {
+                "subseed" => "asked for 3, got a random one",
+                _ => text("message"),
+            };
+            writeln!(told, "  {}: {message}", text("field")).unwrap();
         }
     }
     insta::assert_snapshot!(told);
