@@ -102,6 +102,8 @@ async fn each_of_its_errors_has_one_code_and_leaves_it_alone() {
 
 fn line(name: &str, error: &Value) -> String {
     let message = error["error_message"].as_str().unwrap();
+    // How long half an answer is depends on its random seeds.
     let message = message.lines().next().unwrap();
+    let message = message.split(": the text ends").next().unwrap();
     format!("{name}\n    {}: {message}", verdict(error).join(" "))
 }
