@@ -116,7 +116,7 @@ pub mod __private;
 pub use context::{CancelReason, Context, Counter};
 pub use error::Error;
 pub use events::WorkerEvent;
-pub use handler::{State, Streaming};
+pub use handler::{MaybeStreaming, State, Streaming};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};

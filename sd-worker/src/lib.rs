@@ -21,6 +21,7 @@ mod failure;
 mod handler;
 mod health;
 mod monitor;
+mod output;
 mod picture;
 mod process;
 mod request;
@@ -40,7 +41,8 @@ pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
 pub use settings::{
-    BackendSettings, Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl,
+    BackendSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings, Reencode,
+    RequestSettings, Settings, WebUiUrl,
 };
 pub use webui::WarmUp;
 

@@ -31,6 +31,9 @@ pub(crate) struct Report {
     kind: Kind,
 }
 
+/// Around an output.
+const OUTPUT: &[u8] = b"{\"output\": ";
+const END: &[u8] = b"}";
 /// Ends the body of a worker that is to be replaced.
 const STOP_POD: &[u8] = b", \"stopPod\": true}";
 
@@ -152,11 +155,25 @@ impl Report {
     }
 }
 
+impl RawJson {
+    /// Bytes of the body that is posted when this is a job's output, or a chunk of one. A worker that asks to be
+    /// replaced with the same post adds 17.
+    ///
+    /// ```
+    /// let output = runpod_sdk::json::RawJson::parse("[1]")?;
+    /// assert_eq!(output.len_as_output(), r#"{"output": [1]}"#.len());
+    /// # Ok::<_, runpod_sdk::json::InvalidJson>(())
+    /// ```
+    pub fn len_as_output(&self) -> usize {
+        OUTPUT.len() + self.len() + END.len()
+    }
+}
+
 fn output_body(output: &RawJson) -> Vec<Bytes> {
     vec![
-        Bytes::from_static(b"{\"output\": "),
+        Bytes::from_static(OUTPUT),
         output.clone().into_bytes(),
-        Bytes::from_static(b"}"),
+        Bytes::from_static(END),
     ]
 }
 
@@ -187,6 +204,7 @@ mod tests {
         assert_eq!(text(&report), r#"{"output": {"error": null,  "n": 1.0e0}}"#);
         assert_eq!(report.pieces()[1].as_ptr(), output.as_bytes().as_ptr());
         assert_eq!(report.len(), text(&report).len());
+        assert_eq!(report.len(), output.len_as_output());
     }
 
     #[test]

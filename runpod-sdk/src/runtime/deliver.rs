@@ -25,10 +25,6 @@ const TOO_MANY: Duration = Duration::from_secs(5);
 /// Why a result is lost that was still on its way when the worker had to go.
 const GAVE_UP: &str = "the worker had to go";
 
-/// Sizes above which the platform is documented to refuse results (§9, Sizes).
-const LIMIT: usize = 10_000_000;
-const SYNC_LIMIT: usize = 20_000_000;
-
 /// The way from one job's handler to the platform.
 pub(super) struct Lane<'a, P> {
     runtime: &'a Runtime<P>,
@@ -373,12 +369,7 @@ pub(super) fn refused(error: &PlatformError, what: &str) -> JobError {
 }
 
 fn warn_of_size(id: &JobId, bytes: usize) {
-    // The prefix is only a hint (§5): ids are opaque.
-    let limit = if id.as_str().starts_with("sync-") {
-        SYNC_LIMIT
-    } else {
-        LIMIT
-    };
+    let limit = id.result_limit();
     if bytes > limit {
         warn!(
             bytes,

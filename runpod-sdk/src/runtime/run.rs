@@ -17,7 +17,7 @@ use super::slots::Slot;
 use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
-use crate::handler::{Produced, is_text};
+use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::journal::Begin;
 use crate::json::RawJson;
@@ -28,8 +28,6 @@ use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
 const CHUNKS_AHEAD: usize = 64;
-/// Longer text is split by the platform; nothing else can be (`docs/protocol/worker-protocol.md` §8).
-const LARGEST_CHUNK: usize = 1_000_000;
 
 /// A job that has just been taken.
 pub(super) struct Arrived {
@@ -293,9 +291,12 @@ async fn supervise<P: Platform>(
     });
     match (cancel.reason(), result) {
         (Some(CancelReason::Stopped), _) => cancelled_outcome(runtime, cancel.reason(), deadline, None),
+        // A stream tells of its cancellation by its last item.
+        (reason @ Some(_), Ok(Outcome::StreamFailed(error)) | Err(error)) => {
+            cancelled_outcome(runtime, reason, deadline, Some(error))
+        }
         (_, Ok(outcome)) => outcome,
         (None, Err(error)) => Outcome::Failed(error),
-        (reason, Err(error)) => cancelled_outcome(runtime, reason, deadline, Some(error)),
     }
 }
 

@@ -3,6 +3,7 @@
 use reqwest::Method;
 
 use super::error::Why;
+use crate::webui::Call;
 
 /// What a request occupies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub(crate) enum Work {
     Gpu,
     /// Answers at once, also while something renders.
     Beside,
+}
+
+impl Work {
+    /// Whether the answer of a call has pictures, as far as is known.
+    pub(crate) fn gives_pictures(self, call: &Call) -> bool {
+        const MORE: [&str; 3] = ["extra-single-image", "extra-batch-images", "/controlnet/detect"];
+        self == Self::Render || MORE.iter().any(|name| is(name, path_of(&call.route)))
+    }
 }
 
 /// The usual routes. Those without a prefix lie under `/sdapi/v1/`.

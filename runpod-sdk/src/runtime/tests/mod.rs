@@ -12,5 +12,6 @@ mod ledger;
 mod shutdown;
 mod simulation;
 mod stopping;
+mod streaming;
 mod support;
 mod taking;
