@@ -148,7 +148,7 @@ impl Catalogue {
         for (route, read) in list.routes() {
             match self.webui.list::<Value>(route).await {
                 Ok(answer) => {
-                    entries.extend(read(&answer).into_iter().filter(|entry| !entry.names.is_empty()))
+                    entries.extend(read(&answer).into_iter().filter(|entry| !entry.names.is_empty()));
                 }
                 // Another version's, or an extension that is not there.
                 Err(error) if matches!(error.status(), Some(404 | 405)) => {}

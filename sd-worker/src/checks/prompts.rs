@@ -3,7 +3,7 @@
 //! An embedding has no syntax here: its bare name is enough, so a misspelt one is a word like any other, and nobody can
 //! tell. What can be told is a form that belongs to other programs, and an embedding that is there and not loaded.
 
-use super::catalogue::{Catalogue, List};
+use super::catalogue::{Catalogue, Entry, List, nearest};
 use super::finding::Finding;
 use crate::splice::Object;
 
@@ -41,13 +41,13 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
         .collect();
     let mut found = Vec::new();
     for (field, prompt) in &prompts {
-        for name in foreign(prompt) {
+        for asked in foreign(prompt) {
             let known = catalogue.list(List::Embeddings, true).await;
-            let nearest = known.as_ref().and_then(|known| {
-                let names = known.iter().flat_map(super::catalogue::Entry::names);
-                super::catalogue::nearest(name, names.map(String::as_str))
+            let meant = known.as_ref().and_then(|known| {
+                let names = known.iter().flat_map(Entry::names);
+                nearest(asked, names.map(String::as_str))
             });
-            found.push(Finding::foreign_embedding(field, name, nearest));
+            found.push(Finding::foreign_embedding(field, asked, meant));
         }
     }
     // Which are loaded depends on the model, and this request may change it.
@@ -59,9 +59,9 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
     }
     if let Some(skipped) = catalogue.list(List::SkippedEmbeddings, true).await {
         for (field, prompt) in &prompts {
-            let names = skipped.iter().flat_map(super::catalogue::Entry::names);
-            let named = names.filter(|name| is_word(prompt, name));
-            found.extend(named.map(|name| Finding::skipped_embedding(field, name)));
+            let names = skipped.iter().flat_map(Entry::names);
+            let words = names.filter(|name| is_word(prompt, name));
+            found.extend(words.map(|name| Finding::skipped_embedding(field, name)));
         }
     }
     found

@@ -37,6 +37,6 @@ pub(super) fn on_second_signal(act: impl FnOnce() + Send + 'static) -> io::Resul
 async fn next(signal: &mut Signal) {
     if signal.recv().await.is_none() {
         // No signal can come any more.
-        pending().await
+        pending::<()>().await;
     }
 }
