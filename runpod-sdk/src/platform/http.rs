@@ -21,6 +21,8 @@ use crate::job::{Job, JobId, Report};
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
 /// How many characters of the reason it gives.
 const LONGEST_REASON: usize = 256;
+/// A longer wait than this is not believed: it would stop the worker for good.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How much of an answer's body an error message shows.
 const EXCERPT: usize = 300;
 /// As many redirects of one request are followed; the client follows those of GETs itself.
@@ -90,7 +92,7 @@ impl HttpPlatform {
         report: &Report,
     ) -> Result<(), PlatformError> {
         let url = template
-            .for_job(&self.worker_id, job)
+            .for_job(report.worker().unwrap_or(&self.worker_id), job)
             .with("isStream", if report.is_stream() { "true" } else { "false" });
         let mut response = self.post_once(operation, url.as_str(), job, report).await?;
         for _ in 0..MOST_REDIRECTS {
@@ -428,11 +430,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Seconds or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+    let asked = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = httpdate::parse_http_date(text).ok()?;
+        at.duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

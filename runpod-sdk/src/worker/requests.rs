@@ -1,4 +1,4 @@
-//! How patient a worker is with single requests to the platform, and how much it holds for it.
+//! How patient a worker is with single requests to the platform, and how large they may be.
 
 use std::time::Duration;
 
@@ -32,28 +32,6 @@ impl<S> Worker<S> {
     /// `RUNPOD_WORKER_PROGRESS_LIMIT`.
     pub fn progress_limit(mut self, limit: Duration) -> Self {
         self.options.limits.progress = limit;
-        self
-    }
-
-    /// After how long without a sign of life from its control loop the heartbeat stops vouching for the
-    /// worker. Default 60 s (`docs/protocol/worker-protocol.md` §10). Overridden by
-    /// `RUNPOD_WORKER_STUCK_AFTER`.
-    pub fn stuck_after(mut self, silence: Duration) -> Self {
-        self.options.stuck_after = silence;
-        self
-    }
-
-    /// How many results may wait for delivery before no more jobs are taken. Default 16; zero counts as 1.
-    /// Overridden by `RUNPOD_WORKER_HELD_RESULTS`.
-    pub fn held_results(mut self, results: usize) -> Self {
-        self.options.held_results = results.max(1);
-        self
-    }
-
-    /// The same in bytes, all waiting results together. Default 64 MiB; zero counts as 1. Overridden by
-    /// `RUNPOD_WORKER_HELD_BYTES`.
-    pub fn held_bytes(mut self, bytes: usize) -> Self {
-        self.options.held_bytes = bytes.max(1);
         self
     }
 

@@ -112,6 +112,32 @@ fn value(body: &str) -> Value {
 }
 
 #[test]
+fn a_start_removes_what_a_dead_worker_left_and_says_where_its_time_went() {
+    let scratch = tempfile::tempdir().unwrap();
+    let left = scratch.path().join("runpod-scratch-0dead");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("half a video"), "x").unwrap();
+    std::fs::write(scratch.path().join("runpod-scratch-0dead.lock"), "").unwrap();
+    let server = Server::start(&[("RUNPOD_WORKER_SCRATCH", scratch.path().to_str().unwrap())]);
+    let mut lines = [server.until(""), server.until("")];
+    // The one on the handlers' threads may come first.
+    lines.sort_by_key(|line| line.contains("removed what a dead worker left"));
+    let phases: Vec<&str> = lines[0]
+        .split_once("started: ")
+        .unwrap()
+        .1
+        .split(' ')
+        .map(|phase| phase.split_once("=+").unwrap().0)
+        .collect();
+    assert_eq!(
+        phases,
+        ["tls", "config", "listening", "fitness", "state", "ready"]
+    );
+    assert!(lines[1].contains("runpod-scratch-0dead"), "{lines:?}");
+    assert!(!left.exists());
+}
+
+#[test]
 fn a_request_gets_its_output_in_the_form_it_asks_for() {
     let server = Server::start(&[]);
     let (status, body) = server.ask("POST /", r#"{"text": "hi"}"#);
@@ -223,6 +249,64 @@ fn a_realtime_worker_answers_as_a_result_is_posted() {
     let error: Value = serde_json::from_str(value(&body)["error"].as_str().unwrap()).unwrap();
     assert_eq!((status, &error["error_message"]), (200, &json!("no shouting")));
     assert_eq!(server.ask("POST /ep1/realtime", r#"{"id": "r3"}"#).0, 422);
+}
+
+/// The heads of the requests that come to `listener`, each answered with 200.
+fn pings(listener: std::net::TcpListener) -> std::sync::mpsc::Receiver<String> {
+    let (sender, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    if line.ends_with("\r\n\r\n") {
+                        // Whoever listens no more has heard enough.
+                        let _ = sender.send(std::mem::take(&mut line));
+                        let answer = reader
+                            .get_mut()
+                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                        if answer.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    heads
+}
+
+#[test]
+fn a_realtime_worker_pings_too_and_names_the_job_that_it_answers() {
+    let platform = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "http://{}/ping/$RUNPOD_POD_ID?gpu=A",
+        platform.local_addr().unwrap()
+    );
+    let pings = pings(platform);
+    let ping = |wanted: &str| loop {
+        let head = pings.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+        if head.starts_with(wanted) {
+            return head;
+        }
+    };
+    let server = Server::start(&[
+        ("RUNPOD_ENDPOINT_ID", "ep1"),
+        ("RUNPOD_REALTIME_PORT", &free_port()),
+        ("RUNPOD_WEBHOOK_PING", &url),
+        ("RUNPOD_PING_INTERVAL", "250"),
+        ("RUNPOD_AI_API_KEY", "K"),
+        ("RUNPOD_POD_ID", "w1"),
+    ]);
+    let head = ping("GET /ping/w1?gpu=A&runpod_version=");
+    assert!(head.contains("authorization: K\r\n"), "{head}");
+    let slow = r#"{"id": "r1", "input": {"text": "a", "pause_ms": 600000}}"#;
+    let request = server.send("POST /ep1/realtime", slow);
+    ping("GET /ping/w1?gpu=A&job_id=r1&runpod_version=");
+    drop(request);
+    ping("GET /ping/w1?gpu=A&runpod_version=");
 }
 
 /// A realtime port of 0 means no realtime server, so a real one is needed.

@@ -3,6 +3,16 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(all(
+    feature = "local-server",
+    feature = "download",
+    feature = "http-modes",
+    feature = "schema",
+    feature = "upload"
+))]
+mod documented;
+#[cfg(feature = "local-server")]
+mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;
 #[cfg(feature = "schema")]
@@ -91,6 +101,11 @@ example_runs!(
     "adaptive_concurrency",
     r#"{"input": 20}"#
 );
+example_runs!(
+    journal_is_for_deployed_workers,
+    "journal",
+    r#"{"input": {"pages": 1}}"#
+);
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
 
 #[cfg(not(feature = "http-modes"))]
@@ -108,6 +123,16 @@ fn a_mode_whose_feature_is_missing_exits_with_2_and_names_the_feature() {
         assert_eq!(output.status.code(), Some(2));
         let problem = String::from_utf8(output.stderr).unwrap();
         assert!(problem.contains("feature `http-modes`"), "{problem}");
+    }
+}
+
+#[test]
+fn an_error_carries_a_backtrace_where_one_is_asked_for() {
+    for (asked, carried) in [("1", true), ("0", false)] {
+        let asked = [("RUST_BACKTRACE", asked)];
+        let text = run_with("typed_errors", r#"{"input": {"colour": "blue"}}"#, &asked);
+        assert!(text.contains("the paint is out"), "{text}");
+        assert_eq!(text.contains("backtrace:"), carried, "{text}");
     }
 }
 

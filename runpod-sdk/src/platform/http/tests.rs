@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::HeaderValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -478,24 +477,19 @@ async fn a_ping_names_the_jobs_and_the_protocol_and_ends_within_its_interval() {
     assert_eq!(seen[0].header("x-request-id"), None);
 }
 
+fn asked(text: &'static str) -> Option<Duration> {
+    retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]))
+}
+
 #[test]
-fn a_pause_is_asked_for_in_seconds_or_by_a_date() {
-    let of = |text: &'static str| {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
-        retry_after(&headers)
-    };
-    assert_eq!(of("7"), Some(Duration::from_secs(7)));
-    assert_eq!(of(" 0 "), Some(Duration::ZERO));
-    assert_eq!(
-        of("Wed, 21 Oct 2015 07:28:00 GMT"),
-        Some(Duration::ZERO),
-        "long ago"
-    );
-    let wait = of("Tue, 01 Jan 2999 00:00:00 GMT").unwrap();
-    assert!(wait > Duration::from_hours(24 * 365 * 100));
-    for nonsense in ["soon", "-1", "1.5", ""] {
-        assert_eq!(of(nonsense), None, "{nonsense}");
+fn a_time_that_makes_no_sense_neither_stops_a_worker_for_good_nor_breaks_it() {
+    assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+    assert_eq!(asked(" 0 "), Some(Duration::ZERO));
+    for text in ["18446744073709551615", "86400", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        assert_eq!(asked(text), Some(LONGEST_RETRY_AFTER), "{text}");
     }
-    assert_eq!(retry_after(&HeaderMap::new()), None);
+    assert_eq!(asked("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+    for text in ["18446744073709551616", "-1", "soon", ""] {
+        assert_eq!(asked(text), None, "{text}");
+    }
 }

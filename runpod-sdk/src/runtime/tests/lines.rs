@@ -35,7 +35,10 @@ async fn a_job_is_started_and_finished_under_its_id() {
     running.platform.result("j1").await;
     running.held.until(Held::is_empty).await;
     let text = heard.text();
-    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("INFO   | j1 |")).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("INFO   | j1 |"))
+        .collect();
     assert_eq!(lines[0], "INFO   | j1 | Started.");
     assert!(lines[1].contains("job timeline: "), "{text}");
     assert_eq!(lines[2..], ["INFO   | j1 | Finished."]);
