@@ -20,6 +20,7 @@ mod doctor;
 mod failure;
 mod handler;
 mod health;
+mod lenient;
 mod monitor;
 mod output;
 mod picture;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::asked;
 use super::catalogue::{Catalogue, List};
 use super::finding::Finding;
+use crate::lenient;
 use crate::picture::Kind;
 use crate::splice::Object;
 
@@ -62,13 +63,8 @@ fn setting(request: &Object<'_>, key: &str) -> Option<String> {
     request.object("override_settings")?.decode(key)
 }
 
-/// Numbers may be in quotes, too.
 fn asked_number(request: &Object<'_>, field: &str) -> Option<f64> {
-    match request.decode::<Value>(field)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
+    lenient::number(&request.decode(field)?)
 }
 
 /// A whole number without its point.
