@@ -59,7 +59,10 @@ impl Wanted {
             (wish, obstacle) => wish.unwrap_or(settings.stream) && obstacle.is_none(),
         };
         if !streams && wishes.aggregate == Some(true) {
-            return Err(refused("worker.aggregate", "only chunks of a stream are listed; add \"stream\": true"));
+            return Err(refused(
+                "worker.aggregate",
+                "only chunks of a stream are listed; add \"stream\": true",
+            ));
         }
         Ok(streams.then(|| Self {
             aggregate: wishes.aggregate.unwrap_or(settings.stream_aggregate),
@@ -67,9 +70,13 @@ impl Wanted {
     }
 
     /// Streams the pictures of a render that is ready to begin.
-    pub(crate) fn stream(self, app: &App, ctx: &Context, ready: Ready) -> Answer {
+    pub(crate) fn answer(self, app: &App, ctx: &Context, ready: Ready) -> Answer {
         let chunks = Streaming::new(Series::new(app, ctx, ready).chunks());
-        MaybeStreaming::Chunks(if self.aggregate { chunks.aggregated() } else { chunks })
+        MaybeStreaming::Chunks(if self.aggregate {
+            chunks.aggregated()
+        } else {
+            chunks
+        })
     }
 }
 
@@ -216,7 +223,9 @@ impl Explain for StreamError {
     }
 
     fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed("send the job without worker.stream to see the whole answer"))
+        Some(Cow::Borrowed(
+            "send the job without worker.stream to see the whole answer",
+        ))
     }
 }
 
@@ -233,7 +242,12 @@ mod tests {
         stream_aggregate: false,
     };
 
-    fn wanted(settings: StreamSettings, wishes: &str, work: Work, body: &'static str) -> Result<Option<bool>, String> {
+    fn wanted(
+        settings: StreamSettings,
+        wishes: &str,
+        work: Work,
+        body: &'static str,
+    ) -> Result<Option<bool>, String> {
         let wishes = serde_json::from_str(wishes).unwrap();
         let call = Call::txt2img(RawJson::parse(body).unwrap());
         match Wanted::by(settings, &wishes, work, &call) {
@@ -250,7 +264,11 @@ mod tests {
         assert_eq!(of(ON, r#"{"stream": false}"#), Ok(None));
         assert_eq!(of(OFF, r#"{"stream": true, "aggregate": true}"#), Ok(Some(true)));
         assert_eq!(of(ON, r#"{"aggregate": true}"#), Ok(Some(true)));
-        assert!(of(OFF, r#"{"aggregate": true}"#).unwrap_err().starts_with("input.worker.aggregate:"));
+        assert!(
+            of(OFF, r#"{"aggregate": true}"#)
+                .unwrap_err()
+                .starts_with("input.worker.aggregate:")
+        );
     }
 
     #[test]
@@ -261,9 +279,16 @@ mod tests {
             (Work::Beside, "{}"),
             (Work::Render, r#"{"send_images": false}"#),
         ] {
-            assert!(wanted(OFF, stream, work, body).unwrap_err().starts_with("input.worker.stream:"));
+            assert!(
+                wanted(OFF, stream, work, body)
+                    .unwrap_err()
+                    .starts_with("input.worker.stream:")
+            );
             assert_eq!(wanted(ON, "{}", work, body), Ok(None));
         }
-        assert_eq!(wanted(OFF, stream, Work::Render, r#"{"send_images": "yes"}"#), Ok(Some(false)));
+        assert_eq!(
+            wanted(OFF, stream, Work::Render, r#"{"send_images": "yes"}"#),
+            Ok(Some(false))
+        );
     }
 }

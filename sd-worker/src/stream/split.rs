@@ -115,7 +115,11 @@ impl Seeds {
     fn of_batch(self, batch: u32) -> (i64, Option<i64>) {
         let pictures = i64::from(batch) * i64::from(self.batch_size.unwrap_or(1));
         let varied = self.subseed_strength.is_some_and(|strength| strength != 0.0);
-        let seed = if varied { self.seed } else { self.seed.saturating_add(pictures) };
+        let seed = if varied {
+            self.seed
+        } else {
+            self.seed.saturating_add(pictures)
+        };
         (seed, self.subseed.map(|subseed| subseed.saturating_add(pictures)))
     }
 }
@@ -130,7 +134,11 @@ fn set<'a>(edits: &mut Edits<'a>, text: &'a str, request: &Object<'a>, key: &str
 /// How many batches there are; 1 for what the WebUI would not take for a number.
 fn batches(request: &Object<'_>) -> u32 {
     let number = request.decode::<Value>("n_iter").as_ref().and_then(number);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within u32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is within u32"
+    )]
     let count = number.unwrap_or(1.0).clamp(1.0, f64::from(u32::MAX)) as u32;
     count
 }
@@ -140,9 +148,15 @@ fn obstacle(request: &Object<'_>) -> Option<&'static str> {
     let value = |key| request.decode::<Value>(key);
     let below_zero = |key| {
         // −1 is a random one.
-        value(key).as_ref().and_then(number).is_some_and(|seed| seed < -1.0)
+        value(key)
+            .as_ref()
+            .and_then(number)
+            .is_some_and(|seed| seed < -1.0)
     };
-    if request.decode::<String>("script_name").is_some_and(|name| !name.is_empty()) {
+    if request
+        .decode::<String>("script_name")
+        .is_some_and(|name| !name.is_empty())
+    {
         Some("a script renders all its pictures in one go")
     } else if value("save_images").as_ref().is_some_and(is_true) {
         Some("with save_images they may get a grid")
@@ -223,7 +237,13 @@ mod tests {
 
     #[test]
     fn one_batch_is_sent_as_it_came() {
-        for body in ["{}", r#"{"n_iter": 1.9}"#, r#"{"n_iter": null}"#, r#"{"n_iter": 0}"#, "[]"] {
+        for body in [
+            "{}",
+            r#"{"n_iter": 1.9}"#,
+            r#"{"n_iter": null}"#,
+            r#"{"n_iter": 0}"#,
+            "[]",
+        ] {
             assert_eq!(sent(body, &json!({})), [body]);
         }
     }
@@ -236,7 +256,10 @@ mod tests {
             (r#""inpainting_fill": 2"#, "noise"),
             (r#""seed": -3"#, "below -1"),
             (r#""subseed": "-2""#, "below -1"),
-            (r#""alwayson_scripts": {"ControlNet": {"args": []}}"#, "extensions"),
+            (
+                r#""alwayson_scripts": {"ControlNet": {"args": []}}"#,
+                "extensions",
+            ),
             (r#""alwayson_scripts": 5"#, "extensions"),
         ] {
             let body = format!(r#"{{"n_iter": 4, {more}}}"#);
@@ -252,12 +275,19 @@ mod tests {
         let body = r#"{"n_iter": 2, "script_name": "", "save_images": false, "inpainting_fill": 1, "seed": -1,
             "alwayson_scripts": {"Refiner": {"args": [true, "m", 0.8]}, "seed": {}}}"#;
         assert_eq!(split(body).part(), Some(Part::new(0, 2)));
-        assert_eq!(split(r#"{"n_iter": 2, "alwayson_scripts": null}"#).part(), Some(Part::new(0, 2)));
+        assert_eq!(
+            split(r#"{"n_iter": 2, "alwayson_scripts": null}"#).part(),
+            Some(Part::new(0, 2))
+        );
     }
 
     #[test]
     fn without_known_seeds_there_is_no_next_request() {
-        for info in [json!({}), json!({ "seed": -4 }), json!({ "seed": 1, "subseed": -2 })] {
+        for info in [
+            json!({}),
+            json!({ "seed": -4 }),
+            json!({ "seed": 1, "subseed": -2 }),
+        ] {
             let mut split = split(r#"{"n_iter": 2}"#);
             split.done(&answer(&info));
             assert!(split.part().is_some() && split.call().is_none(), "{info}");

@@ -17,4 +17,5 @@ mod operations;
 mod pictures;
 mod shutdown;
 mod start;
+mod stream;
 mod support;
