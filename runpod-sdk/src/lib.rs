@@ -131,7 +131,9 @@ pub use router::Router;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
+pub use worker::{
+    Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker,
+};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

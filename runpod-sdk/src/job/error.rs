@@ -369,6 +369,17 @@ pub(crate) struct Identity {
     pub(crate) runpod_version: String,
 }
 
+impl Identity {
+    /// Stands where the platform has told no name.
+    pub(crate) const UNKNOWN: &str = "unknown";
+
+    /// The worker's id, if the platform has told it.
+    pub(crate) fn known_worker(&self) -> Option<&str> {
+        let known = !self.worker_id.is_empty() && self.worker_id != Self::UNKNOWN;
+        known.then_some(&*self.worker_id)
+    }
+}
+
 struct WireError<'a> {
     error: &'a Inner,
     identity: &'a Identity,

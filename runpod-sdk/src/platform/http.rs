@@ -88,7 +88,7 @@ impl HttpPlatform {
         report: &Report,
     ) -> Result<(), PlatformError> {
         let url = template
-            .for_job(&self.worker_id, job)
+            .for_job(report.worker().unwrap_or(&self.worker_id), job)
             .with("isStream", if report.is_stream() { "true" } else { "false" });
         let mut request = self
             .client

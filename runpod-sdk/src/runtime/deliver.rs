@@ -176,7 +176,10 @@ pub(super) async fn deliver<P: Platform>(
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
-    let kept = runtime.journal.keep(id, &report);
+    // Whoever delivers it after us does so in our name: the job was given to us.
+    let kept = runtime
+        .journal
+        .keep(id, &report.clone().of_worker(runtime.identity.known_worker()));
 
     let began = Instant::now();
     let mut attempts = Attempts::new(runtime);

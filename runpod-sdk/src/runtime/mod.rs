@@ -152,9 +152,14 @@ impl<P: Platform> Runtime<P> {
                 .clone()
                 .follow(drain, runtime.events.clone()),
         );
-        let take = tokio::spawn(take::take(runtime.clone()));
+        let first_round = CancellationToken::new();
+        let recovery = tokio::spawn(recover::recover(runtime.clone(), first_round.clone()));
+        let taking = runtime.clone();
+        let take = tokio::spawn(async move {
+            recover::head_start(&taking, first_round).await;
+            take::take(taking).await;
+        });
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
-        let recovery = tokio::spawn(recover::recover(runtime.clone()));
 
         let taken = take.await;
         if let Err(panicked) = &taken {

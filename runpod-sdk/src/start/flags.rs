@@ -200,6 +200,9 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_CONNECT_LIMIT    for connecting to the platform (30s)\n  \
          RUNPOD_WORKER_PROGRESS_LIMIT   for one progress post (10s)\n  \
          RUNPOD_WORKER_STUCK_AFTER      silence after which the heartbeat stops vouching (1m)\n  \
+         RUNPOD_WORKER_REFRESH          true: ask to be replaced after the first job\n  \
+         RUNPOD_WORKER_WHEN_ABANDONED   requeue or post_error: jobs that outlast the grace (requeue)\n  \
+         RUNPOD_WORKER_HANDLER_THREADS  threads for handlers (one for each core)\n  \
          RUNPOD_WORKER_PROTOCOL_VERSION the protocol version that heartbeats name\n  \
          RUNPOD_WORKER_METRICS          serve metrics at this port (feature `metrics`)\n  \
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
@@ -209,6 +212,12 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_JOURNAL_KEEP     how long the journal keeps a result\n  \
          RUNPOD_WORKER_JOURNAL_BYTES    how large the journal may grow\n  \
          RUNPOD_WORKER_JOURNAL_CRASHES  crashes after which a job is not run again (3)\n  \
+         RUNPOD_WORKER_CACHE_VOLUME     where VolumeCache keeps its caches (/runpod-volume)\n  \
+         RUNPOD_WORKER_CACHE_NAMESPACE  their name there (RUNPOD_ENDPOINT_ID)\n  \
+         RUNPOD_WORKER_CACHE_WORKERS    large files copied at once (4 for each core, at most 32)\n  \
+         RUNPOD_WORKER_CACHE_COMPARE_CONTENT  true or false: compare files by content, too (false)\n  \
+         RUNPOD_WORKER_CACHE_LEASE      silence after which a writer is replaced (10m)\n  \
+         RUNPOD_WORKER_CACHE_FINISH     for syncs when the process ends (30s)\n  \
          RUNPOD_WORKER_DISK_PATHS       what the disk check looks at (/)\n  \
          RUNPOD_WORKER_NETWORK_TARGETS  what the network check connects to\n  \
          RUNPOD_WORKER_FITNESS_LIMIT    for one fitness check (30s)\n  \

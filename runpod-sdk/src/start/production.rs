@@ -30,21 +30,23 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
-    with_handlers(worker, |worker, handlers| {
+    with_handlers(worker, lookup, |worker, handlers| {
         run_on(worker, handlers, lookup, starting)
     })
 }
 
 /// Makes the handlers' threads, if the worker wants some, and does `work` on this thread.
 pub(super) fn with_handlers(
-    mut worker: Worker,
+    worker: Worker,
+    lookup: impl Fn(&str) -> Option<String>,
     work: impl FnOnce(Worker, Option<&Handle>) -> Result<Ended, Error>,
 ) -> Result<Ended, Error> {
-    if worker.options_mut().one_thread {
+    if worker.options().one_thread {
         return work(worker, None);
     }
-    let threads = worker.options_mut().handler_threads;
-    let threads = threads
+    let threads = worker
+        .options()
+        .threads(lookup)
         .or_else(|| std::thread::available_parallelism().ok())
         .map_or(1, NonZeroUsize::get);
     let handlers = tokio::runtime::Builder::new_multi_thread()
@@ -77,7 +79,7 @@ pub(super) fn run_on(
         }
     };
     config.limits = worker.options_mut().limits;
-    let surroundings = Surroundings::new(lookup, &config.take);
+    let surroundings = Surroundings::new(lookup, &config.take).or_else_as_in(worker.options());
     for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");
     }

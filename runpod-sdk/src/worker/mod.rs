@@ -1,5 +1,6 @@
 //! A worker: a handler, what it needs, and how it should run.
 
+mod backlog;
 mod concurrency;
 mod hooks;
 #[cfg(feature = "http-modes")]
@@ -33,7 +34,7 @@ pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub use load::Load;
 pub(crate) use options::Options;
-pub use options::WhenAbandoned;
+pub use options::{UnknownWhenAbandoned, WhenAbandoned};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
@@ -180,7 +181,8 @@ impl<S> Worker<S> {
     /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
     ///
     /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
-    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker).
+    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker). Overridden by
+    /// `RUNPOD_WORKER_REFRESH`: `true` or `false`.
     pub fn refresh_worker(mut self, refresh: bool) -> Self {
         self.options.refresh = refresh;
         self
@@ -304,7 +306,8 @@ impl<S> Worker<S> {
     }
 
     /// What becomes of a job that still runs when the grace period ends. Default: nothing is
-    /// posted, so that the platform gives it to another worker.
+    /// posted, so that the platform gives it to another worker. Overridden by `RUNPOD_WORKER_WHEN_ABANDONED`:
+    /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
         self.options.when_abandoned = action;
         self
@@ -323,7 +326,7 @@ impl<S> Worker<S> {
 
     /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
     ///
-    /// A worker that only waits for a backend is leanest with 1.
+    /// A worker that only waits for a backend is leanest with 1. Overridden by `RUNPOD_WORKER_HANDLER_THREADS`.
     pub fn handler_threads(mut self, threads: usize) -> Self {
         self.options.handler_threads = NonZeroUsize::new(threads);
         self
@@ -336,6 +339,10 @@ impl Worker {
     /// Handlers run on the runtime that calls this; taking, reporting and the heartbeat have
     /// threads of their own. Most programs want [`start`](crate::start) instead, which also sets
     /// up logging and reads the command line.
+    ///
+    /// Logging and traces are the program's own here: no subscriber is installed, nothing is masked in the log, and
+    /// with the feature `otlp` no spans are sent, whatever `OTEL_EXPORTER_OTLP_ENDPOINT` says. Each job still has a
+    /// `tracing` span, `job`, at level INFO, which a subscriber with a layer of `tracing-opentelemetry` will see.
     ///
     /// # Errors
     ///

@@ -27,9 +27,19 @@ impl Running {
     }
 
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
+        let journal = worker.options().journal.clone();
+        Self::start_with(platform, worker, seed, Keeper::open_here(journal).await).await
+    }
+
+    /// Starts it with this journal, whatever it asks for.
+    pub(super) async fn start_with(
+        platform: Arc<MemoryPlatform>,
+        worker: Worker,
+        seed: u64,
+        journal: Keeper,
+    ) -> Self {
         let (options, load) = worker.into_parts();
         let handler = load().await.unwrap();
-        let journal = Keeper::open(options.journal.clone()).await;
         let held = Arc::new(Held::new(options.held_results, options.held_bytes));
         let shutdown = Shutdown::default();
         let mut runtime = Runtime::new(

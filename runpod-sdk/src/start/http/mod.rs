@@ -45,7 +45,9 @@ pub(super) fn run(
     mode: &HttpMode,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Ended, Error> {
-    production::with_handlers(worker, |worker, handlers| run_on(worker, handlers, mode, lookup))
+    production::with_handlers(worker, lookup, |worker, handlers| {
+        run_on(worker, handlers, mode, lookup)
+    })
 }
 
 fn run_on(
@@ -77,7 +79,7 @@ fn run_on(
     let control = production::control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     let identity = config::local_identity(lookup);
-    let surroundings = Arc::new(surroundings(lookup)?);
+    let surroundings = Arc::new(surroundings(lookup)?.or_else_as_in(worker.options()));
     let ended = control.block_on(work(
         worker,
         settings,
