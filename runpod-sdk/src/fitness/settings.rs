@@ -1,7 +1,6 @@
 //! What the environment says about fitness (`docs/protocol/worker-protocol.md` §2).
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,26 +17,17 @@ pub(crate) struct Surroundings {
     pub(crate) min_disk_percent: Option<f64>,
     pub(crate) min_cuda: Option<CudaVersion>,
     pub(crate) network_limit: Option<Duration>,
-    pub(crate) disk_paths: Vec<PathBuf>,
-    pub(crate) network_targets: Vec<String>,
-    /// The platform: host and port of the take URL.
+    /// The platform: host and port of one of its URLs.
     pub(crate) platform: Option<String>,
     /// Values that could not be read.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Surroundings {
-    pub(crate) fn new(lookup: impl Fn(&str) -> Option<String>, take: &Template) -> Self {
+    /// Reads the environment; `platform` is a URL of the platform, if this worker knows one.
+    pub(crate) fn new(lookup: impl Fn(&str) -> Option<String>, platform: Option<&Template>) -> Self {
         let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let on = |name: &str| get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-        let list = |name: &str| -> Vec<String> {
-            let items = get(name).unwrap_or_default();
-            items
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .filter(|item| !item.is_empty())
-                .collect()
-        };
         let mut warnings = Vec::new();
         let mut number = |name: &str, unit: &str, default: &str, most: f64| -> Option<f64> {
             let text = get(name)?;
@@ -72,12 +62,7 @@ impl Surroundings {
             min_disk_percent,
             min_cuda,
             network_limit,
-            disk_paths: list("RUNPOD_WORKER_DISK_PATHS")
-                .into_iter()
-                .map(PathBuf::from)
-                .collect(),
-            network_targets: list("RUNPOD_WORKER_NETWORK_TARGETS"),
-            platform: take.address().map(|(host, port)| {
+            platform: platform.and_then(Template::address).map(|(host, port)| {
                 if host.contains(':') {
                     format!("[{host}]:{port}")
                 } else {
@@ -140,7 +125,7 @@ mod tests {
                 let found = pairs.iter().find(|(key, _)| *key == name)?;
                 Some(found.1.to_owned())
             },
-            &take,
+            Some(&take),
         )
     }
 
@@ -168,15 +153,11 @@ mod tests {
             ("RUNPOD_MIN_DISK_PERCENT", "3"),
             ("RUNPOD_MIN_CUDA_VERSION", "12.4.1"),
             ("RUNPOD_NETWORK_CHECK_TIMEOUT", "2"),
-            ("RUNPOD_WORKER_DISK_PATHS", "/, /runpod-volume"),
-            ("RUNPOD_WORKER_NETWORK_TARGETS", "mirror.example:443"),
         ]);
         assert_eq!(seen.min_memory, Some(GIB / 2));
         assert_eq!(seen.min_disk_percent, Some(3.0));
         assert_eq!(seen.min_cuda, Some(CudaVersion { major: 12, minor: 4 }));
         assert_eq!(seen.network_limit, Some(Duration::from_secs(2)));
-        assert_eq!(seen.disk_paths, ["/", "/runpod-volume"].map(PathBuf::from));
-        assert_eq!(seen.network_targets, ["mirror.example:443"]);
         assert_eq!(seen.platform.as_deref(), Some("api.runpod.ai:443"));
         assert!(seen.warnings.is_empty());
     }

@@ -190,6 +190,7 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_TIMEOUT          how long one job may run\n  \
          RUNPOD_WORKER_CANCEL_GRACE     from a job's cancellation to dropping it (10s)\n  \
          RUNPOD_WORKER_SHUTDOWN_GRACE   for running jobs after SIGTERM (10m)\n  \
+         RUNPOD_WORKER_WHEN_ABANDONED   requeue or post_error: what becomes of jobs that outlast it\n  \
          RUNPOD_WORKER_DELIVERY_WINDOW  for delivering one result (5m)\n  \
          RUNPOD_WORKER_DELIVERY_LONGEST_WAIT  between two posts of one result (10s)\n  \
          RUNPOD_WORKER_HELD_RESULTS     undelivered results that stop the taking (16)\n  \

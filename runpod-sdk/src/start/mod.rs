@@ -126,7 +126,7 @@ pub fn start(worker: Worker) -> ExitCode {
     }
     match http_mode(&worker, &flags, lookup) {
         #[cfg(feature = "http-modes")]
-        Ok(Some(mode)) => return exit_code(http::run(worker, &mode, lookup)),
+        Ok(Some(mode)) => return exit_code(http::run(worker, &mode, lookup, starting)),
         // Without the feature there is no such mode.
         #[cfg(not(feature = "http-modes"))]
         Ok(Some(_)) => {}

@@ -21,12 +21,13 @@ use crate::events::{Events, WorkerEvent};
 /// |---|---|
 /// | `tls` | the choice of cryptography |
 /// | `config` | environment read, logging and threads set up |
+/// | `listening` | health checks are answered (only where the worker answers requests itself) |
 /// | `fitness` | every fitness check passed |
 /// | `heartbeat` | the heartbeat's thread runs |
 /// | `connect` | the HTTP client is there, with the system's certificates if it needs them |
 /// | `state` | the worker's state is loaded |
 /// | `ready` | both of these, which happen at once |
-/// | `first_take` | the first request for jobs is on its way |
+/// | `first_take` | the first request for jobs is on its way; or requests are waited for |
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StartReport {

@@ -1,6 +1,7 @@
 //! A worker: a handler, what it needs, and how it should run.
 
 mod concurrency;
+mod fitness;
 mod hooks;
 #[cfg(feature = "http-modes")]
 mod http;
@@ -22,7 +23,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::fitness::{Check, FitnessCheck};
+use crate::fitness::FitnessCheck;
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 use crate::journal::Journal;
 
@@ -186,40 +187,6 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Checks, before the first job is taken, that this machine is fit for work.
-    ///
-    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
-    /// state is loaded; those given first are reported first. If one fails or takes longer than
-    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
-    /// platform puts another in its place. Local test runs skip them.
-    ///
-    /// ```
-    /// use runpod_sdk::{JobError, Worker, fitness};
-    ///
-    /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
-    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
-    ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
-    /// ```
-    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
-        self.fitness.push(FitnessCheck::new(name, check));
-        self
-    }
-
-    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
-    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
-    pub fn fitness_limit(mut self, limit: Duration) -> Self {
-        self.options.fitness_limit = limit;
-        self
-    }
-
-    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
-    /// own. Default: only where the platform is another machine. Overridden by
-    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
-    pub fn automatic_checks(mut self, make_them: bool) -> Self {
-        self.options.automatic_checks = Some(make_them);
-        self
-    }
-
     /// Describes the input by a JSON Schema written by hand, for a handler whose input has none of its own.
     ///
     /// It is what `--schema` prints and [`schema`](Self::schema) returns; inputs are not checked against it.
@@ -304,7 +271,8 @@ impl<S> Worker<S> {
     }
 
     /// What becomes of a job that still runs when the grace period ends. Default: nothing is
-    /// posted, so that the platform gives it to another worker.
+    /// posted, so that the platform gives it to another worker. Overridden by
+    /// `RUNPOD_WORKER_WHEN_ABANDONED`: `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
         self.options.when_abandoned = action;
         self

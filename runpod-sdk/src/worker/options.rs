@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::hooks::Hooks;
 use super::{Concurrency, Intake, TakeAhead};
 use crate::events::Events;
+use crate::fitness::AutomaticOptions;
 use crate::journal::{self, Journal};
 #[cfg(feature = "metrics")]
 use crate::metrics::MetricsOptions;
@@ -47,8 +48,8 @@ pub(crate) struct Options {
     /// Undelivered results above either bound keep the worker from taking more jobs.
     pub(crate) held_results: usize,
     pub(crate) held_bytes: usize,
-    /// Whether the automatic fitness checks are made; `None`: wherever the platform is another machine.
-    pub(crate) automatic_checks: Option<bool>,
+    /// Which automatic fitness checks are made, and of what.
+    pub(crate) automatic: AutomaticOptions,
     /// How long one fitness check may take.
     pub(crate) fitness_limit: Duration,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
@@ -87,7 +88,7 @@ impl Default for Options {
             one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
-            automatic_checks: None,
+            automatic: AutomaticOptions::default(),
             fitness_limit: Duration::from_secs(30),
             stuck_after: Duration::from_mins(1),
             journal: None,
@@ -145,14 +146,6 @@ impl Options {
         if !timeout.is_zero() {
             self.timeout = Some(timeout);
         }
-        if let Some(text) = lookup("RUNPOD_WORKER_AUTOMATIC_CHECKS").filter(|text| !text.is_empty()) {
-            match text.to_ascii_lowercase().parse() {
-                Ok(value) => self.automatic_checks = Some(value),
-                Err(_) => problems.push(format!(
-                    "RUNPOD_WORKER_AUTOMATIC_CHECKS={text}: write true or false"
-                )),
-            }
-        }
         // Returns whether there is a number.
         let mut count = |name: &str, target: &mut NonZeroUsize| {
             let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
@@ -178,6 +171,15 @@ impl Options {
         count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
         count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
         (self.held_results, self.held_bytes) = (results.get(), bytes.get());
+        self.automatic.override_from(&lookup, &mut problems);
+        let name = "RUNPOD_WORKER_WHEN_ABANDONED";
+        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
+            match text.trim() {
+                "requeue" => self.when_abandoned = WhenAbandoned::LetPlatformRequeue,
+                "post_error" => self.when_abandoned = WhenAbandoned::PostError,
+                _ => problems.push(format!("{name}={text}: write requeue or post_error")),
+            }
+        }
         #[cfg(feature = "http-modes")]
         self.http.override_from(&lookup, &mut problems);
         if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
@@ -217,11 +219,12 @@ mod tests {
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
             "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
             "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
+            "RUNPOD_WORKER_WHEN_ABANDONED" => Some("cry".into()),
             _ => None,
         });
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
         assert_eq!(options.fitness_limit, Duration::from_mins(1));
-        assert_eq!((options.timeout, options.automatic_checks), (None, None));
+        assert_eq!((options.timeout, options.automatic.wanted), (None, None));
         assert_eq!(options.concurrency.get(), 1);
         insta::assert_snapshot!(problems.join("\n"));
     }

@@ -26,12 +26,13 @@ use self::routes::App;
 use self::server::Server;
 use self::settings::Settings;
 use super::mode::HttpMode;
-use super::production;
+use super::{Starting, production};
 use crate::config::{self, Config, Template};
 use crate::error::Error;
 use crate::fitness::{self, Surroundings, Unfit};
+use crate::handler::ErasedHandler;
 use crate::job::Identity;
-use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
+use crate::runtime::{self, Ended, HeartbeatThread, Held, Liveness, Runtime, Shutdown};
 use crate::worker::{Concurrency, Options, TakeAhead, WhenAbandoned, Worker};
 
 /// In the place of URLs that such a worker does not use.
@@ -44,8 +45,23 @@ pub(super) fn run(
     worker: Worker,
     mode: &HttpMode,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
-    production::with_handlers(worker, |worker, handlers| run_on(worker, handlers, mode, lookup))
+    production::with_handlers(worker, |worker, handlers| {
+        run_on(worker, handlers, mode, lookup, starting)
+    })
+}
+
+/// What a start needs to know.
+struct Start {
+    settings: Settings,
+    heartbeat: Option<Arc<Config>>,
+    identity: Identity,
+    surroundings: Arc<Surroundings>,
+    /// Whether the machine has a duty to be fit.
+    deployed: bool,
+    handlers: Handle,
+    starting: Starting,
 }
 
 fn run_on(
@@ -53,6 +69,7 @@ fn run_on(
     handlers: Option<&Handle>,
     mode: &HttpMode,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
     if let HttpMode::Realtime {
         concurrency: Some(jobs),
@@ -70,34 +87,37 @@ fn run_on(
     let (Ok(settings), true) = (settings, problems.is_empty()) else {
         return Err(Error::Config(problems));
     };
+    if options.journal.take().is_some() {
+        warn!(
+            "the journal is not used: a result belongs to a request, and the request ends with this process"
+        );
+    }
     let heartbeat = match mode {
         HttpMode::Realtime { .. } => heartbeat_config(lookup),
         HttpMode::LoadBalancing => None,
     };
-    let control = production::control_runtime()?;
-    let handlers = handlers.unwrap_or(control.handle()).clone();
-    let identity = config::local_identity(lookup);
-    let surroundings = Arc::new(surroundings(lookup)?);
-    let ended = control.block_on(work(
-        worker,
-        settings,
-        heartbeat,
-        identity,
-        surroundings,
-        handlers,
-    ));
-    control.shutdown_background();
-    ended
-}
-
-/// What the worker's own checks look at. There is no URL of the platform to look for.
-fn surroundings(lookup: impl Fn(&str) -> Option<String>) -> Result<Surroundings, Error> {
-    let nowhere = Template::parse(NOWHERE).map_err(|problem| Error::Startup(problem.into()))?;
-    let surroundings = Surroundings::new(lookup, &nowhere);
+    let ping = heartbeat.as_ref().and_then(|config| config.ping.as_ref());
+    let surroundings = Surroundings::new(lookup, ping);
     for warning in &surroundings.warnings {
         warn!("{warning}");
     }
-    Ok(surroundings)
+    let deployed =
+        lookup("RUNPOD_POD_ID").is_some_and(|id| !id.is_empty()) && !ping.is_some_and(Template::is_loopback);
+    let control = production::control_runtime()?;
+    let handlers = handlers.unwrap_or(control.handle()).clone();
+    starting.mark("config");
+    let start = Start {
+        settings,
+        heartbeat,
+        identity: config::local_identity(lookup),
+        surroundings: Arc::new(surroundings),
+        deployed,
+        handlers,
+        starting,
+    };
+    let ended = control.block_on(work(worker, start));
+    control.shutdown_background();
+    ended
 }
 
 /// Where a realtime worker's heartbeat goes. It takes no jobs, so it needs no URLs for them.
@@ -116,14 +136,16 @@ fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Confi
     }
 }
 
-async fn work(
-    worker: Worker,
-    settings: Settings,
-    heartbeat: Option<Arc<Config>>,
-    identity: Identity,
-    surroundings: Arc<Surroundings>,
-    handlers: Handle,
-) -> Result<Ended, Error> {
+async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
+    let Start {
+        settings,
+        heartbeat,
+        identity,
+        surroundings,
+        deployed,
+        handlers,
+        starting,
+    } = start;
     let shutdown = Shutdown::default();
     tokio::spawn(production::listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
@@ -132,15 +154,17 @@ async fn work(
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let desk = Arc::new(Desk::new(held, settings.queue));
     let app = Arc::new(App::new(settings, desk, identity));
+    // From here on health checks are answered, and requests refused.
     let server = Server::start(app.clone()).await?;
-    let work = serve(
-        worker,
-        &app,
+    starting.mark("listening");
+    let ready = GetReady {
         heartbeat,
         surroundings,
-        handlers.clone(),
-        shutdown.clone(),
-    );
+        deployed,
+        handlers: handlers.clone(),
+        starting,
+    };
+    let work = serve(worker, &app, ready, shutdown.clone());
     let ended = runtime::live(&options, &handlers, &shutdown, work).await;
     app.desk.hang_up();
     server.stop(LAST_ANSWERS).await;
@@ -148,44 +172,28 @@ async fn work(
 }
 
 /// Gets the worker ready and works. Until then requests are refused, and health checks say so.
-async fn serve(
-    worker: Worker,
-    app: &App,
-    heartbeat: Option<Arc<Config>>,
-    surroundings: Arc<Surroundings>,
-    handlers: Handle,
-    shutdown: Shutdown,
-) -> Result<Ended, Error> {
+async fn serve(worker: Worker, app: &App, ready: GetReady, shutdown: Shutdown) -> Result<Ended, Error> {
     let desk = app.desk.clone();
-    let liveness = Arc::new(Liveness::new(worker.options().stuck_after));
-    tokio::spawn(liveness.clone().keep_fresh(production::SIGN_OF_LIFE));
-    let _heartbeat = match &heartbeat {
-        Some(config) => {
-            let events = &worker.options().events;
-            production::start_heartbeat(config, desk.held(), &liveness, events)?
-        }
-        None => None,
-    };
+    let (handlers, starting) = (ready.handlers.clone(), ready.starting.clone());
     let ready = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        ready = get_ready(worker, heartbeat, surroundings, &handlers) => ready?,
+        ready = ready.get_ready(worker, desk.held()) => ready?,
     };
-    let (options, handler) = ready;
-    let identity = app.identity.clone();
     let drain = shutdown.drain.clone();
     let mut runtime = Runtime::new(
         desk.clone(),
-        handler,
-        options,
-        identity,
+        ready.handler,
+        ready.options,
+        app.identity.clone(),
         desk.held().clone(),
         shutdown,
     );
     runtime.handlers = handlers;
+    runtime.starting = Some(starting);
     desk.open(runtime.slots.clone());
     info!("ready for requests");
     let closing = async {
@@ -195,34 +203,70 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        ended = runtime.run() => ended,
+        ended = runtime.remove_leftovers().run() => ended,
         () = closing => Ok(Ended::Drained),
     }
 }
 
-/// The worker's own fitness checks, then its state.
-async fn get_ready(
-    mut worker: Worker,
+/// What it takes to get ready.
+struct GetReady {
     heartbeat: Option<Arc<Config>>,
     surroundings: Arc<Surroundings>,
-    handlers: &Handle,
-) -> Result<(Options, Arc<dyn crate::handler::ErasedHandler>), Error> {
-    let checks = worker.take_fitness_checks();
-    let limit = worker.options().fitness_limit;
-    let fit = handlers.spawn(fitness::run(checks, surroundings, limit)).await;
-    if let Err(unfit) = fit.map_err(|lost| Error::Runtime(lost.to_string()))? {
-        return Err(match heartbeat {
-            Some(config) => production::report_unfit(config, unfit).await,
-            None => {
-                let Unfit { check, reason } = unfit;
-                Error::Unfit { check, reason }
+    deployed: bool,
+    handlers: Handle,
+    starting: Starting,
+}
+
+/// A worker that can begin.
+struct Ready {
+    options: Options,
+    handler: Arc<dyn ErasedHandler>,
+    /// Beats until it is dropped.
+    _heartbeat: Option<HeartbeatThread>,
+}
+
+impl GetReady {
+    /// The fitness checks, then the heartbeat, then the state.
+    async fn get_ready(self, mut worker: Worker, held: &Arc<Held>) -> Result<Ready, Error> {
+        let mut checks = worker.take_fitness_checks();
+        let options = worker.options();
+        let automatic = fitness::automatic(&options.automatic, self.deployed, &self.surroundings);
+        let somewhere = self.surroundings.platform.is_some() || !options.automatic.network_targets.is_empty();
+        checks.extend(automatic.before);
+        // Nothing waits at the door while this one is made, so it need not be made beside the work.
+        checks.extend(automatic.beside.filter(|_| somewhere));
+        let limit = options.fitness_limit;
+        if let Err(unfit) = fitness::run(checks, self.surroundings, limit, &self.handlers).await {
+            return Err(match self.heartbeat {
+                Some(config) => production::report_unfit(config, unfit).await,
+                None => {
+                    let Unfit { check, reason } = unfit;
+                    Error::Unfit { check, reason }
+                }
+            });
+        }
+        self.starting.mark("fitness");
+
+        let (options, load) = worker.into_parts();
+        let liveness = Arc::new(Liveness::new(options.stuck_after));
+        tokio::spawn(liveness.clone().keep_fresh(production::SIGN_OF_LIFE));
+        let heartbeat = match &self.heartbeat {
+            Some(config) => {
+                let started = production::start_heartbeat(config, held, &liveness, &options.events)?;
+                self.starting.mark("heartbeat");
+                started
             }
-        });
+            None => None,
+        };
+        let loading = self.handlers.spawn(load()).await;
+        let handler = loading
+            .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
+        self.starting.mark("state");
+        self.starting.mark("ready");
+        Ok(Ready {
+            options,
+            handler,
+            _heartbeat: heartbeat,
+        })
     }
-    let (options, load) = worker.into_parts();
-    let handler = handlers
-        .spawn(load())
-        .await
-        .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
-    Ok((options, handler))
 }
