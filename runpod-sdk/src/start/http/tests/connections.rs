@@ -12,6 +12,7 @@ use super::super::routes::App;
 use super::super::server;
 use super::{app, work};
 use crate::prelude::*;
+use crate::runtime::Held;
 
 /// A client's end of a new connection, in which so many bytes fit that nobody has read yet.
 fn connect(app: &Arc<App>, room: usize) -> DuplexStream {
@@ -87,7 +88,7 @@ async fn a_client_that_reads_nothing_of_a_stream_loses_its_job_after_a_minute() 
     while app.desk.held().is_empty() {
         tokio::task::yield_now().await;
     }
-    app.desk.held().until(|held| held.is_empty()).await;
+    app.desk.held().until(Held::is_empty).await;
     assert_eq!(began.elapsed().as_secs(), 60);
 
     let mut next = connect(&app, 1 << 10);
