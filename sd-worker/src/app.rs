@@ -9,6 +9,7 @@ use crate::checks::Checks;
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
 use crate::monitor::Monitor;
+use crate::output::Output;
 use crate::process::Process;
 use crate::request::{Allowed, Pictures};
 use crate::settings::Settings;
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<Pictures>>,
     pub(crate) checks: Arc<Checks>,
+    pub(crate) output: Arc<Output>,
 }
 
 impl App {
@@ -63,6 +65,7 @@ impl App {
             compat,
             checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
+            output: Arc::new(Output::new(settings.output)),
             allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
             webui,
         })

@@ -6,6 +6,7 @@ use runpod_sdk::{Context, JobError, State, handler};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{Request, Work};
+use crate::webui::unless_cancelled;
 
 /// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte.
 #[handler]
@@ -20,6 +21,7 @@ pub(crate) async fn forward(
 
 async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Failure> {
     let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
+    let delivery = app.output.plan(&wishes, work.gives_pictures(&call), ctx).await?;
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
@@ -40,5 +42,6 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Fai
     ctx.mark("inference_started");
     let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
-    Ok(app.checks.after(checked, &call, answer).await?)
+    let answer = app.checks.after(checked, &call, answer).await?;
+    Ok(unless_cancelled(ctx, delivery.answer(answer, ctx)).await??)
 }

@@ -21,6 +21,7 @@ mod failure;
 mod handler;
 mod health;
 mod monitor;
+mod output;
 mod picture;
 mod process;
 mod request;
@@ -40,7 +41,8 @@ pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
 pub use settings::{
-    BackendSettings, Command, Credentials, ProgressSettings, RequestSettings, Settings, WebUiUrl,
+    BackendSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings, Reencode,
+    RequestSettings, Settings, WebUiUrl,
 };
 pub use webui::WarmUp;
 
@@ -51,6 +53,9 @@ pub use webui::WarmUp;
 #[must_use = "return the exit code from `main`"]
 pub fn run(settings: Settings) -> ExitCode {
     let process = own_process(&settings);
+    if let Some(process) = &process {
+        process.hurry_on_second_signal();
+    }
     let _ended_with_us = process.clone().map(EndedWithUs);
     runpod_sdk::start(worker(settings, process))
 }

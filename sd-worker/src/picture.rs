@@ -30,6 +30,25 @@ impl Kind {
         }
     }
 
+    /// How names of such files end.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+            Self::Other => "bin",
+        }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::WebP => "image/webp",
+            Self::Other => "application/octet-stream",
+        }
+    }
+
     /// Width and height, of a PNG.
     pub(crate) fn size(self, bytes: &[u8]) -> Option<(u32, u32)> {
         let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));

@@ -1,6 +1,7 @@
 //! The worker's options: command line first, then environment, then default.
 
 mod backend;
+mod output;
 mod progress;
 mod requests;
 
@@ -13,6 +14,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 pub use self::backend::BackendSettings;
+pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub use self::requests::RequestSettings;
 
@@ -72,6 +74,11 @@ pub struct Settings {
     /// What jobs may ask for.
     #[command(flatten)]
     pub requests: RequestSettings,
+
+    /// How pictures are delivered
+    #[command(flatten)]
+    pub output: OutputSettings,
+
     /// What to do instead of taking jobs
     #[command(subcommand)]
     pub command: Option<Command>,

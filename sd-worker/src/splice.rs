@@ -101,7 +101,12 @@ impl<'a> Edits<'a> {
             start + value.get().len() <= self.text.len(),
             "a value of another text"
         );
-        self.changes.push((start..start + value.get().len(), json));
+        self.replace_at(start..start + value.get().len(), json);
+    }
+
+    /// Writes `json` in place of the value that stands there.
+    pub(crate) fn replace_at(&mut self, place: Range<usize>, json: String) {
+        self.changes.push((place, json));
     }
 
     /// Adds a key at the end of the object that the text is, or of an object in it.

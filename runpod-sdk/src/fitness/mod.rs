@@ -26,8 +26,8 @@
 //! |---|---|---|
 //! | `_gpu_health_check` (feature `gpu`) | every GPU that the driver lists can be read; no GPU is fine | `RUNPOD_SKIP_GPU_CHECK=true` leaves it out |
 //! | `_memory_check` | [`memory`]: 4 GiB are available, or half of a smaller machine | `RUNPOD_MIN_MEMORY_GB` |
-//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, [`Worker::disk_paths`] |
-//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, [`Worker::network_targets`] |
+//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, [`Worker::disk_check_paths`] |
+//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, [`Worker::network_check_targets`] |
 //! | `_cuda_version_check` (feature `gpu`) | the driver knows CUDA 11.8, or there is no GPU | `RUNPOD_MIN_CUDA_VERSION` |
 //!
 //! They are on where the platform is another machine, and off where it is this one: a laptop or a test
@@ -48,8 +48,8 @@
 //!
 //! [`Worker::fitness_limit`]: crate::Worker::fitness_limit
 //! [`Worker::automatic_checks`]: crate::Worker::automatic_checks
-//! [`Worker::disk_paths`]: crate::Worker::disk_paths
-//! [`Worker::network_targets`]: crate::Worker::network_targets
+//! [`Worker::disk_check_paths`]: crate::Worker::disk_check_paths
+//! [`Worker::network_check_targets`]: crate::Worker::network_check_targets
 
 mod automatic;
 mod check;
@@ -62,7 +62,7 @@ mod network;
 mod run;
 mod settings;
 
-pub(crate) use automatic::{Automatic, AutomaticOptions, automatic};
+pub(crate) use automatic::{Automatic, automatic};
 pub(crate) use check::FitnessCheck;
 #[doc(hidden)]
 pub use check::{BuiltIn, Limited, Work};

@@ -31,6 +31,19 @@ impl JobId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Bytes that the body of this job's result may have, as the platform documents it
+    /// (`docs/protocol/endpoint-api.md` §3): 20 MB for a job of `/runsync`, 10 MB for any other.
+    ///
+    /// Which it is, the prefix `sync-` tells, and that is a hint: ids are opaque. Compare with
+    /// [`RawJson::len_as_output`].
+    pub fn result_limit(&self) -> usize {
+        if self.0.starts_with("sync-") {
+            20_000_000
+        } else {
+            10_000_000
+        }
+    }
 }
 
 impl From<&str> for JobId {

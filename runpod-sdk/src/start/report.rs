@@ -21,13 +21,15 @@ use crate::events::{Events, WorkerEvent};
 /// |---|---|
 /// | `tls` | the choice of cryptography |
 /// | `config` | environment read, logging and threads set up |
-/// | `listening` | health checks are answered (only where the worker answers requests itself) |
 /// | `fitness` | every fitness check passed |
 /// | `heartbeat` | the heartbeat's thread runs |
 /// | `connect` | the HTTP client is there, with the system's certificates if it needs them |
 /// | `state` | the worker's state is loaded |
 /// | `ready` | both of these, which happen at once |
-/// | `first_take` | the first request for jobs is on its way; or requests are waited for |
+/// | `first_take` | the first request for jobs is on its way |
+///
+/// A worker that answers requests itself (feature `http-modes`) logs the same line, with `listening` (from then on
+/// health checks are answered) in the place of `connect`, and `ready` at the end. It has no such event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StartReport {
@@ -95,6 +97,14 @@ impl Starting {
             info!("started: {report}");
             events.emit(|| WorkerEvent::FirstTake(report));
         });
+    }
+
+    /// The same for a worker that takes no jobs: it is ready for requests.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn finish_without_take(self, name: &'static str) {
+        self.mark(name);
+        let phases = std::mem::take(&mut *self.phases());
+        info!("started: {}", StartReport { phases });
     }
 
     fn phases(&self) -> MutexGuard<'_, Vec<StartPhase>> {

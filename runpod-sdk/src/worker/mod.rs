@@ -1,7 +1,7 @@
 //! A worker: a handler, what it needs, and how it should run.
 
+mod backlog;
 mod concurrency;
-mod fitness;
 mod hooks;
 #[cfg(feature = "http-modes")]
 mod http;
@@ -23,7 +23,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::fitness::FitnessCheck;
+use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
 use crate::journal::Journal;
 
@@ -34,7 +34,7 @@ pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub use load::Load;
 pub(crate) use options::Options;
-pub use options::WhenAbandoned;
+pub use options::{UnknownWhenAbandoned, WhenAbandoned};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
@@ -181,9 +181,44 @@ impl<S> Worker<S> {
     /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
     ///
     /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
-    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker).
+    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker). Overridden by
+    /// `RUNPOD_WORKER_REFRESH`: `true` or `false`.
     pub fn refresh_worker(mut self, refresh: bool) -> Self {
         self.options.refresh = refresh;
+        self
+    }
+
+    /// Checks, before the first job is taken, that this machine is fit for work.
+    ///
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
+    /// state is loaded; those given first are reported first. If one fails or takes longer than
+    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// platform puts another in its place. Local test runs skip them.
+    ///
+    /// ```
+    /// use runpod_sdk::{JobError, Worker, fitness};
+    ///
+    /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
+    ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
+    /// ```
+    pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
+        self.fitness.push(FitnessCheck::new(name, check));
+        self
+    }
+
+    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
+    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
+    pub fn fitness_limit(mut self, limit: Duration) -> Self {
+        self.options.fitness_limit = limit;
+        self
+    }
+
+    /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
+    /// own. Default: only where the platform is another machine. Overridden by
+    /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
+    pub fn automatic_checks(mut self, make_them: bool) -> Self {
+        self.options.automatic_checks = Some(make_them);
         self
     }
 
@@ -264,17 +299,31 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Shortest time between two progress posts of one job. Default 500 ms.
+    /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
+    /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.options.progress_interval = interval;
         self
     }
 
     /// What becomes of a job that still runs when the grace period ends. Default: nothing is
-    /// posted, so that the platform gives it to another worker. Overridden by
-    /// `RUNPOD_WORKER_WHEN_ABANDONED`: `requeue` or `post_error`.
+    /// posted, so that the platform gives it to another worker. Overridden by `RUNPOD_WORKER_WHEN_ABANDONED`:
+    /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
         self.options.when_abandoned = action;
+        self
+    }
+
+    /// How many of the last lines that a job has logged are shown in its error as `log_tail`, if it fails and
+    /// brings none of its own ([`JobError::with_log_tail`](crate::JobError::with_log_tail)). Default 10, at most 20;
+    /// 0 shows none. Overridden by `RUNPOD_WORKER_LOG_TAIL`.
+    ///
+    /// The caller of the endpoint reads them. They are what the handler logs by `tracing` within the job's span, at the
+    /// level that is logged, masked like the log ([`redacted`](crate::redacted)); the worker's own lines are left
+    /// out, and errors that the request is to blame for have none. It works with the log that
+    /// [`start`](crate::start) sets up, not with a subscriber of the program's own.
+    pub fn log_tail(mut self, lines: usize) -> Self {
+        self.options.log_tail = lines;
         self
     }
 
@@ -291,7 +340,7 @@ impl<S> Worker<S> {
 
     /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
     ///
-    /// A worker that only waits for a backend is leanest with 1.
+    /// A worker that only waits for a backend is leanest with 1. Overridden by `RUNPOD_WORKER_HANDLER_THREADS`.
     pub fn handler_threads(mut self, threads: usize) -> Self {
         self.options.handler_threads = NonZeroUsize::new(threads);
         self
@@ -304,6 +353,10 @@ impl Worker {
     /// Handlers run on the runtime that calls this; taking, reporting and the heartbeat have
     /// threads of their own. Most programs want [`start`](crate::start) instead, which also sets
     /// up logging and reads the command line.
+    ///
+    /// Logging and traces are the program's own here: no subscriber is installed, nothing is masked in the log, and
+    /// with the feature `otlp` no spans are sent, whatever `OTEL_EXPORTER_OTLP_ENDPOINT` says. Each job still has a
+    /// `tracing` span, `job`, at level INFO, which a subscriber with a layer of `tracing-opentelemetry` will see.
     ///
     /// # Errors
     ///

@@ -55,9 +55,14 @@ codes! {
     Unavailable = "BACKEND_UNAVAILABLE", Backend, true, "no connection, or 429, 502, 503, 504, all retries included";
     Lost = "BACKEND_LOST", Backend, true, "the connection broke after the request had been sent";
     Stalled = "BACKEND_STALLED", Backend, true, "the render made no step for `--stall-after`, and was interrupted";
+    InterruptedElsewhere = "INTERRUPTED_ELSEWHERE", Backend, true, "somebody else interrupted the render or skipped a picture; what the WebUI answered is half-made";
     BadAnswer = "BACKEND_BAD_ANSWER", Backend, true, "the WebUI answered 200 with something that is not the JSON it should be";
     Misconfigured = "BACKEND_MISCONFIGURED", Backend, false, "wrong credentials, no such route, or no model";
     Failed = "BACKEND_ERROR", Backend, false, "any other failure of the WebUI";
+    /// The job itself wished it.
+    NoBucketForWish = "UPLOAD_NOT_CONFIGURED", User, false, "the job wishes an upload, and neither it nor the worker has a bucket; nothing was rendered";
+    NoBucket = "UPLOAD_NOT_CONFIGURED", Worker, false, "with `--output upload`: there is no bucket; nothing was rendered";
+    OutputTooLarge = "OUTPUT_TOO_LARGE", User, false, "with `--output auto`: the platform does not take so much, and nothing that is allowed makes it less";
     Interrupted = "INTERRUPTED", Platform, true, "the worker had to go; seen in logs only";
 }
 
@@ -100,6 +105,8 @@ mod tests {
             ErrorCode::DOWNLOAD_FAILED,
             ErrorCode::DOWNLOAD_TOO_LARGE,
             ErrorCode::DOWNLOAD_NOT_STORED,
+            ErrorCode::UPLOAD_REFUSED,
+            ErrorCode::UPLOAD_FAILED,
         ] {
             assert!(page.contains(&format!("| `{code}` |")), "{code}");
         }

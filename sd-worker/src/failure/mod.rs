@@ -4,11 +4,11 @@ mod code;
 
 use std::borrow::Cow;
 
-use runpod_sdk::storage::DownloadError;
 use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
 use serde_json::Value;
 
 use crate::checks::NotApplied;
+use crate::output::OutputError;
 use crate::request::{PictureError, RequestError};
 use crate::webui::WebUiError;
 
@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     NotApplied(#[from] NotApplied),
     #[error(transparent)]
     WebUi(#[from] WebUiError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// What is known of a failure beside its message.
@@ -47,39 +49,68 @@ impl Failure {
             Self::Picture(error) => error,
             Self::NotApplied(error) => error,
             Self::WebUi(error) => error,
+            Self::Output(error) => error,
         }
     }
 
-    /// An error of the SDK, which has a code of its own.
-    fn of_the_sdk(&self) -> Option<&DownloadError> {
+    /// Whether the WebUI had to do with it, so that its log may tell why.
+    pub(crate) fn is_of_the_webui(&self) -> bool {
+        matches!(self, Self::WebUi(_) | Self::NotApplied(_))
+    }
+
+    fn verdict(&self) -> Verdict {
         match self {
-            Self::Picture(PictureError::Download { source, .. }) => Some(source),
-            _ => None,
+            Self::Picture(PictureError::Download { source, .. }) => Verdict::of(source),
+            Self::Output(OutputError::Storage(source) | OutputError::Upload { source, .. }) => {
+                Verdict::of(source)
+            }
+            _ => {
+                let (code, hint) = (self.explained().code(), self.explained().hint());
+                Verdict {
+                    code: code.code(),
+                    class: code.class(),
+                    retryable: code.is_retryable(),
+                    hint,
+                }
+            }
+        }
+    }
+}
+
+/// What the SDK's errors know of themselves, and ours by the table.
+struct Verdict {
+    code: ErrorCode,
+    class: ErrorClass,
+    retryable: bool,
+    hint: Option<Cow<'static, str>>,
+}
+
+impl Verdict {
+    fn of(error: &impl IntoJobError) -> Self {
+        Self {
+            code: error.code(),
+            class: error.class(),
+            retryable: error.is_retryable(),
+            hint: error.hint(),
         }
     }
 }
 
 impl IntoJobError for Failure {
     fn code(&self) -> ErrorCode {
-        self.of_the_sdk()
-            .map_or_else(|| self.explained().code().code(), IntoJobError::code)
+        self.verdict().code
     }
 
     fn class(&self) -> ErrorClass {
-        self.of_the_sdk()
-            .map_or_else(|| self.explained().code().class(), IntoJobError::class)
+        self.verdict().class
     }
 
     fn is_retryable(&self) -> bool {
-        self.of_the_sdk().map_or_else(
-            || self.explained().code().is_retryable(),
-            IntoJobError::is_retryable,
-        )
+        self.verdict().retryable
     }
 
     fn hint(&self) -> Option<Cow<'static, str>> {
-        self.of_the_sdk()
-            .map_or_else(|| self.explained().hint(), IntoJobError::hint)
+        self.verdict().hint
     }
 
     fn details(&self) -> Option<Value> {

@@ -125,9 +125,12 @@ impl Health {
     /// The error as the caller is told it: with the last lines of the WebUI's log, if they are ours and have
     /// to do with it.
     pub(crate) fn explain(&self, failure: Failure) -> JobError {
+        let of_the_webui = failure.is_of_the_webui();
         let error = failure.into_job_error();
         match &self.shared.tail {
-            Some(tail) if error.class() == ErrorClass::Backend => error.with_log_tail(tail.lines()),
+            Some(tail) if of_the_webui && error.class() == ErrorClass::Backend => {
+                error.with_log_tail(tail.lines())
+            }
             _ => error,
         }
     }

@@ -3,6 +3,7 @@
 use reqwest::Method;
 
 use super::error::Why;
+use crate::webui::Call;
 
 /// What a request occupies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub(crate) enum Work {
     Gpu,
     /// Answers at once, also while something renders.
     Beside,
+}
+
+impl Work {
+    /// Whether the answer of a call has pictures, as far as is known.
+    pub(crate) fn gives_pictures(self, call: &Call) -> bool {
+        const MORE: [&str; 3] = ["extra-single-image", "extra-batch-images", "/controlnet/detect"];
+        self == Self::Render || MORE.iter().any(|name| is(name, path_of(&call.route)))
+    }
 }
 
 /// The usual routes. Those without a prefix lie under `/sdapi/v1/`.
@@ -227,6 +236,26 @@ mod tests {
         assert_eq!(post(&more, "/my/route"), Ok(Work::Gpu));
         assert_eq!(more.work(&Method::GET, "/my/list"), Ok(Work::Beside));
         assert_eq!(post(&more, "server-kill"), Err(Why::Dangerous));
+    }
+
+    #[test]
+    fn the_page_lists_every_usual_route_and_no_other() {
+        let page = include_str!("../../../docs/sd-worker-requests.md");
+        let start = page.find("| routes | method |").unwrap();
+        let mut listed = Vec::new();
+        for row in page[start..]
+            .lines()
+            .skip(2)
+            .take_while(|row| row.starts_with('|'))
+        {
+            let mut cells = row.split('|').skip(1);
+            let (names, method) = (cells.next().unwrap(), cells.next().unwrap().trim());
+            listed.extend(names.split('`').skip(1).step_by(2).map(|name| (method, name)));
+        }
+        let mut known: Vec<_> = ROUTES.iter().map(|(method, name, _)| (*method, *name)).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
     }
 
     #[test]

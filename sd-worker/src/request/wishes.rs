@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::CheckLevel;
+use crate::settings::{OutputMode, Reencode};
 
 use super::error::RequestError;
 use super::shape::without_place;
@@ -15,6 +16,13 @@ use super::shape::without_place;
 pub(crate) struct Wishes {
     #[serde(default)]
     pub(crate) checks: Option<CheckLevel>,
+    #[serde(default)]
+    pub(crate) output: Option<OutputMode>,
+    #[serde(default)]
+    pub(crate) reencode: Option<Reencode>,
+    /// Of pictures that are re-encoded to JPEG: 1 to 100.
+    #[serde(default)]
+    pub(crate) quality: Option<u8>,
 }
 
 impl Wishes {

@@ -47,16 +47,14 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
-    production::with_handlers(worker, |worker, handlers| {
+    production::with_handlers(worker, lookup, |worker, handlers| {
         run_on(worker, handlers, mode, lookup, starting)
     })
 }
 
 /// What a start needs to know.
 struct Start {
-    settings: Settings,
     heartbeat: Option<Arc<Config>>,
-    identity: Identity,
     surroundings: Arc<Surroundings>,
     /// Whether the machine has a duty to be fit.
     deployed: bool,
@@ -97,7 +95,7 @@ fn run_on(
         HttpMode::LoadBalancing => None,
     };
     let ping = heartbeat.as_ref().and_then(|config| config.ping.as_ref());
-    let surroundings = Surroundings::new(lookup, ping);
+    let surroundings = Surroundings::new(lookup, ping).or_else_as_in(worker.options());
     for warning in &surroundings.warnings {
         warn!("{warning}");
     }
@@ -107,15 +105,14 @@ fn run_on(
     let handlers = handlers.unwrap_or(control.handle()).clone();
     starting.mark("config");
     let start = Start {
-        settings,
         heartbeat,
-        identity: config::local_identity(lookup),
         surroundings: Arc::new(surroundings),
         deployed,
         handlers,
         starting,
     };
-    let ended = control.block_on(work(worker, start));
+    let identity = config::local_identity(lookup);
+    let ended = control.block_on(work(worker, settings, identity, start));
     control.shutdown_background();
     ended
 }
@@ -136,16 +133,7 @@ fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Confi
     }
 }
 
-async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
-    let Start {
-        settings,
-        heartbeat,
-        identity,
-        surroundings,
-        deployed,
-        handlers,
-        starting,
-    } = start;
+async fn work(worker: Worker, settings: Settings, identity: Identity, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(production::listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
@@ -156,15 +144,9 @@ async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
     let app = Arc::new(App::new(settings, desk, identity));
     // From here on health checks are answered, and requests refused.
     let server = Server::start(app.clone()).await?;
-    starting.mark("listening");
-    let ready = GetReady {
-        heartbeat,
-        surroundings,
-        deployed,
-        handlers: handlers.clone(),
-        starting,
-    };
-    let work = serve(worker, &app, ready, shutdown.clone());
+    start.starting.mark("listening");
+    let handlers = start.handlers.clone();
+    let work = serve(worker, &app, start, shutdown.clone());
     let ended = runtime::live(&options, &handlers, &shutdown, work).await;
     app.desk.hang_up();
     server.stop(LAST_ANSWERS).await;
@@ -172,16 +154,15 @@ async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
 }
 
 /// Gets the worker ready and works. Until then requests are refused, and health checks say so.
-async fn serve(worker: Worker, app: &App, ready: GetReady, shutdown: Shutdown) -> Result<Ended, Error> {
+async fn serve(worker: Worker, app: &App, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     let desk = app.desk.clone();
-    let (handlers, starting) = (ready.handlers.clone(), ready.starting.clone());
     let ready = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        ready = ready.get_ready(worker, desk.held()) => ready?,
+        ready = start.get_ready(worker, desk.held()) => ready?,
     };
     let drain = shutdown.drain.clone();
     let mut runtime = Runtime::new(
@@ -192,10 +173,10 @@ async fn serve(worker: Worker, app: &App, ready: GetReady, shutdown: Shutdown) -
         desk.held().clone(),
         shutdown,
     );
-    runtime.handlers = handlers;
-    runtime.starting = Some(starting);
+    runtime.handlers = start.handlers;
     desk.open(runtime.slots.clone());
     info!("ready for requests");
+    start.starting.finish_without_take("ready");
     let closing = async {
         drain.cancelled().await;
         desk.close();
@@ -208,15 +189,6 @@ async fn serve(worker: Worker, app: &App, ready: GetReady, shutdown: Shutdown) -
     }
 }
 
-/// What it takes to get ready.
-struct GetReady {
-    heartbeat: Option<Arc<Config>>,
-    surroundings: Arc<Surroundings>,
-    deployed: bool,
-    handlers: Handle,
-    starting: Starting,
-}
-
 /// A worker that can begin.
 struct Ready {
     options: Options,
@@ -225,20 +197,21 @@ struct Ready {
     _heartbeat: Option<HeartbeatThread>,
 }
 
-impl GetReady {
+impl Start {
     /// The fitness checks, then the heartbeat, then the state.
-    async fn get_ready(self, mut worker: Worker, held: &Arc<Held>) -> Result<Ready, Error> {
+    async fn get_ready(&self, mut worker: Worker, held: &Arc<Held>) -> Result<Ready, Error> {
         let mut checks = worker.take_fitness_checks();
         let options = worker.options();
-        let automatic = fitness::automatic(&options.automatic, self.deployed, &self.surroundings);
-        let somewhere = self.surroundings.platform.is_some() || !options.automatic.network_targets.is_empty();
+        let automatic = fitness::automatic(options.automatic_checks, self.deployed, &self.surroundings);
+        let seen = &self.surroundings;
+        let somewhere = seen.platform.is_some() || !seen.network_targets.is_empty();
         checks.extend(automatic.before);
         // Nothing waits at the door while this one is made, so it need not be made beside the work.
         checks.extend(automatic.beside.filter(|_| somewhere));
         let limit = options.fitness_limit;
-        if let Err(unfit) = fitness::run(checks, self.surroundings, limit, &self.handlers).await {
-            return Err(match self.heartbeat {
-                Some(config) => production::report_unfit(config, unfit).await,
+        if let Err(unfit) = fitness::run(checks, self.surroundings.clone(), limit, &self.handlers).await {
+            return Err(match &self.heartbeat {
+                Some(config) => production::report_unfit(config.clone(), unfit).await,
                 None => {
                     let Unfit { check, reason } = unfit;
                     Error::Unfit { check, reason }
@@ -262,7 +235,6 @@ impl GetReady {
         let handler = loading
             .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
         self.starting.mark("state");
-        self.starting.mark("ready");
         Ok(Ready {
             options,
             handler,

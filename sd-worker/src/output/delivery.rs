@@ -1,0 +1,345 @@
+//! How the pictures of one job reach whoever asked for them.
+//!
+//! ```text
+//!           inline ──▶ as the WebUI gave it
+//!  picture  upload ──▶ decoded ─▶ bucket ─▶ URL
+//!           auto ────▶ it fits: inline │ re-encoding is allowed, and enough: that │ there is a bucket: upload │ error
+//! ```
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use runpod_sdk::JobId;
+use runpod_sdk::storage::{Bucket, UploadError};
+use tracing::{debug, info};
+
+use super::encode::Encoding;
+use super::error::{OutputError, TooLarge, What};
+use super::picture::Picture;
+use super::storage::{Storage, blocking};
+use crate::picture::Kind;
+use crate::settings::OutputMode;
+use crate::splice::quoted;
+
+/// Pictures of one job that are encoded or uploaded at once.
+const AT_ONCE: usize = 4;
+
+/// How the pictures of one job are delivered.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(super) mode: OutputMode,
+    pub(super) encoding: Option<Encoding>,
+    pub(super) storage: Storage,
+    pub(super) job: JobId,
+}
+
+/// What a caller gets of a picture.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    form: Form,
+    kind: Kind,
+    bytes: usize,
+}
+
+enum Form {
+    /// The answer's own base64.
+    AsItWas(Bytes),
+    Base64(String),
+    Url(String),
+}
+
+/// Links let whoever has them read the pictures.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AsItWas(_) => "AsItWas",
+            Self::Base64(_) => "Base64",
+            Self::Url(_) => "Url",
+        })
+    }
+}
+
+impl Delivery {
+    /// Delivers one picture, for answers that go out picture by picture: what stands for it takes at most `room`
+    /// bytes of JSON, its quotes included.
+    ///
+    /// # Errors
+    ///
+    /// It takes more and may not be made smaller or uploaded, or the upload failed.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "nothing sends pictures one by one yet")
+    )]
+    pub(crate) async fn picture(&self, picture: &Picture, room: usize) -> Result<Delivered, OutputError> {
+        if self.mode == OutputMode::Upload {
+            let bucket = self.storage.bucket().await?;
+            return upload(bucket, self.job.clone(), picture.clone()).await;
+        }
+        let as_it_was = Delivered::as_it_was(picture);
+        let bytes = as_it_was.json_len();
+        if bytes <= room {
+            return Ok(as_it_was);
+        }
+        let mut too_large = TooLarge {
+            what: What::Picture(picture.index),
+            bytes,
+            limit: room,
+            reencoded: None,
+            auto: self.mode == OutputMode::Auto,
+        };
+        if self.mode == OutputMode::Auto {
+            if let Some(encoding) = self.encoding {
+                let smaller = reencode(encoding, picture.clone()).await;
+                if smaller.json_len() <= room {
+                    return Ok(smaller);
+                }
+                too_large.reencoded = Some(smaller.json_len());
+            }
+            match self.storage.bucket().await {
+                Ok(bucket) => return upload(bucket, self.job.clone(), picture.clone()).await,
+                Err(UploadError::Missing) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(too_large.into())
+    }
+
+    /// Writes all pictures anew; those that this would not make smaller stay as they are.
+    pub(super) async fn reencode_all(&self, pictures: &[Picture], encoding: Encoding) -> Vec<Delivered> {
+        let each: Vec<_> = pictures
+            .iter()
+            .map(|picture| reencode(encoding, picture.clone()))
+            .collect();
+        stream::iter(each).buffered(AT_ONCE).collect().await
+    }
+
+    /// Uploads all pictures, a few at a time: all of them, or it is an error.
+    pub(super) async fn upload_all(
+        &self,
+        bucket: &Bucket,
+        pictures: &[Picture],
+    ) -> Result<Vec<Delivered>, OutputError> {
+        let each: Vec<_> = pictures
+            .iter()
+            .map(|picture| upload(bucket.clone(), self.job.clone(), picture.clone()))
+            .collect();
+        let delivered: Vec<Delivered> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+        let bytes: usize = delivered.iter().map(Delivered::bytes).sum();
+        info!(pictures = delivered.len(), bytes, "pictures uploaded");
+        Ok(delivered)
+    }
+}
+
+impl Delivered {
+    pub(super) fn as_it_was(picture: &Picture) -> Self {
+        Self {
+            form: Form::AsItWas(picture.base64().clone()),
+            kind: picture.kind,
+            bytes: picture.bytes(),
+        }
+    }
+
+    /// What stands for the picture: base64 or a URL, as a JSON text.
+    pub(crate) fn json(&self) -> String {
+        quoted(self.text())
+    }
+
+    /// Where it was uploaded to, if it was.
+    pub(crate) fn url(&self) -> Option<&str> {
+        match &self.form {
+            Form::Url(url) => Some(url),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn media_type(&self) -> &'static str {
+        self.kind.media_type()
+    }
+
+    /// Size of the file.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn text(&self) -> &str {
+        match &self.form {
+            // It comes out of a JSON text.
+            Form::AsItWas(base64) => std::str::from_utf8(base64).unwrap_or_default(),
+            Form::Base64(text) | Form::Url(text) => text,
+        }
+    }
+
+    /// Nothing in base64 has to be escaped.
+    fn json_len(&self) -> usize {
+        self.text().len() + 2
+    }
+}
+
+async fn reencode(encoding: Encoding, picture: Picture) -> Delivered {
+    blocking(move || {
+        let as_it_was = Delivered::as_it_was(&picture);
+        let Some(file) = picture.file() else {
+            return as_it_was;
+        };
+        match encoding.encode(&file) {
+            Ok(smaller) if smaller.len() < file.len() => Delivered {
+                form: Form::Base64(base64::Engine::encode(
+                    &base64::engine::general_purpose::STANDARD,
+                    &smaller,
+                )),
+                kind: encoding.kind(),
+                bytes: smaller.len(),
+            },
+            Ok(_) => as_it_was,
+            Err(error) => {
+                debug!(index = picture.index, %error, "a picture is not re-encoded");
+                as_it_was
+            }
+        }
+    })
+    .await
+}
+
+async fn upload(bucket: Bucket, job: JobId, picture: Picture) -> Result<Delivered, OutputError> {
+    let (index, kind) = (picture.index, picture.kind);
+    let file = blocking(move || picture.file()).await;
+    let file = file.ok_or(OutputError::NotBase64 { index })?;
+    let bytes = file.len();
+    let key = Bucket::key(&job, &format!("{index}.{}", kind.extension()));
+    let uploaded = bucket
+        .put(&key, file, kind.media_type())
+        .await
+        .map_err(|source| OutputError::Upload { index, source })?;
+    Ok(Delivered {
+        form: Form::Url(uploaded.url),
+        kind,
+        bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use runpod_sdk::IntoJobError as _;
+    use runpod_sdk::json::RawJson;
+    use serde_json::json;
+
+    use super::super::storage::OwnBucket;
+    use super::*;
+    use crate::failure::Failure;
+
+    const PNG: &[u8] = include_bytes!("../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
+
+    fn picture() -> Picture {
+        let answer = json!({ "images": [STANDARD.encode(PNG)] });
+        Picture::all_of(&RawJson::from(answer)).remove(0)
+    }
+
+    fn delivery(mode: OutputMode, encoding: Option<Encoding>, bucket: Option<Bucket>) -> Delivery {
+        Delivery {
+            mode,
+            encoding,
+            storage: Storage::for_test(bucket, &OwnBucket::default()),
+            job: "job-1".into(),
+        }
+    }
+
+    /// Bytes of JSON that the picture takes as it is.
+    fn whole() -> usize {
+        STANDARD.encode(PNG).len() + 2
+    }
+
+    fn code(error: OutputError) -> (String, String) {
+        let error = Failure::from(error).into_job_error();
+        (error.code().to_string(), error.message().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_fits_goes_as_it_is() {
+        for mode in [OutputMode::Inline, OutputMode::Auto] {
+            let delivered = delivery(mode, Some(Encoding::WebP), None)
+                .picture(&picture(), whole())
+                .await
+                .unwrap();
+            assert_eq!(delivered.json(), format!("\"{}\"", STANDARD.encode(PNG)));
+            assert_eq!(
+                (delivered.media_type(), delivered.bytes()),
+                ("image/png", PNG.len())
+            );
+            assert_eq!(delivered.url(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_byte_too_many_is_re_encoded_if_that_is_allowed() {
+        let encoding = Encoding::Jpeg { quality: 50 };
+        let auto = delivery(OutputMode::Auto, Some(encoding), None);
+        let delivered = auto.picture(&picture(), whole() - 1).await.unwrap();
+        let base64: String = serde_json::from_str(&delivered.json()).unwrap();
+        let file = STANDARD.decode(base64).unwrap();
+        assert_eq!(Kind::of(&file), Some(Kind::Jpeg));
+        assert_eq!(
+            (delivered.media_type(), delivered.bytes()),
+            ("image/jpeg", file.len())
+        );
+    }
+
+    #[tokio::test]
+    async fn one_byte_too_many_is_uploaded_if_there_is_a_bucket() {
+        let folder = tempfile::tempdir().unwrap();
+        let bucket = || Some(Bucket::directory(folder.path()));
+        for (mode, room) in [(OutputMode::Auto, whole() - 1), (OutputMode::Upload, usize::MAX)] {
+            let delivered = delivery(mode, None, bucket())
+                .picture(&picture(), room)
+                .await
+                .unwrap();
+            let url = delivered.url().unwrap();
+            assert!(url.ends_with("job-1/0.png"), "{url}");
+            assert_eq!(std::fs::read(url).unwrap(), PNG);
+            std::fs::remove_file(url).unwrap();
+        }
+        // Too small a room for what re-encoding gives.
+        let jpeg = Some(Encoding::Jpeg { quality: 50 });
+        let delivered = delivery(OutputMode::Auto, jpeg, bucket())
+            .picture(&picture(), 100)
+            .await
+            .unwrap();
+        assert_eq!((delivered.url().is_some(), delivered.bytes()), (true, PNG.len()));
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_can_t_be_made_to_fit_is_an_error_with_its_sizes() {
+        let error = delivery(OutputMode::Inline, None, None)
+            .picture(&picture(), 100)
+            .await
+            .unwrap_err();
+        let (code_of_it, message) = code(error);
+        assert_eq!(code_of_it, "OUTPUT_TOO_LARGE");
+        assert_eq!(
+            message,
+            format!(
+                "picture 0 takes {} bytes, more than the 100 that the platform takes",
+                whole()
+            )
+        );
+        let webp = Some(Encoding::WebP);
+        let error = delivery(OutputMode::Auto, webp, None)
+            .picture(&picture(), 100)
+            .await
+            .unwrap_err();
+        let (_, message) = code(error);
+        assert!(
+            message.contains("re-encoded still") && message.ends_with("no bucket to upload to"),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_upload_without_a_bucket_is_an_error() {
+        let error = delivery(OutputMode::Upload, None, None)
+            .picture(&picture(), 100)
+            .await
+            .unwrap_err();
+        assert_eq!(code(error).0, "UPLOAD_NOT_CONFIGURED");
+    }
+}

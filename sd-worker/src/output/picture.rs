@@ -1,0 +1,292 @@
+//! An answer of the WebUI, read into its pictures (`docs/protocol/webui-api.md` §6 and §8).
+//!
+//! Nothing is copied or decoded: a [`Picture`] shares the answer's buffer, and says what the answer tells of it.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use runpod_sdk::json::RawJson;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::delivery::Delivered;
+use crate::picture::Kind;
+use crate::splice::Object;
+
+/// Base64 that a picture's first bytes take.
+const START: usize = 32;
+
+/// One picture of an answer. Cloning it shares its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    /// Its place among the answer's pictures, from 0.
+    pub(crate) index: usize,
+    /// A grid of the others, which has no seed of its own.
+    pub(crate) is_grid: bool,
+    /// The seed that was used.
+    pub(crate) seed: Option<i64>,
+    /// The variation seed, where variations were asked for.
+    pub(crate) subseed: Option<i64>,
+    /// What the WebUI would have written into the file.
+    pub(crate) infotext: Option<String>,
+    pub(super) kind: Kind,
+    /// Without quotes.
+    base64: Text,
+    /// Where the text stands in the answer, with its quotes.
+    pub(super) place: Range<usize>,
+}
+
+/// A part of an answer. `Debug` shows its length only: pictures never reach a log.
+#[derive(Clone)]
+struct Text(Bytes);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// What stands in a list `pictures` for one picture.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    grid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subseed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    infotext: Option<&'a str>,
+    media_type: &'static str,
+    /// Size of the file.
+    bytes: usize,
+}
+
+/// What `info` says of each picture.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Info {
+    all_seeds: Vec<Option<i64>>,
+    all_subseeds: Vec<Option<i64>>,
+    subseed_strength: Option<f64>,
+    index_of_first_image: Option<usize>,
+    infotexts: Vec<Option<String>>,
+}
+
+impl Picture {
+    /// The pictures of an answer in its order: those under `images`, and the one under `image`. What is there and
+    /// is no picture in base64 is passed over, and keeps its index.
+    pub(crate) fn all_of(answer: &RawJson) -> Vec<Self> {
+        let text = answer.as_str();
+        let Some(object) = Object::read(text) else {
+            return Vec::new();
+        };
+        let info = Info::of(&object);
+        let whole = answer.clone().into_bytes();
+        let list = object
+            .get("images")
+            .and_then(|images| serde_json::from_str::<Vec<&RawValue>>(images.get()).ok());
+        let single = object.get("image");
+        let found = list.unwrap_or_default().into_iter().chain(single).enumerate();
+        found
+            .filter_map(|(index, value)| Self::read(&whole, index, value, &info))
+            .collect()
+    }
+
+    fn read(whole: &Bytes, index: usize, value: &RawValue, info: &Info) -> Option<Self> {
+        let quoted = value.get();
+        let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        let text = if inner.contains('\\') {
+            Bytes::from(serde_json::from_str::<String>(quoted).ok()?)
+        } else {
+            whole.slice_ref(inner.as_bytes())
+        };
+        let text = without_data_prefix(text);
+        let start = STANDARD.decode(text.get(..START.min(text.len()))?).ok()?;
+        let start_of_text = quoted.as_ptr() as usize - whole.as_ptr() as usize;
+        let of_render = index.checked_sub(info.index_of_first_image.unwrap_or_default());
+        let nth = |seeds: &[Option<i64>]| seeds.get(of_render?).copied().flatten();
+        Some(Self {
+            index,
+            is_grid: of_render.is_none(),
+            seed: nth(&info.all_seeds),
+            subseed: info
+                .subseed_strength
+                .filter(|strength| *strength != 0.0)
+                .and_then(|_| nth(&info.all_subseeds)),
+            infotext: info.infotexts.get(index).cloned().flatten(),
+            kind: Kind::of(&start)?,
+            base64: Text(text),
+            place: start_of_text..start_of_text + quoted.len(),
+        })
+    }
+
+    /// The picture as the WebUI gave it, in base64.
+    pub(crate) fn base64(&self) -> &Bytes {
+        &self.base64.0
+    }
+
+    /// Size of the file, by the length of its base64.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = &self.base64.0;
+        let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+        (text.len() / 4 * 3).saturating_sub(padding)
+    }
+
+    /// The file, decoded. `None` if what begins as a picture is not base64 to its end.
+    pub(super) fn file(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.base64.0).ok()
+    }
+
+    /// What a list `pictures` says of it.
+    pub(crate) fn entry<'a>(&'a self, delivered: &'a Delivered) -> Entry<'a> {
+        Entry {
+            index: self.index,
+            url: delivered.url(),
+            grid: self.is_grid,
+            seed: self.seed,
+            subseed: self.subseed,
+            infotext: self.infotext.as_deref(),
+            media_type: delivered.media_type(),
+            bytes: delivered.bytes(),
+        }
+    }
+}
+
+impl Info {
+    /// It is a JSON text in a string; some servers leave the string away.
+    fn of(answer: &Object<'_>) -> Self {
+        let Some(info) = answer.get("info") else {
+            return Self::default();
+        };
+        let text = serde_json::from_str::<String>(info.get());
+        serde_json::from_str(text.as_deref().unwrap_or(info.get())).unwrap_or_default()
+    }
+}
+
+/// Without a beginning such as `data:image/png;base64,`.
+fn without_data_prefix(text: Bytes) -> Bytes {
+    let comma = text
+        .starts_with(b"data:")
+        .then(|| text.iter().take(100).position(|byte| *byte == b','));
+    match comma.flatten() {
+        Some(comma) => text.slice(comma + 1..),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PNG: &[u8] = include_bytes!("../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
+
+    fn pictures(answer: &Value) -> Vec<Picture> {
+        Picture::all_of(&RawJson::from(answer.clone()))
+    }
+
+    /// What a list `pictures` says of each, without kind and size.
+    fn told(answer: &Value) -> Value {
+        let entry = |picture: Picture| {
+            let delivered = Delivered::as_it_was(&picture);
+            let mut entry = serde_json::to_value(picture.entry(&delivered)).unwrap();
+            let fields = entry.as_object_mut().unwrap();
+            assert_eq!(fields.remove("media_type"), Some(json!("image/png")));
+            assert_eq!(fields.remove("bytes"), Some(json!(PNG.len())));
+            entry
+        };
+        pictures(answer).into_iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_picture_is_a_slice_of_the_answer() {
+        let base64 = STANDARD.encode(PNG);
+        let answer = RawJson::parse(format!("{{ \"images\" : [\"{base64}\"] }}")).unwrap();
+        let [picture] = &Picture::all_of(&answer)[..] else {
+            panic!("one picture")
+        };
+        let text = answer.as_str();
+        assert_eq!(&text[picture.place.clone()], format!("\"{base64}\""));
+        assert_eq!(
+            picture.base64().as_ptr(),
+            text[picture.place.start + 1..].as_ptr()
+        );
+        assert_eq!(picture.bytes(), PNG.len());
+        assert_eq!(picture.file().unwrap(), PNG);
+        assert!(!format!("{picture:?}").contains("iVBOR"));
+    }
+
+    #[test]
+    fn seeds_and_infotexts_go_to_their_pictures_behind_the_grid() {
+        let base64 = STANDARD.encode(PNG);
+        let mut info = json!({
+            "all_seeds": [5, 6], "all_subseeds": [8, 9], "subseed_strength": 0,
+            "index_of_first_image": 1, "infotexts": ["grid", "five", "six"],
+        });
+        let answer = |info: &Value| json!({ "images": [base64, base64, base64], "info": info.to_string() });
+        assert_eq!(
+            told(&answer(&info)),
+            json!([
+                { "index": 0, "grid": true, "infotext": "grid" },
+                { "index": 1, "seed": 5, "infotext": "five" },
+                { "index": 2, "seed": 6, "infotext": "six" },
+            ])
+        );
+        info["subseed_strength"] = json!(0.5);
+        info["index_of_first_image"] = json!(0);
+        assert_eq!(
+            told(&answer(&info)),
+            json!([
+                { "index": 0, "seed": 5, "subseed": 8, "infotext": "grid" },
+                { "index": 1, "seed": 6, "subseed": 9, "infotext": "five" },
+                // What a script adds at the end has no seed.
+                { "index": 2, "infotext": "six" },
+            ])
+        );
+    }
+
+    #[test]
+    fn answers_of_extras_have_pictures_without_seeds() {
+        let base64 = STANDARD.encode(PNG);
+        let single = json!({ "html_info": "", "image": base64 });
+        assert_eq!(told(&single), json!([{ "index": 0 }]));
+        let batch = json!({ "html_info": "", "images": [base64, base64] });
+        assert_eq!(told(&batch), json!([{ "index": 0 }, { "index": 1 }]));
+    }
+
+    #[test]
+    fn what_is_no_picture_is_passed_over_and_keeps_its_index() {
+        let base64 = STANDARD.encode(PNG);
+        let answer =
+            json!({ "images": [null, "aGVsbG8=", "", 1, format!("data:image/png;base64,{base64}")] });
+        let found = pictures(&answer);
+        assert_eq!((found.len(), found[0].index), (1, 4));
+        assert_eq!(found[0].file().unwrap(), PNG);
+        for none in [
+            json!([base64]),
+            json!({ "caption": "a cat" }),
+            json!({ "images": base64 }),
+        ] {
+            assert!(pictures(&none).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_slash_is_a_slash() {
+        let base64 = STANDARD.encode(PNG);
+        let text = format!(r#"{{"images":["{}"]}}"#, base64.replace('/', "\\/"));
+        let found = Picture::all_of(&RawJson::parse(text.clone()).unwrap());
+        assert_eq!(found[0].file().unwrap(), PNG);
+        assert_eq!(
+            text[found[0].place.clone()].len(),
+            base64.replace('/', "\\/").len() + 2
+        );
+    }
+}

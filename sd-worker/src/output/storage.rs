@@ -1,0 +1,67 @@
+//! The bucket for a job's pictures: the job's own, else the worker's.
+
+use std::sync::Arc;
+
+use runpod_sdk::json::RawJson;
+use runpod_sdk::storage::{Bucket, UploadError};
+use runpod_sdk::{Context, Job};
+use tokio::sync::OnceCell;
+
+/// The worker's bucket, which the environment names. Made when it is first needed, for all jobs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OwnBucket(Arc<OnceCell<Bucket>>);
+
+/// Where a job's pictures can be uploaded to. Cloning it shares the connections.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    of_job: Option<Bucket>,
+    own: OwnBucket,
+}
+
+impl Storage {
+    /// Reads the job's `s3Config`, if it has one.
+    pub(super) async fn of(ctx: &Context, own: &OwnBucket) -> Result<Self, UploadError> {
+        let job = ctx.job().clone();
+        Ok(Self {
+            of_job: blocking(move || Bucket::from_job(&job)).await?,
+            own: own.clone(),
+        })
+    }
+
+    /// Nothing but the worker's own.
+    pub(super) fn own(own: &OwnBucket) -> Self {
+        Self {
+            of_job: None,
+            own: own.clone(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test(of_job: Option<Bucket>, own: &OwnBucket) -> Self {
+        Self {
+            of_job,
+            own: own.clone(),
+        }
+    }
+
+    /// The bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::Missing`] if there is none.
+    pub(super) async fn bucket(&self) -> Result<Bucket, UploadError> {
+        if let Some(bucket) = &self.of_job {
+            return Ok(bucket.clone());
+        }
+        let own = &self.own.0;
+        // A job without an s3Config is sent to the worker's.
+        let find = || blocking(|| Bucket::for_job(&Job::new("any", RawJson::null())));
+        own.get_or_try_init(find).await.cloned()
+    }
+}
+
+/// Work that other jobs should not wait for: a client reads certificates, a picture takes a while to decode.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.expect("what runs there does not panic, and is not stopped while somebody waits for it")
+}

@@ -1,0 +1,64 @@
+//! Options about how a job's pictures reach whoever asked for them.
+
+use clap::Args;
+use serde::Deserialize;
+
+/// How pictures are delivered.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "How pictures are delivered")]
+#[non_exhaustive]
+pub struct OutputSettings {
+    /// Where the pictures of an answer go. A job can say otherwise
+    #[arg(long, env = "SD_WORKER_OUTPUT", value_name = "HOW", default_value = "inline")]
+    pub output: OutputMode,
+
+    /// With --output auto: what pictures may be re-encoded to when their answer is too large for the platform.
+    /// A job can say otherwise
+    #[arg(
+        long,
+        env = "SD_WORKER_REENCODE",
+        value_name = "FORMAT",
+        default_value = "off"
+    )]
+    pub reencode: Reencode,
+
+    /// The quality of pictures that are re-encoded to JPEG
+    #[arg(
+        long,
+        env = "SD_WORKER_JPEG_QUALITY",
+        value_name = "1-100",
+        default_value_t = 90,
+        value_parser = clap::value_parser!(u8).range(1..=100)
+    )]
+    pub jpeg_quality: u8,
+}
+
+/// Where the pictures of an answer go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OutputMode {
+    /// Into the output, as the WebUI's answer has them: byte for byte
+    #[default]
+    Inline,
+    /// Into the bucket that the job brings, else into the worker's own; the output has their URLs
+    Upload,
+    /// Inline if the platform takes an output of that size, else re-encoded if that is allowed and enough, else
+    /// uploaded
+    Auto,
+}
+
+/// What pictures may be re-encoded to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Reencode {
+    /// Nothing: they stay as they are
+    #[default]
+    Off,
+    /// WebP, without loss: the same pixels
+    #[value(name = "webp")]
+    WebP,
+    /// JPEG, with loss
+    Jpeg,
+}
