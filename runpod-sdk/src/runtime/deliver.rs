@@ -171,19 +171,11 @@ pub(super) async fn deliver<P: Platform>(
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+    let Some(mut report) = to_send(runtime, outcome, stop_pod) else {
         runtime.journal.forget(id);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
-    if let Some(limit) = runtime.options.largest_result
-        && report.len() > limit
-        && !report.is_failure()
-    {
-        let error = too_large(report.len(), limit);
-        log_failure(&error, &runtime.identity);
-        report = failure(error, stop_pod, &runtime.identity);
-    }
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
     // Whoever delivers it after us does so in our name: the job was given to us.
@@ -268,6 +260,19 @@ pub(super) async fn deliver<P: Platform>(
                 return true;
             }
         }
+    }
+}
+
+/// What is posted about an outcome, unless that is nothing.
+fn to_send<P: Platform>(runtime: &Runtime<P>, outcome: &Outcome, stop_pod: bool) -> Option<Report> {
+    let report = Report::of(outcome, stop_pod, &runtime.identity)?;
+    match runtime.options.largest_result {
+        Some(limit) if report.len() > limit && !report.is_failure() => {
+            let error = too_large(report.len(), limit);
+            log_failure(&error, &runtime.identity);
+            Some(failure(error, stop_pod, &runtime.identity))
+        }
+        _ => Some(report),
     }
 }
 

@@ -46,11 +46,14 @@ struct Server {
 }
 
 impl Server {
-    async fn start(answers: impl IntoIterator<Item = Option<String>>) -> Self {
+    async fn start(answers: impl IntoIterator<Item = impl Into<Option<String>>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (answers, all): (Arc<Vec<_>>, _) = (Arc::new(answers.into_iter().collect()), seen.clone());
+        let (answers, all): (Arc<Vec<_>>, _) = (
+            Arc::new(answers.into_iter().map(Into::into).collect()),
+            seen.clone(),
+        );
         tokio::spawn(async move {
             let mut connection = 0;
             while let Ok((stream, _)) = listener.accept().await {
@@ -146,14 +149,12 @@ fn platform_at(base: &str, limits: Limits) -> HttpPlatform {
     HttpPlatform::new(&config, client(&config, false).unwrap())
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Option<String> {
-    Some(format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    ))
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
 }
 
-fn ok() -> Option<String> {
+fn ok() -> String {
     answer("200 OK", "", "{}")
 }
 
@@ -357,7 +358,7 @@ async fn a_platform_that_cannot_be_reached_may_be_reached_later() {
 
 #[tokio::test]
 async fn an_answer_cut_off_in_its_head_may_come_whole_later() {
-    let server = Server::start([Some("HTTP/1.1 200 OK\r\ncontent".to_owned())]).await;
+    let server = Server::start(["HTTP/1.1 200 OK\r\ncontent".to_owned()]).await;
     let limits = Limits {
         request: Duration::from_millis(100),
         ..Limits::default()
@@ -371,7 +372,7 @@ async fn an_answer_cut_off_in_its_head_may_come_whole_later() {
 
 #[tokio::test]
 async fn the_request_limit_ends_a_post_that_gets_no_answer() {
-    let server = Server::start([None]).await;
+    let server = Server::start([None::<String>]).await;
     let limits = Limits {
         request: Duration::from_millis(100),
         ..Limits::default()
@@ -389,7 +390,7 @@ async fn the_request_limit_ends_a_post_that_gets_no_answer() {
 
 #[tokio::test]
 async fn the_poll_limit_ends_polls_for_jobs_and_signals_without_an_error() {
-    let server = Server::start([None]).await;
+    let server = Server::start([None::<String>]).await;
     let limits = Limits {
         poll: Duration::from_millis(100),
         ..Limits::default()
@@ -404,7 +405,7 @@ async fn the_poll_limit_ends_polls_for_jobs_and_signals_without_an_error() {
 #[tokio::test]
 async fn a_jobs_body_has_the_request_limit_and_not_what_is_left_of_the_poll() {
     let begun = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
-    let server = Server::start([Some(begun.to_owned())]).await;
+    let server = Server::start([begun.to_owned()]).await;
     let limits = Limits {
         poll: Duration::from_millis(100),
         request: Duration::from_millis(400),
@@ -455,7 +456,7 @@ fn socket_with_backlog_of_one() -> TcpListener {
 
 #[tokio::test]
 async fn a_ping_names_the_jobs_and_the_protocol_and_ends_within_its_interval() {
-    let server = Server::start([ok(), answer("200 OK", "", "whatever"), None]).await;
+    let server = Server::start([Some(ok()), Some(answer("200 OK", "", "whatever")), None]).await;
     let platform = server.platform(Limits::default());
     platform.heartbeat(&[]).await.unwrap();
     platform.heartbeat(&["a".into(), "b-u1".into()]).await.unwrap();
