@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example journal -- --test_input '{"input": {"pages": 3}}'
+//! RUNPOD_WORKER_JOURNAL=/tmp/journal cargo run --example journal --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"pages": 3}}'
 //! RUNPOD_WORKER_JOURNAL=/tmp/journal cargo run --example journal --features local-server -- --rp_serve_api
 //! ```
 //!

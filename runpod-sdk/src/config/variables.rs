@@ -41,6 +41,15 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         self.read(name, &text, count)
     }
 
+    /// A number from 0.
+    pub(crate) fn number(&mut self, name: &str) -> Option<usize> {
+        let text = self.text(name)?;
+        let number = text
+            .parse()
+            .map_err(|error| format!("{error}; write a number from 0"));
+        self.read(name, &text, number)
+    }
+
     /// `true` or `false`, in any case.
     pub(crate) fn switch(&mut self, name: &str) -> Option<bool> {
         let text = self.text(name)?;

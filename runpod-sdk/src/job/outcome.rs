@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{Identity, JobError};
+use super::error::{ErrorClass, ErrorCode, Identity, JobError};
 use crate::json::RawJson;
 
 /// How a job ended.
@@ -52,6 +52,18 @@ enum Kind {
 }
 
 impl Outcome {
+    /// The error that a log may help to explain: not one that the request is to blame for, unless it took too long.
+    pub(crate) fn unexplained(&mut self) -> Option<&mut JobError> {
+        match self {
+            Self::Failed(error) | Self::StreamFailed(error)
+                if error.class() != ErrorClass::User || *error.code() == ErrorCode::TIMEOUT =>
+            {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+
     /// The error of a failed job.
     pub(crate) fn error(&self) -> Option<&JobError> {
         match self {

@@ -51,6 +51,8 @@ pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use life::live;
 pub(crate) use slots::Slots;
+#[cfg(test)]
+pub(crate) use span::of as span_of;
 
 /// For the last posts of a worker that has to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);

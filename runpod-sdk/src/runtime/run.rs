@@ -24,6 +24,7 @@ use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
 use crate::scratch::JobScratch;
+use crate::telemetry;
 use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
@@ -88,7 +89,8 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .chain(job.execution_timeout())
         .chain(runtime.handler.timeout(job.input()))
         .min()
-        .map(|limit| Instant::now() + limit);
+        // One that no clock can hold is none.
+        .and_then(|limit| Instant::now().checked_add(limit));
     info!("Started.");
     timeline.mark(point::HANDLER_STARTED);
     runtime.events.emit(|| WorkerEvent::JobStarted {
@@ -142,10 +144,13 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
 
     let lane = Lane::open(runtime, &id, progress, chunk_queue);
-    let outcome = lane
+    let mut outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    if let Some(error) = outcome.unexplained() {
+        error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
+    }
     span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
     runtime.events.emit(|| WorkerEvent::JobFinished(summary()));

@@ -30,8 +30,18 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
+    run_until(worker, lookup, starting, Shutdown::default())
+}
+
+/// The same until `shutdown` or a signal tells it to stop.
+pub(super) fn run_until(
+    worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
+    shutdown: Shutdown,
+) -> Result<Ended, Error> {
     with_handlers(worker, lookup, |worker, handlers| {
-        run_on(worker, handlers, lookup, starting)
+        run_on(worker, handlers, lookup, starting, shutdown)
     })
 }
 
@@ -68,6 +78,7 @@ pub(super) fn run_on(
     handlers: Option<&Handle>,
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
+    shutdown: Shutdown,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
     let mut config = match Config::from_lookup(lookup) {
@@ -92,7 +103,7 @@ pub(super) fn run_on(
         handlers,
         starting,
     };
-    let ended = control.block_on(work(worker, start));
+    let ended = control.block_on(work(worker, start, shutdown));
     control.shutdown_background();
     ended
 }
@@ -118,8 +129,7 @@ struct Start {
     starting: Starting,
 }
 
-async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
-    let shutdown = Shutdown::default();
+async fn work(worker: Worker, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
     // Served from the start, so that a slow start can be watched, and to the very end.

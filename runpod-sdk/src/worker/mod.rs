@@ -299,7 +299,8 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Shortest time between two progress posts of one job. Default 500 ms.
+    /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
+    /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.options.progress_interval = interval;
         self
@@ -310,6 +311,19 @@ impl<S> Worker<S> {
     /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
         self.options.when_abandoned = action;
+        self
+    }
+
+    /// How many of the last lines that a job has logged are shown in its error as `log_tail`, if it fails and
+    /// brings none of its own ([`JobError::with_log_tail`](crate::JobError::with_log_tail)). Default 10, at most 20;
+    /// 0 shows none. Overridden by `RUNPOD_WORKER_LOG_TAIL`.
+    ///
+    /// The caller of the endpoint reads them. They are what the handler logs by `tracing` within the job's span, at the
+    /// level that is logged, masked like the log ([`redacted`](crate::redacted)); the worker's own lines are left
+    /// out, and errors that the request is to blame for have none. It works with the log that
+    /// [`start`](crate::start) sets up, not with a subscriber of the program's own.
+    pub fn log_tail(mut self, lines: usize) -> Self {
+        self.options.log_tail = lines;
         self
     }
 

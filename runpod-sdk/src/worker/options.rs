@@ -64,6 +64,8 @@ pub(crate) struct Options {
     /// How long single requests to the platform may take.
     pub(crate) limits: Limits,
     pub(crate) when_abandoned: WhenAbandoned,
+    /// So many of its last log lines a failed job shows in its error.
+    pub(crate) log_tail: usize,
     pub(crate) handler_threads: Option<NonZeroUsize>,
     /// Handlers run where the control loop runs.
     pub(crate) one_thread: bool,
@@ -109,6 +111,7 @@ impl Default for Options {
             progress_interval: Duration::from_millis(500),
             limits: Limits::default(),
             when_abandoned: WhenAbandoned::default(),
+            log_tail: 10,
             handler_threads: None,
             one_thread: false,
             held_results: 16,
@@ -212,6 +215,7 @@ impl Options {
         if let Some(threads) = variables.count(HANDLER_THREADS) {
             self.handler_threads = Some(threads);
         }
+        set(&mut self.log_tail, variables.number("RUNPOD_WORKER_LOG_TAIL"));
         let mut count = |name: &str| variables.count(name).map(NonZeroUsize::get);
         set(&mut self.held_results, count("RUNPOD_WORKER_HELD_RESULTS"));
         set(&mut self.held_bytes, count("RUNPOD_WORKER_HELD_BYTES"));
@@ -231,6 +235,7 @@ mod tests {
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
             "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
             "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
+            "RUNPOD_WORKER_LOG_TAIL" => Some("-1".into()),
             "RUNPOD_WORKER_REFRESH" => Some("TRUE".into()),
             "RUNPOD_WORKER_WHEN_ABANDONED" => Some("panic".into()),
             "RUNPOD_WORKER_HANDLER_THREADS" => Some("2".into()),

@@ -3,6 +3,14 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(all(
+    feature = "local-server",
+    feature = "download",
+    feature = "http-modes",
+    feature = "schema",
+    feature = "upload"
+))]
+mod documented;
 #[cfg(feature = "local-server")]
 mod journal;
 #[cfg(feature = "http-modes")]

@@ -9,6 +9,8 @@ mod hooks;
 mod intake;
 mod journal;
 mod ledger;
+mod limits;
+mod log_tail;
 mod shutdown;
 mod simulation;
 mod stopping;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::job::Identity;
 use crate::journal::Keeper;
-use crate::platform::memory::{MemoryPlatform, Said};
+use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
@@ -61,6 +61,14 @@ impl Running {
             shutdown,
             worker,
         }
+    }
+
+    /// Hands out a job whose result never arrives, and waits until it is taken.
+    pub(super) async fn submit_and_lose_the_result(&self, job: &str, input: serde_json::Value) {
+        self.platform
+            .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
+        self.platform.submit(job, input);
+        self.held.until(|held| held.len() == 1).await;
     }
 
     /// Waits for the worker to end.
