@@ -20,4 +20,5 @@ mod requests_page;
 mod sd_next;
 mod shutdown;
 mod start;
+mod stream;
 mod support;
