@@ -14,6 +14,7 @@ mod integrity;
 mod lost;
 mod monitor;
 mod operations;
+mod output;
 mod pictures;
 mod shutdown;
 mod start;
