@@ -1,13 +1,14 @@
 //! An answer of the imitated server, and the error shapes it uses.
 //!
 //! Two layers of the real program answer errors in two shapes: the application with four keys, the web
-//! framework with `detail` alone (`docs/protocol/webui-api.md` §10). Each shape has one constructor here.
+//! framework with `detail` alone (`docs/protocol/webui-api.md` §10). Its relatives have shapes of their own (§12).
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::json;
+use crate::profile::Profile;
 
 /// Status, body and headers of one answer, before the gate adds what every answer carries.
 #[derive(Debug, Clone)]
@@ -86,17 +87,18 @@ impl Failure {
         }
     }
 
-    /// The answer in the A1111 shapes. `bare` is Forge's: its error middleware is switched off (§12).
-    pub(crate) fn into_answer(self, bare: bool) -> Answer {
-        match self {
-            Self::Ready(answer) => *answer,
-            Self::Invalid(problems) => Answer::detail(StatusCode::UNPROCESSABLE_ENTITY, problems),
-            Self::Deliberate(status, text) if bare => Answer::detail(status, text),
-            Self::Deliberate(status, text) => Answer::with_status(
-                status,
-                &json!({ "error": "HTTPException", "detail": text, "body": "", "errors": "" }),
-            ),
-            Self::Unexpected { .. } if bare => {
+    /// The answer in the shapes of a version.
+    pub(crate) fn into_answer(self, profile: Profile) -> Answer {
+        match (self, profile) {
+            (Self::Ready(answer), _) => *answer,
+            (Self::Invalid(problems), _) => Answer::detail(StatusCode::UNPROCESSABLE_ENTITY, problems),
+            // Its error middleware is switched off.
+            (Self::Deliberate(status, text), Profile::Forge) => Answer::detail(status, text),
+            (Self::Deliberate(status, text), _) => {
+                let body = json!({ "error": "HTTPException", "detail": text, "body": "", "errors": "" });
+                Answer::with_status(status, &keyed(body, status, profile))
+            }
+            (Self::Unexpected { .. }, Profile::Forge) => {
                 let mut answer = Answer::raw(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     Some("text/plain; charset=utf-8"),
@@ -105,14 +107,28 @@ impl Failure {
                 answer.timed = false;
                 answer
             }
-            Self::Unexpected { class, text } => {
-                let body = json!({ "error": class, "detail": "", "body": "", "errors": text });
-                let mut answer = Answer::with_status(StatusCode::INTERNAL_SERVER_ERROR, &body);
+            (Self::Unexpected { class, text }, _) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                let body = if profile == Profile::SdNext && class == "TypeError" {
+                    Value::from(text)
+                } else {
+                    let body = json!({ "error": class, "detail": "", "body": "", "errors": text });
+                    keyed(body, status, profile)
+                };
+                let mut answer = Answer::with_status(status, &body);
                 answer.timed = false;
                 answer
             }
         }
     }
+}
+
+/// With the fifth key, where there is one. Its place among the others is not known.
+fn keyed(mut body: Value, status: StatusCode, profile: Profile) -> Value {
+    if profile == Profile::SdNext {
+        body["code"] = Value::from(status.as_u16());
+    }
+    body
 }
 
 /// One entry of the framework's list of problems.

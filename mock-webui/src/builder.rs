@@ -119,6 +119,13 @@ impl MockWebUiBuilder {
         self
     }
 
+    /// Names of textual inversions that are there and not loaded, because they were made for another kind of model.
+    /// Default: none.
+    pub fn skipped_embeddings(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.setup.installed.skipped_embeddings = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Names of hypernetworks. Default: none.
     pub fn hypernetworks(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.setup.installed.hypernetworks = names.into_iter().map(Into::into).collect();

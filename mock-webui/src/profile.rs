@@ -6,7 +6,8 @@ use std::str::FromStr;
 /// A version of the WebUI, or a relative that answers on the same routes.
 ///
 /// Versions differ in routes, fields, sampler names and error forms
-/// (`docs/protocol/webui-api.md` §5 and §12). The order of the variants is the order of the releases.
+/// (`docs/protocol/webui-api.md` §5 and §12). The order of the variants is the order of the releases; the relatives
+/// follow the version that they answer like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Profile {
@@ -19,32 +20,44 @@ pub enum Profile {
     /// AUTOMATIC1111 1.10.1, the default: old names are split, unknown names replaced.
     #[default]
     V1_10_1,
+    /// SD.Next, as far as it is known to differ: five keys in errors, some errors in shapes of their own, compression from
+    /// 2,048 bytes on. Everything else is 1.10.1's.
+    SdNext,
     /// stable-diffusion-webui-forge: `detail`-only errors and the newer validation texts.
     Forge,
 }
 
 impl Profile {
     /// Every profile, oldest first.
-    pub const ALL: [Self; 5] = [Self::V1_6, Self::V1_8, Self::V1_9_3, Self::V1_10_1, Self::Forge];
+    pub const ALL: [Self; 6] = [
+        Self::V1_6,
+        Self::V1_8,
+        Self::V1_9_3,
+        Self::V1_10_1,
+        Self::SdNext,
+        Self::Forge,
+    ];
 
-    /// The name on the command line: `1.6`, `1.8`, `1.9.3`, `1.10.1`, `forge`.
+    /// The name on the command line: `1.6`, `1.8`, `1.9.3`, `1.10.1`, `sd-next`, `forge`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::V1_6 => "1.6",
             Self::V1_8 => "1.8",
             Self::V1_9_3 => "1.9.3",
             Self::V1_10_1 => "1.10.1",
+            Self::SdNext => "sd-next",
             Self::Forge => "forge",
         }
     }
 
-    /// The version as infotexts state it, such as `v1.10.1`.
+    /// The version as infotexts state it, such as `v1.10.1`. SD.Next's is made up.
     pub const fn version(self) -> &'static str {
         match self {
             Self::V1_6 => "v1.6.0",
             Self::V1_8 => "v1.8.0",
             Self::V1_9_3 => "v1.9.3",
             Self::V1_10_1 => "v1.10.1",
+            Self::SdNext => "sd-next",
             Self::Forge => "f2.0.1v1.10.1",
         }
     }
@@ -83,5 +96,5 @@ impl FromStr for Profile {
 
 /// A profile name that no [`Profile`] has.
 #[derive(Debug, thiserror::Error)]
-#[error("no profile is called \"{0}\"; use one of 1.6, 1.8, 1.9.3, 1.10.1, forge")]
+#[error("no profile is called \"{0}\"; use one of 1.6, 1.8, 1.9.3, 1.10.1, sd-next, forge")]
 pub struct UnknownProfile(String);

@@ -243,7 +243,7 @@ impl Server {
 
     /// Turns a result into an answer in this version's error shapes.
     pub(crate) fn answer(&self, result: Result<Answer, Failure>) -> Answer {
-        result.unwrap_or_else(|failure| failure.into_answer(self.profile().is_forge()))
+        result.unwrap_or_else(|failure| failure.into_answer(self.profile()))
     }
 }
 

@@ -57,6 +57,8 @@ use proc_macro::TokenStream;
 /// | `blocking` | off | a `fn` that blocks its thread, run on a thread of its own |
 /// | `stream` | off | the function returns a stream; each item is sent as a chunk |
 /// | `aggregate` | off | with `stream`: the job's output is the list of all chunks, too |
+/// | `merge = "50ms"` | off | with `stream`: text chunks that come within this time are joined to one |
+/// | `merge_bytes = 4096` | 4096 | with `merge`: the most bytes of JSON that are joined |
 /// | `crate = path` | `::runpod_sdk` | where to find `runpod-sdk` under another name |
 ///
 /// `concurrency` and `timeout` are the same as the methods of the worker, which wins where both are
@@ -117,7 +119,8 @@ use proc_macro::TokenStream;
 /// # Streaming handlers
 ///
 /// Each item is sent as one chunk, in order, as fast as the chunks can be delivered. An item that is
-/// an error ends the job as failed; the chunks before it stay.
+/// an error ends the job as failed; the chunks before it stay, and the error is the job's only result, also with
+/// `aggregate`.
 ///
 /// ```
 /// use futures_util::{Stream, stream};
@@ -129,7 +132,22 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// Where making the stream itself may fail, leave out `stream` and return `JobResult<Streaming<S>>`.
+/// Each chunk costs a request to the platform. Tokens that come faster than that are joined by `merge`; whatever is
+/// not text, an error too, keeps its place between them, and an aggregate lists the chunks as they were posted:
+///
+/// ```
+/// use futures_util::{Stream, stream};
+/// use runpod_sdk::prelude::*;
+///
+/// #[handler(stream, merge = "50ms", merge_bytes = 1024)]
+/// fn spell(word: String) -> impl Stream<Item = JobResult<char>> {
+///     let letters: Vec<char> = word.chars().collect();
+///     stream::iter(letters.into_iter().map(Ok))
+/// }
+/// ```
+///
+/// Where making the stream itself may fail, leave out `stream` and return `JobResult<Streaming<S>>`. To answer some
+/// jobs with a value and others with a stream, return `JobResult<MaybeStreaming<T, S>>`.
 #[proc_macro_attribute]
 pub fn handler(options: TokenStream, item: TokenStream) -> TokenStream {
     handler::expand(options.into(), &item.into()).into()

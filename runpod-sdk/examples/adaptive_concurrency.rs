@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example adaptive_concurrency -- --test_input '{"input": 20}'
+//! cargo run --example adaptive_concurrency --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": 20}'
 //! cargo run --example adaptive_concurrency --features local-server -- --rp_serve_api
 //! ```
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example blocking -- --test_input '{"input": {"up_to": 1000}}'
+//! cargo run --example blocking --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"up_to": 1000}}'
 //! ```
 
 use runpod_sdk::prelude::*;

@@ -1,9 +1,12 @@
 //! Refuses to work on a machine that is not fit for it.
 //!
-//! Checks run on the platform only:
+//! Checks are made where a platform hands out jobs, and not for a job run alone. So the first command does its
+//! job, and the second says which check failed and exits with 1, unless there are weights:
 //!
 //! ```text
 //! cargo run --example fitness -- --test_input '{"input": 1}'
+//! cargo run --example fitness --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": 1}'
 //! ```
 //!
 //! With the feature `gpu` there is `fitness::gpu()`, too.

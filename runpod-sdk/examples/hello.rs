@@ -1,7 +1,10 @@
-//! The smallest worker.
+//! The smallest worker. The first command runs one job, the second takes it through RunPod's API on this machine,
+//! the third serves that API until Ctrl-C; every other example can be run in the same ways.
 //!
 //! ```text
 //! cargo run --example hello -- --test_input '{"input": {"name": "World"}}'
+//! cargo run --example hello --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"name": "World"}}'
 //! cargo run --example hello --features local-server -- --rp_serve_api
 //! ```
 

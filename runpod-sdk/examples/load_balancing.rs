@@ -2,8 +2,16 @@
 //!
 //! ```text
 //! cargo run --example load_balancing --features http-modes
+//! curl -s localhost:8000/ping -w '%{http_code}'
 //! curl -s localhost:8000/ -d '{"text": "hello"}'
 //! curl -s localhost:8000/ -d '{"text": "hello"}' -H 'Accept: text/event-stream'
+//! ```
+//!
+//! The same handler behind a queue:
+//!
+//! ```text
+//! cargo run --example load_balancing --features http-modes,local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"text": "hello"}}'
 //! ```
 
 use std::time::Duration;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example observed -- --test_input '{"input": 21}'
+//! cargo run --example observed --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": 21}'
 //! ```
 //!
 //! Built with the feature `metrics`, a deployed worker serves the same as figures for Prometheus where

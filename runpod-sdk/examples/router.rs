@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example router --features schema -- --test_input '{"input": {"task": "paint", "prompt": "a cat"}}'
+//! cargo run --example router --features schema,local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"task": "spell", "text": "hi"}}'
 //! cargo run --example router --features schema -- --schema
 //! ```
 

@@ -6,6 +6,8 @@
 //! ```text
 //! RUNPOD_WORKER_LOCAL_UPLOADS=/tmp/uploads cargo run --example s3_output --features upload -- \
 //!     --test_input '{"input": {"shade": 128}}'
+//! RUNPOD_WORKER_LOCAL_UPLOADS=/tmp/uploads cargo run --example s3_output --features upload,local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"shade": 128}}'
 //! ```
 
 use runpod_sdk::prelude::*;

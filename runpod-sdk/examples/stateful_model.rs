@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example stateful_model -- --test_input '{"input": "a cat"}'
+//! cargo run --example stateful_model --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": "a cat"}'
 //! ```
 
 use std::sync::Arc;

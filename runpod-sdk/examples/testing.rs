@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! cargo test --example testing --features testing
-//! cargo run --example testing -- --test_input '{"input": 3}'
+//! cargo run --example testing --features local-server -- --rp_serve_api --test_input '{"input": 1}'
 //! ```
+//!
+//! The second takes the minute that the tests do not.
 
 use std::time::Duration;
 

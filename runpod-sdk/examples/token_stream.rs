@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! cargo run --example token_stream -- --test_input '{"input": {"prompt": "one two three"}}'
+//! cargo run --example token_stream --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"prompt": "one two three"}}'
 //! ```
 
 use futures_util::{Stream, StreamExt, stream};

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! cargo run --example typed_errors -- --test_input '{"input": {"colour": "octarine"}}'
+//! cargo run --example typed_errors --features local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"colour": "octarine"}}'
 //! ```
+//!
+//! Both exit with 1: the job fails, and its error says what the caller can do.
 
 use std::borrow::Cow;
 
@@ -51,7 +55,11 @@ impl IntoJobError for PaintError {
 async fn paint(request: Request) -> Result<String, PaintError> {
     match request.colour.as_str() {
         "red" | "green" => Ok(format!("a {} picture", request.colour)),
-        "blue" => Err(PaintError::OutOfPaint),
+        "blue" => {
+            // What a failed job has logged is shown in its error, unless the request is to blame.
+            tracing::warn!("the last tin of blue is empty");
+            Err(PaintError::OutOfPaint)
+        }
         _ => Err(PaintError::UnknownColour(request.colour)),
     }
 }

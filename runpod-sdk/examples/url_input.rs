@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --example url_input --features download -- \
 //!     --test_input '{"input": {"url": "https://www.rust-lang.org/static/images/rust-logo-blk.svg"}}'
+//! cargo run --example url_input --features download,local-server -- \
+//!     --rp_serve_api --test_input '{"input": {"url": "https://www.rust-lang.org/static/images/rust-logo-blk.svg"}}'
 //! ```
 
 use runpod_sdk::prelude::*;

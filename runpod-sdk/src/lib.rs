@@ -116,7 +116,7 @@ pub mod __private;
 pub use context::{CancelReason, Context, Counter};
 pub use error::Error;
 pub use events::WorkerEvent;
-pub use handler::{State, Streaming};
+pub use handler::{MaybeStreaming, State, Streaming};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
@@ -131,7 +131,9 @@ pub use router::Router;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
 pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, WhenAbandoned, Worker};
+pub use worker::{
+    Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker,
+};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 //! part that does not fit is an error at that part.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -39,12 +40,17 @@ pub fn future<F: Future + Send>(future: F) -> F {
     future
 }
 
+/// Within which time text chunks are joined, and to how many bytes.
+pub type Merge = Option<(Duration, usize)>;
+
 /// Sends the stream's items as chunks.
-pub fn stream<S: ChunkStream>(stream: S, aggregate: bool) -> Result<Produced, JobError> {
-    let streaming = Streaming::new(stream);
-    Output::produce(if aggregate {
-        streaming.aggregated()
-    } else {
-        streaming
-    })
+pub fn stream<S: ChunkStream>(stream: S, aggregate: bool, merge: Merge) -> Result<Produced, JobError> {
+    let mut streaming = Streaming::new(stream);
+    if aggregate {
+        streaming = streaming.aggregated();
+    }
+    if let Some((window, most_bytes)) = merge {
+        streaming = streaming.merging(window, most_bytes);
+    }
+    Output::produce(streaming)
 }

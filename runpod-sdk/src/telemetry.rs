@@ -6,6 +6,7 @@
 
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
+mod tail;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -16,12 +17,19 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::redact::redacted;
+
+use tail::Tail;
+pub(crate) use tail::last_lines;
+
+/// Name and target of the span that a job's lines belong to.
+pub(crate) const JOB_SPAN: &str = "job";
+pub(crate) const JOB_TARGET: &str = "runpod_sdk::job";
 
 /// Longer messages lose their middle.
 const LONGEST_MESSAGE: usize = 4096;
@@ -77,11 +85,31 @@ pub(crate) fn install(
         }
     };
     // A program with its own subscriber keeps it.
-    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(filter));
+    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(of_lines(filter)));
     #[cfg(feature = "otlp")]
     let subscriber = subscriber.with(traces.map(otlp::Traces::layer));
     let _ = subscriber.try_init();
     Ok(warning)
+}
+
+/// What is logged, and in any case the jobs' spans: whatever the level, a line names the job that it belongs to.
+fn of_lines<S>(targets: Targets) -> impl Filter<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let spans = filter_fn(|metadata| {
+        metadata.is_span() && metadata.name() == JOB_SPAN && metadata.target() == JOB_TARGET
+    });
+    targets.or(spans.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// A log of everything, for tests that look at what is kept of it.
+#[cfg(test)]
+pub(crate) fn subscriber() -> impl Subscriber {
+    let lines = Lines {
+        format: Format::Human,
+    };
+    tracing_subscriber::registry().with(lines)
 }
 
 /// The level for everything, with the HTTP libraries kept quiet below it.
@@ -170,6 +198,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         if (tag.job.is_some() || tag.batch.is_some())
             && let Some(span) = context.span(id)
         {
+            if attributes.metadata().target() == JOB_TARGET {
+                span.extensions_mut().insert(Tail::default());
+            }
             span.extensions_mut().insert(tag);
         }
     }
@@ -204,6 +235,15 @@ impl Lines {
         // Before it is shortened: half a secret is one, too.
         if let Cow::Owned(masked) = redacted(&text) {
             text = masked;
+        }
+        if tail::is_the_jobs_own(event.metadata()) {
+            let level = *event.metadata().level();
+            for span in context.event_scope(event).into_iter().flatten() {
+                if let Some(tail) = span.extensions_mut().get_mut::<Tail>() {
+                    tail.push(level, &text);
+                    break;
+                }
+            }
         }
         if let Some(batch) = &tag.batch {
             text.insert_str(0, &format!("[batchId={batch}] "));
@@ -277,6 +317,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::job::Job;
 
     fn install_alone(
         flag: Option<&str>,
@@ -341,11 +382,17 @@ mod tests {
 
     /// What is written while `log` runs.
     fn written(format: Format, log: impl FnOnce()) -> String {
+        written_at("trace", format, log)
+    }
+
+    /// The same where `RUST_LOG` says so.
+    fn written_at(directives: &str, format: Format, log: impl FnOnce()) -> String {
         let kept = Kept {
             lines: Arc::new(Lines { format }),
             written: Arc::default(),
         };
-        let subscriber = tracing_subscriber::registry().with(kept.clone());
+        let filter = of_lines(directives.parse().unwrap());
+        let subscriber = tracing_subscriber::registry().with(kept.clone().with_filter(filter));
         tracing::subscriber::with_default(subscriber, log);
         kept.written.lock().unwrap().clone()
     }
@@ -371,6 +418,52 @@ mod tests {
             first,
             r#"{"requestId": "j1", "message": "[batchId=b1] Started.", "level": "INFO"}"#
         );
+    }
+
+    #[test]
+    fn whatever_is_left_out_a_line_names_its_job() {
+        let log = || {
+            let job = Job::new("j1", crate::json::RawJson::null());
+            crate::runtime::span_of(&job).in_scope(|| {
+                tracing::info!(target: "worker", "small");
+                tracing::warn!(target: "worker", "large");
+            });
+        };
+        let line = "WARN   | j1 | large\n";
+        assert_eq!(written_at("warn", Format::Human, log), line);
+        assert_eq!(written_at("worker=warn", Format::Human, log), line);
+        assert_eq!(written_at("off", Format::Human, log), "");
+    }
+
+    #[test]
+    fn a_jobs_own_last_lines_are_kept_with_it_masked_and_cut() {
+        let _hidden = crate::redact::hide_secret("rpa_tail_of_the_log");
+        let job = |id: &str| crate::runtime::span_of(&Job::new(id, crate::json::RawJson::null()));
+        written(Format::Human, || {
+            assert!(last_lines(10).is_empty(), "no job, no lines");
+            let (one, other) = (job("one"), job("other"));
+            other.in_scope(|| tracing::info!(target: "worker", "of another job"));
+            one.in_scope(|| {
+                tracing::info!(target: "runpod_sdk::runtime", "Started.");
+                for step in 0..25 {
+                    tracing::info!(target: "worker", step, "at work");
+                }
+                // A span of the handler's own code.
+                tracing::info_span!("model").in_scope(|| {
+                    tracing::warn!(target: "worker", key = "rpa_tail_of_the_log", "refused");
+                    tracing::error!(target: "worker", "{}", "a b ".repeat(200));
+                    assert_eq!(last_lines(99).len(), tail::MOST_LINES);
+                });
+                let lines = last_lines(3);
+                assert_eq!(lines[..2], ["INFO at work step=24", "WARN refused key=[secret]"]);
+                assert!(
+                    lines[2].starts_with("ERROR a b a b ") && lines[2].ends_with('…'),
+                    "{lines:?}"
+                );
+                assert!(last_lines(0).is_empty());
+            });
+            assert_eq!(other.in_scope(|| last_lines(10)), ["INFO of another job"]);
+        });
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::request::{Request, Work};
 use crate::webui::unless_cancelled;
 
-/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte.
+/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte unless somebody wants it
+/// otherwise.
 #[handler]
 pub(crate) async fn forward(
     input: RawJson,

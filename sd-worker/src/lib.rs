@@ -53,6 +53,9 @@ pub use webui::WarmUp;
 #[must_use = "return the exit code from `main`"]
 pub fn run(settings: Settings) -> ExitCode {
     let process = own_process(&settings);
+    if let Some(process) = &process {
+        process.hurry_on_second_signal();
+    }
     let _ended_with_us = process.clone().map(EndedWithUs);
     runpod_sdk::start(worker(settings, process))
 }

@@ -66,7 +66,12 @@ fn a_new_worker_builds_and_passes_as_it_was_generated() {
     paths.sort_unstable();
     insta::assert_snapshot!("files_of_a_new_worker", paths.join("\n"));
 
+    // What its own CI runs.
     cargo(&folder, &["fmt", "--check"]);
+    cargo(
+        &folder,
+        &["clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+    );
     cargo(&folder, &["test", "--locked"]);
     let ran = cargo(&folder, &["run", "--locked", "--quiet"]);
     let result = String::from_utf8(ran.stdout).unwrap();

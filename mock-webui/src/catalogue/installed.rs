@@ -13,6 +13,8 @@ pub(crate) struct Installed {
     pub(crate) loras: Vec<Lora>,
     pub(crate) styles: Vec<Style>,
     pub(crate) embeddings: Vec<String>,
+    /// Made for another kind of model than the one in use.
+    pub(crate) skipped_embeddings: Vec<String>,
     pub(crate) hypernetworks: Vec<String>,
     /// File names of ControlNet weights. The extension is installed when there are any.
     pub(crate) controlnets: Vec<String>,
@@ -26,6 +28,7 @@ impl Default for Installed {
             loras: Vec::new(),
             styles: Vec::new(),
             embeddings: Vec::new(),
+            skipped_embeddings: Vec::new(),
             hypernetworks: Vec::new(),
             controlnets: Vec::new(),
         }

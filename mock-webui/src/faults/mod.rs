@@ -86,6 +86,12 @@ pub enum FaultKind {
     },
     /// `LoRA`s of the prompt are not applied, and nothing says so.
     IgnoreLora,
+    /// These fields of the request have no effect, and nothing says so: what is rendered, and what the answer says of
+    /// it, is as if they had not been sent.
+    ForgetFields {
+        /// Names such as `enable_hr`.
+        fields: Vec<String>,
+    },
     /// A change of the checkpoint is accepted, and the old one stays in use.
     WrongModel,
     /// The port never opens.
@@ -198,6 +204,12 @@ impl Fault {
     /// [`FaultKind::IgnoreLora`].
     pub fn ignore_lora() -> Self {
         Self::new(FaultKind::IgnoreLora)
+    }
+
+    /// [`FaultKind::ForgetFields`].
+    pub fn forget_fields(fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let fields = fields.into_iter().map(Into::into).collect();
+        Self::new(FaultKind::ForgetFields { fields })
     }
 
     /// [`FaultKind::WrongModel`].

@@ -105,6 +105,18 @@ impl Trouble {
         &self.kinds
     }
 
+    /// Fields of the request that are to have no effect.
+    pub(crate) fn forgotten(&self) -> impl Iterator<Item = &str> {
+        self.kinds
+            .iter()
+            .filter_map(|kind| match kind {
+                FaultKind::ForgetFields { fields } => Some(fields),
+                _ => None,
+            })
+            .flatten()
+            .map(String::as_str)
+    }
+
     pub(crate) fn has(&self, kind: &FaultKind) -> bool {
         self.kinds.contains(kind)
     }

@@ -10,24 +10,34 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::answer::Answer;
 use crate::json;
+use crate::profile::Profile;
 
 /// Answers shorter than this are sent as they are.
 const COMPRESS_FROM: usize = 1_000;
+const SD_NEXT_COMPRESSES_FROM: usize = 2_048;
 
 /// What the request asked of every answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wishes {
-    gzip: bool,
+    /// Compressed from so many bytes on.
+    gzip: Option<usize>,
     origin: bool,
 }
 
 impl Wishes {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, profile: Profile) -> Self {
+        let from = if profile == Profile::SdNext {
+            SD_NEXT_COMPRESSES_FROM
+        } else {
+            COMPRESS_FROM
+        };
         let accepted = headers
             .get(header::ACCEPT_ENCODING)
             .and_then(|value| value.to_str().ok());
         Self {
-            gzip: accepted.is_some_and(|accepted| accepted.contains("gzip")),
+            gzip: accepted
+                .is_some_and(|accepted| accepted.contains("gzip"))
+                .then_some(from),
             origin: headers.contains_key(header::ORIGIN),
         }
     }
@@ -68,8 +78,7 @@ pub(crate) fn decorate(response: &mut http::Response<Bytes>, wishes: Wishes, too
             HeaderValue::from_static("true"),
         );
     }
-    if wishes.gzip
-        && response.body().len() >= COMPRESS_FROM
+    if wishes.gzip.is_some_and(|from| response.body().len() >= from)
         && response.status() != StatusCode::INTERNAL_SERVER_ERROR
     {
         let packed = compress(response.body());

@@ -86,7 +86,7 @@ impl Relay {
     ) -> Result<Response<Full<Bytes>>, Broken> {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
-        let wishes = Wishes::of(&head.headers);
+        let wishes = Wishes::of(&head.headers, self.server.profile());
         let body = body.collect().await?.to_bytes();
         if let Some(route) = head.uri.path().strip_prefix(admin::ROOT) {
             let answer = admin::answer(&self.server, &head.method, route, &body).await;
@@ -190,9 +190,10 @@ impl Relay {
         };
         match done {
             Ok(answer) => answer.ok_or(Broken::Died),
-            Err(panic) => {
-                Ok(Failure::unexpected("RuntimeError", format!("mock-webui: {panic}")).into_answer(false))
-            }
+            Err(panic) => Ok(
+                Failure::unexpected("RuntimeError", format!("mock-webui: {panic}"))
+                    .into_answer(self.server.profile()),
+            ),
         }
     }
 }

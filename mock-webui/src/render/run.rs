@@ -19,6 +19,7 @@ use crate::faults::{FaultKind, Trouble};
 use crate::file;
 use crate::gpu::picture::Picture;
 use crate::gpu::{Marks, Place, Preview, Sampled, State};
+use crate::profile::Profile;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -36,15 +37,23 @@ pub(crate) async fn run(mut generation: Generation, place: Place) -> Result<Answ
         server,
         source,
         fields,
-        ..
+        trouble,
     } = &mut generation;
     if *source == Source::Picture {
         if fields.get("init_images").is_null() {
+            if server.profile() == Profile::SdNext {
+                let body = json!({ "error": "Init image is none" });
+                let answer = Answer::with_status(StatusCode::BAD_REQUEST, &body);
+                return Err(Failure::Ready(Box::new(answer)));
+            }
             return Err(Failure::deliberate(StatusCode::NOT_FOUND, "Init image not found"));
         }
         if let Some(mask) = fields.non_empty("mask") {
             source::decode(mask)?;
         }
+    }
+    for name in trouble.forgotten() {
+        fields.forget(name);
     }
     paste::apply(fields);
     let script = scripts::find(*source, fields)?;

@@ -237,6 +237,8 @@ pub(crate) fn info(server: &Server) -> Value {
                 argument("Insert prompts at the", json!("start"), json!(["start", "end"])),
                 argument("List of prompt inputs", json!(""), Value::Null),
             ],
+            // As many units as the extension has in its own default settings.
+            "controlnet" => (0..3).map(|_| argument("", Value::Null, Value::Null)).collect(),
             _ => Vec::new(),
         };
         json!({ "name": title.to_lowercase(), "is_alwayson": is_alwayson, "is_img2img": is_img2img, "args": args })

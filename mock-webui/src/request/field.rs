@@ -1,6 +1,6 @@
 //! A table of fields, and a body checked against it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,7 @@ impl Field {
 pub(crate) struct Fields {
     values: Map<String, Value>,
     given: HashSet<&'static str>,
+    defaults: HashMap<&'static str, &'static str>,
 }
 
 impl Fields {
@@ -73,6 +74,9 @@ impl Fields {
         let mut fields = Self::default();
         for field in table.iter().filter(|field| field.since <= profile) {
             let location = [json!("body"), json!(field.name)];
+            fields
+                .defaults
+                .extend(field.default.map(|default| (field.name, default)));
             let checked = match (body.remove(field.name), field.default) {
                 (None, None) => {
                     problems.push(problem(&location, "field required", "value_error.missing"));
@@ -130,6 +134,14 @@ impl Fields {
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// As if the client had not sent this field.
+    pub(crate) fn forget(&mut self, name: &str) {
+        if let Some(default) = self.defaults.get(name) {
+            let default: Value = serde_json::from_str(default).expect("defaults in the table are JSON");
+            self.set(name, default);
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> &Value {

@@ -43,7 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
                     .collect(),
             ))
         }),
-        Route::get("/sdapi/v1/sd-vae", |server, _| Ok(Answer::json(&vaes(server)))).until(Profile::V1_10_1),
+        Route::get("/sdapi/v1/sd-vae", |server, _| Ok(Answer::json(&vaes(server)))).until(Profile::SdNext),
         Route::get("/sdapi/v1/sd-modules", |server, _| {
             Ok(Answer::json(&vaes(server)))
         })
@@ -120,7 +120,14 @@ fn embeddings(server: &Server) -> Value {
         (name.clone(), details)
     };
     let loaded: Map<String, Value> = server.setup().installed.embeddings.iter().map(entry).collect();
-    json!({ "loaded": loaded, "skipped": {} })
+    let skipped: Map<String, Value> = server
+        .setup()
+        .installed
+        .skipped_embeddings
+        .iter()
+        .map(entry)
+        .collect();
+    json!({ "loaded": loaded, "skipped": skipped })
 }
 
 fn extensions(server: &Server) -> Value {

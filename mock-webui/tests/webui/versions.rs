@@ -4,14 +4,14 @@ use mock_webui::{MockWebUi, Profile};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{get, info, post, render, small};
+use crate::support::{client, fetch, get, info, post, render, small};
 
 async fn serve(profile: Profile) -> MockWebUi {
     MockWebUi::builder().profile(profile).start().await
 }
 
 async fn status(webui: &MockWebUi, route: &str) -> u16 {
-    crate::support::fetch(format!("{}/sdapi/v1/{route}", webui.url()))
+    fetch(format!("{}/sdapi/v1/{route}", webui.url()))
         .await
         .expect("answered")
         .status()
@@ -25,6 +25,7 @@ async fn routes_come_and_go_with_the_versions() {
         (Profile::V1_8, 404, 200, 200, 404),
         (Profile::V1_9_3, 200, 200, 200, 404),
         (Profile::V1_10_1, 200, 200, 200, 404),
+        (Profile::SdNext, 200, 200, 200, 404),
         (Profile::Forge, 200, 200, 404, 200),
     ] {
         let webui = serve(profile).await;
@@ -123,6 +124,74 @@ async fn forge_answers_errors_in_shapes_of_its_own() {
 }
 
 #[tokio::test]
+async fn sd_next_answers_errors_in_shapes_of_its_own() {
+    let webui = serve(Profile::SdNext).await;
+    let no_picture = post(&webui, "img2img", &json!({})).await;
+    assert_eq!(no_picture.status(), StatusCode::BAD_REQUEST);
+    let no_picture: Value = no_picture.json().await.expect("JSON");
+    assert_eq!(no_picture, json!({ "error": "Init image is none" }));
+    let deliberate: Value = post(&webui, "txt2img", &json!({ "script_name": "nope" }))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(
+        deliberate,
+        json!({ "error": "HTTPException", "detail": "Script 'nope' not found", "body": "", "errors": "", "code": 422 })
+    );
+    let unexpected: Value = post(&webui, "txt2img", &json!({ "steps": 0 }))
+        .await
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(
+        (&unexpected["error"], &unexpected["code"]),
+        (&json!("ZeroDivisionError"), &json!(500))
+    );
+    let wrong_kind = post(&webui, "txt2img", &json!({ "enable_hr": true, "steps": 1 })).await;
+    assert_eq!(wrong_kind.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let wrong_kind: Value = wrong_kind.json().await.expect("JSON");
+    assert!(
+        wrong_kind
+            .as_str()
+            .is_some_and(|text| text.contains("'NoneType'")),
+        "{wrong_kind}"
+    );
+}
+
+#[tokio::test]
+async fn sd_next_compresses_longer_answers_only() {
+    for (profile, from) in [(Profile::V1_10_1, 1_000), (Profile::SdNext, 2_048)] {
+        let webui = serve(profile).await;
+        let mut seen = [false; 2];
+        for route in ["face-restorers", "schedulers", "samplers", "options"] {
+            let url = format!("{}/sdapi/v1/{route}", webui.url());
+            let plain = fetch(url.as_str())
+                .await
+                .expect("an answer")
+                .text()
+                .await
+                .expect("text");
+            let packed = client()
+                .get(url)
+                .header("accept-encoding", "gzip")
+                .send()
+                .await
+                .expect("an answer");
+            let is_packed = packed.headers().contains_key("content-encoding");
+            assert_eq!(
+                is_packed,
+                plain.len() >= from,
+                "{profile} {route}: {}",
+                plain.len()
+            );
+            seen[usize::from(is_packed)] = true;
+        }
+        assert_eq!(seen, [true, true], "{profile}");
+    }
+}
+
+#[tokio::test]
 async fn the_scale_of_extras_has_limits_before_1_8() {
     for (profile, expected) in [(Profile::V1_6, 422), (Profile::V1_10_1, 500)] {
         let body = json!({ "image": "", "upscaling_resize": 9 });
@@ -204,7 +273,7 @@ async fn the_page_of_the_api_lists_the_fields_of_its_version() {
         (Profile::Forge, true, true),
     ] {
         let webui = serve(profile).await;
-        let page = crate::support::fetch(format!("{}/openapi.json", webui.url()));
+        let page = fetch(format!("{}/openapi.json", webui.url()));
         let page: Value = page.await.expect("answered").json().await.expect("JSON");
         let body = "/paths/~1sdapi~1v1~1txt2img/post/requestBody/content/application~1json/schema/$ref";
         let name = page.pointer(body).and_then(Value::as_str).expect("a reference");

@@ -32,8 +32,22 @@ pub(super) enum Mode {
     /// `fn` that returns a `Result`, on a thread of its own.
     Blocking,
     /// `fn` or `async fn` that returns a stream.
-    Stream { is_async: bool, aggregate: bool },
+    Stream {
+        is_async: bool,
+        aggregate: bool,
+        merge: Option<Merge>,
+    },
 }
+
+/// Text chunks that come close to each other are joined.
+#[derive(Clone, Copy)]
+pub(super) struct Merge {
+    pub(super) window: Duration,
+    pub(super) most_bytes: usize,
+}
+
+/// A page of tokens: a post costs a round trip, whatever it holds.
+const MERGE_BYTES: usize = 4096;
 
 pub(super) fn check<'a>(
     options: &'a Options,
@@ -72,6 +86,18 @@ fn mode(options: &Options, signature: &Signature, faults: &mut Faults) -> Option
             "`aggregate` collects the chunks of a stream: write `stream, aggregate`",
         );
     }
+    if let (Some((merge, _)), None) = (&options.merge, &options.stream) {
+        faults.at(
+            merge,
+            "`merge` joins the text chunks of a stream: write `stream, merge = \"50ms\"`",
+        );
+    }
+    if let (Some((merge_bytes, _)), None) = (&options.merge_bytes, &options.merge) {
+        faults.at(
+            merge_bytes,
+            "`merge_bytes` bounds what `merge` joins: write `merge = \"50ms\", merge_bytes = 4096`",
+        );
+    }
     if let (Some(blocking), Some(_)) = (&options.blocking, &options.stream) {
         faults.at(
             blocking,
@@ -83,6 +109,13 @@ fn mode(options: &Options, signature: &Signature, faults: &mut Faults) -> Option
         (None, Some(_), asyncness) => Some(Mode::Stream {
             is_async: asyncness.is_some(),
             aggregate: options.aggregate.is_some(),
+            merge: options.merge.as_ref().map(|(_, window)| Merge {
+                window: *window,
+                most_bytes: options
+                    .merge_bytes
+                    .as_ref()
+                    .map_or(MERGE_BYTES, |(_, bytes)| *bytes),
+            }),
         }),
         (None, None, Some(_)) => Some(Mode::Async),
         (None, None, None) => {

@@ -10,7 +10,7 @@ use quote::{ToTokens, quote};
 use syn::visit::Visit;
 use syn::{Attribute, Type, TypeImplTrait, Visibility};
 
-use super::check::{Mode, Plan};
+use super::check::{Merge, Mode, Plan};
 use super::options::Options;
 use super::signature::Signature;
 
@@ -149,7 +149,20 @@ fn result(plan: &Plan<'_>) -> TokenStream {
     let returned = under(output, returned);
     match plan.mode {
         Mode::Async | Mode::Blocking => quote!(#function(#returned)),
-        Mode::Stream { aggregate, .. } => quote!(#function(#returned, #aggregate)),
+        Mode::Stream { aggregate, merge, .. } => {
+            let merge = merging(merge);
+            quote!(#function(#returned, #aggregate, #merge))
+        }
+    }
+}
+
+fn merging(merge: Option<Merge>) -> TokenStream {
+    match merge {
+        None => quote!(::core::option::Option::None),
+        Some(Merge { window, most_bytes }) => {
+            let window = duration(window);
+            quote!(::core::option::Option::Some((#window, #most_bytes)))
+        }
     }
 }
 

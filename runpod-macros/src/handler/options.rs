@@ -11,7 +11,8 @@ use syn::{Expr, ExprLit, Ident, Lit, Path, Token, Type, parse_quote};
 use super::Faults;
 
 /// Every option, in the order in which messages list them.
-const KNOWN: &str = "`concurrency`, `timeout`, `state`, `blocking`, `stream`, `aggregate`, `crate`";
+const KNOWN: &str = "`concurrency`, `timeout`, `state`, `blocking`, `stream`, `aggregate`, `merge`, \
+                     `merge_bytes`, `crate`";
 
 pub(super) struct Options {
     pub(super) concurrency: Option<usize>,
@@ -21,6 +22,9 @@ pub(super) struct Options {
     pub(super) blocking: Option<Ident>,
     pub(super) stream: Option<Ident>,
     pub(super) aggregate: Option<Ident>,
+    /// Its name, too: that is what messages about it mark.
+    pub(super) merge: Option<(Ident, Duration)>,
+    pub(super) merge_bytes: Option<(Ident, usize)>,
     /// Where the generated code finds `runpod-sdk`.
     pub(super) sdk: Path,
 }
@@ -34,6 +38,8 @@ impl Options {
             blocking: None,
             stream: None,
             aggregate: None,
+            merge: None,
+            merge_bytes: None,
             sdk: parse_quote!(::runpod_sdk),
         };
         let mut seen = HashSet::new();
@@ -57,8 +63,11 @@ impl Options {
 
     fn take(&mut self, name: &Ident, meta: &ParseNestedMeta<'_>, faults: &mut Faults) -> syn::Result<()> {
         match name.to_string().as_str() {
-            "concurrency" => self.concurrency = concurrency(name, meta, faults)?,
-            "timeout" => self.timeout = timeout(name, meta, faults)?,
+            "concurrency" => {
+                let computed = "for a computed one call `.concurrency(…)` on the worker";
+                self.concurrency = count(name, meta, "concurrency = 4", computed, faults)?;
+            }
+            "timeout" => self.timeout = duration(name, meta, &TIMEOUT, faults)?,
             "state" => self.state = value(name, meta, "state = App", faults)?,
             "crate" => {
                 if let Some(path) = value(name, meta, "crate = my_crate::runpod_sdk", faults)? {
@@ -68,6 +77,16 @@ impl Options {
             "blocking" => self.blocking = word(name, meta, faults)?,
             "stream" => self.stream = word(name, meta, faults)?,
             "aggregate" => self.aggregate = word(name, meta, faults)?,
+            "merge" => {
+                let window = duration(name, meta, &MERGE, faults)?;
+                // One that can't be read is told of already, and must not look as if it were left out.
+                self.merge = Some((name.clone(), window.unwrap_or_default()));
+            }
+            "merge_bytes" => {
+                let computed = "for a computed one return `Streaming::new(…).merging(…)`";
+                let bytes = count(name, meta, "merge_bytes = 4096", computed, faults)?;
+                self.merge_bytes = Some((name.clone(), bytes.unwrap_or_default()));
+            }
             _ => {
                 faults.at(
                     name,
@@ -80,27 +99,65 @@ impl Options {
     }
 }
 
-fn concurrency(name: &Ident, meta: &ParseNestedMeta<'_>, faults: &mut Faults) -> syn::Result<Option<usize>> {
-    let Some(value) = value::<Expr>(name, meta, "concurrency = 4", faults)? else {
+/// A whole number from 1. `computed` says what to do where it is no literal.
+fn count(
+    name: &Ident,
+    meta: &ParseNestedMeta<'_>,
+    example: &str,
+    computed: &str,
+    faults: &mut Faults,
+) -> syn::Result<Option<usize>> {
+    let Some(value) = value::<Expr>(name, meta, example, faults)? else {
         return Ok(None);
     };
     if let Expr::Lit(ExprLit {
         lit: Lit::Int(number),
         ..
     }) = &value
-        && let Ok(jobs @ 1..) = number.base10_parse()
+        && let Ok(count @ 1..) = number.base10_parse()
     {
-        return Ok(Some(jobs));
+        return Ok(Some(count));
     }
-    faults.at(
-        value,
-        "`concurrency` is a whole number from 1; for a computed one call `.concurrency(…)` on the worker",
-    );
+    faults.at(value, format!("`{name}` is a whole number from 1; {computed}"));
     Ok(None)
 }
 
-fn timeout(name: &Ident, meta: &ParseNestedMeta<'_>, faults: &mut Faults) -> syn::Result<Option<Duration>> {
-    let Some(value) = value::<Expr>(name, meta, "timeout = \"10m\"", faults)? else {
+/// What the messages about a duration say.
+struct DurationTexts {
+    example: &'static str,
+    /// Durations of a sensible size for the option.
+    such_as: &'static str,
+    computed: &'static str,
+    zero: &'static str,
+}
+
+const TIMEOUT: DurationTexts = DurationTexts {
+    example: "timeout = \"10m\"",
+    such_as: "\"90s\", \"10m\" or \"1h 30m\"",
+    computed: "for a computed one call `.timeout(…)` on the worker",
+    zero: "leave it out for no limit",
+};
+
+const MERGE: DurationTexts = DurationTexts {
+    example: "merge = \"50ms\"",
+    such_as: "\"50ms\" or \"1s\"",
+    computed: "for a computed one return `Streaming::new(…).merging(…)`",
+    zero: "leave it out to post each item by itself",
+};
+
+fn duration(
+    name: &Ident,
+    meta: &ParseNestedMeta<'_>,
+    texts: &DurationTexts,
+    faults: &mut Faults,
+) -> syn::Result<Option<Duration>> {
+    let DurationTexts {
+        example,
+        such_as,
+        computed,
+        zero,
+    } = texts;
+    let Some(value) = value::<Expr>(name, meta, example, faults)? else {
         return Ok(None);
     };
     let Expr::Lit(ExprLit {
@@ -109,24 +166,20 @@ fn timeout(name: &Ident, meta: &ParseNestedMeta<'_>, faults: &mut Faults) -> syn
     else {
         faults.at(
             value,
-            "`timeout` is a text with units, such as \"90s\", \"10m\" or \"1h 30m\"; \
-             for a computed one call `.timeout(…)` on the worker",
+            format!("`{name}` is a text with units, such as {such_as}; {computed}"),
         );
         return Ok(None);
     };
     match humantime::parse_duration(&text.value()) {
         Ok(limit) if limit.is_zero() => {
-            faults.at(
-                text,
-                "`timeout` must be longer than zero; leave it out for no limit",
-            );
+            faults.at(text, format!("`{name}` must be longer than zero; {zero}"));
             Ok(None)
         }
         Ok(limit) => Ok(Some(limit)),
         Err(error) => {
             faults.at(
                 text,
-                format!("not a duration: {error}; write one such as \"90s\", \"10m\" or \"1h 30m\""),
+                format!("not a duration: {error}; write one such as {such_as}"),
             );
             Ok(None)
         }

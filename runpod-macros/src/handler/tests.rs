@@ -79,6 +79,19 @@ fn a_streaming_handler() {
 }
 
 #[test]
+fn a_streaming_handler_that_merges() {
+    assert_expansion(
+        "a_streaming_handler_that_merges",
+        quote!(stream, merge = "50ms"),
+        &quote! {
+            fn tokens(input: Prompt) -> impl Stream<Item = JobResult<String>> {
+                todo!()
+            }
+        },
+    );
+}
+
+#[test]
 fn an_async_streaming_handler() {
     assert_expansion(
         "an_async_streaming_handler",
@@ -165,6 +178,8 @@ fn nothing_makes_it_panic() {
         quote!(crate),
         quote!("text"),
         quote!(stream stream, blocking, aggregate = 1),
+        quote!(merge, merge_bytes),
+        quote!(stream, merge = "50", merge_bytes = -1),
     ];
     for item in &items {
         for options in &options {

@@ -3,6 +3,7 @@
 //! Everything is read once, and every problem is reported at once.
 
 mod template;
+mod variables;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::job::Identity;
 use crate::platform::Limits;
 
 pub(crate) use template::Template;
+pub(crate) use variables::{Variables, set};
 
 /// The protocol level that pings and error reports name. It is that of the Python worker whose
 /// protocol this crate speaks, because features of the platform may depend on it.
@@ -92,7 +94,7 @@ impl Config {
             api_key: get("RUNPOD_AI_API_KEY").map(SecretString::from),
             worker_id_is_known: worker_id.is_some(),
             worker_id: worker_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-            hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| "unknown".to_owned()),
+            hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
             protocol_version: protocol_version(&lookup),
             user_agent_integration: get("RUNPOD_UA_INTEGRATION"),
             limits: Limits::default(),
@@ -107,7 +109,7 @@ impl Config {
             worker_id: if self.worker_id_is_known {
                 self.worker_id.clone()
             } else {
-                "unknown".to_owned()
+                Identity::UNKNOWN.to_owned()
             },
             runpod_version: self.protocol_version.clone(),
         }
@@ -131,8 +133,8 @@ impl Config {
 pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> Identity {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
     Identity {
-        hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| "unknown".to_owned()),
-        worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| "unknown".to_owned()),
+        hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
+        worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
         runpod_version: protocol_version(lookup),
     }
 }

@@ -7,11 +7,14 @@ use tokio::time::Instant;
 
 use super::Context;
 
+/// Seconds after which there is a pace to go by.
+const SHORTEST: f64 = 0.1;
+
 /// Counts what a job has done and reports it as progress. Made by [`Context::counter`].
 ///
 /// What a client sees is `{"done": 3, "total": 4, "percent": 75.0, "eta_s": 12.5}`. `eta_s`, the seconds
-/// that are left, goes by the mean pace since the counter was made, and is `null` until there is one. The
-/// count never goes back and never beyond the total.
+/// that are left, goes by the mean pace since the counter was made, and is `null` until there is one: until
+/// something is done and a tenth of a second has passed. The count never goes back and never beyond the total.
 ///
 /// Cheap enough for an inner loop: only a change of a tenth of a percent is reported, and
 /// [`Context::progress`] spaces out what is sent. May be shared between tasks and threads.
@@ -79,11 +82,13 @@ impl Counter {
     fn report(&self, done: u64, tenths: u64) -> Report {
         let passed = self.begun.elapsed().as_secs_f64();
         let left = passed * (self.total - done) as f64 / done as f64;
+        // What is done in no time, because it was done already, says nothing about the rest.
+        let known = done > 0 && (passed >= SHORTEST || done == self.total);
         Report {
             done,
             total: self.total,
             percent: tenths as f64 / 10.0,
-            eta_s: (done > 0).then(|| (left * 10.0).round() / 10.0),
+            eta_s: known.then(|| (left * 10.0).round() / 10.0),
         }
     }
 }
@@ -134,6 +139,19 @@ mod tests {
             next(),
             Some(json!({ "done": 8, "total": 8, "percent": 100.0, "eta_s": 0.0 }))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_in_no_time_is_no_pace() {
+        let (counter, mut next) = counter(4);
+        counter.add(1);
+        assert_eq!(
+            next(),
+            Some(json!({ "done": 1, "total": 4, "percent": 25.0, "eta_s": null }))
+        );
+        tokio::time::advance(Duration::from_millis(100)).await;
+        counter.add(1);
+        assert_eq!(next().unwrap()["eta_s"], 0.1);
     }
 
     #[tokio::test(start_paused = true)]

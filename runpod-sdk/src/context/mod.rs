@@ -32,6 +32,36 @@ pub use timeline::{Timeline, point};
 /// A job's view of the worker: who it is, whether it should stop, and how to report progress.
 ///
 /// Cheap to clone; clones belong to the same job.
+///
+/// # Tasks and threads of your own
+///
+/// A handler runs within the job's `tracing` span, which puts the job's id on every line of its log and its work into
+/// the job's trace. A task that it spawns has no span unless it is given one, and neither has a thread:
+///
+/// ```
+/// use runpod_sdk::prelude::*;
+/// use tracing::Instrument as _;
+///
+/// #[handler]
+/// async fn paint(prompt: String) -> JobResult<String> {
+///     let sketch = async move {
+///         tracing::info!("sketching");
+///         format!("a sketch of {prompt}")
+///     };
+///     let sketch = tokio::spawn(sketch.in_current_span()).await?;
+///
+///     let span = tracing::Span::current();
+///     let paint = move || {
+///         span.in_scope(|| tracing::info!("painting"));
+///         sketch
+///     };
+///     Ok(tokio::task::spawn_blocking(paint).await?)
+/// }
+/// # fn main() { let _ = paint::worker(); }
+/// ```
+///
+/// A cancelled job's handler is dropped, but not the tasks that it has spawned: let those watch
+/// [`cancelled`](Self::cancelled), or abort them.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<Parts>,

@@ -23,9 +23,16 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Window {
-    /// Oldest first: the time of a job that succeeded, `None` for one that failed.
-    jobs: VecDeque<Option<Duration>>,
+    /// Oldest first.
+    jobs: VecDeque<Ended>,
     most: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// After so long a time, if it is known.
+    Well(Option<Duration>),
+    Badly,
 }
 
 impl Window {
@@ -37,12 +44,17 @@ impl Window {
         }
     }
 
-    /// A job has ended, after `took`. The time of one that failed does not count: many fail at once.
-    pub fn record(&mut self, succeeded: bool, took: Duration) {
+    /// A job has ended, after `took`. The time of one that failed does not count: many fail at once. `None` for one
+    /// that succeeded without doing what is timed: it counts in [`success_rate`](Self::success_rate) alone.
+    pub fn record(&mut self, succeeded: bool, took: impl Into<Option<Duration>>) {
         if self.jobs.len() == self.most {
             self.jobs.pop_front();
         }
-        self.jobs.push_back(succeeded.then_some(took));
+        self.jobs.push_back(if succeeded {
+            Ended::Well(took.into())
+        } else {
+            Ended::Badly
+        });
     }
 
     /// How many jobs it remembers now.
@@ -57,20 +69,20 @@ impl Window {
 
     /// The part of the jobs that succeeded, from 0 to 1; `None` without jobs.
     pub fn success_rate(&self) -> Option<f64> {
-        let succeeded = self.jobs.iter().flatten().count();
+        let succeeded = self.jobs.iter().filter(|job| **job != Ended::Badly).count();
         (!self.is_empty()).then(|| ratio(succeeded, self.len()))
     }
 
     /// How long those that succeeded took on average; `None` if none did.
     pub fn average(&self) -> Option<Duration> {
-        average(self.jobs.iter().flatten().copied())
+        average(self.times())
     }
 
     /// The average of the newer half of those that succeeded, divided by that of the older half: above 1,
     /// jobs take longer than they did. With an odd number the one in the middle counts in neither half.
     /// `None` with fewer than four, and if the older ones took no time at all.
     pub fn trend(&self) -> Option<f64> {
-        let times: Vec<Duration> = self.jobs.iter().flatten().copied().collect();
+        let times: Vec<Duration> = self.times().collect();
         if times.len() < 4 {
             return None;
         }
@@ -78,6 +90,13 @@ impl Window {
         let older = average(times[..half].iter().copied())?;
         let newer = average(times[times.len() - half..].iter().copied())?;
         (!older.is_zero()).then(|| newer.as_secs_f64() / older.as_secs_f64())
+    }
+
+    fn times(&self) -> impl Iterator<Item = Duration> {
+        self.jobs.iter().filter_map(|job| match job {
+            Ended::Well(took) => *took,
+            Ended::Badly => None,
+        })
     }
 }
 
@@ -131,6 +150,32 @@ mod tests {
         let before = (window.average(), window.trend());
         window.record(false, Duration::from_secs(100));
         assert_eq!((window.average(), window.trend()), before);
+    }
+
+    #[test]
+    fn a_success_without_a_time_counts_as_one_and_changes_neither_average_nor_trend() {
+        let mut window = seconds(&[1, 1, 3, 3]);
+        let before = (window.average(), window.trend());
+        window.record(true, None);
+        window.record(false, None);
+        assert_eq!((window.average(), window.trend()), before);
+        assert_eq!(window.success_rate(), Some(5.0 / 6.0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn figures_stay_in_their_bounds(
+            jobs in proptest::collection::vec((proptest::bool::ANY, proptest::option::of(0_u64..1000)), 0..300)
+        ) {
+            let mut window = Window::new(100);
+            for (succeeded, took) in jobs {
+                window.record(succeeded, took.map(Duration::from_secs));
+            }
+            proptest::prop_assert!(window.len() <= 100);
+            proptest::prop_assert!(window.success_rate().is_none_or(|share| (0.0..=1.0).contains(&share)));
+            proptest::prop_assert!(window.average().is_none_or(|time| time < Duration::from_secs(1000)));
+            proptest::prop_assert!(window.trend().is_none_or(|trend| trend.is_finite() && trend >= 0.0));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
@@ -103,7 +104,7 @@ impl Gpu {
     }
 
     fn look(&self, asked: Option<CudaVersion>) -> Result<(), FitnessError> {
-        let seen = read(self.library.as_deref().map(std::path::Path::as_os_str))?;
+        let seen = Driver::new().read(self.library.as_deref().map(std::path::Path::as_os_str))?;
         self.judge(&seen, asked)
     }
 
@@ -121,7 +122,7 @@ impl Gpu {
             )));
         }
         for (index, card) in cards.iter().enumerate() {
-            let Card { name, memory } = card
+            let Card { name, memory, .. } = card
                 .as_ref()
                 .map_err(|why| FitnessError::Gpu(format!("GPU {index} can't be read: {why}")))?;
             self.judge_memory(&format!("GPU {index} ({name})"), *memory)?;
@@ -213,18 +214,50 @@ pub struct GpuFacts {
     pub free_memory: Option<u64>,
     /// Bytes of memory in all; `None` with a driver that is too old to say.
     pub total_memory: Option<u64>,
+    /// Percent of the driver's last sample period (a sixth of a second to a second) in which something was computed;
+    /// `None` for a card or a driver that does not say.
+    pub utilization: Option<u8>,
 }
 
 /// The GPUs that the driver's library (NVML) lists, now. None without a driver.
 ///
-/// Asking takes from under a millisecond to several seconds, the first time after the machine has started: it
-/// blocks the thread.
+/// The library stays open from the first time on. Asking takes from under a millisecond to several seconds, the
+/// first time after the machine has started: it blocks the thread.
 ///
 /// # Errors
 ///
 /// The library is there and cannot be used, or a GPU cannot be read.
 pub fn gpus() -> Result<Vec<GpuFacts>, FitnessError> {
-    facts(read(None)?)
+    static DRIVER: Driver = Driver::new();
+    facts(DRIVER.read(None)?)
+}
+
+/// The driver's library, kept open.
+struct Driver {
+    open: Mutex<Option<Nvml>>,
+}
+
+impl Driver {
+    const fn new() -> Self {
+        Self {
+            open: Mutex::new(None),
+        }
+    }
+
+    fn read(&self, library: Option<&OsStr>) -> Result<Seen, FitnessError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let nvml = match open.take() {
+            Some(nvml) => nvml,
+            None => match load(library)? {
+                Ok(nvml) => nvml,
+                Err(why) => return Ok(Seen::Nothing { why }),
+            },
+        };
+        // A driver that does not answer any more is looked for anew next time.
+        let seen = look(&nvml)?;
+        *open = Some(nvml);
+        Ok(seen)
+    }
 }
 
 fn facts(seen: Seen) -> Result<Vec<GpuFacts>, FitnessError> {
@@ -232,13 +265,17 @@ fn facts(seen: Seen) -> Result<Vec<GpuFacts>, FitnessError> {
         return Ok(Vec::new());
     };
     let each = cards.into_iter().enumerate().map(|(index, card)| {
-        let Card { name, memory } =
-            card.map_err(|why| FitnessError::Gpu(format!("GPU {index} can't be read: {why}")))?;
+        let Card {
+            name,
+            memory,
+            utilization,
+        } = card.map_err(|why| FitnessError::Gpu(format!("GPU {index} can't be read: {why}")))?;
         let (free_memory, total_memory) = memory.unzip();
         Ok(GpuFacts {
             name,
             free_memory,
             total_memory,
+            utilization,
         })
     });
     each.collect()
@@ -262,32 +299,33 @@ struct Card {
     name: String,
     /// Free and total; `None` with a driver that is too old to say.
     memory: Option<(u64, u64)>,
+    utilization: Option<u8>,
 }
 
-fn read(library: Option<&OsStr>) -> Result<Seen, FitnessError> {
+/// The driver's library, or why there is none.
+fn load(library: Option<&OsStr>) -> Result<Result<Nvml, String>, FitnessError> {
     let mut builder = Nvml::builder();
     if let Some(library) = library {
         builder.lib_path(library);
     }
-    let nvml = match builder.init() {
-        Ok(nvml) => nvml,
+    match builder.init() {
+        Ok(nvml) => Ok(Ok(nvml)),
         // No library or no driver behind it: there is no GPU. A driver that is there and broken is
         // another matter.
         Err(error @ (NvmlError::LibloadingError(_) | NvmlError::DriverNotLoaded)) => {
-            return Ok(Seen::Nothing {
-                why: error.to_string(),
-            });
+            Ok(Err(error.to_string()))
         }
-        Err(error) => {
-            return Err(FitnessError::Gpu(format!(
-                "the driver's library can't be used: {error}"
-            )));
-        }
-    };
+        Err(error) => Err(FitnessError::Gpu(format!(
+            "the driver's library can't be used: {error}"
+        ))),
+    }
+}
+
+fn look(nvml: &Nvml) -> Result<Seen, FitnessError> {
     let count = nvml
         .device_count()
         .map_err(|error| FitnessError::Gpu(format!("the driver can't count its GPUs: {error}")))?;
-    let cards = (0..count).map(|index| card(&nvml, index).map_err(|error| error.to_string()));
+    let cards = (0..count).map(|index| card(nvml, index).map_err(|error| error.to_string()));
     Ok(Seen::Driver {
         version: nvml
             .sys_driver_version()
@@ -312,6 +350,11 @@ fn card(nvml: &Nvml, index: u32) -> Result<Card, NvmlError> {
     Ok(Card {
         name: device.name().unwrap_or_else(|_| "unnamed".to_owned()),
         memory,
+        // Some cards don't tell it while they are shared. It is a figure to look at; nothing hangs on it.
+        utilization: device
+            .utilization_rates()
+            .ok()
+            .and_then(|rates| u8::try_from(rates.gpu).ok()),
     })
 }
 
@@ -327,7 +370,8 @@ mod tests {
     fn driver(folder: &Path, version: i32, cards: u32) -> PathBuf {
         let source = include_str!("../../tests/fixtures/driver.c")
             .replace("CUDA_VERSION", &version.to_string())
-            .replace("CARDS", &cards.to_string());
+            .replace("CARDS", &cards.to_string())
+            .replace("FOLDER", &format!("\"{}\"", folder.display()));
         let (file, library) = (folder.join("driver.c"), folder.join("libnvidia-ml.so.1"));
         std::fs::write(&file, source).unwrap();
         let made = Command::new("cc")
@@ -347,15 +391,34 @@ mod tests {
     fn the_facts_are_those_of_each_card() {
         let folder = tempfile::tempdir().unwrap();
         let library = driver(folder.path(), 12040, 2);
-        let seen = read(Some(library.as_os_str())).unwrap();
+        let seen = Driver::new().read(Some(library.as_os_str())).unwrap();
         let facts = facts(seen).unwrap();
         assert_eq!(facts.len(), 2);
+        assert_eq!(facts[0].utilization, Some(37));
+        assert_eq!(facts[1].utilization, None, "the second does not say");
         assert!(facts[0].total_memory > facts[1].total_memory, "{facts:?}");
         assert!(
             facts
                 .iter()
                 .all(|card| card.free_memory <= card.total_memory && !card.name.is_empty())
         );
+    }
+
+    #[test]
+    fn the_library_is_opened_once_and_anew_after_it_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = driver(folder.path(), 12040, 2);
+        let driver = Driver::new();
+        let opened = || std::fs::read(folder.path().join("opened")).unwrap().len();
+        for _ in 0..3 {
+            driver.read(Some(library.as_os_str())).unwrap();
+        }
+        assert_eq!(opened(), 1);
+        std::fs::write(folder.path().join("broken"), "").unwrap();
+        assert!(driver.read(Some(library.as_os_str())).is_err());
+        std::fs::remove_file(folder.path().join("broken")).unwrap();
+        driver.read(Some(library.as_os_str())).unwrap();
+        assert_eq!(opened(), 2);
     }
 
     #[test]

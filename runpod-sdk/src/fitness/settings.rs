@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::GIB;
 use crate::config::Template;
+use crate::worker::Options;
 
 /// What built-in checks know of their surroundings. `None` where nobody has said anything: the
 /// check's own default holds.
@@ -86,6 +87,19 @@ impl Surroundings {
             }),
             warnings,
         }
+    }
+}
+
+impl Surroundings {
+    /// Where the environment says nothing, what the worker says holds.
+    pub(crate) fn or_else_as_in(mut self, options: &Options) -> Self {
+        if self.disk_paths.is_empty() {
+            self.disk_paths.clone_from(&options.disk_check_paths);
+        }
+        if self.network_targets.is_empty() {
+            self.network_targets.clone_from(&options.network_check_targets);
+        }
+        self
     }
 }
 
@@ -179,6 +193,21 @@ mod tests {
         assert_eq!(seen.network_targets, ["mirror.example:443"]);
         assert_eq!(seen.platform.as_deref(), Some("api.runpod.ai:443"));
         assert!(seen.warnings.is_empty());
+    }
+
+    #[test]
+    fn what_the_environment_leaves_open_the_worker_says() {
+        let options = Options {
+            disk_check_paths: vec!["/volume".into()],
+            network_check_targets: vec!["code.example:1".to_owned()],
+            ..Options::default()
+        };
+        let code = read(&[]).or_else_as_in(&options);
+        assert_eq!(code.disk_paths, ["/volume"].map(PathBuf::from));
+        assert_eq!(code.network_targets, ["code.example:1"]);
+        let environment = read(&[("RUNPOD_WORKER_NETWORK_TARGETS", "env.example:2")]);
+        let both = environment.or_else_as_in(&options);
+        assert_eq!(both.network_targets, ["env.example:2"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A handler's first argument is the job's input, decoded from JSON. Further arguments are
 //! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
-//! returns `Result<T, E>`, where `T` is anything that serialises, or [`Streaming`].
+//! returns `Result<T, E>`, where `T` is anything that serialises, or [`Streaming`], or [`MaybeStreaming`].
 //!
 //! `#[handler]` makes a worker of an `async fn`, of a `fn` that blocks its thread, or of one that
 //! returns a stream, and says which part does not fit where one does not. Without it,
@@ -33,7 +33,10 @@ pub use blocking::{BlockingHandler, ByOffload};
 pub(crate) use erased::{Bound, ErasedHandler, ErasedWithState, erase};
 pub use extract::{FromContext, FromRef, State};
 pub(crate) use merge::is_text;
-pub use output::{Chunk, ChunkResult, ChunkStream, HandlerResult, Output, Produced, Streaming};
+pub use output::{
+    Chunk, ChunkResult, ChunkStream, HandlerResult, LARGEST_CHUNK, MaybeStreaming, Output, Produced,
+    Streaming,
+};
 
 /// What a handler can take as its input: every type that decodes from JSON and borrows nothing.
 ///

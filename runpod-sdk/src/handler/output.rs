@@ -11,6 +11,11 @@ use super::merge::merge;
 use crate::job::{ErrorClass, ErrorCode, IntoJobError, JobError};
 use crate::json::RawJson;
 
+/// The most bytes of JSON that the platform takes as one chunk (`docs/protocol/worker-protocol.md` §8).
+///
+/// Longer text it splits; any other value that is larger ends its job with the code `CHUNK_TOO_LARGE`.
+pub const LARGEST_CHUNK: usize = 1_000_000;
+
 /// What a handler produced: one value, or a stream of them.
 #[doc(hidden)]
 pub enum Produced {
@@ -78,11 +83,18 @@ impl<T: Serialize + 'static> Output for T {
 
 /// The output of a handler that streams: each item is posted as one chunk, in order.
 ///
-/// The platform takes chunks of 1 MB: longer text it splits, any other value that is larger ends the job
-/// as failed with the code `CHUNK_TOO_LARGE`.
+/// The platform takes chunks of 1 MB ([`LARGEST_CHUNK`]): longer text it splits, any other value that is larger
+/// ends the job as failed with the code `CHUNK_TOO_LARGE`.
 ///
-/// The stream is read only as fast as the chunks can be delivered. An item that is an error ends
-/// the job as failed; the chunks before it stay.
+/// The stream is read only as fast as the chunks can be delivered.
+///
+/// # Errors after good chunks
+///
+/// An item that is an error ends the job; the stream is not asked for more. The chunks before it are delivered
+/// and stay. The job is `FAILED` and its result is that error alone: no list of chunks, not even with
+/// [`aggregated`](Self::aggregated). Whoever wants what came before an error reads `/stream`.
+///
+/// A handler that answers some jobs with a value returns [`MaybeStreaming`].
 ///
 /// ```
 /// use futures_util::stream;
@@ -110,6 +122,9 @@ impl<S> Streaming<S> {
     }
 
     /// Makes the list of all chunks the job's final output, too.
+    ///
+    /// The list is held in memory until the stream ends. It is posted only when the stream ends well: after an
+    /// error the job's result is the error, see [above](Self#errors-after-good-chunks).
     #[must_use]
     pub fn aggregated(mut self) -> Self {
         self.aggregate = true;
@@ -159,6 +174,52 @@ impl<S: ChunkStream> Output for Streaming<S> {
             },
             aggregate: self.aggregate,
         })
+    }
+}
+
+/// The output of a handler that answers some jobs with a value and streams to others, as it finds when it runs.
+///
+/// A job with a value ends as if the handler returned just that; one with a stream as if it returned the
+/// [`Streaming`].
+///
+/// ```
+/// use futures_util::stream::{self, BoxStream, StreamExt};
+/// use runpod_sdk::MaybeStreaming;
+/// use runpod_sdk::prelude::*;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Prompt {
+///     text: String,
+///     #[serde(default)]
+///     stream: bool,
+/// }
+///
+/// type Words = BoxStream<'static, JobResult<String>>;
+///
+/// #[handler]
+/// async fn shout(prompt: Prompt) -> JobResult<MaybeStreaming<String, Words>> {
+///     let text = prompt.text.to_uppercase();
+///     if !prompt.stream {
+///         return Ok(MaybeStreaming::Value(text));
+///     }
+///     let words: Vec<_> = text.split_whitespace().map(|word| Ok(word.to_owned())).collect();
+///     Ok(MaybeStreaming::Chunks(Streaming::new(stream::iter(words).boxed())))
+/// }
+/// ```
+#[derive(Debug)]
+pub enum MaybeStreaming<T, S> {
+    /// The job's output.
+    Value(T),
+    /// Chunks, posted one by one.
+    Chunks(Streaming<S>),
+}
+
+impl<T: Output, S: ChunkStream> Output for MaybeStreaming<T, S> {
+    fn produce(self) -> Result<Produced, JobError> {
+        match self {
+            Self::Value(value) => value.produce(),
+            Self::Chunks(chunks) => chunks.produce(),
+        }
     }
 }
 

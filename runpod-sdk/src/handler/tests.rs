@@ -233,6 +233,34 @@ mod streaming {
         assert!(aggregate);
     }
 
+    #[handler(stream, merge = "1h", merge_bytes = 7)]
+    fn spell(word: String) -> impl Stream<Item = JobResult<char>> {
+        stream::iter(word.chars().map(Ok).collect::<Vec<_>>())
+    }
+
+    #[tokio::test]
+    async fn text_is_merged_as_the_attribute_says() {
+        let (chunks, _) = chunks(spell::worker(), r#""hello world""#).await;
+        let chunks: Vec<String> = chunks.into_iter().map(Result::unwrap).collect();
+        assert_eq!(chunks, [r#""hello""#, r#"" worl""#, r#""d""#]);
+    }
+
+    #[handler]
+    async fn either(to: u32) -> JobResult<MaybeStreaming<String, impl Stream<Item = JobResult<u32>>>> {
+        Ok(match to {
+            0 => MaybeStreaming::Value("nothing".to_owned()),
+            _ => MaybeStreaming::Chunks(Streaming::new(stream::iter((1..=to).map(Ok))).aggregated()),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_value_or_a_stream_is_chosen_for_each_job() {
+        assert_eq!(output(either::worker(), "0").await, r#""nothing""#);
+        let (chunks, aggregate) = chunks(either::worker(), "2").await;
+        assert_eq!(chunks, [Ok("1".to_owned()), Ok("2".to_owned())]);
+        assert!(aggregate);
+    }
+
     #[tokio::test]
     async fn the_stream_is_read_only_as_fast_as_asked_for() {
         static MADE: AtomicUsize = AtomicUsize::new(0);

@@ -44,9 +44,13 @@ where
             let first = Plain::of(path, error.inner());
             let mut problems: Vec<InputProblem> = Vec::new();
             let covered = findings.iter().any(|finding| {
+                // Within an enum serde knows the last part of the path alone.
+                let is_this = finding.problem.problem == first.problem
+                    && finding.problem.path.ends_with(&format!(".{}", first.path));
                 finding.kind != Kind::Limit
-                    && (finding.problem.path.starts_with(&first.path)
-                        || first.path.starts_with(&finding.problem.path))
+                    && (is_this
+                        || is_within(&finding.problem.path, &first.path)
+                        || is_within(&first.path, &finding.problem.path))
             });
             if !covered {
                 problems.push(first.into());
@@ -55,6 +59,12 @@ where
             Err(JobError::invalid_inputs(problems))
         }
     }
+}
+
+/// Whether a path is that of a place or of something in it.
+fn is_within(path: &str, place: &str) -> bool {
+    path.strip_prefix(place)
+        .is_some_and(|rest| place.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// A path of `serde_ignored` in the form of all others.

@@ -3,6 +3,9 @@
 //! The input stays text; each object and list is looked through once a level, and only short values are
 //! decoded.
 
+mod alternatives;
+mod limits;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -10,10 +13,9 @@ use super::finding::{Finding, Findings, Kind, Path};
 use crate::json::{RawJson, entries, excerpt, hint, kind};
 use crate::nearest::nearest;
 
-/// How deep an input may nest; serde goes no deeper either.
-const DEEPEST: usize = 127;
-/// How deep alternatives of alternatives are looked for.
-const MOST_LEVELS: usize = 4;
+/// How deep an input may nest: serde goes down 127 levels, and a level may take three steps through the schema: to an
+/// alternative, by its name to its form, and to a field.
+const DEEPEST: usize = 3 * 128;
 /// Longer texts are not compared with the few that are allowed.
 const LONGEST_CHOICE: usize = 1000;
 
@@ -46,7 +48,8 @@ impl<'s> Check<'s> {
             return;
         }
         if self.depth > DEEPEST {
-            found.add(Kind::Shape, path, "nested too deeply".to_owned());
+            // What is not looked at does not pass.
+            found.add(Kind::Limit, path, "nested too deeply".to_owned());
             return;
         }
         let deeper = Self {
@@ -75,8 +78,8 @@ impl<'s> Check<'s> {
         match kind(text.as_bytes()) {
             "object" => deeper.object(schema, text, path, found),
             "array" => deeper.array(schema, text, path, found),
-            "number" => number(schema, text, path, found),
-            "string" => string(schema, text, path, found),
+            "number" => limits::number(schema, text, path, found),
+            "string" => limits::string(schema, text, path, found),
             _ => {}
         }
     }
@@ -187,7 +190,7 @@ impl<'s> Check<'s> {
                 finding.problem.hint = hint(meant, &names).map(Into::into);
             }
         }
-        limits(
+        limits::limits(
             schema,
             ["minProperties", "maxProperties"],
             given.len(),
@@ -217,7 +220,7 @@ impl<'s> Check<'s> {
             }
             self.value(expected, item.get(), &Path::Index(path, at), found);
         }
-        limits(
+        limits::limits(
             schema,
             ["minItems", "maxItems"],
             items.len(),
@@ -226,131 +229,6 @@ impl<'s> Check<'s> {
             found,
         );
     }
-
-    /// At least one alternative must fit. If none does, tells what is wrong with the one that was
-    /// probably meant.
-    fn one_of(self, choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
-        let here = path.depth();
-        let mut closest: Option<Vec<Finding>> = None;
-        for choice in choices {
-            let mut own = Findings::default();
-            self.value(choice, text, path, &mut own);
-            if own.0.is_empty() {
-                return;
-            }
-            let ruled_out = own.0.iter().any(|finding| {
-                (finding.kind == Kind::Shape && finding.depth == here)
-                    || (finding.tag && finding.depth == here + 1)
-            });
-            let closer = closest.as_ref().is_none_or(|other| own.0.len() < other.len());
-            if !ruled_out && closer {
-                closest = Some(own.0);
-            }
-        }
-        match closest {
-            Some(findings) => {
-                for finding in findings {
-                    found.push(finding);
-                }
-            }
-            None => Self::none_of(choices, text, path, found),
-        }
-    }
-
-    /// Not one of the alternatives is near.
-    fn none_of(choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
-        let schemas: Vec<_> = choices.iter().filter_map(|choice| choice.as_object()).collect();
-        if kind(text.as_bytes()) == "object"
-            && let Some((tag, values)) = tags(&schemas)
-        {
-            let inner = Path::Key(path, tag);
-            let mut given = None;
-            let _ = entries(text.as_bytes(), |key, value| {
-                if key == tag {
-                    given = Some(value.to_owned());
-                }
-            });
-            match given {
-                Some(value) => report_choice(&values, &value, &inner, found),
-                None => {
-                    let names: Vec<String> = values.iter().map(|value| plain(value)).collect();
-                    if let Some(finding) =
-                        found.add(Kind::Missing, &inner, "required, and missing".to_owned())
-                    {
-                        finding.problem.hint = hint(None, &names).map(Into::into);
-                    }
-                }
-            }
-            return;
-        }
-        let values: Vec<&Value> = schemas.iter().flat_map(|schema| self::choices(schema)).collect();
-        if kind(text.as_bytes()) == "string" && !values.is_empty() {
-            return report_choice(&values, text, path, found);
-        }
-        let mut expected: Vec<&str> = Vec::new();
-        for name in schemas.iter().flat_map(|schema| types(schema)) {
-            if !expected.contains(&name) {
-                expected.push(name);
-            }
-        }
-        let names: Vec<String> = schemas
-            .iter()
-            .filter_map(|schema| list(schema, "required").next()?.as_str().map(str::to_owned))
-            .collect();
-        let problem = if expected.contains(&kind(text.as_bytes())) {
-            "none of the forms that are allowed here".to_owned()
-        } else {
-            format!("expected {}, found {}", expected.join(" or "), shown(text))
-        };
-        if let Some(finding) = found.add(Kind::Shape, path, problem)
-            && kind(text.as_bytes()) == "object"
-        {
-            finding.problem.hint = hint(None, &names).map(Into::into);
-        }
-    }
-
-    /// Alternatives, and in the place of an alternative that is nothing but alternatives, those.
-    fn alternatives(self, choices: impl Iterator<Item = &'s Value>, level: usize) -> Vec<&'s Value> {
-        let mut all = Vec::new();
-        for choice in choices {
-            let target = choice
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|name| self.resolve(name))
-                .unwrap_or(choice);
-            let inner = ["oneOf", "anyOf"]
-                .into_iter()
-                .find_map(|word| target.get(word)?.as_array());
-            match inner {
-                Some(inner) if level < MOST_LEVELS && target.get("properties").is_none() => {
-                    all.extend(self.alternatives(inner.iter(), level + 1));
-                }
-                _ => all.push(target),
-            }
-        }
-        all
-    }
-}
-
-/// The field that tells the alternatives apart, with its value in each.
-fn tags<'s>(schemas: &[&'s serde_json::Map<String, Value>]) -> Option<(&'s str, Vec<&'s Value>)> {
-    let fixed = |schema: &&'s serde_json::Map<String, Value>| {
-        schema
-            .get("properties")?
-            .as_object()?
-            .iter()
-            .find_map(|(name, property)| Some((name.as_str(), property.get("const")?)))
-    };
-    let found: Vec<_> = schemas.iter().filter_map(fixed).collect();
-    let (tag, _) = *found.first()?;
-    Some((
-        tag,
-        found
-            .iter()
-            .filter(|(name, _)| *name == tag)
-            .map(|(_, value)| *value)
-            .collect(),
-    ))
 }
 
 fn list<'s>(schema: &'s serde_json::Map<String, Value>, word: &str) -> impl Iterator<Item = &'s Value> {
@@ -414,93 +292,5 @@ fn shown(text: &str) -> String {
             None => format!("string {text}"),
         },
         other => other.to_owned(),
-    }
-}
-
-/// Whether a number breaks a limit.
-type Breaks = fn(f64, f64) -> bool;
-
-fn number(schema: &serde_json::Map<String, Value>, text: &str, path: &Path<'_>, found: &mut Findings) {
-    let Ok(given) = text.parse::<f64>() else { return };
-    let rules: [(&str, Breaks, &str); 4] = [
-        ("minimum", |given, limit| given < limit, "at least"),
-        ("maximum", |given, limit| given > limit, "at most"),
-        ("exclusiveMinimum", |given, limit| given <= limit, "more than"),
-        ("exclusiveMaximum", |given, limit| given >= limit, "less than"),
-    ];
-    for (word, breaks, says) in rules {
-        let Some(limit) = schema.get(word) else { continue };
-        if limit.as_f64().is_some_and(|limit| breaks(given, limit)) {
-            found.add(
-                Kind::Limit,
-                path,
-                format!("must be {says} {}, found {}", whole(limit), shown(text)),
-            );
-        }
-    }
-    let range = match schema.get("format").and_then(Value::as_str) {
-        Some("uint32") => Some((0.0, f64::from(u32::MAX))),
-        Some("int32") => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
-        _ => None,
-    };
-    if let Some((least, most)) = range
-        && !(least..=most).contains(&given)
-        && !schema
-            .get("minimum")
-            .and_then(Value::as_f64)
-            .is_some_and(|limit| given < limit)
-    {
-        found.add(
-            Kind::Limit,
-            path,
-            format!("must be from {least} to {most}, found {}", shown(text)),
-        );
-    }
-}
-
-/// `1` where schemars writes `1.0`.
-fn whole(limit: &Value) -> String {
-    limit
-        .as_f64()
-        .map_or_else(|| limit.to_string(), |limit| limit.to_string())
-}
-
-fn string(schema: &serde_json::Map<String, Value>, text: &str, path: &Path<'_>, found: &mut Findings) {
-    if schema.contains_key("minLength") || schema.contains_key("maxLength") {
-        let length = serde_json::from_str::<String>(text).map_or(0, |text| text.chars().count());
-        limits(
-            schema,
-            ["minLength", "maxLength"],
-            length,
-            "characters",
-            path,
-            found,
-        );
-    }
-}
-
-fn limits(
-    schema: &serde_json::Map<String, Value>,
-    [least, most]: [&str; 2],
-    given: usize,
-    what: &str,
-    path: &Path<'_>,
-    found: &mut Findings,
-) {
-    let limit = |word| schema.get(word).and_then(Value::as_u64);
-    let given = given as u64;
-    if let Some(least) = limit(least).filter(|least| given < *least) {
-        found.add(
-            Kind::Limit,
-            path,
-            format!("must have at least {least} {what}, has {given}"),
-        );
-    }
-    if let Some(most) = limit(most).filter(|most| given > *most) {
-        found.add(
-            Kind::Limit,
-            path,
-            format!("must have at most {most} {what}, has {given}"),
-        );
     }
 }

@@ -359,3 +359,74 @@ mod rules {
         assert!(problems::<Validated<Canvas>>(r#"{"sizes": [], "title": "a"}"#).is_empty());
     }
 }
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "op", rename_all = "lowercase")]
+enum Sum {
+    Not {
+        of: Box<Self>,
+    },
+    Neg {
+        of: Box<Self>,
+    },
+    Value {
+        #[schemars(range(max = 9))]
+        n: u8,
+    },
+}
+
+/// A value within so many others.
+fn nested(depth: usize, value: &str) -> RawJson {
+    let text = format!(
+        "{}{value}{}",
+        r#"{"op":"neg","of":"#.repeat(depth),
+        "}".repeat(depth)
+    );
+    RawJson::parse(text).unwrap()
+}
+
+/// Each alternative would be looked through twice as often as the one around it: 2^100 times.
+#[test]
+fn alternatives_within_alternatives_are_looked_through_once_to_the_last_level() {
+    let read = |value| Checked::<Sum>::read(nested(100, value));
+    read(r#"{"op":"value","n":1}"#).unwrap();
+    for (value, problem) in [
+        (r#"{"op":"value"}"#, "n: required, and missing"),
+        (
+            r#"{"op":"value","n":10}"#,
+            "n: must be at most 9, found number 10",
+        ),
+    ] {
+        let place = "of.".repeat(100);
+        assert_eq!(
+            read(value).unwrap_err().message(),
+            format!("invalid input: {place}{problem}")
+        );
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Named {
+    size: u32,
+    #[serde(deserialize_with = "even")]
+    size_limit: u32,
+}
+
+fn even<'de, D: serde::Deserializer<'de>>(source: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(source)?;
+    if number.is_multiple_of(2) {
+        Ok(number)
+    } else {
+        Err(serde::de::Error::custom("must be even"))
+    }
+}
+
+#[test]
+fn a_problem_that_only_serde_knows_is_told_beside_one_of_a_similar_name() {
+    let input = RawJson::parse(r#"{"size_limit": 3, "size": "large"}"#.to_owned()).unwrap();
+    let error = Checked::<Named>::read(input).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "invalid input: size_limit: must be even; size: expected integer, found string \"large\""
+    );
+}

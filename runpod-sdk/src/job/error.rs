@@ -1,97 +1,20 @@
 //! What the caller of the endpoint is told when a job fails.
-//!
-//! On the wire the error is a JSON *string* that holds an object: six keys that the platform's own
-//! tools know, then five of ours (`docs/protocol/worker-protocol.md` §7).
+
+mod code;
+mod wire;
 
 use std::any::{Any, type_name};
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
+
+pub use code::{ErrorClass, ErrorCode};
+pub(crate) use wire::Identity;
 
 /// What a handler returns: a value, or the reason why there is none.
 pub type JobResult<T> = Result<T, JobError>;
-
-/// Whose mistake it was. This tells a caller whom to ask and whether trying again makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ErrorClass {
-    /// The request: it must be changed.
-    User,
-    /// This worker's program.
-    Worker,
-    /// A service the worker relies on, such as the WebUI on the same pod.
-    Backend,
-    /// RunPod, or the way to it.
-    Platform,
-}
-
-/// A short, stable name of what went wrong, for programs to compare.
-///
-/// The constants are the codes that this crate itself uses, and [`ALL`](Self::ALL) lists them. A worker may
-/// add its own.
-///
-#[doc = include_str!("../../../docs/errors.md")]
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct ErrorCode(Cow<'static, str>);
-
-impl ErrorCode {
-    /// The input is not what the handler takes; the message names the field. Class user.
-    pub const INVALID_INPUT: Self = Self::new("INVALID_INPUT");
-    /// The handler returned an error that has no code of its own. Class worker.
-    pub const HANDLER_ERROR: Self = Self::new("HANDLER_ERROR");
-    /// The handler panicked. Class worker.
-    pub const PANIC: Self = Self::new("PANIC");
-    /// The job ran longer than it may. Class user: its deadline is the caller's, or the worker's
-    /// documented limit.
-    pub const TIMEOUT: Self = Self::new("TIMEOUT");
-    /// The worker was told to go while the job ran, and reports that instead of leaving the job
-    /// for another worker. Class platform.
-    pub const WORKER_STOPPED: Self = Self::new("WORKER_STOPPED");
-    /// The handler's value could not be written as JSON. Class worker.
-    pub const OUTPUT_NOT_JSON: Self = Self::new("OUTPUT_NOT_JSON");
-    /// The handler streamed a value that is too large for one chunk and cannot be split. Class worker.
-    pub const CHUNK_TOO_LARGE: Self = Self::new("CHUNK_TOO_LARGE");
-    /// The platform refused the result, most often because it is too large. Class platform.
-    pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
-
-    /// The path names nothing (feature `http-modes`). Class user.
-    pub const NOT_FOUND: Self = Self::new("NOT_FOUND");
-    /// The path takes another method (feature `http-modes`). Class user.
-    pub const METHOD_NOT_ALLOWED: Self = Self::new("METHOD_NOT_ALLOWED");
-    /// The request's body is larger than the worker takes (feature `http-modes`). Class user.
-    pub const REQUEST_TOO_LARGE: Self = Self::new("REQUEST_TOO_LARGE");
-    /// The request's body did not arrive in time (feature `http-modes`). Class user, retryable.
-    pub const REQUEST_TIMEOUT: Self = Self::new("REQUEST_TIMEOUT");
-    /// The worker is still starting (feature `http-modes`). Class platform, retryable.
-    pub const WORKER_STARTING: Self = Self::new("WORKER_STARTING");
-    /// Every slot is taken and enough requests wait (feature `http-modes`). Class platform, retryable.
-    pub const WORKER_BUSY: Self = Self::new("WORKER_BUSY");
-    /// The worker's process died too often while this job ran, so it is not run again; the message says when.
-    /// Only with a [`Journal`](crate::Journal). Class worker.
-    pub const POISON_JOB: Self = Self::new("POISON_JOB");
-
-    /// A code of the worker's own. Use capitals and underscores.
-    pub const fn new(code: &'static str) -> Self {
-        Self(Cow::Borrowed(code))
-    }
-
-    /// The code's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why a job failed, as its caller will read it.
 ///
@@ -183,7 +106,10 @@ impl JobError {
         self
     }
 
-    /// The last lines of a log that explain the failure, oldest first.
+    /// The last lines of a log that explain the failure, oldest first: those of a backend, for example.
+    ///
+    /// An error without them gets the last lines that the job itself has logged, see
+    /// [`Worker::log_tail`](crate::Worker::log_tail).
     #[must_use]
     pub fn with_log_tail(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.inner.log_tail = lines.into_iter().collect();
@@ -244,16 +170,11 @@ impl JobError {
         self.inner.details.as_ref()
     }
 
-    /// The error's text as it goes over the wire: a JSON object.
-    pub(crate) fn to_wire(&self, identity: &Identity) -> String {
-        serde_json::to_string(&WireError {
-            error: &self.inner,
-            identity,
-        })
-        .unwrap_or_else(|error| {
-            // Strings and a `Value` always encode; if that should ever change, the code still tells.
-            format!("{}: {} ({error})", self.inner.code, self.inner.message)
-        })
+    /// The last lines of the log, in the place of none.
+    pub(crate) fn or_log_tail(&mut self, lines: impl FnOnce() -> Vec<String>) {
+        if self.inner.log_tail.is_empty() {
+            self.inner.log_tail = lines();
+        }
     }
 }
 
@@ -360,45 +281,6 @@ impl IntoJobError for String {}
 impl IntoJobError for &'static str {}
 #[diagnostic::do_not_recommend]
 impl IntoJobError for Box<dyn StdError + Send + Sync> {}
-
-/// Who failed: part of the error's wire form.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Identity {
-    pub(crate) hostname: String,
-    pub(crate) worker_id: String,
-    pub(crate) runpod_version: String,
-}
-
-struct WireError<'a> {
-    error: &'a Inner,
-    identity: &'a Identity,
-}
-
-impl Serialize for WireError<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { error, identity } = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("error_type", &error.error_type)?;
-        map.serialize_entry("error_message", &error.message)?;
-        map.serialize_entry("error_traceback", &error.traceback)?;
-        map.serialize_entry("hostname", &identity.hostname)?;
-        map.serialize_entry("worker_id", &identity.worker_id)?;
-        map.serialize_entry("runpod_version", &identity.runpod_version)?;
-        map.serialize_entry("code", &error.code)?;
-        map.serialize_entry("class", &error.class)?;
-        map.serialize_entry("retryable", &error.retryable)?;
-        if let Some(hint) = &error.hint {
-            map.serialize_entry("hint", hint)?;
-        }
-        if let Some(details) = &error.details {
-            map.serialize_entry("details", details)?;
-        }
-        if !error.log_tail.is_empty() {
-            map.serialize_entry("log_tail", &error.log_tail)?;
-        }
-        map.end()
-    }
-}
 
 fn source_chain(error: &(dyn StdError + 'static)) -> String {
     let mut chain = error.to_string();

@@ -1,8 +1,10 @@
 //! What goes back: the end of a job, and its body on the wire.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::error::{Identity, JobError};
+use super::error::{ErrorClass, ErrorCode, Identity, JobError};
 use crate::json::RawJson;
 
 /// How a job ended.
@@ -29,6 +31,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Report {
     pieces: Vec<Bytes>,
     kind: Kind,
+    /// The worker that ran the job, if it is another than the one that posts.
+    worker: Option<Arc<str>>,
 }
 
 /// Around an output.
@@ -48,6 +52,18 @@ enum Kind {
 }
 
 impl Outcome {
+    /// The error that a log may help to explain: not one that the request is to blame for, unless it took too long.
+    pub(crate) fn unexplained(&mut self) -> Option<&mut JobError> {
+        match self {
+            Self::Failed(error) | Self::StreamFailed(error)
+                if error.class() != ErrorClass::User || *error.code() == ErrorCode::TIMEOUT =>
+            {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+
     /// The error of a failed job.
     pub(crate) fn error(&self) -> Option<&JobError> {
         match self {
@@ -73,15 +89,12 @@ impl Report {
             pieces.pop();
             pieces.push(Bytes::from_static(STOP_POD));
         }
-        Some(Self { pieces, kind })
+        Some(Self::new(pieces, kind))
     }
 
     /// One chunk of a streaming handler.
     pub(crate) fn chunk(value: &RawJson) -> Self {
-        Self {
-            pieces: output_body(value),
-            kind: Kind::Chunk,
-        }
+        Self::new(output_body(value), Kind::Chunk)
     }
 
     /// A progress update.
@@ -91,10 +104,7 @@ impl Report {
             value.clone().into_bytes(),
             Bytes::from_static(b"}"),
         ];
-        Self {
-            pieces,
-            kind: Kind::Progress,
-        }
+        Self::new(pieces, Kind::Progress)
     }
 
     /// The report of an earlier run: its whole body, and what it said.
@@ -105,10 +115,26 @@ impl Report {
             (false, true) => Kind::Failure,
             (true, true) => Kind::FailureOfStream,
         };
+        Self::new(vec![body], kind)
+    }
+
+    fn new(pieces: Vec<Bytes>, kind: Kind) -> Self {
         Self {
-            pieces: vec![body],
+            pieces,
             kind,
+            worker: None,
         }
+    }
+
+    /// The same result, posted in the name of the worker that ran the job; `None`: of the one that posts.
+    pub(crate) fn of_worker(mut self, worker: Option<&str>) -> Self {
+        self.worker = worker.map(Into::into);
+        self
+    }
+
+    /// The worker that ran the job, if it is another than the one that posts.
+    pub(crate) fn worker(&self) -> Option<&str> {
+        self.worker.as_deref()
     }
 
     /// The same result from a worker that need not be replaced.

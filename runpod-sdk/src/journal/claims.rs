@@ -83,6 +83,10 @@ impl Claims {
         }
     }
 
+    pub(super) fn are_with(&self, key: &Key, by: By) -> bool {
+        self.lock().get(key).is_some_and(|claim| claim.by == by)
+    }
+
     pub(super) fn is_claimed(&self, key: &Key) -> bool {
         self.lock().contains_key(key)
     }

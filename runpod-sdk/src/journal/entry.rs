@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runpod-journal 1 CRC32 HEADER-LENGTH BODY-LENGTH\n
-//! {"job":"…","stream":false,"failed":false}{"output": …}
+//! {"job":"…","stream":false,"failed":false,"worker":"…"}{"output": …}
 //! ```
 //!
 //! The checksum covers header and body, and the lengths must add up, so that a file that was cut, or that lost
@@ -30,6 +30,9 @@ struct Header<'a> {
     job: std::borrow::Cow<'a, str>,
     stream: bool,
     failed: bool,
+    /// The worker that ran the job: the platform expects the result from it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    worker: Option<std::borrow::Cow<'a, str>>,
 }
 
 /// A file that holds no result.
@@ -51,8 +54,9 @@ pub(super) fn encode(job: &JobId, report: &Report) -> Vec<Bytes> {
         job: job.as_str().into(),
         stream: report.is_stream(),
         failed: report.is_failure(),
+        worker: report.worker().map(Into::into),
     };
-    let header = serde_json::to_vec(&header).expect("a string and two booleans are JSON");
+    let header = serde_json::to_vec(&header).expect("strings and booleans are JSON");
     let mut checksum = crc32fast::Hasher::new();
     checksum.update(&header);
     for piece in report.pieces() {
@@ -97,7 +101,8 @@ pub(super) fn decode(file: &Bytes) -> Result<Entry, Unreadable> {
     let header: Header<'_> = serde_json::from_slice(&rest[..header_len]).map_err(|_| Unreadable::Header)?;
     Ok(Entry {
         job: header.job.as_ref().into(),
-        report: Report::stored(rest.slice(header_len..), header.stream, header.failed),
+        report: Report::stored(rest.slice(header_len..), header.stream, header.failed)
+            .of_worker(header.worker.as_deref()),
     })
 }
 
@@ -133,7 +138,15 @@ mod tests {
             assert_eq!(entry.report.pieces().concat(), report.pieces().concat());
             assert_eq!(entry.report.is_stream(), report.is_stream());
             assert_eq!(entry.report.is_failure(), report.is_failure());
+            assert_eq!(entry.report.worker(), None);
         }
+    }
+
+    #[test]
+    fn an_entry_knows_whose_result_it_is() {
+        let report = report("x").of_worker(Some("pod-\"1\""));
+        let entry = decode(&file("j", &report)).unwrap();
+        assert_eq!(entry.report.worker(), Some("pod-\"1\""));
     }
 
     #[test]

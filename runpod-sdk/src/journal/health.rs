@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, error, info};
 
 /// How long a disk that failed is left alone.
@@ -13,39 +14,51 @@ pub(super) const LEFT_ALONE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Health {
     dir: PathBuf,
-    failed_at: Mutex<Option<Instant>>,
-    stuck_at: Mutex<Option<Instant>>,
+    state: Mutex<State>,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// The last that was heard of it is bad.
+    failed: bool,
+    /// When it is worth another try.
+    not_before: Option<Instant>,
+    /// Calls that should have returned long ago.
+    overdue: usize,
+}
+
+/// A call that should have returned long ago. Drop it when it has.
+pub(super) struct Overdue(Arc<Health>);
+
 impl Health {
-    pub(super) fn new(dir: PathBuf) -> Self {
-        Self {
+    pub(super) fn new(dir: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
             dir,
-            failed_at: Mutex::new(None),
-            stuck_at: Mutex::new(None),
-        }
+            state: Mutex::default(),
+        })
     }
 
     /// Whether the disk is worth a try.
     pub(super) fn usable(&self) -> bool {
-        let failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        failed_at.is_none_or(|at| at.elapsed() >= LEFT_ALONE)
+        let state = self.lock();
+        state.overdue == 0 && state.not_before.is_none_or(|at| Instant::now() >= at)
     }
 
-    /// Whether the disk does not even answer. Then nothing is asked of it: each question costs a thread.
+    /// Whether the disk does not even answer. Then nothing is asked of it until it does: each question costs a
+    /// thread, and whoever asks must wait.
     pub(super) fn is_stuck(&self) -> bool {
-        let stuck_at = self.stuck_at.lock().unwrap_or_else(PoisonError::into_inner);
-        stuck_at.is_some_and(|at| at.elapsed() < LEFT_ALONE)
+        self.lock().overdue > 0
     }
 
-    /// The disk has not answered for so long.
-    pub(super) fn stuck(&self, patience: Duration) {
-        *self.stuck_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// A call has not returned for so long.
+    pub(super) fn overdue(self: &Arc<Self>, patience: Duration) -> Overdue {
+        self.lock().overdue += 1;
         let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {patience:?}"));
         self.failed(&error);
+        Overdue(self.clone())
     }
 
-    /// Takes note of how a write ended.
+    /// Takes note of how something ended.
     pub(super) fn note<T>(&self, done: io::Result<T>) -> Option<T> {
         match done {
             Ok(value) => {
@@ -60,24 +73,43 @@ impl Health {
     }
 
     pub(super) fn failed(&self, error: &io::Error) {
-        let mut failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = failed_at.replace(Instant::now()).is_none();
+        let mut state = self.lock();
+        let first = !std::mem::replace(&mut state.failed, true);
+        state.not_before = Some(Instant::now() + LEFT_ALONE);
+        drop(state);
         let dir = self.dir.display();
         if first {
             error!(
                 %error,
-                "the journal in {dir} can't be written; going on without it: results that can't be delivered \
-                 before this process ends are lost. Trying it again every minute"
+                "the journal in {dir} can't be used; going on without it: results that can't be delivered before \
+                 this process ends are lost. It is tried again every minute, or once it answers"
             );
         } else {
-            debug!(%error, "the journal in {dir} still can't be written");
+            debug!(%error, "the journal in {dir} still can't be used");
         }
     }
 
     fn works(&self) {
-        let mut failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed_at.take().is_some() {
+        let mut state = self.lock();
+        // What one call that went through says of a disk with others that hang is nothing.
+        if state.overdue == 0 && state.failed {
+            *state = State::default();
             info!("the journal in {} works again", self.dir.display());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Overdue {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.overdue -= 1;
+        if state.overdue == 0 {
+            // It answers: the next call shows whether it works.
+            state.not_before = None;
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What the runtime asks of the journal. The disk is touched on other threads only.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +12,8 @@ use tracing::{error, info, warn};
 use super::claims::{By, Claims, Release};
 use super::disk::{Disk, RealDisk};
 use super::entry::Entry;
+use super::hands::Hands;
+use super::health::Health;
 use super::kept::Kept;
 use super::name::{Key, Name};
 use super::owners::RENEW;
@@ -30,7 +31,12 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 pub(crate) struct Keeper(Option<Arc<Open>>);
 
 pub(super) struct Open {
-    pub(super) store: Store,
+    journal: Journal,
+    disk: Arc<dyn Disk>,
+    hands: Hands,
+    pub(super) health: Arc<Health>,
+    /// There once the directory could be opened.
+    store: OnceLock<Store>,
     pub(super) claims: Claims,
     /// Nothing more is begun.
     closed: AtomicBool,
@@ -56,60 +62,70 @@ pub(crate) struct Leftover {
 }
 
 impl Keeper {
-    /// Opens the journal. If that fails the worker goes on without one, and the log says so.
+    /// Opens the journal. If that fails, or takes too long, the worker begins without one, and the log says so.
     pub(crate) async fn open(journal: Option<Journal>) -> Self {
-        match journal {
-            Some(journal) => Self::open_on(journal, Arc::new(RealDisk)).await,
-            None => Self(None),
+        let Some(journal) = journal else { return Self(None) };
+        match Hands::new() {
+            Ok(hands) => Self::open_on(journal, Arc::new(RealDisk), hands).await,
+            Err(error) => {
+                error!(%error, "no threads for the journal; going on without one");
+                Self(None)
+            }
         }
     }
 
-    pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>) -> Self {
-        let dir = journal.dir.display().to_string();
-        let opening = tokio::task::spawn_blocking(move || Store::open(journal, disk));
-        let opened = match tokio::time::timeout(PATIENCE, opening).await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(lost)) => Err(io::Error::other(lost)),
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer within {PATIENCE:?}"),
-            )),
-        };
-        let store = match opened {
-            Ok(store) => store,
-            Err(error) => {
-                error!(
-                    %error,
-                    "the journal in {dir} can't be opened; going on without one: results that can't be delivered \
-                     before this process ends are lost"
-                );
-                return Self(None);
-            }
-        };
-        info!("journal: {dir}");
+    pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>, hands: Hands) -> Self {
         let open = Arc::new(Open {
-            store,
+            health: Health::new(journal.dir.clone()),
+            journal,
+            disk,
+            hands,
+            store: OnceLock::new(),
             claims: Claims::default(),
             closed: AtomicBool::new(false),
             end: CancellationToken::new(),
             work: TaskTracker::new(),
         });
-        tokio::spawn(show_life(open.clone()));
+        open.try_to_open().await;
+        tokio::spawn(attend(open.clone()));
         Self(Some(open))
+    }
+
+    /// The same on the real disk with the threads of this runtime.
+    #[cfg(test)]
+    pub(crate) async fn open_here(journal: Option<Journal>) -> Self {
+        match journal {
+            Some(journal) => Self::open_on(journal, Arc::new(RealDisk), Hands::of_this_runtime()).await,
+            None => Self(None),
+        }
     }
 
     /// Looks up a job that was taken, before its handler runs.
     pub(crate) async fn begin(&self, job: &JobId) -> Begin {
         let Some(open) = &self.0 else { return Begin::Run };
         let key = Key::of(job);
-        match tokio::time::timeout(PATIENCE, open.claims.claim(&key)).await {
-            Ok(Release::Free) => {}
-            Ok(Release::Delivered) => {
-                info!("the result of an earlier run was delivered while this job arrived");
-                return Begin::Answer(Outcome::Stopped);
+        let claim = open.claims.claim(&key);
+        tokio::pin!(claim);
+        let how = loop {
+            match tokio::time::timeout(PATIENCE, &mut claim).await {
+                Ok(how) => break how,
+                // The platform takes its time over what an earlier run has left. The same answers this job.
+                Err(_) if open.claims.are_with(&key, By::Recovery) => {
+                    let id = job.clone();
+                    if let Some(report) = open.ask(move |store| store.stored(&id)).await.flatten() {
+                        return Begin::stored(report);
+                    }
+                    if open.health.is_stuck() {
+                        return Begin::Run;
+                    }
+                }
+                // An earlier run of the job waits for a disk that does not answer.
+                Err(_) => return Begin::Run,
             }
-            // Somebody waits for a disk that does not answer, or for the platform.
-            Err(_) => return Begin::Run,
+        };
+        if how == Release::Delivered {
+            info!("the result of an earlier run was delivered while this job arrived");
+            return Begin::Answer(Outcome::Stopped);
         }
         if open.closed.load(Ordering::Relaxed) {
             return Begin::Run;
@@ -117,10 +133,7 @@ impl Keeper {
         let id = job.clone();
         match open.ask(move |store| store.begin(&id)).await {
             None | Some(Begun::Run) => Begin::Run,
-            Some(Begun::Stored(report)) => {
-                info!("answered from the journal: an earlier run of this job has left its result");
-                Begin::Answer(Outcome::Stored(report))
-            }
+            Some(Begun::Stored(report)) => Begin::stored(report),
             Some(Begun::Poison(times)) => Begin::Answer(Outcome::Failed(poison(&times))),
         }
     }
@@ -137,8 +150,11 @@ impl Keeper {
     pub(crate) fn forget(&self, job: &JobId) {
         let Some(open) = &self.0 else { return };
         let (inner, key) = (open.clone(), Key::of(job));
-        open.spawn_blocking(move || {
-            inner.store.ended(&key);
+        let Some(_) = open.store() else {
+            return open.claims.release(&key, By::Job, Release::Free);
+        };
+        open.spawn_blocking(move |store| {
+            store.ended(&key);
             inner.claims.release(&key, By::Job, Release::Free);
         });
     }
@@ -156,7 +172,7 @@ impl Keeper {
         match listed.await {
             Some(Ok(names)) => names,
             Some(Err(error)) => {
-                open.store.health().failed(&error);
+                open.health.failed(&error);
                 Vec::new()
             }
             None => Vec::new(),
@@ -207,48 +223,95 @@ impl Keeper {
                 "the journal's disk is too slow; not everything is written"
             );
         }
-        open.ask(Store::close).await;
+        let _ = tokio::time::timeout(LAST_WRITES, open.ask(Store::close)).await;
+    }
+}
+
+impl Begin {
+    fn stored(report: Report) -> Self {
+        info!("answered from the journal: an earlier run of this job has left its result");
+        // The job is this worker's now, whoever ran it.
+        Self::Answer(Outcome::Stored(report.of_worker(None)))
     }
 }
 
 impl Open {
-    /// Work that is waited for when the worker ends.
-    pub(super) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.work.spawn_blocking(work);
+    /// The store, if it is there and its disk answers.
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.store.get().filter(|_| !self.health.is_stuck())
     }
 
-    /// Asks the store something. `None` if the disk does not answer.
+    /// Work that is waited for when the worker ends. A disk that hangs does it once it answers.
+    pub(super) fn spawn_blocking(self: &Arc<Self>, work: impl FnOnce(&Store) + Send + 'static) {
+        let open = self.clone();
+        let work = move || {
+            if let Some(store) = open.store.get() {
+                work(store);
+            }
+        };
+        self.work.spawn_blocking_on(work, self.hands.handle());
+    }
+
+    /// Asks the store something. `None` if it is not there or the disk does not answer.
     async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&Store) -> T + Send + 'static,
     ) -> Option<T> {
-        if self.store.health().is_stuck() {
+        self.store()?;
+        let open = self.clone();
+        self.call(move || open.store.get().map(question)).await.flatten()
+    }
+
+    /// Lets the disk's threads do something. `None` if the disk does not answer.
+    async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        if self.health.is_stuck() {
             return None;
         }
-        let open = self.clone();
-        let asked = tokio::task::spawn_blocking(move || question(&open.store));
-        match tokio::time::timeout(PATIENCE, asked).await {
+        let mut call = self.hands.handle().spawn_blocking(work);
+        match tokio::time::timeout(PATIENCE, &mut call).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(lost)) => {
                 error!(error = %lost, "uncaught exception | the journal broke");
                 None
             }
             Err(_) => {
-                self.store.health().stuck(PATIENCE);
+                let overdue = self.health.overdue(PATIENCE);
+                tokio::spawn(async move {
+                    let _ = call.await;
+                    drop(overdue);
+                });
                 None
             }
         }
     }
+
+    async fn try_to_open(self: &Arc<Self>) {
+        let open = self.clone();
+        self.call(move || {
+            let opened = Store::open(open.journal.clone(), open.disk.clone(), open.health.clone());
+            if let Some(store) = open.health.note(opened) {
+                info!("journal: {}", open.journal.dir.display());
+                // One call at a time opens it.
+                let _ = open.store.set(store);
+            }
+        })
+        .await;
+    }
 }
 
-async fn show_life(open: Arc<Open>) {
+/// Shows that this process lives; opens the journal if that was not possible before.
+async fn attend(open: Arc<Open>) {
     loop {
         tokio::select! {
             biased;
             () = open.end.cancelled() => return,
             () = tokio::time::sleep(RENEW) => {}
         }
-        open.ask(Store::renew).await;
+        if open.store.get().is_some() {
+            open.ask(Store::renew).await;
+        } else if open.health.usable() {
+            open.try_to_open().await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One result between its handler's end and its delivery.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::claims::{By, Release};
 use super::keeper::{Open, PATIENCE};
 use super::name::Key;
-use super::store::Written;
+use super::store::{Store, Written};
 use crate::job::{JobId, Report};
 
 /// A result that is being written, or is written, to the journal. Whatever is not settled stays there.
@@ -21,9 +21,17 @@ struct Slip {
     key: Key,
     /// Delivered: what is not yet written need not be.
     unwanted: AtomicBool,
-    /// Set by the writer when it is done, with `unwanted` looked at under the same lock.
-    writer_done: Mutex<bool>,
+    /// Set to done with `unwanted` looked at under the same lock.
+    writer: Mutex<Writer>,
     stored: watch::Sender<Option<bool>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// The disk hangs, or is not there: it is asked nothing, not even to make room.
+    Nobody,
+    AtWork,
+    Done,
 }
 
 impl Kept {
@@ -34,29 +42,36 @@ impl Kept {
 
     /// Begins to write a result, beside whatever the caller does next.
     pub(super) fn write(open: &Arc<Open>, job: &JobId, report: &Report) -> Self {
+        let writes = open.store().is_some();
         let slip = Arc::new(Slip {
             open: open.clone(),
             key: Key::of(job),
             unwanted: AtomicBool::new(false),
-            writer_done: Mutex::new(false),
+            writer: Mutex::new(if writes { Writer::AtWork } else { Writer::Nobody }),
             stored: watch::Sender::new(None),
         });
-        let (writer, job, report) = (slip.clone(), job.clone(), report.without_stop_pod());
-        open.spawn_blocking(move || writer.run(&job, &report));
+        if writes {
+            let (pen, job, report) = (slip.clone(), job.clone(), report.without_stop_pod());
+            open.spawn_blocking(move |store| pen.run(store, &job, &report));
+        }
         Self(Some(slip))
     }
 
     /// The job is settled: its result was delivered, or the platform will never want it.
     pub(crate) fn settle(self) {
         let Some(slip) = self.0 else { return };
-        let writer_done = slip.writer_done.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = slip.writer();
         slip.unwanted.store(true, Ordering::Relaxed);
-        let remove_here = *writer_done;
-        drop(writer_done);
-        // A writer that is still at work removes what it wrote.
-        if remove_here {
-            let open = slip.open.clone();
-            open.spawn_blocking(move || slip.settled());
+        let now = *writer;
+        drop(writer);
+        match now {
+            Writer::Nobody => slip.release(),
+            // It removes what it wrote.
+            Writer::AtWork => {}
+            Writer::Done => {
+                let open = slip.open.clone();
+                open.spawn_blocking(move |store| slip.settled(store));
+            }
         }
     }
 
@@ -68,19 +83,19 @@ impl Kept {
 
     /// The result could not be delivered in time. Returns whether it is on the disk, to be tried again later.
     pub(crate) async fn park(self) -> bool {
-        let Some(slip) = self.0 else { return false };
-        let mut stored = slip.stored.subscribe();
-        let stored = tokio::time::timeout(PATIENCE, stored.wait_for(Option::is_some)).await;
-        let stored = matches!(stored, Ok(Ok(stored)) if *stored == Some(true));
-        slip.open.claims.release(&slip.key, By::Job, Release::Free);
-        stored
+        let Some(slip) = &self.0 else { return false };
+        if *slip.writer() == Writer::AtWork && !slip.open.health.is_stuck() {
+            let mut stored = slip.stored.subscribe();
+            let _ = tokio::time::timeout(PATIENCE, stored.wait_for(Option::is_some)).await;
+        }
+        slip.release();
+        self.is_stored()
     }
 }
 
 impl Slip {
-    fn run(&self, job: &JobId, report: &Report) {
+    fn run(&self, store: &Store, job: &JobId, report: &Report) {
         let wanted = || !self.unwanted.load(Ordering::Relaxed);
-        let store = &self.open.store;
         let mut stored = false;
         if wanted() && store.health().usable() {
             match store.health().note(store.write(job, report, &wanted)) {
@@ -96,19 +111,27 @@ impl Slip {
             }
         }
         store.ended(&self.key);
-        let mut done = self.writer_done.lock().unwrap_or_else(PoisonError::into_inner);
-        *done = true;
+        let mut writer = self.writer();
+        *writer = Writer::Done;
         let wanted = wanted();
-        drop(done);
+        drop(writer);
         if wanted {
             self.stored.send_replace(Some(stored));
         } else {
-            self.settled();
+            self.settled(store);
         }
     }
 
-    fn settled(&self) {
-        self.open.store.settle(&self.key);
+    fn settled(&self, store: &Store) {
+        store.settle(&self.key);
+        self.release();
+    }
+
+    fn release(&self) {
         self.open.claims.release(&self.key, By::Job, Release::Free);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,10 +13,18 @@
 //! - [`Journal`]: where the journal is, and its limits.
 //! - [`Keeper`]: what the runtime asks; keeps the disk away from the control loop.
 //! - `store`: the same, blocking, over a [`disk`] that tests replace.
+//!
+//! # A disk that hangs
+//!
+//! A network volume may stop answering for as long as its server is away, and calls to it then return no sooner
+//! than that. They are made on threads of the journal's own (`hands`), and nobody waits for one for longer than
+//! 10 s. From then on nothing more is asked of the disk until that call has returned (`health`), so that a disk that
+//! hangs costs each job that was about to begin 10 s, once, and later ones nothing.
 
 mod claims;
 mod disk;
 mod entry;
+mod hands;
 mod health;
 mod keeper;
 mod kept;
@@ -25,8 +33,10 @@ mod owners;
 mod settings;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+#[cfg(test)]
+pub(crate) use hands::Hands;
 pub(crate) use keeper::{Begin, Keeper, Leftover};
 pub use settings::Journal;
 pub(crate) use settings::override_from;

@@ -10,7 +10,8 @@ use std::time::Duration;
 ///
 /// - A result is written to the directory beside the first attempt to post it, and removed once it is delivered.
 ///   If that attempt is faster, nothing is written. A process that is killed after the write loses nothing: the
-///   next worker that starts on the directory delivers the result, beside its first takes.
+///   next worker that starts on the directory delivers the result before its first take, or beside it if the
+///   platform needs longer than 2 s to accept it. It does so in the name of the worker that ran the job.
 /// - A result that is not delivered within the [delivery window](crate::Worker::delivery_window) is tried again
 ///   until it expires.
 /// - A job that is handed out again while its result is stored is answered without running its handler.
@@ -20,13 +21,31 @@ use std::time::Duration;
 /// Delivery is at least once: a process that dies between the platform's answer and the removal leaves a result
 /// that is posted again, the same bytes for the same job.
 ///
+/// # What survives what
+///
+/// | what happens | what becomes of the result |
+/// |---|---|
+/// | the process is killed while the handler runs | there is none; the crash is counted, and the platform hands the job out again |
+/// | the process is killed while the result is being written | lost like that; the torn file is never taken for a result, and is removed |
+/// | the process is killed later | delivered by the next start |
+/// | the power fails, or the volume's server does | the same: a result counts as stored once file and directory are synced (`fsync`). Marks of starts are not synced, so a crash may go uncounted |
+/// | a stored file is damaged | set aside under `unreadable`, with a line in the log; its job runs again if it is handed out again |
+/// | the directory cannot be used | delivered as without a journal |
+///
+/// The write takes place beside the post, on threads of its own, and no job waits for it; so each is synced by
+/// itself, and nothing is gained by syncing several at once. What a job does wait for is a look into the directory
+/// and the mark of its start: three small calls, each a round trip on a network volume.
+///
 /// # The directory
 ///
 /// Best on the network volume, where the next worker finds it; any number of workers may share it. It holds what
 /// handlers returned, in the clear: directories are made with mode 0700 and files with 0600, and nothing but
-/// delivery or expiry removes them. If it cannot be written (full, read-only, no permission, no answer within
-/// 10 s) the worker says so in one line and goes on without it; no job fails for that. It is tried again every
-/// minute.
+/// delivery or expiry removes them.
+///
+/// If it cannot be used (full, read-only, no permission) the worker says so in one line and goes on without it; no
+/// job fails for that. It is tried again every minute. A volume that does not even answer is waited for 10 s, once:
+/// by the start, or by the jobs that are about to begin. From then on it is asked nothing until it answers. Takes,
+/// heartbeats and results do not wait for it.
 ///
 /// ```
 /// use std::time::Duration;

@@ -28,7 +28,7 @@ pub(super) struct Store {
     limits: Journal,
     root: PathBuf,
     owners: Owners,
-    health: Health,
+    health: Arc<Health>,
     /// Bytes of all results, as far as this process knows.
     used: AtomicU64,
     warned_of_unreadable: AtomicBool,
@@ -57,13 +57,13 @@ pub(super) enum Written {
 }
 
 impl Store {
-    pub(super) fn open(limits: Journal, disk: Arc<dyn Disk>) -> io::Result<Self> {
+    pub(super) fn open(limits: Journal, disk: Arc<dyn Disk>, health: Arc<Health>) -> io::Result<Self> {
         let root = limits.dir.join("v1");
         make_dirs(&*disk, &root)?;
         let owners = Owners::join(disk.clone(), root.join("workers"))?;
         Ok(Self {
             disk,
-            health: Health::new(limits.dir.clone()),
+            health,
             limits,
             root,
             owners,
@@ -82,8 +82,8 @@ impl Store {
 
     /// Looks a job up, and notes that it starts now.
     pub(super) fn begin(&self, job: &JobId) -> Begun {
-        if let Some(entry) = self.find(job) {
-            return Begun::Stored(entry.report);
+        if let Some(report) = self.stored(job) {
+            return Begun::Stored(report);
         }
         if self.limits.crashes == 0 {
             return Begun::Run;
@@ -103,6 +103,11 @@ impl Store {
             self.health.note(marked);
         }
         Begun::Run
+    }
+
+    /// The stored result of a job, if there is one.
+    pub(super) fn stored(&self, job: &JobId) -> Option<Report> {
+        self.find(job).map(|entry| entry.report)
     }
 
     /// Stores a result, unless it stops being `wanted` first.
@@ -165,6 +170,7 @@ impl Store {
         let now = self.owners.now();
         self.sweep("writing", Duration::ZERO, now)?;
         self.sweep("started", DAY, now)?;
+        self.forget_ended(busy)?;
         self.sweep("unreadable", DAY, now)?;
         let mut used = 0;
         let mut found = Vec::new();
@@ -280,6 +286,7 @@ impl Store {
 
     fn set_aside(&self, name: &Name, reason: &str, bytes: usize) {
         let place = self.root.join("unreadable").join(name.to_string());
+        let moved = self.disk.rename(&self.result(name), &place);
         if self.warned_of_unreadable.swap(true, Ordering::Relaxed) {
             debug!(reason, bytes, "one more stored result can't be read");
         } else {
@@ -291,7 +298,6 @@ impl Store {
                 place.display()
             );
         }
-        let moved = self.disk.rename(&self.result(name), &place);
         self.health.note(moved);
     }
 
@@ -314,6 +320,16 @@ impl Store {
             let Ok(stat) = self.disk.stat(&path) else { continue };
             if age(stat.modified, now) >= limit && !self.owners.is_alive(&name.owner) {
                 self.remove(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes this process's own marks of jobs that it no longer runs: the disk did not answer when they ended.
+    fn forget_ended(&self, busy: &dyn Fn(&Key) -> bool) -> io::Result<()> {
+        for name in self.names("started")? {
+            if name.owner == *self.owners.me() && !busy(&name.key) {
+                self.remove(&self.started(&name));
             }
         }
         Ok(())

@@ -244,7 +244,7 @@ impl LocalPlatform {
     }
 
     /// The key that opens the platform; any will do if it has none.
-    fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.app
             .access
             .key

@@ -207,7 +207,7 @@ impl Counted {
         );
         to.register_collector(Box::new(ResidentMemory));
         #[cfg(feature = "gpu")]
-        to.register_collector(Box::new(super::gpu::GpuMemory::new()));
+        to.register_collector(Box::new(super::gpu::Gpus::new()));
     }
 
     pub(super) fn event(&self, event: &WorkerEvent) {

@@ -1,4 +1,4 @@
-//! The GPUs' memory, asked of the driver when somebody asks here.
+//! The GPUs' memory and load, asked of the driver when somebody asks here.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 use crate::fitness::{FitnessError, GpuFacts, gpus};
 
 #[derive(Debug)]
-pub(super) struct GpuMemory {
+pub(super) struct Gpus {
     ask: fn() -> Result<Vec<GpuFacts>, FitnessError>,
 }
 
@@ -21,54 +21,75 @@ struct Card {
     name: String,
 }
 
-impl GpuMemory {
+impl Gpus {
     pub(super) fn new() -> Self {
         Self { ask: gpus }
     }
 }
 
-impl Collector for GpuMemory {
+impl Collector for Gpus {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         // A driver that does not answer is a fitness check's business; here there are no figures then.
         let Ok(cards) = (self.ask)() else {
             return Ok(());
         };
-        let free = |card: &GpuFacts| card.free_memory;
-        let total = |card: &GpuFacts| card.total_memory;
+        let bytes = |bytes: u64| Number::Whole(i64::try_from(bytes).unwrap_or(i64::MAX));
         one(
             &mut encoder,
-            "gpu_memory_free",
-            "Free memory of a GPU",
+            ("gpu_memory_free", Unit::Bytes, "Free memory of a GPU"),
             &cards,
-            free,
+            |card| card.free_memory.map(bytes),
         )?;
-        one(&mut encoder, "gpu_memory_total", "Memory of a GPU", &cards, total)
+        one(
+            &mut encoder,
+            ("gpu_memory_total", Unit::Bytes, "Memory of a GPU"),
+            &cards,
+            |card| card.total_memory.map(bytes),
+        )?;
+        one(
+            &mut encoder,
+            (
+                "gpu_utilization",
+                Unit::Ratios,
+                "Part of the time in which a GPU computed",
+            ),
+            &cards,
+            |card| Some(Number::Part(f64::from(card.utilization?) / 100.0)),
+        )
     }
+}
+
+enum Number {
+    Whole(i64),
+    Part(f64),
 }
 
 /// One figure of all cards that have it.
 fn one(
     encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
+    (name, unit, help): (&str, Unit, &str),
     cards: &[GpuFacts],
-    figure: impl Fn(&GpuFacts) -> Option<u64>,
+    figure: impl Fn(&GpuFacts) -> Option<Number>,
 ) -> fmt::Result {
     let known: Vec<_> = cards
         .iter()
         .enumerate()
-        .filter_map(|(index, card)| Some((index, &card.name, i64::try_from(figure(card)?).ok()?)))
+        .filter_map(|(index, card)| Some((index, &card.name, figure(card)?)))
         .collect();
     if known.is_empty() {
         return Ok(());
     }
-    let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
-    for (index, name, bytes) in known {
+    let mut family = encoder.encode_descriptor(name, help, Some(&unit), MetricType::Gauge)?;
+    for (index, name, number) in known {
         let card = Card {
             gpu: index.to_string(),
             name: name.clone(),
         };
-        ConstGauge::new(bytes).encode(family.encode_family(&card)?)?;
+        let series = family.encode_family(&card)?;
+        match number {
+            Number::Whole(number) => ConstGauge::new(number).encode(series)?,
+            Number::Part(number) => ConstGauge::new(number).encode(series)?,
+        }
     }
     Ok(())
 }
@@ -82,7 +103,7 @@ mod tests {
 
     fn scraped(ask: fn() -> Result<Vec<GpuFacts>, FitnessError>) -> Vec<String> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(GpuMemory { ask }));
+        registry.register_collector(Box::new(Gpus { ask }));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         figures(&text)
@@ -98,6 +119,7 @@ mod tests {
                 name: name.to_owned(),
                 free_memory: memory,
                 total_memory: memory.map(|bytes| bytes * 2),
+                utilization: memory.map(|_| 25),
             };
             Ok(vec![card("old", None), card("A \"40\"", Some(10))])
         });
@@ -106,6 +128,7 @@ mod tests {
             [
                 r#"gpu_memory_free_bytes{gpu="1",name="A \"40\""} 10"#,
                 r#"gpu_memory_total_bytes{gpu="1",name="A \"40\""} 20"#,
+                r#"gpu_utilization_ratios{gpu="1",name="A \"40\""} 0.25"#,
             ]
         );
     }

@@ -48,6 +48,7 @@
 //! | `start_time_seconds` | gauge | when the worker started, in seconds since 1970 |
 //! | `resident_memory_bytes` | gauge | memory of this process (Linux) |
 //! | `gpu_memory_free_bytes{gpu, name}`, `gpu_memory_total_bytes{gpu, name}` | gauge | memory of each GPU (feature `gpu`), asked of the driver at each scrape |
+//! | `gpu_utilization_ratios{gpu, name}` | gauge | part of the driver's last sample period in which the GPU computed, 0 to 1 |
 //! | `build_info{version}` | info | version of this crate |
 
 mod count;

@@ -21,6 +21,8 @@ use crate::job::{Job, JobId, Report};
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
 /// How many characters of the reason it gives.
 const LONGEST_REASON: usize = 256;
+/// A longer wait than this is not believed: it would stop the worker for good.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How much of an answer's body an error message shows.
 const EXCERPT: usize = 300;
 
@@ -88,7 +90,7 @@ impl HttpPlatform {
         report: &Report,
     ) -> Result<(), PlatformError> {
         let url = template
-            .for_job(&self.worker_id, job)
+            .for_job(report.worker().unwrap_or(&self.worker_id), job)
             .with("isStream", if report.is_stream() { "true" } else { "false" });
         let mut request = self
             .client
@@ -394,9 +396,33 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Seconds or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    let asked = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = httpdate::parse_http_date(text).ok()?;
+        at.duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(text: &'static str) -> Option<Duration> {
+        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]))
     }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+
+    #[test]
+    fn a_time_that_makes_no_sense_neither_stops_a_worker_for_good_nor_breaks_it() {
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked(" 0 "), Some(Duration::ZERO));
+        for text in ["18446744073709551615", "86400", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(asked(text), Some(LONGEST_RETRY_AFTER), "{text}");
+        }
+        assert_eq!(asked("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+        for text in ["18446744073709551616", "-1", "soon", ""] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+    }
 }

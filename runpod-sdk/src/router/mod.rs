@@ -62,10 +62,11 @@ const KEY: &str = "task";
 /// # What the handlers' own workers decide
 ///
 /// Each handler keeps its type of input, its state and its JSON Schema. States are loaded side by side at the
-/// start, and fitness checks run one route after the other. `timeout` holds for the jobs of that handler,
-/// and `refresh_worker` after them. `concurrency` is how many jobs of that handler run at once; a job beyond
-/// that waits in its slot; of a concurrency that adapts, the upper bound counts. The whole worker runs as many jobs as the widest handler, unless it is told
-/// otherwise. All other options are those of the worker that [`into_worker`](Self::into_worker) returns.
+/// start. Fitness checks run at once as well, and of those that fail the first of the first route is reported.
+/// `timeout` holds for the jobs of that handler, and `refresh_worker` after them. `concurrency` is how many jobs of
+/// that handler run at once; a job beyond that waits in its slot; of a concurrency that adapts, the upper bound counts.
+/// The whole worker runs as many jobs as the widest handler, unless it is told otherwise. All other options are those
+/// of the worker that [`into_worker`](Self::into_worker) returns.
 #[derive(Default)]
 #[must_use = "a router does nothing until it is made a worker"]
 pub struct Router {

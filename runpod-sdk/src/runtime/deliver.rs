@@ -21,6 +21,8 @@ use crate::platform::{Backoff, Fate, Platform, PlatformError};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// What the platform wants when it says 429 without a time.
 const TOO_MANY: Duration = Duration::from_secs(5);
+/// Longer pauses between two updates of a job are no different from this one.
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Why a result is lost that was still on its way when the worker had to go.
 const GAVE_UP: &str = "the worker had to go";
@@ -89,7 +91,7 @@ impl<'a, P: Platform> Lane<'a, P> {
                 () = tokio::time::sleep_until(next_progress), if fresh => {
                     fresh = false;
                     self.post_progress().await;
-                    next_progress = Instant::now() + self.runtime.options.progress_interval;
+                    next_progress = Instant::now() + self.runtime.options.progress_interval.min(A_YEAR);
                 }
                 Ok(()) = self.progress.changed(), if !fresh => fresh = true,
             }
@@ -176,7 +178,10 @@ pub(super) async fn deliver<P: Platform>(
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
-    let kept = runtime.journal.keep(id, &report);
+    // Whoever delivers it after us does so in our name: the job was given to us.
+    let kept = runtime
+        .journal
+        .keep(id, &report.clone().of_worker(runtime.identity.known_worker()));
 
     let began = Instant::now();
     let mut attempts = Attempts::new(runtime);
@@ -283,14 +288,13 @@ fn undelivered<P: Platform>(
 /// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.
 fn log_failure(error: &JobError, identity: &Identity) {
     if error.class() == ErrorClass::User {
-        let path = error
-            .details()
-            .and_then(|details| details["path"].as_str())
-            .unwrap_or_default();
+        // An empty path is the whole input, or an error that is about none of it.
+        let path = error.details().and_then(|details| details["path"].as_str());
+        let path = path.filter(|path| !path.is_empty());
         warn!(code = %error.code(), path, "Captured Handler Exception: the request is at fault");
         trace!("{}", error.message());
     } else {
-        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_wire(identity));
+        error!(code = %error.code(), "Captured Handler Exception\n{}", error.to_log(identity));
     }
 }
 
@@ -309,7 +313,8 @@ enum Next {
 /// The attempts at one post: how long to wait, and when to give up.
 struct Attempts {
     backoff: Backoff,
-    until: Instant,
+    /// No end if no clock can hold it.
+    until: Option<Instant>,
     credentials_reported: bool,
     failures: u32,
 }
@@ -322,7 +327,7 @@ impl Attempts {
                 runtime.options.delivery_longest_wait,
                 runtime.random_for("deliver"),
             ),
-            until: Instant::now() + runtime.options.delivery_window,
+            until: Instant::now().checked_add(runtime.options.delivery_window),
             credentials_reported: false,
             failures: 0,
         }
@@ -337,7 +342,7 @@ impl Attempts {
             Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
             Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
         };
-        if Instant::now() + wait > self.until {
+        if self.until.is_some_and(|until| Instant::now() + wait > until) {
             Next::GiveUp
         } else {
             Next::Retry(wait)

@@ -51,6 +51,8 @@ pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
 pub(crate) use held::Held;
 pub(crate) use life::live;
 pub(crate) use slots::Slots;
+#[cfg(test)]
+pub(crate) use span::of as span_of;
 
 /// For the last posts of a worker that has to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -152,9 +154,14 @@ impl<P: Platform> Runtime<P> {
                 .clone()
                 .follow(drain, runtime.events.clone()),
         );
-        let take = tokio::spawn(take::take(runtime.clone()));
+        let first_round = CancellationToken::new();
+        let recovery = tokio::spawn(recover::recover(runtime.clone(), first_round.clone()));
+        let taking = runtime.clone();
+        let take = tokio::spawn(async move {
+            recover::head_start(&taking, first_round).await;
+            take::take(taking).await;
+        });
         let stop = tokio::spawn(stop::stop(runtime.clone(), stop_polls.clone()));
-        let recovery = tokio::spawn(recover::recover(runtime.clone()));
 
         let taken = take.await;
         if let Err(panicked) = &taken {

@@ -1,12 +1,14 @@
 //! Delivers what earlier processes left in the journal, beside the jobs of this one.
 //!
-//! One result at a time and one attempt a round: a platform that is down is not flooded, and a worker that starts
-//! waits for nothing. Rounds come every 30 s, sooner after a failure, because the owner of a result may only be
-//! known to be dead after a while.
+//! One result at a time and one attempt a round: a platform that is down is not flooded. The first round has a short
+//! head start on the first take: the next job may be the one that kills this process as well, before it has
+//! delivered anything. Later rounds come every 30 s, sooner after a failure, because the owner of a result may only
+//! be known to be dead after a while.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{Runtime, deliver};
@@ -16,15 +18,21 @@ use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(30);
+/// The longest that a first take waits for what is left from before.
+const HEAD_START: Duration = Duration::from_secs(2);
 
-pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>) {
+/// Cancels `first_round` after the first round.
+pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: CancellationToken) {
+    let mut first_round = Some(first_round.drop_guard());
     if !runtime.journal.is_on() {
         return;
     }
     let drain = runtime.shutdown.drain.clone();
     let mut backoff = Backoff::half_jitter(FIRST_RETRY, ROUND, runtime.random_for("recover"));
     while !drain.is_cancelled() {
-        let wait = match round(&runtime).await {
+        let delivered = round(&runtime).await;
+        first_round.take();
+        let wait = match delivered {
             Ok(()) => {
                 backoff.reset();
                 ROUND
@@ -40,6 +48,16 @@ pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>) {
             () = drain.cancelled() => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Waits until takes may begin.
+pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = runtime.shutdown.drain.cancelled() => {}
+        () = first_round.cancelled() => {}
+        () = tokio::time::sleep(HEAD_START) => {}
     }
 }
 
@@ -64,7 +82,10 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
             let what = format!("the result of {bytes} bytes");
             let failed = Outcome::Failed(deliver::refused(&error, &what));
             match Report::of(&failed, false, &runtime.identity) {
-                Some(report) => runtime.platform.post_report(&id, &report).await,
+                Some(report) => {
+                    let report = report.of_worker(leftover.report.worker());
+                    runtime.platform.post_report(&id, &report).await
+                }
                 None => Ok(()),
             }
         }

@@ -17,19 +17,18 @@ use super::slots::Slot;
 use super::{Held, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
-use crate::handler::{Produced, is_text};
+use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
 use crate::journal::Begin;
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
 use crate::scratch::JobScratch;
+use crate::telemetry;
 use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
 const CHUNKS_AHEAD: usize = 64;
-/// Longer text is split by the platform; nothing else can be (`docs/protocol/worker-protocol.md` §8).
-const LARGEST_CHUNK: usize = 1_000_000;
 
 /// A job that has just been taken.
 pub(super) struct Arrived {
@@ -90,7 +89,8 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .chain(job.execution_timeout())
         .chain(runtime.handler.timeout(job.input()))
         .min()
-        .map(|limit| Instant::now() + limit);
+        // One that no clock can hold is none.
+        .and_then(|limit| Instant::now().checked_add(limit));
     info!("Started.");
     timeline.mark(point::HANDLER_STARTED);
     runtime.events.emit(|| WorkerEvent::JobStarted {
@@ -144,10 +144,13 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
 
     let lane = Lane::open(runtime, &id, progress, chunk_queue);
-    let outcome = lane
+    let mut outcome = lane
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    if let Some(error) = outcome.unexplained() {
+        error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
+    }
     span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
     runtime.events.emit(|| WorkerEvent::JobFinished(summary()));
@@ -293,9 +296,12 @@ async fn supervise<P: Platform>(
     });
     match (cancel.reason(), result) {
         (Some(CancelReason::Stopped), _) => cancelled_outcome(runtime, cancel.reason(), deadline, None),
+        // A stream tells of its cancellation by its last item.
+        (reason @ Some(_), Ok(Outcome::StreamFailed(error)) | Err(error)) => {
+            cancelled_outcome(runtime, reason, deadline, Some(error))
+        }
         (_, Ok(outcome)) => outcome,
         (None, Err(error)) => Outcome::Failed(error),
-        (reason, Err(error)) => cancelled_outcome(runtime, reason, deadline, Some(error)),
     }
 }
 

@@ -4,11 +4,13 @@ use tracing::{Span, field, info_span};
 
 use crate::events::JobOutcome;
 use crate::job::{Job, Outcome};
+use crate::telemetry::{JOB_SPAN, JOB_TARGET};
 
 /// The span in which everything about `job` happens, its handler included.
-pub(super) fn of(job: &Job) -> Span {
+pub(crate) fn of(job: &Job) -> Span {
     let span = info_span!(
-        "job",
+        target: JOB_TARGET,
+        JOB_SPAN,
         job.id = %job.id(),
         batch.id = job.batch_id(),
         job.outcome = field::Empty,

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
+use serde_json::Value;
+
 /// One flag that [`start`](crate::start) understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,7 +54,7 @@ pub const FLAGS: &[Flag] = &[
     flag(
         "rp_serve_api",
         None,
-        "serve RunPod's API on this machine and work for it (feature `local-server`)",
+        "serve RunPod's API on this machine and work for it; with --test_input for that job only (feature `local-server`)",
     ),
     flag("serve", None, "the same as --rp_serve_api"),
     flag(
@@ -71,6 +73,9 @@ pub const FLAGS: &[Flag] = &[
         "with --rp_serve_api: jobs at once",
     ),
 ];
+
+/// Where Python's worker serves its API.
+const PORT: u16 = 8000;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Flags {
@@ -98,7 +103,7 @@ impl Flags {
     pub(super) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Parsed, String> {
         let mut flags = Self::default();
         let (mut serve, mut host, mut port, mut concurrency) =
-            (false, IpAddr::from([127, 0, 0, 1]), 8000, None);
+            (false, IpAddr::from([127, 0, 0, 1]), None, None);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             if argument == "--" {
@@ -131,9 +136,10 @@ impl Flags {
                 "rp_serve_api" | "serve" => serve = true,
                 "rp_api_host" => host = read_host(&value)?,
                 "rp_api_port" => {
-                    port = value
+                    let number: u16 = value
                         .parse()
                         .map_err(|_| format!("--rp_api_port {value} is not a port"))?;
+                    port = Some(number);
                 }
                 "rp_api_concurrency" => {
                     let jobs = value
@@ -152,10 +158,18 @@ impl Flags {
                         .to_owned(),
                 );
             }
-            let address = SocketAddr::new(host, port);
+            // Nobody has to find a platform that serves a single job.
+            let usual = if flags.test_input.is_some() { 0 } else { PORT };
+            let address = SocketAddr::new(host, port.unwrap_or(usual));
             flags.serve = Some(Serve { address, concurrency });
         }
         Ok(Parsed::Run(flags))
+    }
+
+    /// What `--test_output` says, if it is there.
+    pub(super) fn expected_output(&self) -> Result<Option<Value>, String> {
+        let expected = self.test_output.as_deref().map(serde_json::from_str).transpose();
+        expected.map_err(|error| format!("--test_output is not JSON: {error}"))
     }
 }
 
@@ -174,7 +188,9 @@ pub(super) fn help() -> String {
          On the platform it takes no flags: the environment says where its jobs are.\n\
          On a laptop, run one job:\n\n    \
          WORKER --test_input '{\"input\": …}'\n\n\
-         or put that object into a file test_input.json and start it without flags.\n\nFlags:\n",
+         or put that object into a file test_input.json and start it without flags. The whole way, from a\n\
+         client through RunPod's API on this machine (feature `local-server`):\n\n    \
+         WORKER --rp_serve_api --test_input '{\"input\": …}'\n\nFlags:\n",
     );
     for flag in FLAGS {
         let usage = match flag.value {
@@ -200,7 +216,11 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_CONNECT_LIMIT    for connecting to the platform (30s)\n  \
          RUNPOD_WORKER_PROGRESS_LIMIT   for one progress post (10s)\n  \
          RUNPOD_WORKER_STUCK_AFTER      silence after which the heartbeat stops vouching (1m)\n  \
+         RUNPOD_WORKER_REFRESH          true: ask to be replaced after the first job\n  \
+         RUNPOD_WORKER_WHEN_ABANDONED   requeue or post_error: jobs that outlast the grace (requeue)\n  \
+         RUNPOD_WORKER_HANDLER_THREADS  threads for handlers (one for each core)\n  \
          RUNPOD_WORKER_PROTOCOL_VERSION the protocol version that heartbeats name\n  \
+         RUNPOD_WORKER_LOG_TAIL         a failed job's own log lines in its error, 0 for none (10)\n  \
          RUNPOD_WORKER_METRICS          serve metrics at this port (feature `metrics`)\n  \
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
          RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \
@@ -209,6 +229,12 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_JOURNAL_KEEP     how long the journal keeps a result\n  \
          RUNPOD_WORKER_JOURNAL_BYTES    how large the journal may grow\n  \
          RUNPOD_WORKER_JOURNAL_CRASHES  crashes after which a job is not run again (3)\n  \
+         RUNPOD_WORKER_CACHE_VOLUME     where VolumeCache keeps its caches (/runpod-volume)\n  \
+         RUNPOD_WORKER_CACHE_NAMESPACE  their name there (RUNPOD_ENDPOINT_ID)\n  \
+         RUNPOD_WORKER_CACHE_WORKERS    large files copied at once (4 for each core, at most 32)\n  \
+         RUNPOD_WORKER_CACHE_COMPARE_CONTENT  true or false: compare files by content, too (false)\n  \
+         RUNPOD_WORKER_CACHE_LEASE      silence after which a writer is replaced (10m)\n  \
+         RUNPOD_WORKER_CACHE_FINISH     for syncs when the process ends (30s)\n  \
          RUNPOD_WORKER_DISK_PATHS       what the disk check looks at (/)\n  \
          RUNPOD_WORKER_NETWORK_TARGETS  what the network check connects to\n  \
          RUNPOD_WORKER_FITNESS_LIMIT    for one fitness check (30s)\n  \
@@ -291,6 +317,12 @@ mod tests {
             "--rp_api_port high is not a port"
         );
         assert!(parse("--serve --rp_api_concurrency 0").is_err());
+        assert_eq!(
+            serve("--serve --test_input {}").address.port(),
+            0,
+            "any that is free"
+        );
+        assert_eq!(serve("--serve --test_input {} --rp_api_port 7").address.port(), 7);
     }
 
     #[test]

@@ -31,15 +31,10 @@ pub(super) fn run(
             return ExitCode::FAILURE;
         }
     };
-    let expected = match flags
-        .test_output
-        .as_deref()
-        .map(serde_json::from_str::<Value>)
-        .transpose()
-    {
+    let expected = match flags.expected_output() {
         Ok(expected) => expected,
-        Err(error) => {
-            complain(&format!("error: --test_output is not JSON: {error}"));
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
             return ExitCode::FAILURE;
         }
     };
@@ -83,7 +78,8 @@ fn find_job(flags: &Flags, file: &Path) -> Result<Job, String> {
     read_job(&text).map_err(|problem| format!("error: {source}: {problem}"))
 }
 
-fn read_job(text: &str) -> Result<Job, String> {
+/// A job that may lack an id.
+pub(super) fn read_job(text: &str) -> Result<Job, String> {
     let fields: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
     if fields.get("input").is_none_or(|input| input.get() == "null") {
@@ -140,13 +136,18 @@ async fn one_job(
     info!("Job {id} completed successfully.");
     say(&format!("Job result: {text}"));
     let Some(expected) = expected else { return true };
-    let actual: Value = serde_json::from_slice(&body).unwrap_or_default();
-    // Python compares the whole result, people write down the output: both are understood.
-    if *expected == actual || actual.get("output") == Some(expected) {
-        return true;
+    let as_expected = is_expected(expected, &body);
+    if !as_expected {
+        error!("the output is not what --test_output expects: {expected}");
     }
-    error!("the output is not what --test_output expects: {expected}");
-    false
+    as_expected
+}
+
+/// Whether a result is what `--test_output` says. Python compares the whole result, people write down the
+/// output: both are understood.
+pub(super) fn is_expected(expected: &Value, result: &[u8]) -> bool {
+    let actual: Value = serde_json::from_slice(result).unwrap_or_default();
+    *expected == actual || actual.get("output") == Some(expected)
 }
 
 #[cfg(test)]

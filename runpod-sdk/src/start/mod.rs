@@ -49,7 +49,8 @@ const BAD_FLAG: u8 = 2;
 /// What it does depends on where it is, in this order:
 ///
 /// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
-///    takes its jobs from there.
+///    takes its jobs from there. With `--test_input JSON` as well it submits that one job to the API, prints
+///    what a client sees of it, and exits.
 /// 2. With `RUNPOD_REALTIME_PORT` (feature `http-modes`) it answers realtime requests.
 /// 3. With `--test_input JSON` it runs that one job locally.
 /// 4. With `RUNPOD_WORKER_MODE=load-balancing`, or if the program says so by `Worker::load_balancing`
@@ -80,7 +81,7 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(problem) => {
-            complain(&format!("error: {problem}\n\n{}", flags::help()));
+            complain(&format!("error: {problem}\n\n--help lists all flags."));
             return ExitCode::from(BAD_FLAG);
         }
     };
@@ -122,11 +123,11 @@ pub fn start(worker: Worker) -> ExitCode {
 
     #[cfg(feature = "local-server")]
     if let Some(serve) = &flags.serve {
-        return exit_code(serve::run(worker, serve, lookup, starting));
+        return serve::run(worker, &flags, serve, lookup, starting);
     }
     match http_mode(&worker, &flags, lookup) {
         #[cfg(feature = "http-modes")]
-        Ok(Some(mode)) => return exit_code(http::run(worker, &mode, lookup)),
+        Ok(Some(mode)) => return exit_code(http::run(worker, &mode, lookup, starting)),
         // Without the feature there is no such mode.
         #[cfg(not(feature = "http-modes"))]
         Ok(Some(_)) => {}
@@ -182,7 +183,13 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
     let control = move || {
         let lookup = |name: &str| std::env::var(name).ok();
         // The caller may have stopped waiting.
-        let _ = ended.send(production::run_on(worker, Some(&handlers), lookup, starting));
+        let _ = ended.send(production::run_on(
+            worker,
+            Some(&handlers),
+            lookup,
+            starting,
+            runtime::Shutdown::default(),
+        ));
     };
     std::thread::Builder::new()
         .name("runpod-control".to_owned())

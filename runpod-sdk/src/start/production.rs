@@ -30,21 +30,33 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
 ) -> Result<Ended, Error> {
-    with_handlers(worker, |worker, handlers| {
-        run_on(worker, handlers, lookup, starting)
+    run_until(worker, lookup, starting, Shutdown::default())
+}
+
+/// The same until `shutdown` or a signal tells it to stop.
+pub(super) fn run_until(
+    worker: Worker,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
+    shutdown: Shutdown,
+) -> Result<Ended, Error> {
+    with_handlers(worker, lookup, |worker, handlers| {
+        run_on(worker, handlers, lookup, starting, shutdown)
     })
 }
 
 /// Makes the handlers' threads, if the worker wants some, and does `work` on this thread.
 pub(super) fn with_handlers(
-    mut worker: Worker,
+    worker: Worker,
+    lookup: impl Fn(&str) -> Option<String>,
     work: impl FnOnce(Worker, Option<&Handle>) -> Result<Ended, Error>,
 ) -> Result<Ended, Error> {
-    if worker.options_mut().one_thread {
+    if worker.options().one_thread {
         return work(worker, None);
     }
-    let threads = worker.options_mut().handler_threads;
-    let threads = threads
+    let threads = worker
+        .options()
+        .threads(lookup)
         .or_else(|| std::thread::available_parallelism().ok())
         .map_or(1, NonZeroUsize::get);
     let handlers = tokio::runtime::Builder::new_multi_thread()
@@ -66,6 +78,7 @@ pub(super) fn run_on(
     handlers: Option<&Handle>,
     lookup: impl Fn(&str) -> Option<String> + Copy,
     starting: Starting,
+    shutdown: Shutdown,
 ) -> Result<Ended, Error> {
     let option_problems = worker.options_mut().override_from(lookup);
     let mut config = match Config::from_lookup(lookup) {
@@ -77,7 +90,7 @@ pub(super) fn run_on(
         }
     };
     config.limits = worker.options_mut().limits;
-    let surroundings = Surroundings::new(lookup, &config.take);
+    let surroundings = Surroundings::new(lookup, &config.take).or_else_as_in(worker.options());
     for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");
     }
@@ -90,7 +103,7 @@ pub(super) fn run_on(
         handlers,
         starting,
     };
-    let ended = control.block_on(work(worker, start));
+    let ended = control.block_on(work(worker, start, shutdown));
     control.shutdown_background();
     ended
 }
@@ -116,8 +129,7 @@ struct Start {
     starting: Starting,
 }
 
-async fn work(worker: Worker, start: Start) -> Result<Ended, Error> {
-    let shutdown = Shutdown::default();
+async fn work(worker: Worker, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     tokio::spawn(listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
     // Served from the start, so that a slow start can be watched, and to the very end.

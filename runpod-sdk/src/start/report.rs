@@ -27,6 +27,9 @@ use crate::events::{Events, WorkerEvent};
 /// | `state` | the worker's state is loaded |
 /// | `ready` | both of these, which happen at once |
 /// | `first_take` | the first request for jobs is on its way |
+///
+/// A worker that answers requests itself (feature `http-modes`) logs the same line, with `listening` (from then on
+/// health checks are answered) in the place of `connect`, and `ready` at the end. It has no such event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StartReport {
@@ -94,6 +97,14 @@ impl Starting {
             info!("started: {report}");
             events.emit(|| WorkerEvent::FirstTake(report));
         });
+    }
+
+    /// The same for a worker that takes no jobs: it is ready for requests.
+    #[cfg(feature = "http-modes")]
+    pub(crate) fn finish_without_take(self, name: &'static str) {
+        self.mark(name);
+        let phases = std::mem::take(&mut *self.phases());
+        info!("started: {}", StartReport { phases });
     }
 
     fn phases(&self) -> MutexGuard<'_, Vec<StartPhase>> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 use super::VolumeCache;
+use super::settings::Settings;
 
-/// How long the end of a process waits.
+/// How long the end of a process waits, unless the environment says otherwise.
 const AT_EXIT: Duration = Duration::from_secs(30);
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
@@ -63,8 +64,9 @@ pub(crate) struct FinishAtExit;
 
 impl Drop for FinishAtExit {
     fn drop(&mut self) {
-        if !finish_syncs(AT_EXIT) {
-            warn!("a sync of the cache did not end within {AT_EXIT:?}; the volume may lack its last files");
+        let limit = Settings::from_env().finish.unwrap_or(AT_EXIT);
+        if !finish_syncs(limit) {
+            warn!("a sync of the cache did not end within {limit:?}; the volume may lack its last files");
         }
     }
 }

@@ -20,6 +20,7 @@ mod bounds;
 mod copy;
 mod lock;
 mod manifest;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -37,10 +38,12 @@ use tracing::{debug, info, warn};
 use self::bounds::Bounds;
 use self::lock::Lock;
 use self::manifest::{Entry, Manifest};
+use self::settings::Settings;
 use self::tree::Tree;
 
 pub(crate) use background::FinishAtExit;
 pub use background::finish_syncs;
+pub(crate) use settings::problems_of;
 
 /// Files from this size on are copied as they are; smaller ones share an archive.
 const THRESHOLD: u64 = 256 * 1024;
@@ -54,7 +57,7 @@ const LEASE: Duration = Duration::from_mins(10);
 /// ```no_run
 /// use runpod_sdk::volume_cache::VolumeCache;
 ///
-/// let cache = VolumeCache::new(["/root/.cache/huggingface"]);
+/// let cache = VolumeCache::new(["/models/cache"]);
 /// let scope = cache.scope();      // restores what is missing here
 /// // … load the model; what is downloaded lands in the directory …
 /// drop(scope);                    // mirrors it back, in the background
@@ -63,6 +66,21 @@ const LEASE: Duration = Duration::from_mins(10);
 /// All of it blocks: within async code call it by `tokio::task::spawn_blocking`.
 ///
 /// Without a volume, or without a namespace, every call does nothing.
+///
+/// # Variables
+///
+/// They win over what the code says, for every cache of the process; one that is empty counts as unset. A deployed
+/// worker with one that cannot be read does not start and names it; anywhere else the calls fail with
+/// [`VolumeCacheError::Variables`].
+///
+/// | variable | |
+/// |---|---|
+/// | `RUNPOD_WORKER_CACHE_VOLUME` | [`volume`](Self::volume) |
+/// | `RUNPOD_WORKER_CACHE_NAMESPACE` | [`namespace`](Self::namespace); comes before `RUNPOD_ENDPOINT_ID` |
+/// | `RUNPOD_WORKER_CACHE_WORKERS` | [`workers`](Self::workers), a number from 1 |
+/// | `RUNPOD_WORKER_CACHE_COMPARE_CONTENT` | [`compare_content`](Self::compare_content), `true` or `false` |
+/// | `RUNPOD_WORKER_CACHE_LEASE` | [`lease`](Self::lease), a time such as `10m` |
+/// | `RUNPOD_WORKER_CACHE_FINISH` | how long the end of [`start`](crate::start) waits for syncs, a time such as `30s`; elsewhere [`finish_syncs`] says it |
 #[derive(Debug, Clone)]
 pub struct VolumeCache {
     dirs: Vec<PathBuf>,
@@ -71,6 +89,7 @@ pub struct VolumeCache {
     workers: NonZeroUsize,
     hashes: bool,
     lease: Duration,
+    settings: Settings,
 }
 
 /// Why a cache could not be used. What had been there before still is.
@@ -80,6 +99,9 @@ pub enum VolumeCacheError {
     /// The namespace is not a plain name.
     #[error("the namespace {0:?} must be one plain part of a path")]
     Namespace(String),
+    /// Variables of the environment cannot be read: one line for each.
+    #[error("{0}")]
+    Variables(String),
     /// The volume, or a directory here, cannot be read or written.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -111,35 +133,48 @@ pub enum Synced {
 impl VolumeCache {
     /// A cache of `dirs`. Its namespace is `RUNPOD_ENDPOINT_ID`, its volume `/runpod-volume`.
     pub fn new<P: Into<PathBuf>>(dirs: impl IntoIterator<Item = P>) -> Self {
+        let endpoint = std::env::var("RUNPOD_ENDPOINT_ID").unwrap_or_default();
+        Self::with(Settings::from_env(), endpoint, dirs)
+    }
+
+    fn with<P: Into<PathBuf>>(
+        settings: Settings,
+        endpoint: String,
+        dirs: impl IntoIterator<Item = P>,
+    ) -> Self {
         let cpus = std::thread::available_parallelism().map_or(4, NonZeroUsize::get);
+        let workers = NonZeroUsize::new((4 * cpus).min(32)).unwrap_or(NonZeroUsize::MIN);
+        let volume = PathBuf::from("/runpod-volume");
         Self {
             dirs: dirs.into_iter().map(Into::into).collect(),
-            namespace: std::env::var("RUNPOD_ENDPOINT_ID").unwrap_or_default(),
-            volume: PathBuf::from("/runpod-volume"),
-            workers: NonZeroUsize::new((4 * cpus).min(32)).unwrap_or(NonZeroUsize::MIN),
-            hashes: false,
-            lease: LEASE,
+            namespace: settings.namespace.clone().unwrap_or(endpoint),
+            volume: settings.volume.clone().unwrap_or(volume),
+            workers: settings.workers.unwrap_or(workers),
+            hashes: settings.compare_content.unwrap_or(false),
+            lease: settings.lease.unwrap_or(LEASE),
+            settings,
         }
     }
 
     /// The name under which the cache is kept: one plain part of a path. Default `RUNPOD_ENDPOINT_ID`.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into();
+        self.namespace = self.settings.namespace.clone().unwrap_or(namespace.into());
         self
     }
 
     /// Where the volume is mounted. Default `/runpod-volume`.
     #[must_use]
     pub fn volume(mut self, volume: impl Into<PathBuf>) -> Self {
-        self.volume = volume.into();
+        self.volume = self.settings.volume.clone().unwrap_or(volume.into());
         self
     }
 
     /// How many large files are copied at once. Default: four for each core, at most 32. Zero counts as 1.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
+        let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
+        self.workers = self.settings.workers.unwrap_or(workers);
         self
     }
 
@@ -147,7 +182,16 @@ impl VolumeCache {
     /// Default: off, because it reads every file. Hashes are kept in the manifest.
     #[must_use]
     pub fn compare_content(mut self, compare: bool) -> Self {
-        self.hashes = compare;
+        self.hashes = self.settings.compare_content.unwrap_or(compare);
+        self
+    }
+
+    /// How long a worker that writes the cache may be silent before another takes its place, and how long a file that
+    /// no manifest names is left on the volume. Default 10 min: longer than the clocks of workers differ and than one
+    /// large file takes.
+    #[must_use]
+    pub fn lease(mut self, silence: Duration) -> Self {
+        self.lease = self.settings.lease.unwrap_or(silence);
         self
     }
 
@@ -158,6 +202,9 @@ impl VolumeCache {
 
     /// The folder on the volume, if the cache is available.
     fn root(&self) -> Result<Option<PathBuf>, VolumeCacheError> {
+        if !self.settings.problems.is_empty() {
+            return Err(VolumeCacheError::Variables(self.settings.problems.join("\n")));
+        }
         if self.namespace.contains(['/', '\\', '\0']) || matches!(self.namespace.as_str(), "." | "..") {
             return Err(VolumeCacheError::Namespace(self.namespace.clone()));
         }
@@ -173,7 +220,7 @@ impl VolumeCache {
     ///
     /// # Errors
     ///
-    /// The namespace is no plain name.
+    /// The namespace is no plain name, or a variable cannot be read.
     pub fn hydrate(&self) -> Result<usize, VolumeCacheError> {
         let Some(root) = self.root()? else { return Ok(0) };
         let Some(manifest) = Manifest::read(&root) else {
@@ -220,7 +267,7 @@ impl VolumeCache {
     ///
     /// # Errors
     ///
-    /// The namespace is no plain name, or the volume cannot be written: it is full, for one. The
+    /// The namespace is no plain name, a variable cannot be read, or the volume cannot be written: it is full, for one. The
     /// manifest and the archive are then as they were; a large file that could not be copied does not
     /// fail the rest, it is left out.
     pub fn sync(&self) -> Result<Synced, VolumeCacheError> {

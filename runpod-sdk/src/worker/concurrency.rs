@@ -73,7 +73,8 @@ impl Concurrency {
         }
     }
 
-    /// So many jobs at once from now on. Zero counts as 1.
+    /// So many jobs at once from now on. Zero counts as 1. Where a function decides ([`adaptive`](Self::adaptive)),
+    /// it does so again when the next job has arrived or ended.
     pub fn set(&self, jobs: usize) {
         self.limit.send_replace(at_least_one(jobs));
     }

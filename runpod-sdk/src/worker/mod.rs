@@ -1,5 +1,6 @@
 //! A worker: a handler, what it needs, and how it should run.
 
+mod backlog;
 mod concurrency;
 mod hooks;
 #[cfg(feature = "http-modes")]
@@ -33,7 +34,7 @@ pub(crate) use http::HttpOptions;
 pub use intake::Intake;
 pub use load::Load;
 pub(crate) use options::Options;
-pub use options::WhenAbandoned;
+pub use options::{UnknownWhenAbandoned, WhenAbandoned};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
@@ -180,7 +181,8 @@ impl<S> Worker<S> {
     /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
     ///
     /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
-    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker).
+    /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker). Overridden by
+    /// `RUNPOD_WORKER_REFRESH`: `true` or `false`.
     pub fn refresh_worker(mut self, refresh: bool) -> Self {
         self.options.refresh = refresh;
         self
@@ -297,16 +299,31 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Shortest time between two progress posts of one job. Default 500 ms.
+    /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
+    /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.options.progress_interval = interval;
         self
     }
 
     /// What becomes of a job that still runs when the grace period ends. Default: nothing is
-    /// posted, so that the platform gives it to another worker.
+    /// posted, so that the platform gives it to another worker. Overridden by `RUNPOD_WORKER_WHEN_ABANDONED`:
+    /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
         self.options.when_abandoned = action;
+        self
+    }
+
+    /// How many of the last lines that a job has logged are shown in its error as `log_tail`, if it fails and
+    /// brings none of its own ([`JobError::with_log_tail`](crate::JobError::with_log_tail)). Default 10, at most 20;
+    /// 0 shows none. Overridden by `RUNPOD_WORKER_LOG_TAIL`.
+    ///
+    /// The caller of the endpoint reads them. They are what the handler logs by `tracing` within the job's span, at the
+    /// level that is logged, masked like the log ([`redacted`](crate::redacted)); the worker's own lines are left
+    /// out, and errors that the request is to blame for have none. It works with the log that
+    /// [`start`](crate::start) sets up, not with a subscriber of the program's own.
+    pub fn log_tail(mut self, lines: usize) -> Self {
+        self.options.log_tail = lines;
         self
     }
 
@@ -323,7 +340,7 @@ impl<S> Worker<S> {
 
     /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
     ///
-    /// A worker that only waits for a backend is leanest with 1.
+    /// A worker that only waits for a backend is leanest with 1. Overridden by `RUNPOD_WORKER_HANDLER_THREADS`.
     pub fn handler_threads(mut self, threads: usize) -> Self {
         self.options.handler_threads = NonZeroUsize::new(threads);
         self
@@ -336,6 +353,10 @@ impl Worker {
     /// Handlers run on the runtime that calls this; taking, reporting and the heartbeat have
     /// threads of their own. Most programs want [`start`](crate::start) instead, which also sets
     /// up logging and reads the command line.
+    ///
+    /// Logging and traces are the program's own here: no subscriber is installed, nothing is masked in the log, and
+    /// with the feature `otlp` no spans are sent, whatever `OTEL_EXPORTER_OTLP_ENDPOINT` says. Each job still has a
+    /// `tracing` span, `job`, at level INFO, which a subscriber with a layer of `tracing-opentelemetry` will see.
     ///
     /// # Errors
     ///

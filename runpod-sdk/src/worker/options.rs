@@ -2,15 +2,19 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::hooks::Hooks;
 use super::{Concurrency, Intake, TakeAhead};
+use crate::config::{Variables, set};
 use crate::events::Events;
 use crate::journal::{self, Journal};
 #[cfg(feature = "metrics")]
 use crate::metrics::MetricsOptions;
 use crate::platform::Limits;
+
+const HANDLER_THREADS: &str = "RUNPOD_WORKER_HANDLER_THREADS";
 
 /// What becomes of a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,6 +25,25 @@ pub enum WhenAbandoned {
     LetPlatformRequeue,
     /// Post a failure with the code `WORKER_STOPPED`.
     PostError,
+}
+
+/// A text that is no [`WhenAbandoned`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write requeue or post_error")]
+#[non_exhaustive]
+pub struct UnknownWhenAbandoned;
+
+impl FromStr for WhenAbandoned {
+    type Err = UnknownWhenAbandoned;
+
+    /// `requeue` or `post_error`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "requeue" => Ok(Self::LetPlatformRequeue),
+            "post_error" => Ok(Self::PostError),
+            _ => Err(UnknownWhenAbandoned),
+        }
+    }
 }
 
 /// The settings of a worker. Defaults are those of the builder's documentation.
@@ -41,6 +64,8 @@ pub(crate) struct Options {
     /// How long single requests to the platform may take.
     pub(crate) limits: Limits,
     pub(crate) when_abandoned: WhenAbandoned,
+    /// So many of its last log lines a failed job shows in its error.
+    pub(crate) log_tail: usize,
     pub(crate) handler_threads: Option<NonZeroUsize>,
     /// Handlers run where the control loop runs.
     pub(crate) one_thread: bool,
@@ -51,6 +76,9 @@ pub(crate) struct Options {
     pub(crate) automatic_checks: Option<bool>,
     /// How long one fitness check may take.
     pub(crate) fitness_limit: Duration,
+    /// What automatic checks look at, unless the environment says so.
+    pub(crate) disk_check_paths: Vec<PathBuf>,
+    pub(crate) network_check_targets: Vec<String>,
     /// Silence of the control loop after which the heartbeat stops vouching for the worker.
     pub(crate) stuck_after: Duration,
     /// Where results that can't be delivered outlive the process.
@@ -83,12 +111,15 @@ impl Default for Options {
             progress_interval: Duration::from_millis(500),
             limits: Limits::default(),
             when_abandoned: WhenAbandoned::default(),
+            log_tail: 10,
             handler_threads: None,
             one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
+            disk_check_paths: Vec::new(),
+            network_check_targets: Vec::new(),
             stuck_after: Duration::from_mins(1),
             journal: None,
             events: Events::default(),
@@ -113,77 +144,35 @@ impl Options {
         }
     }
 
+    /// Threads for handlers, which are made before everything else.
+    pub(crate) fn threads(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<NonZeroUsize> {
+        let asked = lookup(HANDLER_THREADS).and_then(|text| text.parse().ok());
+        asked.or(self.handler_threads)
+    }
+
     /// Applies the `RUNPOD_WORKER_…` variables. Returns one line for each that cannot be read.
     pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut duration = |name: &str, target: &mut Duration| {
-            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-                match humantime::parse_duration(&text) {
-                    Ok(value) => *target = value,
-                    Err(error) => {
-                        problems.push(format!("{name}={text}: {error}; write a time such as 90s or 10m"));
-                    }
-                }
-            }
-        };
-        duration("RUNPOD_WORKER_CANCEL_GRACE", &mut self.cancel_grace);
-        duration("RUNPOD_WORKER_SHUTDOWN_GRACE", &mut self.shutdown_grace);
-        duration("RUNPOD_WORKER_DELIVERY_WINDOW", &mut self.delivery_window);
-        duration(
-            "RUNPOD_WORKER_DELIVERY_LONGEST_WAIT",
-            &mut self.delivery_longest_wait,
+        let mut variables = Variables::new(&lookup);
+        self.override_times(&mut variables);
+        self.override_numbers(&mut variables);
+        if let Some(on) = variables.switch("RUNPOD_WORKER_AUTOMATIC_CHECKS") {
+            self.automatic_checks = Some(on);
+        }
+        set(&mut self.refresh, variables.switch("RUNPOD_WORKER_REFRESH"));
+        set(
+            &mut self.when_abandoned,
+            variables.parsed("RUNPOD_WORKER_WHEN_ABANDONED"),
         );
-        duration("RUNPOD_WORKER_PROGRESS_INTERVAL", &mut self.progress_interval);
-        duration("RUNPOD_WORKER_POLL_LIMIT", &mut self.limits.poll);
-        duration("RUNPOD_WORKER_REQUEST_LIMIT", &mut self.limits.request);
-        duration("RUNPOD_WORKER_CONNECT_LIMIT", &mut self.limits.connect);
-        duration("RUNPOD_WORKER_PROGRESS_LIMIT", &mut self.limits.progress);
-        duration("RUNPOD_WORKER_STUCK_AFTER", &mut self.stuck_after);
-        duration("RUNPOD_WORKER_FITNESS_LIMIT", &mut self.fitness_limit);
-        let mut timeout = Duration::ZERO;
-        duration("RUNPOD_WORKER_TIMEOUT", &mut timeout);
-        if !timeout.is_zero() {
-            self.timeout = Some(timeout);
-        }
-        if let Some(text) = lookup("RUNPOD_WORKER_AUTOMATIC_CHECKS").filter(|text| !text.is_empty()) {
-            match text.to_ascii_lowercase().parse() {
-                Ok(value) => self.automatic_checks = Some(value),
-                Err(_) => problems.push(format!(
-                    "RUNPOD_WORKER_AUTOMATIC_CHECKS={text}: write true or false"
-                )),
-            }
-        }
-        // Returns whether there is a number.
-        let mut count = |name: &str, target: &mut NonZeroUsize| {
-            let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
-                return false;
-            };
-            match text.parse() {
-                Ok(value) => {
-                    *target = value;
-                    true
-                }
-                Err(error) => {
-                    problems.push(format!("{name}={text}: {error}; write a number from 1"));
-                    false
-                }
-            }
-        };
-        let mut jobs = NonZeroUsize::MIN;
-        if count("RUNPOD_WORKER_CONCURRENCY", &mut jobs) {
-            self.concurrency = Concurrency::new(jobs.get());
-        }
-        let mut results = NonZeroUsize::new(self.held_results).unwrap_or(NonZeroUsize::MIN);
-        let mut bytes = NonZeroUsize::new(self.held_bytes).unwrap_or(NonZeroUsize::MIN);
-        count("RUNPOD_WORKER_HELD_RESULTS", &mut results);
-        count("RUNPOD_WORKER_HELD_BYTES", &mut bytes);
-        (self.held_results, self.held_bytes) = (results.get(), bytes.get());
-        #[cfg(feature = "http-modes")]
-        self.http.override_from(&lookup, &mut problems);
-        if let Some(base) = lookup("RUNPOD_WORKER_SCRATCH").filter(|text| !text.is_empty()) {
+        set(&mut self.take_ahead, variables.parsed("RUNPOD_WORKER_TAKE_AHEAD"));
+        if let Some(base) = variables.text("RUNPOD_WORKER_SCRATCH") {
             self.scratch = Some(base.into());
         }
+        let mut problems = variables.problems;
+        #[cfg(feature = "http-modes")]
+        self.http.override_from(&lookup, &mut problems);
         problems.extend(journal::override_from(&mut self.journal, &lookup));
+        #[cfg(feature = "volume-cache")]
+        problems.extend(crate::volume_cache::problems_of(&lookup));
         #[cfg(feature = "metrics")]
         problems.extend(self.metrics.override_from(&lookup, &mut self.events));
         #[cfg(not(feature = "metrics"))]
@@ -193,14 +182,43 @@ impl Options {
                     .to_owned(),
             );
         }
-        let name = "RUNPOD_WORKER_TAKE_AHEAD";
-        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-            match text.parse() {
-                Ok(ahead) => self.take_ahead = ahead,
-                Err(error) => problems.push(format!("{name}={text}: {error}")),
-            }
-        }
         problems
+    }
+
+    fn override_times<L: Fn(&str) -> Option<String>>(&mut self, variables: &mut Variables<L>) {
+        let times = [
+            ("CANCEL_GRACE", &mut self.cancel_grace),
+            ("SHUTDOWN_GRACE", &mut self.shutdown_grace),
+            ("DELIVERY_WINDOW", &mut self.delivery_window),
+            ("DELIVERY_LONGEST_WAIT", &mut self.delivery_longest_wait),
+            ("PROGRESS_INTERVAL", &mut self.progress_interval),
+            ("POLL_LIMIT", &mut self.limits.poll),
+            ("REQUEST_LIMIT", &mut self.limits.request),
+            ("CONNECT_LIMIT", &mut self.limits.connect),
+            ("PROGRESS_LIMIT", &mut self.limits.progress),
+            ("STUCK_AFTER", &mut self.stuck_after),
+            ("FITNESS_LIMIT", &mut self.fitness_limit),
+        ];
+        for (name, target) in times {
+            set(target, variables.time(&format!("RUNPOD_WORKER_{name}")));
+        }
+        let timeout = variables.time("RUNPOD_WORKER_TIMEOUT");
+        if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
+            self.timeout = Some(timeout);
+        }
+    }
+
+    fn override_numbers<L: Fn(&str) -> Option<String>>(&mut self, variables: &mut Variables<L>) {
+        if let Some(jobs) = variables.count("RUNPOD_WORKER_CONCURRENCY") {
+            self.concurrency = Concurrency::new(jobs.get());
+        }
+        if let Some(threads) = variables.count(HANDLER_THREADS) {
+            self.handler_threads = Some(threads);
+        }
+        set(&mut self.log_tail, variables.number("RUNPOD_WORKER_LOG_TAIL"));
+        let mut count = |name: &str| variables.count(name).map(NonZeroUsize::get);
+        set(&mut self.held_results, count("RUNPOD_WORKER_HELD_RESULTS"));
+        set(&mut self.held_bytes, count("RUNPOD_WORKER_HELD_BYTES"));
     }
 }
 
@@ -217,8 +235,15 @@ mod tests {
             "RUNPOD_WORKER_CONCURRENCY" => Some("0".into()),
             "RUNPOD_WORKER_FITNESS_LIMIT" => Some("1m".into()),
             "RUNPOD_WORKER_AUTOMATIC_CHECKS" => Some("perhaps".into()),
+            "RUNPOD_WORKER_LOG_TAIL" => Some("-1".into()),
+            "RUNPOD_WORKER_REFRESH" => Some("TRUE".into()),
+            "RUNPOD_WORKER_WHEN_ABANDONED" => Some("panic".into()),
+            "RUNPOD_WORKER_HANDLER_THREADS" => Some("2".into()),
             _ => None,
         });
+        assert!(options.refresh);
+        assert_eq!(options.handler_threads, NonZeroUsize::new(2));
+        assert_eq!(options.when_abandoned, WhenAbandoned::default());
         assert_eq!(options.cancel_grace, Duration::from_secs(3));
         assert_eq!(options.fitness_limit, Duration::from_mins(1));
         assert_eq!((options.timeout, options.automatic_checks), (None, None));

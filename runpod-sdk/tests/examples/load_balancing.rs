@@ -112,6 +112,32 @@ fn value(body: &str) -> Value {
 }
 
 #[test]
+fn a_start_removes_what_a_dead_worker_left_and_says_where_its_time_went() {
+    let scratch = tempfile::tempdir().unwrap();
+    let left = scratch.path().join("runpod-scratch-0dead");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("half a video"), "x").unwrap();
+    std::fs::write(scratch.path().join("runpod-scratch-0dead.lock"), "").unwrap();
+    let server = Server::start(&[("RUNPOD_WORKER_SCRATCH", scratch.path().to_str().unwrap())]);
+    let mut lines = [server.until(""), server.until("")];
+    // The one on the handlers' threads may come first.
+    lines.sort_by_key(|line| line.contains("removed what a dead worker left"));
+    let phases: Vec<&str> = lines[0]
+        .split_once("started: ")
+        .unwrap()
+        .1
+        .split(' ')
+        .map(|phase| phase.split_once("=+").unwrap().0)
+        .collect();
+    assert_eq!(
+        phases,
+        ["tls", "config", "listening", "fitness", "state", "ready"]
+    );
+    assert!(lines[1].contains("runpod-scratch-0dead"), "{lines:?}");
+    assert!(!left.exists());
+}
+
+#[test]
 fn a_request_gets_its_output_in_the_form_it_asks_for() {
     let server = Server::start(&[]);
     let (status, body) = server.ask("POST /", r#"{"text": "hi"}"#);

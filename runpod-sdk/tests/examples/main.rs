@@ -3,6 +3,16 @@
 
 #[cfg(all(feature = "local-server", feature = "client"))]
 mod dev_server;
+#[cfg(all(
+    feature = "local-server",
+    feature = "download",
+    feature = "http-modes",
+    feature = "schema",
+    feature = "upload"
+))]
+mod documented;
+#[cfg(feature = "local-server")]
+mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;
 #[cfg(feature = "schema")]
@@ -90,6 +100,11 @@ example_runs!(
     adaptive_concurrency_runs_one_job_as_any_other,
     "adaptive_concurrency",
     r#"{"input": 20}"#
+);
+example_runs!(
+    journal_is_for_deployed_workers,
+    "journal",
+    r#"{"input": {"pages": 1}}"#
 );
 example_runs!(fitness_is_not_checked_here, "fitness", r#"{"input": 21}"#);
 

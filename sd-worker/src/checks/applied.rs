@@ -8,11 +8,21 @@ use serde_json::value::RawValue;
 use super::asked;
 use super::catalogue::{Catalogue, List};
 use super::finding::Finding;
+use super::numbers::{self, number, same, shown};
+use super::told::Told;
+use super::{passes, prompts, scripts, styles};
 use crate::picture::Kind;
 use crate::splice::Object;
 
-/// Numbers that the document repeats as they were used.
-const NUMBERS: [&str; 5] = ["steps", "cfg_scale", "width", "height", "batch_size"];
+/// Numbers that the document repeats as they were used, and whether they are read as whole ones.
+const NUMBERS: [(&str, bool); 6] = [
+    ("steps", true),
+    ("cfg_scale", false),
+    ("width", true),
+    ("height", true),
+    ("batch_size", true),
+    ("subseed_strength", false),
+];
 
 /// Everything in the answer that is not as the request has it.
 pub(super) async fn differences(
@@ -20,91 +30,92 @@ pub(super) async fn differences(
     answer: &Object<'_>,
     catalogue: &Catalogue,
 ) -> Vec<Finding> {
-    let Some(info) = answer.decode::<String>("info") else {
+    let Some(told) = &Told::read(answer) else {
         return Vec::new();
     };
-    let Ok(info) = serde_json::from_str::<Value>(&info) else {
-        return Vec::new();
-    };
-    let infotext = infotext(&info);
     let mut found = Vec::new();
-    for field in NUMBERS {
-        found.extend(number(request, &info, field));
+    for (field, whole) in NUMBERS {
+        found.extend(used(request, told, field, whole));
     }
-    found.extend(seed(request, &info));
+    found.extend(seed(request, told, "seed"));
+    if numbers::asked(request, "subseed_strength").is_some_and(|strength| strength > 0.0) {
+        found.extend(seed(request, told, "subseed"));
+    }
+    found.extend(switches(request, told));
+    found.extend(passes::differences(request, answer, told, catalogue).await);
     // A script renders what it likes: other samplers, other prompts, more pictures.
     let script = request.decode::<String>("script_name").unwrap_or_default();
     if script.is_empty() {
-        found.extend(sampling(request, &info, &infotext, catalogue).await);
-        found.extend(checkpoint(request, &info, catalogue).await);
-        found.extend(loras(request, &infotext, catalogue).await);
-        found.extend(pictures(request, answer, &info));
+        found.extend(sampling(request, told, catalogue).await);
+        found.extend(checkpoint(request, told, catalogue).await);
+        found.extend(loras(request, told, catalogue).await);
+        found.extend(styles::missing(request, told, catalogue).await);
+        found.extend(pictures(request, answer, told));
+    } else {
+        found.extend(scripts::result(request, answer, told));
     }
-    if let Some(asked) = setting(request, "sd_vae")
-        && !["Automatic", "None"].contains(&asked.as_str())
-    {
-        let got = &info["sd_vae_name"];
-        if got.as_str() != Some(asked.as_str()) {
-            found.push(Finding::other("override_settings.sd_vae", asked, got.clone()));
-        }
-    }
+    found.extend(settings(request, told));
     found
-}
-
-/// The text of the first picture, behind a grid.
-fn infotext(info: &Value) -> String {
-    let first = info["index_of_first_image"].as_u64().unwrap_or_default();
-    let first = usize::try_from(first).unwrap_or_default();
-    info["infotexts"][first].as_str().unwrap_or_default().to_owned()
 }
 
 fn setting(request: &Object<'_>, key: &str) -> Option<String> {
     request.object("override_settings")?.decode(key)
 }
 
-/// Numbers may be in quotes, too.
-fn asked_number(request: &Object<'_>, field: &str) -> Option<f64> {
-    match request.decode::<Value>(field)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
+fn used(request: &Object<'_>, told: &Told, field: &str, whole: bool) -> Option<Finding> {
+    let asked = numbers::asked(request, field)?;
+    let got = told.info(field).as_f64()?;
+    let asked_for = if whole { asked.trunc() } else { asked };
+    (!same(asked_for, got)).then(|| Finding::other(field, shown(asked), told.info(field).clone()))
 }
 
-/// A whole number without its point.
-fn shown(number: f64) -> Value {
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole and not large")]
-    if number.fract() == 0.0 && number.abs() < 1e15 {
-        Value::from(number as i64)
-    } else {
-        Value::from(number)
-    }
+fn seed(request: &Object<'_>, told: &Told, field: &str) -> Option<Finding> {
+    let asked: i64 = request.decode(field)?;
+    let got = told.info(field).as_i64()?;
+    (asked != -1 && asked != got).then(|| Finding::other(field, asked, got))
 }
 
-fn number(request: &Object<'_>, info: &Value, field: &str) -> Option<Finding> {
-    let asked = asked_number(request, field)?;
-    let got = info[field].as_f64()?;
-    let asked_for = if field == "cfg_scale" {
-        asked
-    } else {
-        asked.trunc()
-    };
-    ((asked_for - got).abs() > 1e-6).then(|| Finding::other(field, shown(asked), info[field].clone()))
-}
-
-fn seed(request: &Object<'_>, info: &Value) -> Option<Finding> {
-    let asked: i64 = request.decode("seed")?;
-    let got = info["seed"].as_i64()?;
-    (asked != -1 && asked != got).then(|| Finding::other("seed", asked, got))
-}
-
-async fn sampling(request: &Object<'_>, info: &Value, infotext: &str, catalogue: &Catalogue) -> Vec<Finding> {
+/// What is only on or off. Off is not looked at: a setting may have it on.
+fn switches(request: &Object<'_>, told: &Told) -> Vec<Finding> {
+    let is_on = |field| request.decode::<bool>(field) == Some(true);
     let mut found = Vec::new();
-    let got = info["sampler_name"].as_str().unwrap_or_default();
-    let schedule = info["extra_generation_params"]["Schedule type"]
-        .as_str()
-        .map(str::to_owned)
-        .or_else(|| entry(infotext, "Schedule type"));
+    if is_on("restore_faces") && told.info("restore_faces") == &Value::Bool(false) {
+        found.push(Finding::other("restore_faces", true, false));
+    }
+    if is_on("tiling") && told.entry("Tiling").is_none() && told.entry("Steps").is_some() {
+        found.push(Finding::other("tiling", true, Value::Null));
+    }
+    found
+}
+
+/// Settings of this one request that the document repeats.
+fn settings(request: &Object<'_>, told: &Told) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(asked) = setting(request, "sd_vae")
+        && !["Automatic", "None"].contains(&asked.as_str())
+    {
+        let got = told.info("sd_vae_name");
+        if got.as_str() != Some(asked.as_str()) {
+            found.push(Finding::other("override_settings.sd_vae", asked, got.clone()));
+        }
+    }
+    let clip_skip = "CLIP_stop_at_last_layers";
+    if let Some(asked) = request
+        .object("override_settings")
+        .and_then(|settings| numbers::asked(&settings, clip_skip))
+        && let Some(got) = number(told.info("clip_skip"))
+        && !same(asked, got)
+    {
+        let field = format!("override_settings.{clip_skip}");
+        found.push(Finding::other(&field, shown(asked), shown(got)));
+    }
+    found
+}
+
+async fn sampling(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let got = told.info("sampler_name").as_str().unwrap_or_default();
+    let schedule = told.parameter("Schedule type");
     // A name such as "DPM++ 2M Karras" is both.
     let mut wanted_schedule = request
         .decode::<String>("scheduler")
@@ -131,26 +142,21 @@ async fn sampling(request: &Object<'_>, info: &Value, infotext: &str, catalogue:
     found
 }
 
-async fn checkpoint(request: &Object<'_>, info: &Value, catalogue: &Catalogue) -> Option<Finding> {
+async fn checkpoint(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Option<Finding> {
     let asked = setting(request, "sd_model_checkpoint").filter(|name| !name.is_empty())?;
-    let got = info["sd_model_name"].as_str()?;
+    let got = told.info("sd_model_name").as_str()?;
     let entry = catalogue.find(List::Checkpoints, &asked).await?;
-    let same = entry.names().iter().any(|name| {
-        let file = name.split(" [").next().unwrap_or(name);
-        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        name == got || stem == got || stem.rsplit(['/', '\\']).next() == Some(got)
-    });
-    (!same).then(|| Finding::other("override_settings.sd_model_checkpoint", asked, got))
+    (!entry.is_checkpoint(got)).then(|| Finding::other("override_settings.sd_model_checkpoint", asked, got))
 }
 
 /// A `LoRA` that was applied has its hash in the infotext, unless a setting says otherwise.
-async fn loras(request: &Object<'_>, infotext: &str, catalogue: &Catalogue) -> Vec<Finding> {
-    let hashes = entry(infotext, "Lora hashes").unwrap_or_default();
+async fn loras(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
+    let hashes = told.parameter("Lora hashes").unwrap_or_default();
     let applied: Vec<&str> = hashes
         .split(", ")
         .filter_map(|entry| Some(entry.split_once(": ")?.0))
         .collect();
-    let missing: Vec<_> = asked::loras(request)
+    let missing: Vec<_> = prompts::tags(request, "lora")
         .into_iter()
         .filter(|(field, name)| {
             field == "prompt" && !applied.contains(&name.replace([':', ','], "").as_str())
@@ -166,28 +172,19 @@ async fn loras(request: &Object<'_>, infotext: &str, catalogue: &Catalogue) -> V
 }
 
 /// How many there are, and how large they are.
-fn pictures(request: &Object<'_>, answer: &Object<'_>, info: &Value) -> Vec<Finding> {
-    let Some(images) = answer.decode::<Vec<Box<RawValue>>>("images") else {
+fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Finding> {
+    let Some(images) = sent(request, answer) else {
         return Vec::new();
     };
-    if request.decode::<bool>("send_images") == Some(false) {
-        return Vec::new();
-    }
     let mut found = Vec::new();
-    let grids = info["index_of_first_image"].as_u64().unwrap_or_default();
-    let count = |field| asked_number(request, field).unwrap_or(1.0).trunc();
+    let count = |field| numbers::asked(request, field).unwrap_or(1.0).trunc();
     let asked = count("batch_size") * count("n_iter");
-    let got = (images.len() as u64).saturating_sub(grids);
-    #[expect(clippy::cast_precision_loss, reason = "a few pictures")]
-    if (got as f64 - asked).abs() > 0.5 {
-        found.push(Finding::other("n_iter", shown(asked), got));
-    }
-    let grids = usize::try_from(grids).unwrap_or_default();
+    found.extend(fewer_or_more(asked, &images, told, "n_iter"));
     if request.decode::<bool>("enable_hr") != Some(true)
-        && let Some((width, height)) = images.get(grids).and_then(|image| png_size(image.get()))
+        && let Some((width, height)) = size(&images, told)
     {
         for (field, got) in [("width", width), ("height", height)] {
-            if let Some(asked) = asked_number(request, field)
+            if let Some(asked) = numbers::asked(request, field)
                 // Pictures are cut to a multiple of 8.
                 && (f64::from(got) - (asked.trunc() / 8.0).floor() * 8.0).abs() > 0.5
             {
@@ -198,48 +195,36 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, info: &Value) -> Vec<Find
     found
 }
 
+/// The pictures of the answer, grids included; `None` where the request wants none.
+pub(super) fn sent<'a>(request: &Object<'_>, answer: &Object<'a>) -> Option<Vec<&'a RawValue>> {
+    if request.decode::<bool>("send_images") == Some(false) {
+        return None;
+    }
+    serde_json::from_str(answer.get("images")?.get()).ok()
+}
+
+/// Whether there are as many pictures as `asked` for, without the grids.
+pub(super) fn fewer_or_more(asked: f64, images: &[&RawValue], told: &Told, field: &str) -> Option<Finding> {
+    let got = images.len().saturating_sub(told.grids());
+    #[expect(clippy::cast_precision_loss, reason = "a few pictures")]
+    let differs = !same(got as f64, asked);
+    differs.then(|| Finding::other(field, shown(asked), got))
+}
+
+/// Width and height of the first picture.
+pub(super) fn size(images: &[&RawValue], told: &Told) -> Option<(u32, u32)> {
+    png_size(images.get(told.grids())?.get())
+}
+
 /// Width and height stand in a PNG's first 24 bytes.
 fn png_size(image: &str) -> Option<(u32, u32)> {
     let start = STANDARD.decode(image.get(1..33)?).ok()?;
     Kind::of(&start)?.size(&start)
 }
 
-/// An entry of an infotext's last line. Values with commas or colons are in quotes.
-fn entry(infotext: &str, key: &str) -> Option<String> {
-    let line = infotext.lines().next_back()?;
-    let mut rest = line;
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once(": ")?;
-        let (value, next) = if after.starts_with('"') {
-            let mut texts = serde_json::Deserializer::from_str(after).into_iter::<String>();
-            let value = texts.next()?.ok()?;
-            let end = texts.byte_offset();
-            (value, after[end..].trim_start_matches(", "))
-        } else {
-            let (value, next) = after.split_once(", ").unwrap_or((after, ""));
-            (value.to_owned(), next)
-        };
-        if name == key {
-            return Some(value);
-        }
-        rest = next;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_infotext_is_read_entry_by_entry() {
-        let text = "a cat, Schedule type: no\nNegative prompt: x\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, \
-            Lora hashes: \"a: 1, b: 2\", Version: v1.10.1";
-        assert_eq!(entry(text, "Schedule type").as_deref(), Some("Karras"));
-        assert_eq!(entry(text, "Lora hashes").as_deref(), Some("a: 1, b: 2"));
-        assert_eq!(entry(text, "Version").as_deref(), Some("v1.10.1"));
-        assert_eq!(entry(text, "VAE"), None);
-    }
 
     #[test]
     fn a_png_tells_its_size() {

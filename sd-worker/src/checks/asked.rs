@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::catalogue::List;
+use super::prompts;
 use crate::splice::Object;
 use crate::webui::Call;
 
@@ -60,12 +61,22 @@ pub(super) fn names(call: &Call, request: &Object<'_>) -> Vec<Named> {
         {
             note("override_settings.sd_vae".to_owned(), name, List::Vaes);
         }
+        for (key, list) in [
+            ("face_restoration_model", List::FaceRestorers),
+            ("upscaler_for_img2img", List::Upscalers),
+        ] {
+            if let Some(name) = settings.decode::<String>(key).filter(|name| name != "None") {
+                note(format!("override_settings.{key}"), name, list);
+            }
+        }
     }
     for style in request.decode::<Vec<String>>("styles").unwrap_or_default() {
         note("styles".to_owned(), style, List::Styles);
     }
-    for (field, name) in loras(request) {
-        note(field, name, List::Loras);
+    for (kind, list) in [("lora", List::Loras), ("hypernet", List::Hypernetworks)] {
+        for (field, name) in prompts::tags(request, kind) {
+            note(field, name, list);
+        }
     }
     let scripts = if call.route.ends_with("img2img") {
         List::PictureScripts
@@ -94,25 +105,6 @@ pub(super) fn sampler(request: &Object<'_>) -> Option<(&'static str, String)> {
         let name = request.decode::<String>(field)?;
         (!name.is_empty()).then_some((field, name))
     })
-}
-
-/// `<lora:name:1>` in prompts.
-pub(super) fn loras(request: &Object<'_>) -> Vec<(String, String)> {
-    if request.decode::<bool>("disable_extra_networks") == Some(true) {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    for field in ["prompt", "hr_prompt"] {
-        let prompt = request.decode::<String>(field).unwrap_or_default();
-        for tag in prompt.split("<lora:").skip(1) {
-            let Some((inside, _)) = tag.split_once('>') else {
-                continue;
-            };
-            let name = inside.split(':').next().unwrap_or_default().to_owned();
-            found.push((field.to_owned(), name));
-        }
-    }
-    found
 }
 
 /// Preprocessors and models of ControlNet units.
@@ -152,7 +144,8 @@ mod tests {
         let text = r#"{
             "prompt": "a <lora:one:0.5> b <lora:two> <lora:open", "sampler_name": "", "sampler_index": "Euler",
             "scheduler": "karras", "hr_sampler_name": "Use same sampler", "hr_upscaler": "Latent", "styles": ["s"],
-            "override_settings": {"sd_model_checkpoint": "m", "sd_vae": "Automatic"}, "script_name": "x",
+            "hr_prompt": "<hypernet:h:1>", "script_name": "x",
+            "override_settings": {"sd_model_checkpoint": "m", "sd_vae": "Automatic", "face_restoration_model": "f"},
             "alwayson_scripts": {"ControlNet": {"args": [
                 {"module": "none", "model": "c"}, {"enabled": false, "model": "off"}, true]}}
         }"#;
@@ -169,9 +162,11 @@ mod tests {
                 "scheduler karras Schedulers",
                 "hr_upscaler Latent HiresUpscalers",
                 "override_settings.sd_model_checkpoint m Checkpoints",
+                "override_settings.face_restoration_model f FaceRestorers",
                 "styles s Styles",
                 "prompt one Loras",
                 "prompt two Loras",
+                "hr_prompt h Hypernetworks",
                 "script_name x TextScripts",
                 "alwayson_scripts ControlNet TextScripts",
                 "alwayson_scripts.ControlNet.args.0.model c ControlModels",

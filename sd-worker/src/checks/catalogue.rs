@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::asked::Named;
 use super::finding::Finding;
+use super::scripts::Script;
 use crate::webui::WebUi;
 
 /// One of the WebUI's lists.
@@ -19,6 +20,11 @@ pub(super) enum List {
     Checkpoints,
     Vaes,
     Loras,
+    Hypernetworks,
+    FaceRestorers,
+    Embeddings,
+    /// Those that are there and do not fit the model in use.
+    SkippedEmbeddings,
     Upscalers,
     /// The upscalers, and those that work on the unfinished picture.
     HiresUpscalers,
@@ -37,12 +43,17 @@ type Seen = Option<Arc<Vec<Entry>>>;
 
 /// An entry, by all the names that the WebUI takes for it. The first is the one to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry(Vec<String>);
+pub(super) struct Entry {
+    names: Vec<String>,
+    /// A style's own texts.
+    style: Option<Value>,
+}
 
 #[derive(Debug)]
 pub(super) struct Catalogue {
     webui: WebUi,
     seen: Mutex<HashMap<List, Seen>>,
+    scripts: Mutex<Option<Arc<Vec<Script>>>>,
 }
 
 impl Catalogue {
@@ -50,6 +61,7 @@ impl Catalogue {
         Self {
             webui,
             seen: Mutex::default(),
+            scripts: Mutex::default(),
         }
     }
 
@@ -63,7 +75,7 @@ impl Catalogue {
                 return None;
             }
             if fresh {
-                let known = entries.iter().flat_map(|entry| &entry.0);
+                let known = entries.iter().flat_map(|entry| &entry.names);
                 let meant = nearest(&name, known.map(String::as_str));
                 return Some(Finding::unknown(field, list.kind(), &name, meant));
             }
@@ -83,7 +95,7 @@ impl Catalogue {
             return false;
         };
         schedulers.iter().any(|entry| entry.is("align_your_steps"))
-            && schedulers.iter().flat_map(|entry| &entry.0).any(|ending| {
+            && schedulers.iter().flat_map(|entry| &entry.names).any(|ending| {
                 name.strip_suffix(ending.as_str())
                     .and_then(|name| name.strip_suffix(' '))
                     .is_some_and(|name| samplers.iter().any(|sampler| sampler.is(name)))
@@ -105,6 +117,18 @@ impl Catalogue {
         options.is_ok_and(|options| options["lora_add_hashes_to_infotext"] == false)
     }
 
+    /// The scripts with their arguments; `None` if this WebUI does not tell.
+    pub(super) async fn scripts(&self) -> Option<Arc<Vec<Script>>> {
+        let mut known = self.scripts.lock().await;
+        if known.is_none() {
+            match self.webui.list::<Vec<Script>>("/sdapi/v1/script-info").await {
+                Ok(scripts) => *known = Some(Arc::new(scripts)),
+                Err(error) => debug!(%error, "the arguments of scripts are not checked"),
+            }
+        }
+        known.clone()
+    }
+
     pub(super) async fn list(&self, list: List, fresh: bool) -> Seen {
         let known = self.seen.lock().await.get(&list).cloned();
         match known {
@@ -123,7 +147,9 @@ impl Catalogue {
         let mut entries = Vec::new();
         for (route, read) in list.routes() {
             match self.webui.list::<Value>(route).await {
-                Ok(answer) => entries.extend(read(&answer).into_iter().filter(|entry| !entry.0.is_empty())),
+                Ok(answer) => {
+                    entries.extend(read(&answer).into_iter().filter(|entry| !entry.names.is_empty()));
+                }
                 // Another version's, or an extension that is not there.
                 Err(error) if matches!(error.status(), Some(404 | 405)) => {}
                 Err(error) => {
@@ -142,19 +168,39 @@ impl Entry {
             .iter()
             .filter_map(|key| value.get(key)?.as_str())
             .filter(|name| !name.is_empty());
-        Self(names.map(str::to_owned).collect())
+        Self {
+            names: names.map(str::to_owned).collect(),
+            style: None,
+        }
     }
 
     fn named(name: &str) -> Self {
-        Self(vec![name.to_owned()])
+        Self {
+            names: vec![name.to_owned()],
+            style: None,
+        }
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own == name)
+        self.names.iter().any(|own| own == name)
     }
 
     pub(super) fn names(&self) -> &[String] {
-        &self.0
+        &self.names
+    }
+
+    /// The texts of a style.
+    pub(super) fn style(&self) -> Option<&Value> {
+        self.style.as_ref()
+    }
+
+    /// Whether it is the checkpoint that an answer calls `got`: by its file's name without folder and extension.
+    pub(super) fn is_checkpoint(&self, got: &str) -> bool {
+        self.names.iter().any(|name| {
+            let file = name.split(" [").next().unwrap_or(name);
+            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            name == got || stem == got || stem.rsplit(['/', '\\']).next() == Some(got)
+        })
     }
 }
 
@@ -173,12 +219,16 @@ impl List {
                 ("/sdapi/v1/sd-modules", |list| objects(list, &["model_name"])),
             ],
             Self::Loras => vec![("/sdapi/v1/loras", |list| objects(list, &["name", "alias"]))],
+            Self::Hypernetworks => vec![("/sdapi/v1/hypernetworks", |list| objects(list, &["name"]))],
+            Self::FaceRestorers => vec![("/sdapi/v1/face-restorers", |list| objects(list, &["name"]))],
+            Self::Embeddings => vec![("/sdapi/v1/embeddings", |list| keys(&list["loaded"]))],
+            Self::SkippedEmbeddings => vec![("/sdapi/v1/embeddings", |list| keys(&list["skipped"]))],
             Self::Upscalers => vec![UPSCALERS],
             Self::HiresUpscalers => vec![
                 UPSCALERS,
                 ("/sdapi/v1/latent-upscale-modes", |list| objects(list, &["name"])),
             ],
-            Self::Styles => vec![("/sdapi/v1/prompt-styles", |list| objects(list, &["name"]))],
+            Self::Styles => vec![("/sdapi/v1/prompt-styles", styles)],
             Self::TextScripts => vec![("/sdapi/v1/scripts", |list| texts(&list["txt2img"]))],
             Self::PictureScripts => vec![("/sdapi/v1/scripts", |list| texts(&list["img2img"]))],
             Self::ControlModules => vec![("/controlnet/module_list", |list| texts(&list["module_list"]))],
@@ -192,12 +242,14 @@ impl List {
     fn has(self, entry: &Entry, name: &str) -> bool {
         match self {
             // It also takes any part of a title.
-            Self::Checkpoints => entry.is(name) || entry.0.first().is_some_and(|title| title.contains(name)),
+            Self::Checkpoints => {
+                entry.is(name) || entry.names.first().is_some_and(|title| title.contains(name))
+            }
             Self::TextScripts | Self::PictureScripts | Self::ControlModules => {
-                entry.0.iter().any(|own| own.eq_ignore_ascii_case(name))
+                entry.names.iter().any(|own| own.eq_ignore_ascii_case(name))
             }
             // "canny [d14c016b]" is found without its hash, too.
-            Self::ControlModels => entry.0.iter().any(|own| {
+            Self::ControlModels => entry.names.iter().any(|own| {
                 let stem = own.rsplit_once(" [").map_or(own.as_str(), |(stem, _)| stem);
                 own.eq_ignore_ascii_case(name) || stem.eq_ignore_ascii_case(name)
             }),
@@ -212,6 +264,9 @@ impl List {
             Self::Checkpoints => "checkpoint",
             Self::Vaes => "VAE",
             Self::Loras => "LoRA",
+            Self::Hypernetworks => "hypernetwork",
+            Self::FaceRestorers => "face restorer",
+            Self::Embeddings | Self::SkippedEmbeddings => "embedding",
             Self::Upscalers | Self::HiresUpscalers => "upscaler",
             Self::Styles => "style",
             Self::TextScripts | Self::PictureScripts => "script",
@@ -232,17 +287,31 @@ fn texts(list: &Value) -> Vec<Entry> {
     items.filter_map(Value::as_str).map(Entry::named).collect()
 }
 
+fn styles(list: &Value) -> Vec<Entry> {
+    let items = list.as_array().into_iter().flatten();
+    let entry = |item: &Value| Entry {
+        style: Some(item.clone()),
+        ..Entry::of(item, &["name"])
+    };
+    items.map(entry).collect()
+}
+
+fn keys(object: &Value) -> Vec<Entry> {
+    let items = object.as_object().into_iter().flatten();
+    items.map(|(name, _)| Entry::named(name)).collect()
+}
+
 /// A checkpoint goes by its title, its file, its name and its hashes (§9).
 fn checkpoints(list: &Value) -> Vec<Entry> {
     let mut entries = objects(list, &["title", "model_name", "hash", "sha256", "filename"]);
     for entry in &mut entries {
         let files: Vec<String> = entry
-            .0
+            .names
             .iter()
             .filter_map(|name| name.rsplit(['/', '\\']).next())
             .map(str::to_owned)
             .collect();
-        entry.0.extend(files);
+        entry.names.extend(files);
     }
     entries
 }

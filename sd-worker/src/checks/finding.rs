@@ -54,6 +54,50 @@ impl Finding {
         }
     }
 
+    /// An embedding in a form that the WebUI takes for words.
+    pub(super) fn foreign_embedding(field: &str, name: &str, nearest: Option<String>) -> Self {
+        let message = match &nearest {
+            Some(nearest) => format!("the WebUI knows no \"embedding:\"; write \"{nearest}\" alone"),
+            None => {
+                format!("the WebUI knows no \"embedding:\", and has no embedding called \"{name}\"")
+            }
+        };
+        Self {
+            field: field.to_owned(),
+            asked: Value::from(format!("embedding:{name}")),
+            got: Value::Null,
+            meant: nearest,
+            message,
+        }
+    }
+
+    /// An embedding that is there and not loaded.
+    pub(super) fn skipped_embedding(field: &str, name: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            asked: Value::from(name),
+            got: Value::Null,
+            meant: None,
+            message: format!("the embedding \"{name}\" is not loaded: it was made for another kind of model"),
+        }
+    }
+
+    /// Another number of arguments than a script takes.
+    pub(super) fn arguments(field: String, given: usize, takes: usize) -> Self {
+        let message = if given > takes {
+            format!("{given} arguments are given, and the script drops all after the first {takes}")
+        } else {
+            format!("{given} arguments are given, and the script takes {takes}")
+        };
+        Self {
+            field,
+            asked: Value::from(given),
+            got: Value::from(takes),
+            meant: None,
+            message,
+        }
+    }
+
     /// Something that the answer says to be otherwise.
     pub(super) fn other(field: &str, asked: impl Into<Value>, got: impl Into<Value>) -> Self {
         let (asked, got) = (asked.into(), got.into());

@@ -15,6 +15,12 @@ mod asked;
 mod catalogue;
 mod fields;
 mod finding;
+mod numbers;
+mod passes;
+mod prompts;
+mod scripts;
+mod styles;
+mod told;
 
 use runpod_sdk::json::RawJson;
 use serde::Deserialize;
@@ -73,6 +79,8 @@ impl Checks {
             for named in asked::names(call, &request) {
                 findings.extend(self.catalogue.look_up(named).await);
             }
+            findings.extend(prompts::embeddings(&request, &self.catalogue).await);
+            findings.extend(scripts::arguments(call, &request, &self.catalogue).await);
         }
         if level == Level::Strict && !findings.is_empty() {
             return Err(NotApplied::Before(findings));

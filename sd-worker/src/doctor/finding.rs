@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use clap::builder::styling::{AnsiColor, Style};
+use runpod_sdk::fitness::GIB;
 use serde::Serialize;
 
 /// How bad it is.
@@ -52,6 +53,12 @@ impl Finding {
             fix,
         }
     }
+}
+
+/// Gibibytes, for a message.
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
+pub(super) fn gib(bytes: u64) -> f64 {
+    bytes as f64 / GIB as f64
 }
 
 /// Findings about one part of the worker's surroundings.

@@ -2,7 +2,7 @@
 
 use runpod_sdk::fitness::{FitnessError, GIB, GpuFacts};
 
-use super::finding::{Finding, Section};
+use super::finding::{Finding, Section, gib};
 
 /// A picture of 512×512 with SD 1.5 takes 4 to 6 GB (`docs/protocol/request-flow.md`, step 5).
 const SMALL: u64 = 6 * GIB;
@@ -39,11 +39,6 @@ fn card(card: &GpuFacts) -> Finding {
     } else {
         Finding::good(told)
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
-fn gib(bytes: u64) -> f64 {
-    bytes as f64 / GIB as f64
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::finding::{Finding, Section};
+use runpod_sdk::fitness::GIB;
+
+use super::finding::{Finding, Section, gib};
 
 /// Where RunPod mounts an endpoint's network volume.
 pub(super) const VOLUME: &str = "/runpod-volume";
-const GIB: u64 = 1 << 30;
 /// Less than this is soon used up by pictures, caches and models.
 const TIGHT: u64 = 2 * GIB;
 
@@ -53,11 +54,6 @@ fn writable(name: &str, folder: &Path) -> Finding {
             "{name}, {shown}, can be written to; its size is unknown: {error}"
         )),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
-fn gib(bytes: u64) -> f64 {
-    bytes as f64 / GIB as f64
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 
-/// Waits before restarts that follow one another: none, then 1 s, 2 s, 4 s …
+/// Waits before restarts that follow one another: none, then 1 s, 2 s, 4 s … 32 s. Where nothing can be restarted,
+/// those between two looks at what somebody else may mend.
 const SECOND_RESTART: Duration = Duration::from_secs(1);
 const MOST_DOUBLINGS: u32 = 5;
 /// Reloading takes seconds, and more than so many within the window change nothing.
@@ -54,6 +55,8 @@ pub(crate) enum Step {
     Canary,
     /// End the WebUI, wait, and bring it up again.
     Restart { after: Duration },
+    /// Leave it alone for so long: whoever runs it may mend it.
+    Wait { after: Duration },
 }
 
 /// How a step went.
@@ -83,6 +86,12 @@ pub(crate) enum State {
 pub(crate) struct Ladder {
     state: State,
     can_restart: bool,
+    /// How long something may stay ill that can't be restarted.
+    patience: Duration,
+    /// Since the last time that it was well: when it fell ill, and how often and long it was waited for.
+    ill_since: Instant,
+    waits: u32,
+    waited: Duration,
     reloads: Budget,
     restarts: Budget,
     /// Restarts because of memory, which are no failures and have a budget of their own.
@@ -90,10 +99,14 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    pub(crate) fn new(can_restart: bool, restarts: u32, window: Duration) -> Self {
+    pub(crate) fn new(can_restart: bool, patience: Duration, restarts: u32, window: Duration) -> Self {
         Self {
             state: State::Healthy,
             can_restart,
+            patience,
+            ill_since: Instant::now(),
+            waits: 0,
+            waited: Duration::ZERO,
             reloads: Budget::new(RELOADS, window),
             restarts: Budget::new(restarts, window),
             recycles: Budget::new(restarts.max(1), window),
@@ -104,6 +117,9 @@ impl Ladder {
     /// will show it.
     pub(crate) fn report(&mut self, symptom: Symptom, now: Instant) -> State {
         if self.state == State::Healthy {
+            self.ill_since = now;
+            self.waits = 0;
+            self.waited = Duration::ZERO;
             self.state = match symptom {
                 Symptom::OutOfMemory => {
                     let step = match self.reloads.take(now) {
@@ -159,7 +175,10 @@ impl Ladder {
     }
 
     fn restart(&mut self, symptom: Symptom, now: Instant) -> State {
-        match self.can_restart.then(|| self.restarts.take(now)).flatten() {
+        if !self.can_restart {
+            return self.wait(symptom, now);
+        }
+        match self.restarts.take(now) {
             Some(number) => State::Healing {
                 symptom,
                 step: Step::Restart {
@@ -169,13 +188,32 @@ impl Ladder {
             None => State::Down { symptom },
         }
     }
+
+    /// Nothing can be done here but to look again later.
+    fn wait(&mut self, symptom: Symptom, now: Instant) -> State {
+        let after = doubled(self.waits);
+        let ill_for = now.duration_since(self.ill_since).max(self.waited);
+        if ill_for + after > self.patience {
+            return State::Down { symptom };
+        }
+        self.waits += 1;
+        self.waited += after;
+        State::Healing {
+            symptom,
+            step: Step::Wait { after },
+        }
+    }
 }
 
 fn wait_before(restart: u32) -> Duration {
     match restart {
         0 | 1 => Duration::ZERO,
-        more => SECOND_RESTART * 2_u32.pow((more - 2).min(MOST_DOUBLINGS)),
+        more => doubled(more - 2),
     }
+}
+
+fn doubled(times: u32) -> Duration {
+    SECOND_RESTART * 2_u32.pow(times.min(MOST_DOUBLINGS))
 }
 
 impl Symptom {
@@ -201,6 +239,11 @@ mod tests {
     use super::*;
 
     const WINDOW: Duration = Duration::from_mins(10);
+    const PATIENCE: Duration = Duration::from_mins(2);
+
+    fn ladder(can_restart: bool, restarts: u32) -> Ladder {
+        Ladder::new(can_restart, PATIENCE, restarts, WINDOW)
+    }
 
     fn step(state: State) -> Step {
         match state {
@@ -211,7 +254,7 @@ mod tests {
 
     #[test]
     fn out_of_memory_is_mended_by_a_reload_and_a_canary() {
-        let (mut ladder, now) = (Ladder::new(true, 3, WINDOW), Instant::now());
+        let (mut ladder, now) = (ladder(true, 3), Instant::now());
         assert_eq!(step(ladder.report(Symptom::OutOfMemory, now)), Step::Reload);
         assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
         assert_eq!(ladder.done(Worked, now), State::Healthy);
@@ -219,7 +262,7 @@ mod tests {
 
     #[test]
     fn pictures_that_are_too_large_never_cause_a_restart() {
-        let (mut ladder, now) = (Ladder::new(true, 3, WINDOW), Instant::now());
+        let (mut ladder, now) = (ladder(true, 3), Instant::now());
         let mut reloads = 0;
         for _ in 0..100 {
             let mut state = ladder.report(Symptom::OutOfMemory, now);
@@ -234,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_canary_that_fails_leads_to_restarts_at_growing_distances_and_then_to_the_end() {
-        let (mut ladder, now) = (Ladder::new(true, 3, WINDOW), Instant::now());
+        let (mut ladder, now) = (ladder(true, 3), Instant::now());
         ladder.report(Symptom::OutOfMemory, now);
         let mut waits = Vec::new();
         loop {
@@ -261,7 +304,7 @@ mod tests {
     #[test]
     fn a_broken_gpu_and_a_death_are_met_by_a_restart_at_once() {
         for symptom in [Symptom::GpuFailed, Symptom::Died] {
-            let (mut ladder, now) = (Ladder::new(true, 3, WINDOW), Instant::now());
+            let (mut ladder, now) = (ladder(true, 3), Instant::now());
             let after = Duration::ZERO;
             assert_eq!(step(ladder.report(symptom, now)), Step::Restart { after });
             assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
@@ -269,23 +312,60 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_restarted_is_tried_before_it_is_given_up() {
-        let (mut ladder, now) = (Ladder::new(false, 3, WINDOW), Instant::now());
+    fn what_can_not_be_restarted_is_tried_at_growing_distances_before_it_is_given_up() {
+        let (mut ladder, now) = (ladder(false, 3), Instant::now());
         assert_eq!(step(ladder.report(Symptom::GpuFailed, now)), Step::Canary);
+        let mut waits = Vec::new();
+        let end = loop {
+            match ladder.done(Failed, now) {
+                State::Healing {
+                    step: Step::Wait { after },
+                    ..
+                } => waits.push(after.as_secs()),
+                end => break end,
+            }
+            assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
+        };
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 32], "two minutes less the next wait");
         assert_eq!(
-            ladder.done(Failed, now),
+            end,
             State::Down {
                 symptom: Symptom::GpuFailed
             }
         );
-        let mut ladder = Ladder::new(false, 3, WINDOW);
+    }
+
+    #[test]
+    fn patience_begins_anew_with_every_illness_and_counts_what_the_canaries_take() {
+        let (mut ladder, now) = (ladder(false, 3), Instant::now());
+        for _ in 0..10 {
+            ladder.report(Symptom::GpuFailed, now);
+            assert_eq!(
+                step(ladder.done(Failed, now)),
+                Step::Wait {
+                    after: SECOND_RESTART
+                }
+            );
+            ladder.done(Worked, now);
+            assert_eq!(ladder.done(Worked, now), State::Healthy);
+        }
+        ladder.report(Symptom::GpuFailed, now);
+        assert!(matches!(ladder.done(Failed, now + PATIENCE), State::Down { .. }));
+        let mut hasty = Ladder::new(false, Duration::ZERO, 3, WINDOW);
+        hasty.report(Symptom::GpuFailed, now);
+        assert!(matches!(hasty.done(Failed, now), State::Down { .. }));
+    }
+
+    #[test]
+    fn a_render_that_nobody_can_end_is_no_illness() {
+        let (mut ladder, now) = (ladder(false, 3), Instant::now());
         assert_eq!(step(ladder.report(Symptom::Stuck, now)), Step::Free);
         assert_eq!(ladder.done(Failed, now), State::Healthy);
     }
 
     #[test]
     fn recycling_is_limited_and_is_no_failure() {
-        let (mut ladder, now) = (Ladder::new(true, 1, WINDOW), Instant::now());
+        let (mut ladder, now) = (ladder(true, 1), Instant::now());
         assert!(matches!(
             step(ladder.report(Symptom::Overgrown, now)),
             Step::Restart { .. }
@@ -321,7 +401,7 @@ mod tests {
             troubles in prop::collection::vec((symptoms(), 0_u64..900), 1..20),
             luck in prop::collection::vec(any::<bool>(), 300),
         ) {
-            let mut ladder = Ladder::new(can_restart, limit, WINDOW);
+            let mut ladder = ladder(can_restart, limit);
             let mut now = Instant::now();
             let mut luck = luck.into_iter();
             let (mut failures, mut recycles) = (Vec::new(), 0_usize);
@@ -332,7 +412,7 @@ mod tests {
                 while let State::Healing { symptom: why, step } = state {
                     prop_assert_eq!(why, symptom);
                     steps += 1;
-                    prop_assert!(steps < 4 + 2 * (limit + 1), "no end in sight");
+                    prop_assert!(steps < 4 + 2 * (limit + 8), "no end in sight");
                     if let Step::Restart { .. } = step {
                         if why == Symptom::Overgrown && steps == 1 {
                             recycles += 1;

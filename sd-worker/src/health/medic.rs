@@ -52,6 +52,7 @@ impl Medic {
             reports,
             ladder: Ladder::new(
                 can_restart,
+                settings.webui_patience,
                 settings.webui_restarts,
                 settings.webui_restart_window,
             ),
@@ -135,7 +136,12 @@ impl Medic {
                     Err(format!("it still renders after {:?}", self.interrupt_patience))
                 }
             }
-            Step::Await => self.bring_up().await,
+            Step::Await => {
+                let up = self.bring_up().await;
+                // Somebody may have started it anew.
+                self.health.next_generation();
+                up
+            }
             Step::Canary => {
                 let _gpu = self.gpu.acquire().await;
                 match timeout(CANARY_LIMIT, self.webui.canary()).await {
@@ -146,6 +152,11 @@ impl Medic {
             Step::Restart { after } => {
                 sleep(after).await;
                 self.restart().await
+            }
+            Step::Wait { after } => {
+                sleep(after).await;
+                self.health.next_generation();
+                Ok(())
             }
         }
     }
@@ -220,6 +231,7 @@ impl Step {
             Self::Await => "waiting for it",
             Self::Canary => "rendering a small picture",
             Self::Restart { .. } => "restarting it",
+            Self::Wait { .. } => "waiting for somebody else to mend it",
         }
     }
 }

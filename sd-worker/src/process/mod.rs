@@ -6,6 +6,7 @@
 
 mod command;
 mod guard;
+mod haste;
 mod line;
 mod log;
 mod memory;
@@ -60,6 +61,10 @@ struct Running {
     starts: u64,
     /// The worker goes away: nothing is started any more.
     closed: bool,
+    /// It was told to end, and has its grace.
+    ending: bool,
+    /// Whoever stops the worker does not want to wait: there is no grace any more.
+    hurried: bool,
 }
 
 /// What became of the process that was started last.
@@ -174,12 +179,19 @@ impl Process {
         Ok(start)
     }
 
+    /// From the second time on that this worker is told to stop, the WebUI gets no time to end.
+    pub(crate) fn hurry_on_second_signal(&self) {
+        let inner = self.inner.clone();
+        if let Err(error) = haste::on_second_signal(move || inner.hurry()) {
+            warn!(%error, "a second signal will not end the WebUI any sooner");
+        }
+    }
+
     /// Ends it: SIGTERM to the group, and SIGKILL when the grace is over. Returns when it is reaped.
     pub(crate) async fn stop(&self) {
         let mut life = self.inner.life.subscribe();
         let is_over = |life: &Life| !matches!(life, Life::Running { .. });
-        self.inner.signal(Signal::TERM);
-        let grace = self.inner.stop_grace;
+        let grace = self.inner.tell_to_end();
         if tokio::time::timeout(grace, life.wait_for(is_over)).await.is_err() {
             warn!(?grace, "the WebUI does not end; killing it");
             self.inner.signal(Signal::KILL);
@@ -192,9 +204,9 @@ impl Process {
     pub(crate) fn close(&self) {
         let inner = &self.inner;
         inner.lock().closed = true;
-        inner.signal(Signal::TERM);
-        if !inner.is_reaped_within(inner.stop_grace) {
-            warn!(grace = ?inner.stop_grace, "the WebUI does not end; killing it");
+        let grace = inner.tell_to_end();
+        if !inner.is_reaped_within(grace) {
+            warn!(?grace, "the WebUI does not end; killing it");
             inner.signal(Signal::KILL);
             inner.is_reaped_within(Duration::MAX);
         }
@@ -247,6 +259,7 @@ impl Inner {
             let _ = kill_process_group(group, Signal::KILL);
             let status = child.wait();
             running.group = None;
+            running.ending = false;
             running.watch(None);
             status
         };
@@ -258,12 +271,29 @@ impl Inner {
         self.life.send_replace(Life::Ended(End { start, how, ran }));
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.lock().group
-            && let Err(error) = kill_process_group(group, signal)
-        {
-            debug!(%error, ?signal, "the WebUI got no signal");
+    /// Sends SIGTERM, and says how long to wait for the end.
+    fn tell_to_end(&self) -> Duration {
+        let mut running = self.lock();
+        running.ending = true;
+        running.signal(Signal::TERM);
+        if running.hurried {
+            Duration::ZERO
+        } else {
+            self.stop_grace
         }
+    }
+
+    fn hurry(&self) {
+        let mut running = self.lock();
+        running.hurried = true;
+        if running.ending && running.group.is_some() {
+            info!("told to stop once more; killing the WebUI");
+            running.signal(Signal::KILL);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.lock().signal(signal);
     }
 
     fn is_reaped_within(&self, limit: Duration) -> bool {
@@ -282,6 +312,14 @@ impl Inner {
 }
 
 impl Running {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group
+            && let Err(error) = kill_process_group(group, signal)
+        {
+            debug!(%error, ?signal, "the WebUI got no signal");
+        }
+    }
+
     fn watch(&mut self, group: Option<Pid>) {
         if let Some(Err(error)) = self.guard.as_mut().map(|guard| guard.watch(group)) {
             warn!(%error, "the WebUI's guard has gone");
@@ -338,6 +376,44 @@ mod tests {
         .await;
         soon(process.stop()).await;
         assert_eq!(soon(process.ended(start)).await.how, "by signal 9");
+    }
+
+    /// A process that has said that it ignores SIGTERM.
+    async fn deaf() -> Process {
+        let process = shell(
+            "trap \"\" TERM; echo up; while :; do sleep 1; done",
+            Duration::from_mins(10),
+        );
+        process.start().unwrap();
+        soon(async {
+            while process.tail().lines().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        process
+    }
+
+    #[tokio::test]
+    async fn haste_ends_a_grace_that_has_begun_and_one_that_has_not() {
+        let process = deaf().await;
+        let stopping = process.clone();
+        let stopped = tokio::spawn(async move { stopping.stop().await });
+        soon(async {
+            while !process.inner.lock().ending {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        process.inner.hurry();
+        soon(stopped).await.unwrap();
+        assert_eq!(soon(process.ended(1)).await.how, "by signal 9");
+
+        let process = deaf().await;
+        process.inner.hurry();
+        assert!(process.resident().is_some(), "it was not told to end");
+        soon(process.stop()).await;
+        assert_eq!(soon(process.ended(1)).await.how, "by signal 9");
     }
 
     #[tokio::test]

@@ -239,6 +239,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_lists_every_usual_route_and_no_other() {
+        let page = include_str!("../../../docs/sd-worker-requests.md");
+        let start = page.find("| routes | method |").unwrap();
+        let mut listed = Vec::new();
+        for row in page[start..]
+            .lines()
+            .skip(2)
+            .take_while(|row| row.starts_with('|'))
+        {
+            let mut cells = row.split('|').skip(1);
+            let (names, method) = (cells.next().unwrap(), cells.next().unwrap().trim());
+            listed.extend(names.split('`').skip(1).step_by(2).map(|name| (method, name)));
+        }
+        let mut known: Vec<_> = ROUTES.iter().map(|(method, name, _)| (*method, *name)).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+
+    #[test]
     fn options_are_read_beside_and_set_in_turn() {
         let usual = Allowed::default();
         assert_eq!(usual.work(&Method::GET, "/sdapi/v1/options"), Ok(Work::Beside));

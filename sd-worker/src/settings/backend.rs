@@ -28,7 +28,8 @@ pub struct BackendSettings {
     )]
     pub webui_dir: Option<PathBuf>,
 
-    /// How long it has to end after SIGTERM before it is killed
+    /// How long it has to end after SIGTERM before it is killed. When the worker itself is told twice to stop, it is
+    /// killed at once
     #[arg(long, env = "SD_WORKER_WEBUI_STOP_GRACE", value_name = "TIME", default_value = "5s", value_parser = time)]
     pub webui_stop_grace: Duration,
 
@@ -50,6 +51,11 @@ pub struct BackendSettings {
     /// --api-server-stop, and something else must start it again
     #[arg(long, env = "SD_WORKER_WEBUI_RESTART_BY_API", conflicts_with = "webui_command", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub webui_restart_by_api: bool,
+
+    /// How long a WebUI that the worker can't restart may stay ill before the worker asks to be replaced. Until then
+    /// it takes no job and tries a small picture after 1 s, 2 s, 4 s … 32 s; 0 asks at the first failure
+    #[arg(long, env = "SD_WORKER_WEBUI_PATIENCE", value_name = "TIME", default_value = "2m", value_parser = time)]
+    pub webui_patience: Duration,
 
     /// The checkpoint that must be loaded before the first job is taken: title, file name or hash
     #[arg(long, env = "SD_WORKER_CHECKPOINT", value_name = "NAME")]

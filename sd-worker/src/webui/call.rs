@@ -35,6 +35,18 @@ impl Call {
         }
     }
 
+    /// Whether it begins a job of the WebUI's: one that its progress tells and that an interrupt ends.
+    pub(super) fn begins_a_job(&self) -> bool {
+        [
+            "/txt2img",
+            "/img2img",
+            "/extra-single-image",
+            "/extra-batch-images",
+        ]
+        .iter()
+        .any(|route| self.route.ends_with(route))
+    }
+
     /// The same route with another body.
     pub(crate) fn with_body(self, body: RawJson) -> Self {
         Self {

@@ -7,6 +7,7 @@ use runpod_sdk::CancelReason;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::ending::CutShort;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{causes, suspect};
@@ -29,6 +30,8 @@ pub(crate) enum WebUiError {
     BadAnswer { why: String, excerpt: String },
     #[error("{}", .0)]
     Refused(Box<Refusal>),
+    #[error("the pictures are not whole: {} by somebody else{}", .how.told(), .seen.as_deref().map(|seen| format!(" (last seen {seen})")).unwrap_or_default())]
+    CutShort { how: CutShort, seen: Option<String> },
     #[error("the render was interrupted: {0}")]
     Interrupted(CancelReason),
 }
@@ -97,6 +100,7 @@ impl Explain for WebUiError {
             Self::TooSlow { .. } => Code::GenerationTimeout,
             Self::Stalled { .. } => Code::Stalled,
             Self::BadAnswer { .. } => Code::BadAnswer,
+            Self::CutShort { .. } => Code::InterruptedElsewhere,
             Self::Interrupted(_) => Code::Interrupted,
             Self::Refused(refusal) => refusal.fault.code(),
         }
@@ -112,6 +116,9 @@ impl Explain for WebUiError {
             Self::Stalled { .. } => "send the job again; --stall-after says how long a step may take",
             Self::GivenUp(_) => "send the job again; another worker takes it",
             Self::BadAnswer { .. } => "send the job again; look at what stands between worker and WebUI",
+            Self::CutShort { .. } => {
+                "send the job again; find out who else uses this WebUI, its web page or its API"
+            }
             Self::Interrupted(_) => return None,
             Self::Refused(refusal) => refusal.fault.hint(),
         }))

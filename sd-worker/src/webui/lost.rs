@@ -9,8 +9,10 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use super::call::Call;
+use super::ending::Signs;
 use super::error::WebUiError;
 use super::fate::{Before, Fate, LostRequest};
+use super::progress::Progress;
 use super::render::{Renderer, Turn, unless_cancelled};
 use super::retry;
 use crate::health::Symptom;
@@ -77,6 +79,15 @@ impl Attempt {
             began_at: SystemTime::now(),
             seen_running: false,
         })
+    }
+}
+
+impl Attempt {
+    /// The render was answered, and this was seen after it: the next one is told from it by that.
+    pub(super) fn is_over(&self, renderer: &Renderer, after: Progress) {
+        if !after.is_rendering() {
+            renderer.memory.set(self.generation, after.state.job_timestamp);
+        }
     }
 }
 
@@ -151,6 +162,10 @@ impl Turn<'_> {
         }
         if !unless_cancelled(ctx, self.until_idle()).await? {
             return Err(lost);
+        }
+        let after = unless_cancelled(ctx, self.renderer.webui.progress()).await?;
+        if let Some(how) = after.ok().and_then(|after| Signs::default().cut_short(&after, 1)) {
+            return Err(WebUiError::CutShort { how, seen: None });
         }
         match recovery.collect(request.clone(), attempt.began_at).await {
             Ok(Some(answer)) => {

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod checkpoint;
+mod ending;
 mod error;
 mod fate;
 mod fault;
@@ -29,6 +30,7 @@ use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
@@ -52,6 +54,8 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the small requests beside a render. With dozens of requests waiting the WebUI takes up to 8 s.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a look at what became of a render, beside the reading of its answer.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The largest list or error that is read.
 const SMALL_BODY: usize = 32 << 20;
 
@@ -94,6 +98,23 @@ impl WebUi {
     /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
     /// minutes.
     pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
+        answer::read(self.response(call).await?).await
+    }
+
+    /// Sends a render. When its answer begins it is over, and before another can begin the WebUI is asked how it
+    /// ended; the answer is read meanwhile.
+    async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
+        let response = self.response(call).await?;
+        let look = timeout(LOOK_LIMIT, self.progress());
+        let (answer, seen) = tokio::join!(answer::read(response), look);
+        Ok(Rendered {
+            answer: answer?,
+            after: seen.ok().and_then(Result::ok),
+        })
+    }
+
+    /// The answer to a request, if it is 200.
+    async fn response(&self, call: &Call) -> Result<Response, WebUiError> {
         let mut request = self.request(call.method.clone(), &call.route);
         if let Some(body) = &call.body {
             request = request
@@ -103,7 +124,7 @@ impl WebUi {
         let sent = request.send().await;
         let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
         if response.status() == 200 {
-            answer::read(response).await
+            Ok(response)
         } else {
             Err(refusal(response).await.about(call))
         }
@@ -183,6 +204,13 @@ impl WebUi {
             None => request,
         }
     }
+}
+
+/// The answer to a render, and the state of the WebUI when it began, if that could be had.
+#[derive(Debug)]
+struct Rendered {
+    answer: RawJson,
+    after: Option<progress::Progress>,
 }
 
 /// An answer other than 200 as an error.

@@ -17,7 +17,7 @@ use super::lost::{Attempt, Memory};
 use super::overrides::Overrides;
 use super::progress::Reporter;
 use super::recover::Recovery;
-use super::{WebUi, interrupt, retry};
+use super::{Rendered, WebUi, interrupt, retry};
 use crate::health::{Health, Stall, Symptom};
 use crate::settings::Settings;
 
@@ -205,17 +205,28 @@ impl Turn<'_> {
         let mut stall = Stall::new(self.renderer.stall_after);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
-        let mut post = std::pin::pin!(webui.send(call));
+        let mut post = std::pin::pin!(async {
+            if call.begins_a_job() {
+                return webui.render(call).await;
+            }
+            let answer = webui.send(call).await?;
+            Ok(Rendered { answer, after: None })
+        });
         let cut = tokio::select! {
             biased;
             answer = &mut post => {
                 attempt.seen_running = follower.seen_running();
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
-                if answer.is_ok() {
-                    follower.finished();
+                let Rendered { answer, after } = answer?;
+                if let Some(after) = after {
+                    if let Some(how) = follower.cut_short(&after) {
+                        return Err(WebUiError::CutShort { how, seen: follower.last_seen() });
+                    }
+                    attempt.is_over(self.renderer, after);
                 }
-                return answer;
+                follower.finished();
+                return Ok(answer);
             }
             reason = ctx.cancelled() => Cut::Cancelled(reason),
             () = sleep(*limit) => Cut::TooSlow,
@@ -242,7 +253,7 @@ impl Turn<'_> {
             Cut::Cancelled(reason) => Err(WebUiError::Interrupted(reason)),
             Cut::TooSlow | Cut::Stalled => {
                 if let Ok(interrupt::Stopped {
-                    output: Ok(answer),
+                    output: Ok(Rendered { answer, .. }),
                     cut_short: Some(false),
                 }) = stopped
                 {

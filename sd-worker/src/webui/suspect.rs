@@ -67,7 +67,10 @@ fn of_render(body: &Map<String, Value>, problem: &Problem, from_picture: bool) -
         .get("script_name")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    if !script.is_empty() && ["TypeError", "IndexError"].contains(&problem.exception.as_str()) {
+    // SD.Next tells the text of a TypeError alone.
+    let of_arguments = ["TypeError", "IndexError"].contains(&problem.exception.as_str())
+        || problem.mentions("required positional argument");
+    if !script.is_empty() && of_arguments {
         found.push(format!(
             "script_args: not what the script \"{script}\" takes; /sdapi/v1/script-info lists them"
         ));

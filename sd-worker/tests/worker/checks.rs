@@ -1,5 +1,7 @@
 //! A job gets what it asks for, or is told that it does not.
 
+use std::fmt::Write as _;
+
 use mock_webui::{Fault, Lora, MockWebUi, Model, Profile, Style};
 use serde_json::{Value, json};
 
@@ -15,7 +17,13 @@ fn equipped() -> mock_webui::MockWebUiBuilder {
         .models([Model::new("photo").sha256("a".repeat(64)), Model::new("anime")])
         .vaes(["clear.safetensors"])
         .loras([Lora::new("detail", "0123456789ab")])
-        .styles([Style::new("sharp", "sharp", "")])
+        .styles([
+            Style::new("sharp", "sharp", "soft"),
+            Style::new("around", "photo of {prompt}, detailed", ""),
+        ])
+        .embeddings(["loaded-one"])
+        .skipped_embeddings(["easyneg"])
+        .hypernetworks(["brush"])
         .controlnet_models(["canny [d14c016b]"])
 }
 
@@ -49,7 +57,35 @@ async fn a_good_request_is_untouched_in_every_version() {
         let output: Value = serde_json::from_slice(&stage.complete(&small(&more)).await).unwrap();
         assert_eq!(output["warnings"], Value::Null, "{profile}");
         assert_eq!(output["images"].as_array().unwrap().len(), 4);
+        for more in whole_requests() {
+            let output: Value = serde_json::from_slice(&stage.complete(&small(&more)).await).unwrap();
+            assert_eq!(output["warnings"], Value::Null, "{profile}: {more}");
+        }
     }
+}
+
+/// Everything that is compared with the answer, asked for in ways that every version grants.
+fn whole_requests() -> Vec<Value> {
+    vec![
+        json!({
+            "enable_hr": true, "denoising_strength": 0.5, "hr_scale": 1.6, "hr_upscaler": "Lanczos",
+            "hr_second_pass_steps": 3, "hr_sampler_name": "Euler", "hr_checkpoint_name": "anime",
+            "refiner_checkpoint": "anime", "refiner_switch_at": 0.8,
+        }),
+        json!({ "enable_hr": true, "denoising_strength": 0.5, "hr_resize_x": 132 }),
+        json!({ "enable_hr": true, "denoising_strength": 0.5, "hr_resize_x": 128, "hr_resize_y": 96 }),
+        json!({
+            "restore_faces": true, "tiling": true, "subseed": 3, "subseed_strength": 0.25, "seed": 5,
+            "styles": ["sharp", "around"], "override_settings": { "CLIP_stop_at_last_layers": 2 },
+        }),
+        json!({
+            "prompt": "a|b|c", "script_name": "Prompt Matrix", "script_args": [false, false, "positive", "comma", 0],
+        }),
+        json!({
+            "script_name": "prompts from file or textbox", "script_args": [false, false, "start", "one\ntwo"],
+        }),
+        json!({ "prompt": "an embedding: easyneg2, (loaded-one:1.1)" }),
+    ]
 }
 
 #[tokio::test]
@@ -68,6 +104,91 @@ async fn everything_that_is_not_there_is_named_with_the_nearest() {
     assert_eq!(verdict(&error), ["NOT_APPLIED", "user", "final"]);
     insta::assert_json_snapshot!(error["details"]["findings"]);
     assert_eq!(webui.gpu().renders(), 0);
+}
+
+#[tokio::test]
+async fn prompts_scripts_passes_and_settings_are_looked_up_too() {
+    let webui = equipped().start().await;
+    let stage = Stage::with(webui.url(), STRICT).await;
+    let unit = json!({ "module": "canny", "model": "canny" });
+    let requests = [
+        json!({
+            "prompt": "<hypernet:brusch:1> (embedding:loaded_one:1.2)",
+            "negative_prompt": "embedding:nothing-like-it, (easyneg:1.1)",
+        }),
+        json!({
+            "enable_hr": true, "denoising_strength": 0.5, "hr_sampler_name": "Eulr", "hr_scheduler": "Karas",
+            "hr_checkpoint_name": "animee", "refiner_checkpoint": "fhoto",
+            "override_settings": { "face_restoration_model": "GFPGANN", "upscaler_for_img2img": "Lancsoz" },
+        }),
+        json!({
+            "script_name": "prompt matrix", "script_args": [false, false],
+            "alwayson_scripts": { "ControlNet": { "args": [unit, unit, unit, unit] } },
+        }),
+        json!({ "script_name": "prompt matrix", "script_args": [false, false, "positive", "comma", 0, 1] }),
+    ];
+    let mut found = Vec::new();
+    for more in requests {
+        let error = stage.fail(&small(&more)).await;
+        assert_eq!(verdict(&error), ["NOT_APPLIED", "user", "final"]);
+        found.push(error["details"]["findings"].clone());
+    }
+    insta::assert_json_snapshot!(found);
+    assert_eq!(webui.gpu().renders(), 0);
+}
+
+#[tokio::test]
+async fn whatever_the_webui_forgets_is_found_afterwards() {
+    let webui = equipped().start().await;
+    let stage = Stage::with(webui.url(), WARN).await;
+    let hires = json!({
+        "enable_hr": true, "denoising_strength": 0.5, "hr_scale": 1.5, "hr_upscaler": "Lanczos",
+        "hr_second_pass_steps": 3, "hr_checkpoint_name": "anime",
+        "refiner_checkpoint": "anime", "refiner_switch_at": 0.8,
+    });
+    let rest = json!({
+        "restore_faces": true, "tiling": true, "subseed": 3, "subseed_strength": 0.25, "seed": 5, "n_iter": 3,
+        "styles": ["sharp", "around"], "override_settings": { "CLIP_stop_at_last_layers": 2 },
+    });
+    let sized =
+        json!({ "enable_hr": true, "denoising_strength": 0.5, "hr_resize_x": 128, "hr_resize_y": 96 });
+    let matrix = json!({
+        "prompt": "a|b", "script_name": "prompt matrix", "script_args": [false, false, "positive", "comma", 0],
+    });
+    let mut told = String::new();
+    for (request, fields) in [
+        (&hires, &["enable_hr"][..]),
+        (&hires, &["hr_scale"]),
+        (&hires, &["hr_upscaler"]),
+        (&hires, &["hr_second_pass_steps"]),
+        (&hires, &["hr_checkpoint_name"]),
+        (&hires, &["refiner_checkpoint"]),
+        (&sized, &["hr_resize_x", "hr_resize_y"]),
+        (&rest, &["restore_faces"]),
+        (&rest, &["tiling"]),
+        (&rest, &["subseed"]),
+        (&rest, &["subseed_strength"]),
+        (&rest, &["n_iter"]),
+        (&rest, &["styles"]),
+        (&rest, &["override_settings"]),
+        (&matrix, &["script_name"]),
+    ] {
+        webui.inject(Fault::forget_fields(fields.iter().copied()));
+        let found = warnings(&stage, request).await;
+        writeln!(told, "without {}:", fields.join(", ")).unwrap();
+        for finding in found
+            .as_array()
+            .unwrap_or_else(|| panic!("{fields:?}: nothing was found"))
+        {
+            let text = |key: &str| finding[key].as_str().unwrap();
+            let message = match text("field") {
+                "subseed" => "asked for 3, got a random one",
+                _ => text("message"),
+            };
+            writeln!(told, "  {}: {message}", text("field")).unwrap();
+        }
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[tokio::test]

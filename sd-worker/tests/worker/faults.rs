@@ -60,7 +60,11 @@ async fn after_a_504_nothing_is_sent_while_a_render_runs() {
     let stage = Stage::new(&webui.url).await;
     assert_eq!(stage.complete(EXAMPLE).await, PICTURE.as_bytes());
     assert_eq!(webui.renders().len(), 2);
-    assert_eq!(webui.asked("GET /sdapi/v1/progress").len(), 3);
+    assert_eq!(
+        webui.asked("GET /sdapi/v1/progress").len(),
+        4,
+        "three before it is sent again, one after it"
+    );
 }
 
 #[tokio::test]

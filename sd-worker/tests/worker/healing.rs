@@ -9,14 +9,7 @@ use crate::support::{OwnedWebUi, Stage, error_of, soon, verdict};
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
 const LONG: &str = r#"{"prompt": "x", "steps": 100000, "width": 64, "height": 64}"#;
 
-async fn idle_again(stage: &Stage, times: usize) {
-    soon(async {
-        while stage.worker.log().matches("the WebUI is well again").count() < times {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
+const WELL: &str = "the WebUI is well again";
 
 #[tokio::test]
 async fn one_that_is_killed_in_mid_render_is_started_again_and_the_job_completes() {
@@ -58,7 +51,7 @@ async fn a_job_that_kills_it_every_time_runs_twice_and_is_told_the_log() {
             .any(|line| line.as_str().unwrap().contains("mock-webui listening")),
         "{error}"
     );
-    idle_again(&stage, 2).await;
+    stage.worker.says_again(WELL, 2).await;
     assert_eq!(started(&stage.worker).len(), 3);
     stage.worker.says("has ended how=with exit code 9").await;
 }
@@ -119,12 +112,84 @@ async fn one_that_can_not_be_restarted_is_left_to_another_worker() {
         .fault(Fault::out_of_memory(Relief::Restart))
         .start()
         .await;
-    let mut stage = Stage::new(webui.url()).await;
+    let mut stage = Stage::with(webui.url(), &[("SD_WORKER_WEBUI_PATIENCE", "0")]).await;
     assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
     let late = stage.submit(SMALL).await;
     assert_eq!(stage.worker.exit().await.code(), Some(0));
     stage.worker.says("the WebUI could not be mended").await;
     assert_eq!(soon(late.status()).await.unwrap().status.as_str(), "IN_QUEUE");
+}
+
+#[tokio::test]
+async fn one_that_can_not_be_restarted_is_tried_again_until_somebody_has_mended_it() {
+    let webui = MockWebUi::builder()
+        .fault(Fault::out_of_memory(Relief::Restart))
+        .start()
+        .await;
+    let stage = Stage::new(webui.url()).await;
+    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
+    let waiting = stage.submit(SMALL).await;
+    stage
+        .worker
+        .says_again("rendering a small picture failed", 2)
+        .await;
+    assert_eq!(
+        soon(waiting.status()).await.unwrap().status.as_str(),
+        "IN_QUEUE",
+        "no job is taken meanwhile"
+    );
+    soon(webui.restart()).await;
+    stage.worker.says("taking jobs again").await;
+    let report = soon(waiting.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert!(!stage.worker.log().contains("could not be mended"));
+}
+
+#[tokio::test]
+async fn one_that_can_not_be_reached_is_waited_for_and_no_job_is_taken_meanwhile() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_RETRIES", "1")]).await;
+    stage.complete(SMALL).await;
+    webui.set_phase(mock_webui::Phase::Refusing).await;
+    let error = stage.fail(SMALL).await;
+    assert_eq!(verdict(&error), ["BACKEND_UNAVAILABLE", "backend", "retryable"]);
+    stage
+        .worker
+        .says("the WebUI needs care: the WebUI accepts no connection")
+        .await;
+    stage.worker.says("mending the WebUI: waiting for it").await;
+    let waiting = stage.submit(SMALL).await;
+    assert_eq!(soon(waiting.status()).await.unwrap().status.as_str(), "IN_QUEUE");
+    webui.set_phase(mock_webui::Phase::Ready).await;
+    stage.worker.says("taking jobs again").await;
+    let report = soon(waiting.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    let log = stage.worker.log();
+    let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words}:\n{log}"));
+    assert!(at("mending the WebUI: waiting for it") < at("mending the WebUI: rendering a small picture"));
+    assert!(at("mending the WebUI: rendering a small picture") < at(WELL));
+}
+
+#[tokio::test]
+async fn what_is_overridden_does_not_stay_in_a_webui_that_somebody_else_restarted() {
+    let format = |output: Vec<u8>| {
+        let output: Value = serde_json::from_slice(&output).unwrap();
+        output["images"][0].as_str().unwrap()[..4].to_owned()
+    };
+    let overriding = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "override_settings": {"samples_format": "jpg"}}"#;
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_RETRIES", "0")]).await;
+    assert_eq!(format(stage.complete(overriding).await), "/9j/");
+    webui.set_phase(mock_webui::Phase::Refusing).await;
+    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_UNAVAILABLE");
+    soon(webui.restart()).await;
+    stage.worker.says("taking jobs again").await;
+    assert_eq!(format(stage.complete(overriding).await), "/9j/");
+    assert_eq!(
+        format(stage.complete(SMALL).await),
+        "iVBO",
+        "the new one was guarded, too"
+    );
 }
 
 #[tokio::test]
@@ -248,7 +313,7 @@ async fn one_that_grows_is_restarted_between_two_jobs() {
         .await;
     stage.complete(SMALL).await;
     stage.worker.says("the WebUI uses too much memory").await;
-    idle_again(&stage, 1).await;
+    stage.worker.says(WELL).await;
     stage.complete(SMALL).await;
     assert_eq!(started(&stage.worker).len(), 2);
 }

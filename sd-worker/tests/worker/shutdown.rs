@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use mock_webui::MockWebUi;
 
-use crate::support::{EXAMPLE, Stage, soon};
+use tokio::time::timeout;
+
+use crate::support::owned::{exists, started};
+use crate::support::{EXAMPLE, OwnedWebUi, Stage, soon};
 
 #[tokio::test]
 async fn told_to_stop_while_idle_it_ends_at_once() {
@@ -43,6 +46,27 @@ async fn told_to_stop_while_it_waits_for_the_webui_it_ends_at_once() {
     stage.worker.says("waiting for the WebUI").await;
     stage.worker.signal("TERM").await;
     assert_eq!(stage.worker.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn told_twice_to_stop_it_does_not_wait_for_a_webui_that_does_not_end() {
+    let webui = OwnedWebUi::new("--ignore-sigterm");
+    let mut stage = webui.stage(&[("SD_WORKER_WEBUI_STOP_GRACE", "10m")]).await;
+    stage.worker.says("the WebUI is ready").await;
+    stage.worker.signal("TERM").await;
+    stage.worker.says("SIGTERM received").await;
+    // Two signals that come at the same time count as one.
+    let exit = soon(async {
+        loop {
+            stage.worker.signal("TERM").await;
+            if let Ok(exit) = timeout(Duration::from_millis(100), stage.worker.exit()).await {
+                return exit;
+            }
+        }
+    })
+    .await;
+    assert_eq!(exit.code(), Some(0));
+    assert!(!exists(started(&stage.worker)[0]));
 }
 
 #[tokio::test]

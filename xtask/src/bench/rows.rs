@@ -3,6 +3,7 @@
 mod ahead;
 mod growth;
 mod healing;
+mod journal;
 mod platform;
 mod queue;
 
@@ -58,6 +59,8 @@ pub(super) enum Row {
     TakeAhead,
     /// Cancel, crash, out of memory and a slow start of a WebUI that sd-worker owns
     Healing,
+    /// What a journal on the local disk costs a job
+    Journal,
     /// How much more memory a worker needs after 100 000 jobs than after 1 000
     MemoryGrowth,
     /// Memory of the local platform while large jobs wait
@@ -92,6 +95,7 @@ impl Row {
             self,
             Self::HandlerOverhead
                 | Self::TakeAhead
+                | Self::Journal
                 | Self::MemoryGrowth
                 | Self::PlatformMemory
                 | Self::PlatformIdle
@@ -113,6 +117,7 @@ impl Row {
             Self::HandlerOverhead => bench.handler_overhead().await,
             Self::TakeAhead => bench.take_ahead().await,
             Self::Healing => bench.healing().await,
+            Self::Journal => bench.journal().await,
             Self::MemoryGrowth => bench.memory_growth().await,
             Self::PlatformMemory => bench.platform_memory().await,
             Self::PlatformIdle => bench.platform_idle().await,

@@ -65,6 +65,14 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The toolchain of this workspace: a worker that starts with the same needs no other.
+fn toolchain() -> anyhow::Result<&'static str> {
+    include_str!("../../../rust-toolchain.toml")
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'))
+        .context("rust-toolchain.toml names no channel")
+}
+
 /// How the new worker depends on the SDK.
 struct Sdk {
     /// Keys of the dependency in Cargo.toml.
@@ -126,8 +134,8 @@ fn write(folder: &Path, name: &Name, sdk: &Sdk) -> anyhow::Result<()> {
     } else {
         (
             "# By path for a start. An image or a CI run needs the repository: git = \"https://…\", tag = \"v…\"\n",
-            "First let `Cargo.toml` name the SDK's repository (`git = …, tag = …`) in place of a path, in both places, and run\n\
-             `cargo update --workspace`: neither an image nor a CI run can see that path.\n\n",
+            "\nFirst let `Cargo.toml` name the SDK's repository (`git = …, tag = …`) in place of a path, in both places, and run\n\
+             `cargo update --workspace`: neither an image nor a CI run can see that path.\n",
             " The SDK's path on your machine is not part of the build: let Cargo.toml name its repository first.\n#",
         )
     };
@@ -135,6 +143,7 @@ fn write(folder: &Path, name: &Name, sdk: &Sdk) -> anyhow::Result<()> {
         ("name", name.as_str()),
         ("crate", &crate_name),
         ("rust", env!("CARGO_PKG_RUST_VERSION")),
+        ("toolchain", toolchain()?),
         ("sdk", &sdk.dependency),
         ("sdk_comment", comment),
         ("deploy", deploy),
@@ -196,6 +205,12 @@ mod tests {
             r#"git = "https://h/r", rev = "abc""#
         );
         assert!(sdk(&["w"]).starts_with("path = "));
+    }
+
+    #[test]
+    fn the_toolchain_is_that_of_this_workspace_to_the_last_number() {
+        assert_eq!(toolchain().unwrap().split('.').count(), 3);
+        assert!(toolchain().unwrap().starts_with(env!("CARGO_PKG_RUST_VERSION")));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub(crate) struct Name(String);
 
 /// Names that mean something else to the compiler or to cargo.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 15] = [
     "alloc",
     "build",
     "core",
@@ -17,9 +17,13 @@ const TAKEN: [&str; 12] = [
     "incremental",
     "proc_macro",
     "self",
+    // What the new worker depends on.
+    "serde",
+    "serde_json",
     "std",
     "super",
     "test",
+    "tokio",
 ];
 
 impl Name {
@@ -68,7 +72,7 @@ mod tests {
         for bad in ["", "2fast", "My-Worker", "a b", "../up", "a/b", "wörker"] {
             assert!(bad.parse::<Name>().unwrap_err().contains("my-worker"), "{bad}");
         }
-        for taken in ["test", "core", "async", "fn", "runpod-sdk"] {
+        for taken in ["test", "core", "async", "fn", "runpod-sdk", "tokio", "serde-json"] {
             assert!(
                 taken
                     .parse::<Name>()

@@ -31,6 +31,26 @@ async fn checked(to: u32) -> JobResult<Streaming<impl Stream<Item = JobResult<u3
     Ok(Streaming::new(stream::iter((1..=to).map(Ok))).aggregated())
 }
 
+/// With and without a bound of its own.
+#[handler(stream, merge = "50ms")]
+fn spelled(word: String) -> impl Stream<Item = JobResult<char>> {
+    stream::iter(word.chars().map(Ok).collect::<Vec<_>>())
+}
+
+#[handler(stream, aggregate, merge = "1s", merge_bytes = 100)]
+async fn spelled_slowly(word: String) -> impl Stream<Item = JobResult<char>> {
+    stream::iter(word.chars().map(Ok).collect::<Vec<_>>())
+}
+
+/// A value or a stream, as the job has it.
+#[handler]
+async fn either(to: u32) -> JobResult<MaybeStreaming<&'static str, impl Stream<Item = JobResult<u32>>>> {
+    if to == 0 {
+        return Ok(MaybeStreaming::Value("nothing to count"));
+    }
+    Ok(MaybeStreaming::Chunks(Streaming::new(stream::iter((1..=to).map(Ok)))))
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let chunks: Vec<u32> = boxed(3).map(Result::unwrap).collect().await;
@@ -39,4 +59,7 @@ async fn main() {
     let _: Worker = slowly::worker().state(1);
     let _: Worker = boxed::worker();
     let _: Worker = checked::worker();
+    let _: Worker = spelled::worker();
+    let _: Worker = spelled_slowly::worker();
+    let _: Worker = either::worker();
 }

@@ -11,6 +11,7 @@ use super::memory_disk::{MemoryDisk, Trouble, Volume};
 use super::{body, report};
 use crate::job::JobId;
 use crate::journal::Journal;
+use crate::journal::health::Health;
 use crate::journal::store::{Begun, Store, Written};
 
 /// What the world outside knows of a job that is not settled.
@@ -40,7 +41,8 @@ impl Known {
 }
 
 fn open(disk: &MemoryDisk) -> Option<Store> {
-    Store::open(Journal::at("/journal").crashes(0), Arc::new(disk.clone())).ok()
+    let health = Health::new("/journal".into());
+    Store::open(Journal::at("/journal").crashes(0), Arc::new(disk.clone()), health).ok()
 }
 
 /// What `begin` finds while the process is alive.

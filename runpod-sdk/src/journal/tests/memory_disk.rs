@@ -70,6 +70,11 @@ impl MemoryDisk {
         }
     }
 
+    /// Nothing goes wrong any more.
+    pub(super) fn heal(&self) {
+        self.trouble().0 = Trouble::Nothing;
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         let trouble = self.trouble();
         matches!(trouble.0, Trouble::DieAt(at) if trouble.1 > at)

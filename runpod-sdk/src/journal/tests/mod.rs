@@ -1,7 +1,8 @@
-//! The journal on a disk that fails, and on one whose process or power ends at any step.
+//! The journal on a disk that fails, that hangs, or whose process or power ends at any step.
 
 mod crashes;
 mod faults;
+pub(crate) mod hanging_disk;
 mod memory_disk;
 mod sharing;
 

@@ -11,10 +11,12 @@ use super::{body, report};
 use crate::job::JobId;
 use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
+use crate::journal::health::Health;
 use crate::journal::store::{Begun, Store, Written};
 
 fn open(dir: &TempDir) -> Store {
-    Store::open(Journal::at(dir.path()).crashes(2), Arc::new(RealDisk)).unwrap()
+    let health = Health::new(dir.path().into());
+    Store::open(Journal::at(dir.path()).crashes(2), Arc::new(RealDisk), health).unwrap()
 }
 
 fn write(store: &Store, job: &str) {
@@ -72,9 +74,17 @@ fn the_first_result_of_a_job_is_its_result() {
     let dir = TempDir::new().unwrap();
     let (one, other) = (open(&dir), open(&dir));
     let job = JobId::from("j");
-    one.write(&job, &report("first"), &|| true).unwrap();
-    other.write(&job, &report("second"), &|| true).unwrap();
-    assert!(matches!(other.begin(&job), Begun::Stored(found) if body(&found) == r#"{"output": "first"}"#));
+    write(&one, "j");
+    for store in [&one, &other] {
+        let written = store.write(&job, &report("second"), &|| true).unwrap();
+        assert_eq!(written, Written::Stored, "there is one, so nothing is lost");
+        let files = std::fs::read_dir(dir.path().join("v1/results")).unwrap();
+        assert_eq!(files.count(), 1);
+        for reader in [&one, &other] {
+            let begun = reader.begin(&job);
+            assert!(matches!(begun, Begun::Stored(found) if body(&found) == r#"{"output": "j"}"#));
+        }
+    }
 }
 
 #[test]
@@ -82,7 +92,8 @@ fn without_locks_a_process_is_dead_after_a_minute_of_silence() {
     let volume = Arc::<Mutex<Volume>>::default();
     let open = |process| {
         let disk = MemoryDisk::new(process, &volume, Trouble::Nothing).without_locks();
-        Store::open(Journal::at("/journal"), Arc::new(disk)).unwrap()
+        let health = Health::new("/journal".into());
+        Store::open(Journal::at("/journal"), Arc::new(disk), health).unwrap()
     };
     let (one, other) = (open(1), open(2));
     write(&one, "j");

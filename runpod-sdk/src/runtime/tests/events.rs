@@ -152,11 +152,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
 async fn a_result_that_never_arrives_is_told_as_lost() {
     let (worker, ledger) = Ledger::of(Worker::new(work).delivery_window(Duration::from_secs(30)));
     let running = Running::start(worker).await;
-    running
-        .platform
-        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
-    running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.submit_and_lose_the_result("j", json!(0)).await;
     running.held.until(crate::runtime::Held::is_empty).await;
     running.drained().await;
     ledger.check(true);

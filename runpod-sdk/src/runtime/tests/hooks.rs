@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::support::Running;
 use crate::error::Error;
 use crate::events::{JobOutcome, JobSummary};
-use crate::platform::memory::{Fault, Said};
 use crate::runtime::{Ended, Shutdown, live};
 use crate::{Context, JobError, JobResult, Worker};
 
@@ -257,11 +256,7 @@ async fn shutdown_hooks_run_after_undelivered_results_are_given_up() {
         .cancel_grace(Duration::from_secs(1))
         .on_shutdown(move || async move { end.note("end") });
     let running = Running::start(worker).await;
-    running
-        .platform
-        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
-    running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.submit_and_lose_the_result("j", json!(0)).await;
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
     assert_eq!(diary.pages(), ["handler", "end"]);
 }

@@ -2,13 +2,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results};
 use crate::job::Job;
-use crate::runtime::Held;
-use crate::{CancelReason, Context, JobError, JobResult, Worker};
+use crate::platform::memory::Said;
+use crate::runtime::{Ended, Held};
+use crate::{CancelReason, Context, JobError, JobResult, Streaming, Worker};
 
 /// Runs until it is cancelled, and tells why.
 async fn until_cancelled(_: u32, ctx: Context) -> JobResult<String> {
@@ -101,6 +103,44 @@ async fn a_deadline_fails_the_job_and_says_so() {
     assert!(
         body.contains("TIMEOUT") && body.contains("DeadlineExceeded"),
         "{body}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_with_an_error_because_it_was_cancelled_ends_as_any_cancelled_job() {
+    // One chunk, then an error as soon as it is cancelled.
+    let streaming = |_: u32, ctx: Context| async move {
+        let chunks = stream::iter([Ok("begun")]).chain(stream::once(async move {
+            let reason = ctx.cancelled().await;
+            Err(JobError::message_only(format!("{reason:?}")))
+        }));
+        Ok::<_, JobError>(Streaming::new(chunks))
+    };
+    let worker = Worker::new(streaming)
+        .timeout(Duration::from_secs(7))
+        .shutdown_grace(Duration::from_secs(1));
+    let running = Running::start(worker).await;
+    running.platform.submit("late", json!(0));
+    let body = running.platform.result("late").await;
+    assert!(
+        body.contains("TIMEOUT") && body.contains("DeadlineExceeded"),
+        "{body}"
+    );
+
+    running.platform.submit("requeued", json!(0));
+    let begun = |said: &[Said]| {
+        let begun = said
+            .iter()
+            .any(|said| matches!(said, Said::Chunk { job, .. } if job.as_str() == "requeued"));
+        begun.then_some(())
+    };
+    running.platform.until(begun).await;
+    let platform = running.platform.clone();
+    assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
+    assert_eq!(
+        results(&platform.said()).len(),
+        1,
+        "another worker is to have the job"
     );
 }
 

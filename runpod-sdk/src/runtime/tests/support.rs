@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::job::Identity;
 use crate::journal::Keeper;
-use crate::platform::memory::{MemoryPlatform, Said};
+use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
@@ -27,9 +27,19 @@ impl Running {
     }
 
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
+        let journal = worker.options().journal.clone();
+        Self::start_with(platform, worker, seed, Keeper::open_here(journal).await).await
+    }
+
+    /// Starts it with this journal, whatever it asks for.
+    pub(super) async fn start_with(
+        platform: Arc<MemoryPlatform>,
+        worker: Worker,
+        seed: u64,
+        journal: Keeper,
+    ) -> Self {
         let (options, load) = worker.into_parts();
         let handler = load().await.unwrap();
-        let journal = Keeper::open(options.journal.clone()).await;
         let held = Arc::new(Held::new(options.held_results, options.held_bytes));
         let shutdown = Shutdown::default();
         let mut runtime = Runtime::new(
@@ -51,6 +61,14 @@ impl Running {
             shutdown,
             worker,
         }
+    }
+
+    /// Hands out a job whose result never arrives, and waits until it is taken.
+    pub(super) async fn submit_and_lose_the_result(&self, job: &str, input: serde_json::Value) {
+        self.platform
+            .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
+        self.platform.submit(job, input);
+        self.held.until(|held| held.len() == 1).await;
     }
 
     /// Waits for the worker to end.

@@ -26,7 +26,7 @@ use self::routes::App;
 use self::server::Server;
 use self::settings::Settings;
 use super::mode::HttpMode;
-use super::production;
+use super::{Starting, production};
 use crate::config::{self, Config, Template};
 use crate::error::Error;
 use crate::fitness::{self, Surroundings, Unfit};
@@ -44,8 +44,11 @@ pub(super) fn run(
     worker: Worker,
     mode: &HttpMode,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
-    production::with_handlers(worker, |worker, handlers| run_on(worker, handlers, mode, lookup))
+    production::with_handlers(worker, lookup, |worker, handlers| {
+        run_on(worker, handlers, mode, lookup, starting)
+    })
 }
 
 fn run_on(
@@ -53,6 +56,7 @@ fn run_on(
     handlers: Option<&Handle>,
     mode: &HttpMode,
     lookup: impl Fn(&str) -> Option<String> + Copy,
+    starting: Starting,
 ) -> Result<Ended, Error> {
     if let HttpMode::Realtime {
         concurrency: Some(jobs),
@@ -77,15 +81,15 @@ fn run_on(
     let control = production::control_runtime()?;
     let handlers = handlers.unwrap_or(control.handle()).clone();
     let identity = config::local_identity(lookup);
-    let surroundings = Arc::new(surroundings(lookup)?);
-    let ended = control.block_on(work(
-        worker,
-        settings,
+    let surroundings = surroundings(lookup)?.or_else_as_in(worker.options());
+    let start = Start {
         heartbeat,
-        identity,
-        surroundings,
+        surroundings: Arc::new(surroundings),
         handlers,
-    ));
+        starting,
+    };
+    start.starting.mark("config");
+    let ended = control.block_on(work(worker, settings, identity, start));
     control.shutdown_background();
     ended
 }
@@ -116,14 +120,15 @@ fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Confi
     }
 }
 
-async fn work(
-    worker: Worker,
-    settings: Settings,
+/// What a start needs to know.
+struct Start {
     heartbeat: Option<Arc<Config>>,
-    identity: Identity,
     surroundings: Arc<Surroundings>,
     handlers: Handle,
-) -> Result<Ended, Error> {
+    starting: Starting,
+}
+
+async fn work(worker: Worker, settings: Settings, identity: Identity, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(production::listen_for_signals(shutdown.clone())?);
     let options = worker.options().clone();
@@ -133,14 +138,9 @@ async fn work(
     let desk = Arc::new(Desk::new(held, settings.queue));
     let app = Arc::new(App::new(settings, desk, identity));
     let server = Server::start(app.clone()).await?;
-    let work = serve(
-        worker,
-        &app,
-        heartbeat,
-        surroundings,
-        handlers.clone(),
-        shutdown.clone(),
-    );
+    start.starting.mark("listening");
+    let handlers = start.handlers.clone();
+    let work = serve(worker, &app, start, shutdown.clone());
     let ended = runtime::live(&options, &handlers, &shutdown, work).await;
     app.desk.hang_up();
     server.stop(LAST_ANSWERS).await;
@@ -148,18 +148,11 @@ async fn work(
 }
 
 /// Gets the worker ready and works. Until then requests are refused, and health checks say so.
-async fn serve(
-    worker: Worker,
-    app: &App,
-    heartbeat: Option<Arc<Config>>,
-    surroundings: Arc<Surroundings>,
-    handlers: Handle,
-    shutdown: Shutdown,
-) -> Result<Ended, Error> {
+async fn serve(worker: Worker, app: &App, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     let desk = app.desk.clone();
     let liveness = Arc::new(Liveness::new(worker.options().stuck_after));
     tokio::spawn(liveness.clone().keep_fresh(production::SIGN_OF_LIFE));
-    let _heartbeat = match &heartbeat {
+    let _heartbeat = match &start.heartbeat {
         Some(config) => {
             let events = &worker.options().events;
             production::start_heartbeat(config, desk.held(), &liveness, events)?
@@ -172,7 +165,7 @@ async fn serve(
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        ready = get_ready(worker, heartbeat, surroundings, &handlers) => ready?,
+        ready = get_ready(worker, &start) => ready?,
     };
     let (options, handler) = ready;
     let identity = app.identity.clone();
@@ -185,9 +178,10 @@ async fn serve(
         desk.held().clone(),
         shutdown,
     );
-    runtime.handlers = handlers;
+    runtime.handlers = start.handlers;
     desk.open(runtime.slots.clone());
     info!("ready for requests");
+    start.starting.finish_without_take("ready");
     let closing = async {
         drain.cancelled().await;
         desk.close();
@@ -195,7 +189,7 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        ended = runtime.run() => ended,
+        ended = runtime.remove_leftovers().run() => ended,
         () = closing => Ok(Ended::Drained),
     }
 }
@@ -203,26 +197,28 @@ async fn serve(
 /// The worker's own fitness checks, then its state.
 async fn get_ready(
     mut worker: Worker,
-    heartbeat: Option<Arc<Config>>,
-    surroundings: Arc<Surroundings>,
-    handlers: &Handle,
+    start: &Start,
 ) -> Result<(Options, Arc<dyn crate::handler::ErasedHandler>), Error> {
     let checks = worker.take_fitness_checks();
     let limit = worker.options().fitness_limit;
-    let fit = handlers.spawn(fitness::run(checks, surroundings, limit)).await;
+    let checking = fitness::run(checks, start.surroundings.clone(), limit);
+    let fit = start.handlers.spawn(checking).await;
     if let Err(unfit) = fit.map_err(|lost| Error::Runtime(lost.to_string()))? {
-        return Err(match heartbeat {
-            Some(config) => production::report_unfit(config, unfit).await,
+        return Err(match &start.heartbeat {
+            Some(config) => production::report_unfit(config.clone(), unfit).await,
             None => {
                 let Unfit { check, reason } = unfit;
                 Error::Unfit { check, reason }
             }
         });
     }
+    start.starting.mark("fitness");
     let (options, load) = worker.into_parts();
-    let handler = handlers
+    let handler = start
+        .handlers
         .spawn(load())
         .await
         .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
+    start.starting.mark("state");
     Ok((options, handler))
 }

@@ -72,7 +72,8 @@ impl Fetcher {
 
     async fn tries(&self, url: &Url, shown: &ShownUrl, sink: &mut impl Sink) -> Result<(), DownloadError> {
         let mut pauses = Backoff::half_jitter(self.first_pause, LONGEST_PAUSE, fastrand::Rng::new());
-        let end = Instant::now() + self.timeout;
+        // None if no clock can hold it.
+        let end = Instant::now().checked_add(self.timeout);
         let mut attempt = 1;
         loop {
             let Err(error) = self.once(url, shown, sink).await else {
@@ -80,7 +81,8 @@ impl Fetcher {
             };
             let pause = pauses.next().max(error.retry_after().unwrap_or_default());
             // A pause that outlasts the time for everything would hide why.
-            let too_long = Instant::now().checked_add(pause).is_none_or(|next| next >= end);
+            let next = Instant::now().checked_add(pause);
+            let too_long = next.is_none_or(|next| end.is_some_and(|end| next >= end));
             if attempt >= self.attempts || !error.is_transient() || too_long {
                 return Err(error);
             }

@@ -17,6 +17,7 @@ use self::forecast::{Forecast, History, Look};
 use self::tracker::Tracker;
 use super::WebUi;
 use super::call::Call;
+use super::ending::{CutShort, Signs};
 use crate::health::{Position, Stall};
 use crate::settings::ProgressSettings;
 
@@ -42,6 +43,9 @@ pub(super) struct Progress {
 #[serde(default)]
 pub(super) struct State {
     pub(super) interrupted: bool,
+    pub(super) skipped: bool,
+    /// No batch begins any more; the one in work is finished.
+    pub(super) stopping_generation: bool,
     /// When the last job began, to the second; "0" before the first.
     pub(super) job_timestamp: Option<String>,
     job_count: i64,
@@ -58,6 +62,11 @@ impl Progress {
 }
 
 impl State {
+    /// Batches that are over, of the job in work or of the last one. Hires fix counts each twice.
+    pub(super) fn batches_done(&self) -> i64 {
+        self.job_no
+    }
+
     /// Which batch, and which step of it.
     pub(super) fn position(&self) -> Position {
         (self.job_no, self.sampling_step)
@@ -100,6 +109,8 @@ impl Reporter {
             tracker: Tracker::new(asked),
             forecast: Forecast::begin(asked, &self.history(), now),
             seen_running: false,
+            batches: i64::from(asked.batches()) * i64::from(asked.passes()),
+            signs: Signs::default(),
         };
         follower.tell_when_done(now);
         follower
@@ -119,6 +130,9 @@ pub(super) struct Follower<'a> {
     tracker: Tracker,
     forecast: Forecast,
     seen_running: bool,
+    /// As the WebUI counts them.
+    batches: i64,
+    signs: Signs,
 }
 
 impl Follower<'_> {
@@ -139,6 +153,7 @@ impl Follower<'_> {
             let position = match self.webui.progress_with(preview && !silent).await {
                 Ok(seen) => {
                     self.seen_running |= seen.is_rendering();
+                    self.signs.look(&seen);
                     let position = seen.is_rendering().then(|| seen.state.position());
                     if !silent {
                         self.tell(seen, preview_limit);
@@ -160,6 +175,11 @@ impl Follower<'_> {
     /// Whether the WebUI was seen at work while this render was waited for.
     pub(super) fn seen_running(&self) -> bool {
         self.seen_running
+    }
+
+    /// Whether somebody has ended the render before its time, by a look `after` its end.
+    pub(super) fn cut_short(&self, after: &Progress) -> Option<CutShort> {
+        self.signs.cut_short(after, self.batches)
     }
 
     fn tell(&mut self, mut seen: Progress, preview_limit: usize) {

@@ -144,6 +144,14 @@ pub(crate) async fn get(url: &str) -> Vec<u8> {
     soon(answer.bytes()).await.unwrap().to_vec()
 }
 
+/// Sends the WebUI a request that is none of the worker's.
+pub(crate) async fn post(webui: &mock_webui::MockWebUi, route: &str) {
+    // A client can't be built without a provider, though nothing here speaks TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new().post(format!("{}{route}", webui.url()));
+    assert_eq!(soon(request.send()).await.unwrap().status(), 200);
+}
+
 /// A picture of 64 × 64 as base64.
 pub(crate) fn png_64() -> String {
     let png = include_bytes!("../../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");

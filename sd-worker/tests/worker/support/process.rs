@@ -42,8 +42,16 @@ impl Program {
 
     /// Waits until it says a line that contains `words`, and returns the line.
     pub(crate) async fn says(&self, words: &str) -> String {
+        self.says_again(words, 1).await
+    }
+
+    /// Waits until it has said `words` so many times, and returns the last of these lines.
+    pub(crate) async fn says_again(&self, words: &str, times: usize) -> String {
         let mut lines = self.lines.subscribe();
-        let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(words)).cloned();
+        let find = |lines: &Vec<String>| {
+            let mut found = lines.iter().filter(|line| line.contains(words));
+            found.nth(times - 1).cloned()
+        };
         let found = tokio::time::timeout(super::PATIENCE, lines.wait_for(|lines| find(lines).is_some()))
             .await
             .ok()

@@ -1,14 +1,12 @@
 //! Storage that refuses, fails, breaks off or says nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::super::settings::Settings;
 use super::*;
-use crate::storage::test_server::{Reply, Server};
+use crate::storage::test_server::Server;
 use crate::{ErrorClass, JobError};
 
 /// A bucket as the environment names it.
@@ -115,17 +113,6 @@ async fn storage_that_recovers_gets_the_object() {
 }
 
 #[tokio::test]
-async fn every_request_of_an_upload_in_parts_is_tried_again() {
-    // Each other request fails, so that each of them is sent twice.
-    let server = S3Server::spoiled(|number| (number % 2 == 0).then_some(503)).await;
-    bucket(&server)
-        .put("a.bin", vec![7; 9 << 20], None)
-        .await
-        .unwrap();
-    assert_eq!(std::fs::read(server.stored("a.bin")).unwrap(), vec![7; 9 << 20]);
-}
-
-#[tokio::test]
 async fn storage_that_does_not_recover_is_asked_three_times() {
     let server = S3Server::spoiled(|_| Some(503)).await;
     let error = bucket(&server).put("a.png", "x", None).await.unwrap_err();
@@ -144,29 +131,10 @@ async fn storage_that_does_not_recover_is_asked_three_times() {
 }
 
 #[tokio::test]
-async fn an_upload_in_parts_that_fails_is_called_off() {
-    // The first request begins the upload; the parts fail for good.
-    let server = S3Server::spoiled(|number| matches!(number, 1..=2).then_some(403)).await;
-    let error = bucket(&server)
-        .put("a.bin", vec![7; 16 << 20], None)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, UploadError::Refused { status: 403, .. }),
-        "{error}"
-    );
-    while !server.methods().contains(&"DELETE".to_owned()) {
-        tokio::task::yield_now().await;
-    }
-    assert!(!server.stored("a.bin").exists());
-}
-
-#[tokio::test]
 async fn a_connection_reset_in_mid_body_is_tried_again() {
     let server = Server::start(|number, head| match number {
         0 => Reply::Reset,
-        _ if head.starts_with("HEAD") => Reply::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 4194304\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\nETag: \"e\"\r\nConnection: close\r\n\r\n".to_vec()),
-        _ => Reply::with("200 OK", "ETag: \"e\"\r\n", ""),
+        _ => stores(head, 4 << 20),
     })
     .await;
     at(&server.url(""))
@@ -185,13 +153,7 @@ async fn a_connection_reset_in_mid_body_is_tried_again() {
 
 #[tokio::test]
 async fn an_object_that_arrived_short_is_an_error() {
-    let server = Server::start(|_, head| {
-        if head.starts_with("HEAD") {
-            return Reply::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\nETag: \"e\"\r\nConnection: close\r\n\r\n".to_vec());
-        }
-        Reply::with("200 OK", "ETag: \"e\"\r\n", "")
-    })
-    .await;
+    let server = Server::start(|_, head| stores(head, 3)).await;
     let error = at(&server.url(""))
         .build()
         .unwrap()
@@ -274,67 +236,4 @@ async fn a_redirect_is_not_followed() {
         "{error}"
     );
     assert!(other.requests().is_empty());
-}
-
-#[tokio::test]
-async fn an_error_inside_the_last_answer_of_an_upload_in_parts_is_tried_again() {
-    let completed = Arc::new(AtomicUsize::new(0));
-    let count = completed.clone();
-    let server = Server::start(move |_, head| {
-        if head.contains("?uploads") {
-            return Reply::ok("<InitiateMultipartUploadResult><Bucket>pics</Bucket><Key>a</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>");
-        }
-        if head.starts_with("POST") && count.fetch_add(1, Ordering::SeqCst) == 0 {
-            return Reply::ok("<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>");
-        }
-        if head.starts_with("POST") {
-            return Reply::ok("<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>");
-        }
-        if head.starts_with("HEAD") {
-            return Reply::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\nLast-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\nETag: \"e\"\r\nConnection: close\r\n\r\n".to_vec());
-        }
-        Reply::with("200 OK", "ETag: \"e\"\r\n", "")
-    })
-    .await;
-    at(&server.url(""))
-        .build()
-        .unwrap()
-        .put("a", vec![7; 8 << 20], None)
-        .await
-        .unwrap();
-    assert_eq!(completed.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn a_dropped_upload_is_called_off_at_once() {
-    let server = Server::start(|_, head| {
-        if head.contains("?uploads") {
-            return Reply::ok("<InitiateMultipartUploadResult><Bucket>pics</Bucket><Key>a</Key><UploadId>u</UploadId></InitiateMultipartUploadResult>");
-        }
-        if head.starts_with("DELETE") {
-            return Reply::status("204 No Content");
-        }
-        Reply::Stall(Vec::new())
-    })
-    .await;
-    let bucket = at(&server.url("")).build().unwrap();
-    let upload = tokio::spawn(async move { bucket.put("a", vec![7; 16 << 20], None).await });
-    while server
-        .requests()
-        .iter()
-        .filter(|head| head.contains("partNumber"))
-        .count()
-        < 2
-    {
-        tokio::task::yield_now().await;
-    }
-    upload.abort();
-    assert!(upload.await.unwrap_err().is_cancelled());
-    while !server
-        .requests()
-        .iter()
-        .any(|head| head.starts_with("DELETE") && head.contains("uploadId=u"))
-    {
-        tokio::task::yield_now().await;
-    }
 }

@@ -4,10 +4,13 @@ mod faults;
 mod jobs;
 mod links;
 mod objects;
+mod parts;
 mod probing;
 mod server;
 
 use server::S3Server;
+
+use crate::storage::test_server::Reply;
 
 use super::{Bucket, BucketBuilder, Link, Object, Origin, UploadError};
 
@@ -23,4 +26,13 @@ fn at(endpoint: &str) -> BucketBuilder {
 
 fn bucket(server: &S3Server) -> Bucket {
     at(&server.url()).build().unwrap()
+}
+
+/// What storage answers to whoever puts an object there, or asks for one: it has so many bytes.
+fn stores(head: &str, bytes: usize) -> Reply {
+    if head.starts_with("HEAD") {
+        let about = "Last-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\nETag: \"e\"\r\nConnection: close";
+        return Reply::Whole(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n{about}\r\n\r\n").into());
+    }
+    Reply::with("200 OK", "ETag: \"e\"\r\n", "")
 }

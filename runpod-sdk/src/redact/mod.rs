@@ -1,25 +1,35 @@
-//! The last safeguard of the log: known secrets and long runs of base64 are masked in every line.
+//! The last safeguard of logs and errors: known secrets, credentials in URLs and headers, and long runs of base64
+//! are masked in every line of the log, and in what the caller of a failed job is told.
 //!
 //! Nothing in this crate logs a key or a picture on purpose. This is for the line that nobody thought of:
 //! an error text of a library, a URL, a `{:?}` of a whole job.
 
+mod base64;
+mod credentials;
+
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::info;
 
 /// Shorter values are no secrets worth the name, and would mask ordinary words.
 const SHORTEST_SECRET: usize = 8;
-/// Longer runs of base64's letters than any path, hash or id has.
-const LONGEST_RUN: usize = 200;
 const MASK: &str = "[secret]";
 
 /// What must not be read in the log: each value in every form in which it may get there.
 static SECRETS: RwLock<Vec<Arc<[String]>>> = RwLock::new(Vec::new());
 
-/// Variables whose values are secrets.
-const VARIABLES: [&str; 2] = ["RUNPOD_AI_API_KEY", "BUCKET_SECRET_ACCESS_KEY"];
+/// Variables whose values are secrets: the platform's, the bucket's, and those that models and clouds are reached by.
+const VARIABLES: [&str; 7] = [
+    "RUNPOD_AI_API_KEY",
+    "RUNPOD_API_KEY",
+    "BUCKET_SECRET_ACCESS_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+];
 
 /// Hides the secrets of the environment for as long as the process runs.
 pub(crate) fn hide_environment(lookup: impl Fn(&str) -> Option<String>) {
@@ -30,9 +40,11 @@ pub(crate) fn hide_environment(lookup: impl Fn(&str) -> Option<String>) {
 
 /// Masks `value` in every log line from now on, until what this returns is dropped.
 ///
-/// The API key, `BUCKET_SECRET_ACCESS_KEY` and the secret of a job's `s3Config` are hidden anyway. Values
-/// shorter than 8 characters are not hidden: they would mask ordinary words. It works for lines that
-/// [`start`](crate::start) writes; a program with its own subscriber passes them through [`redacted`].
+/// The secret of a job's `s3Config` is hidden anyway, and the values of `RUNPOD_AI_API_KEY`, `RUNPOD_API_KEY`,
+/// `BUCKET_SECRET_ACCESS_KEY`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `HF_TOKEN` and
+/// `HUGGING_FACE_HUB_TOKEN`. Values shorter than 8 characters are not hidden: they would mask ordinary words. It
+/// works for lines that [`start`](crate::start) writes, and for the errors of jobs; a program with its own subscriber
+/// passes its lines through [`redacted`].
 ///
 /// ```
 /// let hidden = runpod_sdk::hide_secret("correct horse battery");
@@ -109,8 +121,9 @@ fn outline(value: &str) -> String {
     }
 }
 
-/// `text` without known secrets and long runs of base64. Borrowed if there is nothing to mask, which
-/// takes one look at each byte and one search for each known secret.
+/// `text` without known secrets, without passwords and signatures of URLs, tokens of the header `Authorization`, and
+/// long runs of base64. Borrowed if there is nothing to mask, which takes a few looks at each byte and one search for
+/// each known secret.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     for forms in SECRETS.read().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -120,39 +133,12 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
             }
         }
     }
-    match without_base64(&text) {
-        Some(masked) => Cow::Owned(masked),
-        None => text,
-    }
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
-}
-
-/// `None` if there is no long run.
-fn without_base64(text: &str) -> Option<String> {
-    let mut masked = String::new();
-    let mut kept = 0;
-    let mut start = 0;
-    let bytes = text.as_bytes();
-    while start < bytes.len() {
-        let letters = bytes[start..].iter().take_while(|byte| is_base64(**byte)).count();
-        let padding = bytes[start + letters..]
-            .iter()
-            .take_while(|byte| **byte == b'=')
-            .count();
-        let length = letters + padding;
-        if letters > LONGEST_RUN {
-            // A run is ASCII, so both its ends are borders of characters.
-            masked.push_str(&text[kept..start]);
-            // Writing to a string does not fail.
-            let _ = write!(masked, "[{length} characters of base64]");
-            kept = start + length;
+    for mask in [credentials::masked, base64::masked] {
+        if let Some(masked) = mask(&text) {
+            text = Cow::Owned(masked);
         }
-        start += length.max(1);
     }
-    (kept > 0).then(|| masked + &text[kept..])
+    text
 }
 
 #[cfg(test)]
@@ -197,35 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_masked_and_what_is_long_for_other_reasons_is_not() {
-        let picture = "iVBORw0KGgo+/".repeat(100);
-        assert_eq!(
-            redacted(&format!(
-                "{{\"images\":[\"data:image/png;base64,{picture}\", \"é\"]}}"
-            )),
-            "{\"images\":[\"data:image/png;base64,[1300 characters of base64]\", \"é\"]}"
+    fn what_is_hidden_by_name_place_and_length_is_masked_together() {
+        let _hidden = hide_secret("in-many-places");
+        let text = format!(
+            "https://u:p@h/?key=in-many-places&sig=x {} and no more",
+            "iVBORw0KGgo".repeat(30)
         );
-        for plain in [
-            "x".repeat(LONGEST_RUN),
-            "ein Satz mit Wörtern, der lang ist ".repeat(50),
-            format!(
-                "/runpod-volume/{}/model.safetensors",
-                "models--org--name/".repeat(8)
-            ),
-            "é".repeat(500),
-            String::new(),
-        ] {
-            assert!(matches!(redacted(&plain), Cow::Borrowed(_)), "{plain}");
-        }
-    }
-
-    #[test]
-    fn two_pictures_in_one_line_are_both_masked() {
-        let (one, two) = ("A".repeat(201), "B".repeat(300));
         assert_eq!(
-            redacted(&format!("{one},{two}")),
-            "[201 characters of base64],[300 characters of base64]"
+            redacted(&text),
+            "https://[secret]@h/?key=[secret]&sig=[secret] [330 characters of base64] and no more"
         );
+        assert!(matches!(redacted("nothing of that"), Cow::Borrowed(_)));
     }
 
     #[test]

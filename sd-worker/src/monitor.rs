@@ -8,31 +8,31 @@
 //! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them |
 //! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
 //! | `sd_worker_upload_seconds` | histogram of the time that uploads took |
-//! | `sd_worker_gpu_memory_free_bytes{gpu}`, `sd_worker_gpu_memory_bytes{gpu}` | memory of each GPU |
 //!
-//! End to end, waiting, rendering and errors by code are among the [SDK's](runpod_sdk::metrics).
-
-mod window;
+//! End to end, waiting, rendering, errors by code, and the GPUs' memory and load are among the
+//! [SDK's](runpod_sdk::metrics).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use runpod_sdk::events::{JobOutcome, JobSummary, WorkerEvent};
+use runpod_sdk::events::{JobOutcome, JobSummary, Window, WorkerEvent};
 use runpod_sdk::metrics::Metrics;
 use runpod_sdk::metrics::prometheus_client::collector::Collector;
 use runpod_sdk::metrics::prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use runpod_sdk::metrics::prometheus_client::metrics::gauge::ConstGauge;
 use runpod_sdk::metrics::prometheus_client::metrics::histogram::Histogram;
 use runpod_sdk::metrics::prometheus_client::registry::Unit;
-use runpod_sdk::{ErrorClass, Worker, fitness};
+use runpod_sdk::{ErrorClass, Worker};
 use tracing::info;
 
-use self::window::{Ended, Figures, Window};
 use crate::health::Health;
 
 /// Marks around the upload of a job's pictures.
 pub(crate) const UPLOAD_STARTED: &str = "upload_started";
 pub(crate) const UPLOAD_FINISHED: &str = "upload_finished";
+
+/// So many jobs are looked back on; of what users got wrong none, which says nothing about this worker.
+const JOBS: usize = 100;
 
 const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -44,16 +44,26 @@ pub(crate) struct Monitor {
 
 #[derive(Debug)]
 struct Shared {
-    window: Mutex<Window>,
+    jobs: Mutex<Jobs>,
     health: OnceLock<Health>,
     uploads: Histogram,
+}
+
+/// The last jobs, by the WebUI's time for them, and how many there were in all.
+#[derive(Debug)]
+struct Jobs {
+    last: Window,
+    seen: usize,
 }
 
 impl Monitor {
     pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(Shared {
-                window: Mutex::default(),
+                jobs: Mutex::new(Jobs {
+                    last: Window::new(JOBS),
+                    seen: 0,
+                }),
                 health: OnceLock::new(),
                 uploads: Histogram::new(BUCKETS),
             }),
@@ -92,19 +102,21 @@ impl Monitor {
         if let Some(time) = took(UPLOAD_STARTED, UPLOAD_FINISHED) {
             self.shared.uploads.observe(time.as_secs_f64());
         }
-        let ended = match &job.outcome {
-            JobOutcome::Completed => Ended::Well(took("inference_started", "inference_finished")),
+        let well = match &job.outcome {
+            JobOutcome::Completed => true,
             JobOutcome::Failed {
                 class: ErrorClass::Worker | ErrorClass::Backend,
                 ..
-            } => Ended::Badly,
+            } => false,
             _ => return,
         };
-        let (news, figures) = {
-            let mut window = self.window();
-            (window.add(ended), window.figures())
-        };
-        if news {
+        let mut jobs = self.jobs();
+        jobs.last
+            .record(well, took("inference_started", "inference_finished"));
+        jobs.seen += 1;
+        if jobs.seen.is_multiple_of(JOBS) {
+            let figures = told(&jobs.last);
+            drop(jobs);
             info!("the last hundred jobs: {figures} backend_up={}", self.is_up());
         }
     }
@@ -113,8 +125,8 @@ impl Monitor {
         self.shared.health.get().is_some_and(Health::is_well)
     }
 
-    fn window(&self) -> MutexGuard<'_, Window> {
-        self.shared.window.lock().unwrap_or_else(PoisonError::into_inner)
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,11 +138,10 @@ impl Collector for Monitor {
         };
         let up = f64::from(u8::from(self.is_up()));
         gauge("backend_up", "Whether the WebUI is well", None, up)?;
-        let Figures {
-            success,
-            average,
-            trend,
-        } = self.window().figures();
+        let (success, average, trend) = {
+            let jobs = self.jobs();
+            (jobs.last.success_rate(), jobs.last.average(), jobs.last.trend())
+        };
         if let Some(share) = success {
             gauge(
                 "success",
@@ -139,12 +150,12 @@ impl Collector for Monitor {
                 share,
             )?;
         }
-        if let Some(seconds) = average {
+        if let Some(average) = average {
             gauge(
                 "render_average",
                 "Mean time of the last renders",
                 Some(&Unit::Seconds),
-                seconds,
+                average.as_secs_f64(),
             )?;
         }
         if let Some(trend) = trend {
@@ -155,42 +166,37 @@ impl Collector for Monitor {
                 trend,
             )?;
         }
-        gpus(&mut encoder)
+        Ok(())
     }
 }
 
-/// Asked anew for each scrape. A driver that can't be asked has nothing to tell.
-fn gpus(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let cards = fitness::gpus().unwrap_or_default();
-    let free = |card: &fitness::GpuFacts| card.free_memory;
-    let total = |card: &fitness::GpuFacts| card.total_memory;
-    memory(
-        encoder,
-        "gpu_memory_free",
-        "Free memory of each GPU",
-        &cards,
-        free,
-    )?;
-    memory(encoder, "gpu_memory", "Memory of each GPU", &cards, total)
+/// What is known of the last jobs, in words.
+fn told(jobs: &Window) -> String {
+    let figure = |figure: Option<f64>, digits| {
+        figure.map_or_else(|| "unknown".to_owned(), |figure| format!("{figure:.digits$}"))
+    };
+    format!(
+        "success={} average_s={} trend={}",
+        figure(jobs.success_rate(), 3),
+        figure(jobs.average().map(|time| time.as_secs_f64()), 2),
+        figure(jobs.trend(), 2)
+    )
 }
 
-fn memory(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    cards: &[fitness::GpuFacts],
-    figure: fn(&fitness::GpuFacts) -> Option<u64>,
-) -> fmt::Result {
-    if cards.iter().all(|card| figure(card).is_none()) {
-        return Ok(());
-    }
-    let kind = ConstGauge::new(0_u64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), kind)?;
-    for (index, card) in cards.iter().enumerate() {
-        if let Some(bytes) = figure(card) {
-            let labels = [("gpu", index.to_string())];
-            ConstGauge::new(bytes).encode(family.encode_family(&labels)?)?;
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_said_to_be_unknown() {
+        let mut jobs = Window::new(JOBS);
+        assert_eq!(told(&jobs), "success=unknown average_s=unknown trend=unknown");
+        for seconds in [1, 1, 2, 4] {
+            jobs.record(true, Duration::from_secs(seconds));
         }
+        jobs.record(false, None);
+        assert_eq!(told(&jobs), "success=0.800 average_s=2.00 trend=3.00");
     }
-    Ok(())
 }

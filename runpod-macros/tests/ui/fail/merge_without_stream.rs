@@ -1,0 +1,10 @@
+use runpod_sdk::prelude::*;
+
+#[handler(merge = "50ms")]
+async fn greet(name: String) -> JobResult<String> {
+    Ok(format!("Hello, {name}!"))
+}
+
+fn main() -> std::process::ExitCode {
+    runpod_sdk::start(greet::worker())
+}

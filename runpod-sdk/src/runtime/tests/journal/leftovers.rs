@@ -1,0 +1,214 @@
+//! What an earlier process has left is delivered by the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::{dies_before_delivery, echo, files, life, refuse_results, until_files};
+use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::runtime::Ended;
+use crate::runtime::tests::support::{Running, results};
+use crate::{JobError, Worker};
+
+#[test]
+fn a_result_whose_process_died_is_delivered_once_by_the_next_start() {
+    let dir = TempDir::new().unwrap();
+    dies_before_delivery(&dir, &json!("kept"));
+    life(async {
+        let ran = Arc::default();
+        let running = Running::start(echo(&dir, &ran)).await;
+        assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
+        until_files(&dir, "results", 0).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!(results(&running.platform.said()).len(), 1);
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+        assert_eq!(running.drained().await, Ended::Drained);
+    });
+    for kind in ["results", "started", "writing", "workers", "unreadable"] {
+        assert!(files(&dir, kind).is_empty(), "something is left in {kind}");
+    }
+}
+
+#[test]
+fn what_is_left_from_before_is_delivered_before_the_first_take() {
+    let dir = TempDir::new().unwrap();
+    dies_before_delivery(&dir, &json!("old"));
+    life(async {
+        let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+        // The next job may be the end of this process, too.
+        platform.submit("new", json!(1));
+        platform.with_faults(|said| {
+            matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(1)))
+        });
+        let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+        running.platform.result("new").await;
+        let said = running.platform.said();
+        let delivered = said
+            .iter()
+            .position(|said| matches!(said, Said::Result { job, .. } if job.as_str() == "j"));
+        let first_take = said.iter().position(|said| matches!(said, Said::Take { .. }));
+        assert!(delivered.is_some() && delivered < first_take, "{said:?}");
+    });
+}
+
+#[test]
+fn a_platform_that_is_slow_to_accept_what_is_left_delays_first_takes_by_two_seconds() {
+    let dir = TempDir::new().unwrap();
+    dies_before_delivery(&dir, &json!("old"));
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        running.platform.with_faults(|said| match said {
+            Said::Result { job, .. } if job.as_str() == "j" => Some(Fault::Delay(Duration::from_mins(2))),
+            _ => None,
+        });
+        let began = Instant::now();
+        running.platform.submit("new", json!(1));
+        running.platform.result("new").await;
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_millis(2100), "{waited:?}");
+        running.platform.result("j").await;
+    });
+}
+
+#[test]
+fn what_a_second_signal_left_undelivered_is_delivered_by_the_next_start() {
+    let dir = TempDir::new().unwrap();
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        refuse_results(&running, &Fault::LoseRequest);
+        running.platform.submit("j", json!("kept"));
+        until_files(&dir, "results", 1).await;
+        running.shutdown.drain.cancel();
+        running.shutdown.abandon.cancel();
+        assert_eq!(running.ended().await, Ended::Abandoned { jobs: 1 });
+    });
+    assert!(files(&dir, "workers").is_empty(), "it said goodbye");
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
+    });
+}
+
+#[test]
+fn a_leftover_whose_job_is_gone_is_dropped() {
+    for status in [404, 410] {
+        let dir = TempDir::new().unwrap();
+        dies_before_delivery(&dir, &json!(1));
+        life(async {
+            let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+            platform.with_faults(move |said| {
+                matches!(said, Said::Result { .. }).then_some(Fault::Refuse(status))
+            });
+            let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+            until_files(&dir, "results", 0).await;
+            assert!(results(&running.platform.said()).is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_leftover_that_the_platform_refuses_fails_its_job() {
+    for status in [400, 413] {
+        let dir = TempDir::new().unwrap();
+        dies_before_delivery(&dir, &json!("x".repeat(1000)));
+        life(async {
+            let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+            platform.with_faults(move |said| match said {
+                Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
+                _ => None,
+            });
+            let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+            let body = running.platform.result("j").await;
+            assert!(body.contains("RESULT_REFUSED") && !body.contains("xxx"), "{body}");
+            until_files(&dir, "results", 0).await;
+        });
+    }
+}
+
+#[test]
+fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
+    let dir = TempDir::new().unwrap();
+    dies_before_delivery(&dir, &json!(1));
+    let asked = Arc::new(AtomicUsize::new(0));
+    life(async {
+        let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+        let count = asked.clone();
+        platform.with_faults(move |said| {
+            matches!(said, Said::Result { .. }).then(|| {
+                count.fetch_add(1, Ordering::SeqCst);
+                Fault::Refuse(503)
+            })
+        });
+        let _running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert_eq!(files(&dir, "results").len(), 1);
+    });
+    let asked = asked.load(Ordering::SeqCst);
+    assert!((10..=60).contains(&asked), "{asked} posts in ten minutes");
+
+    let result = dir.path().join("v1/results").join(&files(&dir, "results")[0]);
+    let file = std::fs::File::options().write(true).open(result).unwrap();
+    let long_ago = std::time::SystemTime::now() - Duration::from_mins(31);
+    file.set_modified(long_ago).unwrap();
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        until_files(&dir, "results", 0).await;
+        assert!(
+            results(&running.platform.said()).is_empty(),
+            "half an hour is the limit"
+        );
+    });
+}
+
+#[test]
+fn a_stored_result_asks_for_no_other_workers_replacement() {
+    let dir = TempDir::new().unwrap();
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default()).refresh_worker(true)).await;
+        refuse_results(&running, &Fault::LoseRequest);
+        running.platform.submit("j", json!("kept"));
+        until_files(&dir, "results", 1).await;
+    });
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
+    });
+}
+
+#[test]
+fn failures_and_ends_of_streams_are_stored_as_what_they_are() {
+    let dir = TempDir::new().unwrap();
+    let stream = |worker: Worker| worker.journal(dir.path()).concurrency(2);
+    life(async {
+        let handler = |fail: bool| async move {
+            let chunks = vec![
+                Ok(1),
+                if fail {
+                    Err(JobError::message_only("no more"))
+                } else {
+                    Ok(2)
+                },
+            ];
+            Ok::<_, JobError>(crate::Streaming::new(futures_util::stream::iter(chunks)).aggregated())
+        };
+        let running = Running::start(stream(Worker::new(handler))).await;
+        refuse_results(&running, &Fault::LoseRequest);
+        running.platform.submit("good", json!(false));
+        running.platform.submit("bad", json!(true));
+        until_files(&dir, "results", 2).await;
+    });
+    life(async {
+        let running = Running::start(echo(&dir, &Arc::default())).await;
+        assert_eq!(running.platform.result("good").await, r#"{"output": [1,2]}"#);
+        assert!(running.platform.result("bad").await.contains("no more"));
+        let said = running.platform.said();
+        let streams = said
+            .iter()
+            .filter(|said| matches!(said, Said::Result { is_stream: true, .. }));
+        assert_eq!(streams.count(), 2);
+    });
+}

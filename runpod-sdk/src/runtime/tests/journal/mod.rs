@@ -1,0 +1,91 @@
+//! Lives of workers that share a journal. The end of a life, unless it is drained, is a crash: its runtime is
+//! dropped with all its tasks, and only the disk is left.
+
+mod answers;
+mod deliveries;
+mod disks;
+mod hanging;
+mod leftovers;
+mod poison;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::support::Running;
+use crate::json::RawJson;
+use crate::platform::memory::{Fault, Said};
+use crate::{JobError, JobResult, Worker};
+
+/// One process, from its start to its end.
+fn life<T>(life: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(async { tokio::time::timeout(Duration::from_hours(2), life).await })
+        .expect("what the test waits for does not happen")
+}
+
+/// Counts how often its handler runs.
+fn echo(dir: &TempDir, ran: &Arc<AtomicUsize>) -> Worker {
+    let ran = ran.clone();
+    let worker: Worker = Worker::new(move |input: RawJson| {
+        ran.fetch_add(1, Ordering::SeqCst);
+        async move { Ok::<_, JobError>(input) }
+    });
+    worker.journal(dir.path())
+}
+
+/// Never ends by itself.
+fn endless(dir: &TempDir) -> Worker {
+    async fn forever(_: RawJson) -> JobResult<()> {
+        std::future::pending().await
+    }
+    Worker::new(forever).journal(dir.path())
+}
+
+fn refuse_results(running: &Running, fault: &Fault) {
+    let fault = fault.clone();
+    running
+        .platform
+        .with_faults(move |said| matches!(said, Said::Result { .. }).then(|| fault.clone()));
+}
+
+fn files(dir: &TempDir, kind: &str) -> Vec<String> {
+    let names = std::fs::read_dir(dir.path().join("v1").join(kind)).unwrap();
+    names
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Waits until there are so many files of a kind.
+async fn until_files(dir: &TempDir, kind: &str, count: usize) {
+    while files(dir, kind).len() != count {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A life in which job `j` finishes and can't be delivered before the process dies.
+fn dies_before_delivery(dir: &TempDir, output: &serde_json::Value) {
+    life(async {
+        let running = Running::start(echo(dir, &Arc::default())).await;
+        refuse_results(&running, &Fault::Refuse(503));
+        running.platform.submit("j", output.clone());
+        until_files(dir, "results", 1).await;
+    });
+}
+
+/// A life in which job `j` runs when the process dies, the `nth` of them.
+fn dies_while_running(dir: &TempDir, nth: usize) {
+    life(async {
+        let running = Running::start(endless(dir)).await;
+        running.platform.submit("j", json!(0));
+        running.held.until(|held| held.len() == 1).await;
+        until_files(dir, "started", nth).await;
+    });
+}

@@ -1,0 +1,42 @@
+//! Limits that no clock can hold: what people write for "none".
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::support::Running;
+use crate::platform::memory::{Fault, Said};
+use crate::runtime::Ended;
+use crate::{Context, JobError, Worker};
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_time_there_is_counts_as_no_limit() {
+    let worker = Worker::new(|steps: u32, ctx: Context| async move {
+        for done in 1..=steps {
+            ctx.progress(done);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok::<_, JobError>(steps)
+    })
+    .timeout(Duration::MAX)
+    .cancel_grace(Duration::MAX)
+    .shutdown_grace(Duration::MAX)
+    .delivery_window(Duration::MAX)
+    .delivery_longest_wait(Duration::MAX)
+    .progress_interval(Duration::MAX);
+    let running = Running::start(worker).await;
+    let mut refusals = 3;
+    running.platform.with_faults(move |said| {
+        let hit = refusals > 0 && matches!(said, Said::Result { .. });
+        hit.then(|| {
+            refusals -= 1;
+            Fault::Refuse(503)
+        })
+    });
+    running.platform.submit("j", json!(3));
+    assert_eq!(running.platform.result("j").await, r#"{"output": 3}"#);
+    let said = running.platform.said();
+    let updates = said.iter().filter(|said| matches!(said, Said::Progress { .. }));
+    assert_eq!(updates.count(), 1, "the next would come in a year");
+    assert_eq!(running.drained().await, Ended::Drained);
+}

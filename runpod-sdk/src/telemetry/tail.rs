@@ -1,0 +1,57 @@
+//! The last lines that a job's own code has logged: what its error shows as `log_tail`.
+
+use std::collections::VecDeque;
+
+use tracing::{Level, Metadata, Span};
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
+
+/// Lines that are kept of one job.
+pub(crate) const MOST_LINES: usize = 20;
+/// Letters that are kept of one line.
+const LONGEST_LINE: usize = 500;
+
+/// The lines, oldest first. Lies with the job's span.
+#[derive(Debug, Default)]
+pub(super) struct Tail(VecDeque<String>);
+
+impl Tail {
+    pub(super) fn push(&mut self, level: Level, text: &str) {
+        if self.0.len() == MOST_LINES {
+            self.0.pop_front();
+        }
+        let line = match text.char_indices().nth(LONGEST_LINE) {
+            Some((end, _)) => format!("{level} {}…", &text[..end]),
+            None => format!("{level} {text}"),
+        };
+        self.0.push_back(line);
+    }
+}
+
+/// Whether a line is the job's own. What this crate says of a job, its error says better.
+pub(super) fn is_the_jobs_own(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target != "runpod_sdk" && !target.starts_with("runpod_sdk::")
+}
+
+/// The last lines that were logged within the current span's job, at most so many. None without a job, or with
+/// another subscriber than this crate's.
+pub(crate) fn last_lines(most: usize) -> Vec<String> {
+    let found = Span::current().with_subscriber(|(id, dispatch)| {
+        let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
+        within_job(&span, |extensions| {
+            let lines = &extensions.get::<Tail>()?.0;
+            let first = lines.len().saturating_sub(most);
+            Some(lines.iter().skip(first).cloned().collect())
+        })
+    });
+    found.flatten().unwrap_or_default()
+}
+
+/// The first answer of a span and those around it, from the inside out.
+fn within_job<'a, S: LookupSpan<'a>, T>(
+    span: &SpanRef<'a, S>,
+    mut ask: impl FnMut(&Extensions<'_>) -> Option<T>,
+) -> Option<T> {
+    span.scope().find_map(|span| ask(&span.extensions()))
+}

@@ -1,0 +1,5 @@
+//! The example `journal`, killed at the worst moments, against the platform on this machine.
+
+mod disks;
+mod lives;
+mod rig;

@@ -1,0 +1,79 @@
+//! Disks that lost a part of a file, that are full, and that do not answer.
+
+use serde_json::json;
+use tokio::process::Command;
+
+use super::rig::{Rig, Way, runs};
+use crate::example;
+
+#[tokio::test]
+async fn a_torn_result_is_set_aside_with_a_clear_line_and_its_job_runs_again() {
+    let rig = Rig::new(Way::Refused).await;
+    let id = rig.dies_before_delivery("pod-1", 100).await;
+    let stored = rig.files("results").remove(0);
+    let whole = std::fs::read(&stored).unwrap();
+    std::fs::write(&stored, &whole[..whole.len() / 2]).unwrap();
+    // What a process leaves that is killed while it writes.
+    let draft = rig.folder("writing").join("other-job@dead");
+    std::fs::write(&draft, &whole[..whole.len() / 3]).unwrap();
+
+    rig.results_are(Way::Open);
+    let mut next = rig.start("pod-2");
+    let line = next.hears("a stored result can't be read").await;
+    assert!(line.contains("it is not as long as it says"), "{line}");
+    let aside = rig.files("unreadable").remove(0);
+    assert!(line.contains(aside.to_str().unwrap()), "{line}");
+    rig.loses_patience();
+    rig.is_printed(&id, 100).await;
+    assert_eq!(runs(&next.drained().await), 1);
+    assert!(rig.files("results").is_empty() && !draft.exists());
+}
+
+/// Makes the journal's directory a file system of 64 KiB that only the worker's process sees.
+const ON_A_SMALL_DISK: &str = r#"mount -t tmpfs -o size=64k tmpfs "$1" && cd / && exec "$0""#;
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_costs_no_job() {
+    let rig = Rig::new(Way::Refused).await;
+    let on_a_small_disk = |program: &std::path::Path| {
+        let mut command = Command::new("unshare");
+        command.args(["-Urm", "sh", "-c", ON_A_SMALL_DISK]);
+        command.arg(program).arg(rig.journal());
+        command
+    };
+    let tried = on_a_small_disk("true".as_ref()).output().await;
+    if !tried.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this system lets nobody mount a file system of their own");
+        return;
+    }
+    let mut worker = rig.start_by(on_a_small_disk(&example("journal")), "pod-1");
+    let large = rig.submit(json!({ "pages": 50_000 })).await;
+    let line = worker.hears("can't be used").await;
+    assert!(line.contains("No space left on device"), "{line}");
+    rig.results_are(Way::Open);
+    rig.is_printed(&large, 50_000).await;
+    let small = rig.submit(json!({ "pages": 1 })).await;
+    rig.is_printed(&small, 1).await;
+    let said = worker.drained().await;
+    assert_eq!(said.matches("can't be used").count(), 1, "one line: {said}");
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_stops_neither_takes_nor_results_nor_heartbeats_nor_the_end() {
+    let rig = Rig::new(Way::Open).await;
+    // Opening a pipe that nobody writes to does not return.
+    std::fs::create_dir_all(rig.folder("results")).unwrap();
+    let pipe = rig.folder("results").join("job@dead");
+    let made = Command::new("mkfifo").arg(&pipe).status().await;
+    assert!(made.unwrap().success());
+    let mut worker = rig.start("pod-1");
+    worker.hears("first_take=").await;
+    let before = rig.submit(json!({ "pages": 1 })).await;
+    rig.is_printed(&before, 1).await;
+    let line = worker.hears("can't be used").await;
+    assert!(line.contains("no answer within 10s"), "{line}");
+    assert!(rig.pings() >= 5, "{} pings, one a second", rig.pings());
+    let after = rig.submit(json!({ "pages": 2 })).await;
+    rig.is_printed(&after, 2).await;
+    assert_eq!(runs(&worker.drained().await), 2);
+}

@@ -1,0 +1,179 @@
+//! What becomes of the second pass and of the refiner. Both are dropped without a word in several cases: a scale of 1, a
+//! refiner that begins after the last step.
+
+use serde_json::Value;
+
+use super::applied;
+use super::catalogue::{Catalogue, List};
+use super::finding::Finding;
+use super::numbers::{self, same, shown};
+use super::told::Told;
+use crate::splice::Object;
+
+/// The WebUI's defaults.
+const SIDE: f64 = 512.0;
+const SCALE: f64 = 2.0;
+/// A side is cut to a multiple of 8.
+const CUT: f64 = 8.0;
+
+pub(super) async fn differences(
+    request: &Object<'_>,
+    answer: &Object<'_>,
+    told: &Told,
+    catalogue: &Catalogue,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if request.decode::<bool>("enable_hr") == Some(true) {
+        found.extend(hires(request, answer, told, catalogue).await);
+    }
+    found.extend(checkpoint(request, told, catalogue, ("refiner_checkpoint", "Refiner")).await);
+    found
+}
+
+async fn hires(
+    request: &Object<'_>,
+    answer: &Object<'_>,
+    told: &Told,
+    catalogue: &Catalogue,
+) -> Vec<Finding> {
+    let Some(upscaler) = told.parameter("Hires upscaler") else {
+        return vec![Finding::other("enable_hr", true, Value::Null)];
+    };
+    let mut found = Vec::new();
+    if let Some(asked) = name(request, "hr_upscaler")
+        && asked != upscaler
+    {
+        found.push(Finding::other("hr_upscaler", asked, upscaler));
+    }
+    if let Some(asked) = numbers::asked(request, "hr_second_pass_steps").filter(|steps| *steps >= 1.0) {
+        let got = told
+            .parameter("Hires steps")
+            .and_then(|steps| steps.parse::<f64>().ok());
+        if !got.is_some_and(|got| same(got, asked.trunc())) {
+            let got = got.map_or(Value::Null, shown);
+            found.push(Finding::other("hr_second_pass_steps", shown(asked), got));
+        }
+    }
+    // They are told only where they differ from those of the first pass.
+    for (field, entry) in [
+        ("hr_sampler_name", "Hires sampler"),
+        ("hr_scheduler", "Hires schedule type"),
+    ] {
+        if let (Some(asked), Some(got)) = (name(request, field), told.parameter(entry))
+            && !asked.eq_ignore_ascii_case(&got)
+            && !is_the_same_schedule(catalogue, &asked, &got).await
+        {
+            found.push(Finding::other(field, asked, got));
+        }
+    }
+    found.extend(
+        checkpoint(
+            request,
+            told,
+            catalogue,
+            ("hr_checkpoint_name", "Hires checkpoint"),
+        )
+        .await,
+    );
+    found.extend(size(request, answer, told));
+    found
+}
+
+/// Whether one is the name and the other the label of a scheduler.
+async fn is_the_same_schedule(catalogue: &Catalogue, one: &str, other: &str) -> bool {
+    let entry = catalogue.find(List::Schedulers, one).await;
+    entry.is_some_and(|entry| entry.is(other))
+}
+
+/// A name that the request gives and that does not mean "as in the first pass".
+fn name(request: &Object<'_>, field: &str) -> Option<String> {
+    let name: String = request.decode(field)?;
+    let special = name.is_empty() || name == "None" || name.starts_with("Use same ");
+    (!special).then_some(name)
+}
+
+async fn checkpoint(
+    request: &Object<'_>,
+    told: &Told,
+    catalogue: &Catalogue,
+    (field, entry): (&str, &str),
+) -> Option<Finding> {
+    let asked = name(request, field)?;
+    let Some(got) = told.parameter(entry) else {
+        return Some(Finding::other(field, asked, Value::Null));
+    };
+    let known = catalogue.find(List::Checkpoints, &asked).await?;
+    let file = got.rsplit_once(" [").map_or(got.as_str(), |(file, _)| file);
+    (!known.is_checkpoint(file)).then(|| Finding::other(field, asked, got.as_str()))
+}
+
+/// How large the pictures are after the second pass.
+fn size(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Option<Finding> {
+    let (field, (width, height)) = target(request);
+    let images = applied::sent(request, answer)?;
+    let got = applied::size(&images, told)?;
+    let fits = |got: u32, asked: f64| (f64::from(got) - asked).abs() < CUT;
+    (!fits(got.0, width) || !fits(got.1, height)).then(|| {
+        let shown = |(width, height): (f64, f64)| format!("{width:.0}x{height:.0}");
+        let got = (f64::from(got.0), f64::from(got.1));
+        Finding::other(field, shown((width, height)), shown(got))
+    })
+}
+
+/// The size that is asked for, and the field that says so.
+fn target(request: &Object<'_>) -> (&'static str, (f64, f64)) {
+    let side = |field| {
+        numbers::asked(request, field)
+            .map(f64::trunc)
+            .filter(|side| *side >= 1.0)
+    };
+    let width = side("width").unwrap_or(SIDE);
+    let height = side("height").unwrap_or(SIDE);
+    match (side("hr_resize_x"), side("hr_resize_y")) {
+        (None, None) => {
+            let scale = numbers::asked(request, "hr_scale").unwrap_or(SCALE);
+            ("hr_scale", ((width * scale).trunc(), (height * scale).trunc()))
+        }
+        (Some(x), None) => ("hr_resize_x", (x, (height * x / width).trunc())),
+        (None, Some(y)) => ("hr_resize_y", ((width * y / height).trunc(), y)),
+        (Some(x), Some(y)) => ("hr_resize_x", (x, y)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_pass_has_a_size_by_scale_by_one_side_or_by_both() {
+        for (request, field, size) in [
+            (r#"{"width": 64, "height": 96}"#, "hr_scale", (128.0, 192.0)),
+            (
+                r#"{"width": 64, "height": 96, "hr_scale": "1.5"}"#,
+                "hr_scale",
+                (96.0, 144.0),
+            ),
+            (
+                r#"{"width": 64, "height": 96, "hr_resize_x": 128}"#,
+                "hr_resize_x",
+                (128.0, 192.0),
+            ),
+            (
+                r#"{"width": 64, "height": 96, "hr_resize_y": 96}"#,
+                "hr_resize_y",
+                (64.0, 96.0),
+            ),
+            (
+                r#"{"hr_resize_x": 640, "hr_resize_y": 768}"#,
+                "hr_resize_x",
+                (640.0, 768.0),
+            ),
+        ] {
+            assert_eq!(
+                target(&Object::read(request).unwrap()),
+                (field, size),
+                "{request}"
+            );
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Whether a render came to its own end. Pure: it judges by what was seen.
+//!
+//! A render that somebody interrupts, or of which somebody skips a batch, answers 200 like a finished one, with
+//! half-made pictures. Only the WebUI's state tells, until the next job begins (`docs/protocol/webui-api.md` §7).
+
+use super::progress::Progress;
+
+/// What ended a render before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CutShort {
+    Interrupted,
+    Skipped,
+    /// "Interrupt at the end of the current image": what is there is whole, and the rest is missing.
+    Stopped,
+}
+
+impl CutShort {
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Self::Interrupted => "it was interrupted",
+            Self::Skipped => "a picture was skipped",
+            Self::Stopped => "it was stopped before its last picture",
+        }
+    }
+}
+
+/// What was seen of a render while it ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// The job, by the time of its begin, of which a batch was seen to be skipped. The next batch clears the flag.
+    skipped: Option<String>,
+}
+
+impl Signs {
+    pub(super) fn look(&mut self, seen: &Progress) {
+        if seen.is_rendering() && seen.state.skipped {
+            self.skipped.clone_from(&seen.state.job_timestamp);
+        }
+    }
+
+    /// How the render ended that `after` was asked about, which should have made so many `batches`. `None`: as it
+    /// should, as far as can be told.
+    pub(super) fn cut_short(&self, after: &Progress, batches: i64) -> Option<CutShort> {
+        if after.is_rendering() {
+            // Somebody else's, which has begun since. The flags are its own.
+            return None;
+        }
+        let state = &after.state;
+        let skipped_before = self.skipped.is_some() && self.skipped == state.job_timestamp;
+        if state.interrupted {
+            Some(CutShort::Interrupted)
+        } else if state.skipped || skipped_before {
+            Some(CutShort::Skipped)
+        } else if state.stopping_generation && state.batches_done() < batches {
+            Some(CutShort::Stopped)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn seen(state: &Value) -> Progress {
+        serde_json::from_value(json!({ "state": state })).unwrap()
+    }
+
+    fn after(flag: &str) -> Progress {
+        seen(&json!({ flag: true, "job_count": 0, "job_no": 1, "job_timestamp": "20260101000000" }))
+    }
+
+    #[test]
+    fn an_idle_webui_tells_how_its_last_job_ended() {
+        let signs = Signs::default();
+        assert_eq!(signs.cut_short(&after("x"), 1), None);
+        assert_eq!(
+            signs.cut_short(&after("interrupted"), 1),
+            Some(CutShort::Interrupted)
+        );
+        assert_eq!(signs.cut_short(&after("skipped"), 1), Some(CutShort::Skipped));
+        assert_eq!(
+            signs.cut_short(&Progress::default(), 1),
+            None,
+            "forks leave keys out"
+        );
+    }
+
+    #[test]
+    fn what_another_job_has_begun_says_nothing() {
+        let other = seen(&json!({ "interrupted": true, "job_count": 1 }));
+        assert_eq!(Signs::default().cut_short(&other, 1), None);
+    }
+
+    #[test]
+    fn a_stop_after_the_current_picture_matters_only_where_others_were_to_come() {
+        let signs = Signs::default();
+        assert_eq!(signs.cut_short(&after("stopping_generation"), 1), None);
+        assert_eq!(
+            signs.cut_short(&after("stopping_generation"), 3),
+            Some(CutShort::Stopped)
+        );
+    }
+
+    #[test]
+    fn a_skip_that_the_next_batch_has_cleared_is_remembered_for_its_own_job_alone() {
+        let mut signs = Signs::default();
+        let begun = |at: &str| json!({ "skipped": true, "job_count": 2, "job_timestamp": at });
+        signs.look(&seen(&begun("20251231235959")));
+        assert_eq!(signs.cut_short(&after("x"), 2), None, "it was the job before");
+        signs.look(&seen(&begun("20260101000000")));
+        signs.look(&seen(
+            &json!({ "job_count": 2, "job_timestamp": "20260101000000" }),
+        ));
+        assert_eq!(signs.cut_short(&after("x"), 2), Some(CutShort::Skipped));
+    }
+}

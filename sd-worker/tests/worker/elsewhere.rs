@@ -1,0 +1,88 @@
+//! Somebody else uses the WebUI too: its web page, or another program. What they do to a render is not hidden.
+
+use mock_webui::MockWebUi;
+use serde_json::json;
+
+use crate::support::{EXAMPLE, Stage, error_of, post, soon, verdict};
+
+const INTERRUPT: &str = "/sdapi/v1/interrupt";
+const SKIP: &str = "/sdapi/v1/skip";
+const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
+
+#[tokio::test]
+async fn a_render_that_somebody_else_interrupts_has_no_result_and_the_next_one_is_whole() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::new(webui.url()).await;
+    let disturbed = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(3)).await;
+    post(&webui, INTERRUPT).await;
+
+    let report = soon(disturbed.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "FAILED");
+    let error = error_of(&report);
+    assert_eq!(verdict(&error), ["INTERRUPTED_ELSEWHERE", "backend", "retryable"]);
+    let message = error["error_message"].as_str().unwrap();
+    assert!(
+        message.starts_with("the pictures are not whole: it was interrupted by somebody else"),
+        "{message}"
+    );
+
+    let next = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(next.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert!(!stage.worker.log().contains("needs care"), "the WebUI is not ill");
+}
+
+#[tokio::test]
+async fn a_skipped_picture_is_no_result_either() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::new(webui.url()).await;
+    let batches = json!({ "prompt": "x", "steps": 10, "width": 64, "height": 64, "n_iter": 2 });
+    let disturbed = stage.submit(&batches.to_string()).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(15)).await;
+    post(&webui, SKIP).await;
+    let report = soon(disturbed.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "FAILED");
+    let error = error_of(&report);
+    assert_eq!(verdict(&error), ["INTERRUPTED_ELSEWHERE", "backend", "retryable"]);
+    let message = error["error_message"].as_str().unwrap();
+    assert!(
+        message.contains("a picture was skipped by somebody else"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn an_interrupt_between_two_jobs_does_no_harm() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::new(webui.url()).await;
+    let rendered = stage.complete(SMALL).await;
+    let rendered: serde_json::Value = serde_json::from_slice(&rendered).unwrap();
+    let picture = &rendered["images"][0];
+    for (endpoint, payload) in [
+        ("txt2img", serde_json::from_str(SMALL).unwrap()),
+        ("extra-single-image", json!({ "image": picture })),
+        // These begin no job, so the flag of the one before stays up meanwhile.
+        ("interrogate", json!({ "image": picture, "model": "clip" })),
+        ("options", json!({ "CLIP_stop_at_last_layers": 1 })),
+    ] {
+        post(&webui, INTERRUPT).await;
+        post(&webui, SKIP).await;
+        let input = json!({ "api": { "endpoint": endpoint }, "payload": payload });
+        stage.complete(&input.to_string()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_render_that_the_worker_itself_interrupted_is_not_blamed_on_others() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_ATTEMPT_TIMEOUT", "300ms")]).await;
+    let slow = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().rendering()).await;
+    let report = soon(slow.wait()).await.unwrap();
+    assert_eq!(verdict(&error_of(&report))[0], "GENERATION_TIMEOUT");
+}
