@@ -16,29 +16,21 @@ pub(super) enum By {
     Recovery,
 }
 
-/// How a claim ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Release {
-    /// The job's files may be looked at again.
-    Free,
-    /// A result that an earlier process had left was delivered meanwhile.
-    Delivered,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<HashMap<Key, Claim>>);
 
 #[derive(Debug)]
 struct Claim {
     by: By,
-    ended: watch::Sender<Option<Release>>,
+    /// Closed when the claim ends.
+    held: watch::Sender<()>,
 }
 
 impl Claim {
     fn new(by: By) -> Self {
         Self {
             by,
-            ended: watch::Sender::new(None),
+            held: watch::Sender::new(()),
         }
     }
 }
@@ -54,32 +46,28 @@ impl Claims {
         free
     }
 
-    /// Waits until the files of a job that was taken are free and claims them. Tells how the claim that was in the way ended.
-    pub(super) async fn claim(&self, key: &Key) -> Release {
-        let mut last = Release::Free;
+    /// Waits until the files of a job that was taken are free and claims them.
+    pub(super) async fn claim(&self, key: &Key) {
         loop {
-            let mut ended = {
+            let mut held = {
                 let mut claims = self.lock();
                 match claims.get(key) {
-                    Some(claim) => claim.ended.subscribe(),
+                    Some(claim) => claim.held.subscribe(),
                     None => {
                         claims.insert(key.clone(), Claim::new(By::Job));
-                        return last;
+                        return;
                     }
                 }
             };
-            if let Ok(how) = ended.wait_for(Option::is_some).await {
-                last = how.unwrap_or(Release::Free);
-            }
+            // Nothing is ever sent: it ends in an error when the claim does.
+            while held.changed().await.is_ok() {}
         }
     }
 
-    pub(super) fn release(&self, key: &Key, by: By, how: Release) {
+    pub(super) fn release(&self, key: &Key, by: By) {
         let mut claims = self.lock();
-        if claims.get(key).is_some_and(|claim| claim.by == by)
-            && let Some(claim) = claims.remove(key)
-        {
-            claim.ended.send_replace(Some(how));
+        if claims.get(key).is_some_and(|claim| claim.by == by) {
+            claims.remove(key);
         }
     }
 
@@ -101,7 +89,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_for_a_claim_hears_how_it_ended() {
+    async fn whoever_waits_for_a_claim_has_it_once_its_holder_lets_go() {
         let claims = Claims::default();
         let key = Key::of(&"j".into());
         assert!(claims.try_claim(&key));
@@ -109,12 +97,12 @@ mod tests {
         let second = claims.claim(&key);
         tokio::pin!(second);
         assert!(futures_util::poll!(&mut second).is_pending());
-        claims.release(&key, By::Job, Release::Free);
+        claims.release(&key, By::Job);
         assert!(futures_util::poll!(&mut second).is_pending(), "it is not a job's");
-        claims.release(&key, By::Recovery, Release::Delivered);
-        assert_eq!(second.await, Release::Delivered);
-        assert!(claims.is_claimed(&key));
-        claims.release(&key, By::Job, Release::Free);
-        assert_eq!(claims.claim(&key).await, Release::Free);
+        claims.release(&key, By::Recovery);
+        second.await;
+        assert!(claims.are_with(&key, By::Job));
+        claims.release(&key, By::Job);
+        assert!(!claims.is_claimed(&key));
     }
 }

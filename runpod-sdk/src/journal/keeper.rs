@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::claims::{By, Claims, Release};
+use super::claims::{By, Claims};
 use super::disk::{Disk, RealDisk};
 use super::entry::Entry;
 use super::hands::Hands;
@@ -106,9 +106,9 @@ impl Keeper {
         let key = Key::of(job);
         let claim = open.claims.claim(&key);
         tokio::pin!(claim);
-        let how = loop {
+        loop {
             match tokio::time::timeout(PATIENCE, &mut claim).await {
-                Ok(how) => break how,
+                Ok(()) => break,
                 // The platform takes its time over what an earlier run has left. The same answers this job.
                 Err(_) if open.claims.are_with(&key, By::Recovery) => {
                     let id = job.clone();
@@ -122,10 +122,6 @@ impl Keeper {
                 // An earlier run of the job waits for a disk that does not answer.
                 Err(_) => return Begin::Run,
             }
-        };
-        if how == Release::Delivered {
-            info!("the result of an earlier run was delivered while this job arrived");
-            return Begin::Answer(Outcome::Stopped);
         }
         if open.closed.load(Ordering::Relaxed) {
             return Begin::Run;
@@ -151,11 +147,11 @@ impl Keeper {
         let Some(open) = &self.0 else { return };
         let (inner, key) = (open.clone(), Key::of(job));
         let Some(_) = open.store() else {
-            return open.claims.release(&key, By::Job, Release::Free);
+            return open.claims.release(&key, By::Job);
         };
         open.spawn_blocking(move |store| {
             store.ended(&key);
-            inner.claims.release(&key, By::Job, Release::Free);
+            inner.claims.release(&key, By::Job);
         });
     }
 
@@ -189,25 +185,31 @@ impl Keeper {
         match open.ask(move |store| store.adopt(&name)).await.flatten() {
             Some(Entry { job, report }) => Some(Leftover { job, report, key }),
             None => {
-                open.claims.release(&key, By::Recovery, Release::Free);
+                open.claims.release(&key, By::Recovery);
                 None
             }
         }
     }
 
-    /// The leftover was delivered, or the platform will never want it.
-    pub(crate) async fn settle(&self, leftover: Leftover) {
+    /// The leftover was delivered, or else the platform will never want it.
+    pub(crate) async fn settle(&self, leftover: Leftover, delivered: bool) {
         let Some(open) = &self.0 else { return };
         let key = leftover.key.clone();
-        open.ask(move |store| store.settle(&key)).await;
-        open.claims
-            .release(&leftover.key, By::Recovery, Release::Delivered);
+        open.ask(move |store| {
+            if delivered {
+                store.delivered(&key);
+            } else {
+                store.settle(&key);
+            }
+        })
+        .await;
+        open.claims.release(&leftover.key, By::Recovery);
     }
 
     /// The leftover has to wait.
     pub(crate) fn put_back(&self, leftover: &Leftover) {
         if let Some(open) = &self.0 {
-            open.claims.release(&leftover.key, By::Recovery, Release::Free);
+            open.claims.release(&leftover.key, By::Recovery);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::claims::{By, Release};
+use super::claims::By;
 use super::keeper::{Open, PATIENCE};
 use super::name::Key;
 use super::store::{Store, Written};
@@ -128,7 +128,7 @@ impl Slip {
     }
 
     fn release(&self) {
-        self.open.claims.release(&self.key, By::Job, Release::Free);
+        self.open.claims.release(&self.key, By::Job);
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  DIR/v1/results/KEY@OWNER    a result that waits for delivery: written whole, then renamed into place
+//!                KEY@delivered one that was delivered after its process had died
 //!        /started/KEY@OWNER    the job's handler runs, or ran when its process died
 //!        /workers/OWNER        locked and touched while the process lives
 //!        /writing, /unreadable what is not yet, and what is no longer, a result
@@ -9,6 +10,9 @@
 //!
 //! KEY stands for a job, OWNER for one life of one process. Several workers may share a directory: a file
 //! belongs to the owner in its name, and whoever renames it to its own has taken it over, which only one can.
+//!
+//! A result that is delivered after its process has died may come too late: the platform has queued the job again, and
+//! takes no notice. Therefore it stays for a while, and answers the job should that be handed out.
 //!
 //! - [`Journal`]: where the journal is, and its limits.
 //! - [`Keeper`]: what the runtime asks; keeps the disk away from the control loop.

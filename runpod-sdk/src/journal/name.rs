@@ -19,6 +19,11 @@ impl Owner {
         Self(uuid::Uuid::new_v4().simple().to_string())
     }
 
+    /// Stands for nobody: what has this owner was delivered.
+    pub(super) fn nobody() -> Self {
+        Self("delivered".to_owned())
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -82,6 +87,11 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// Whether it is about what was delivered after its process had died.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.owner == Owner::nobody()
+    }
+
     /// Reads a name; `None` for a file that is none of ours.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (key, owner) = text.split_once('@')?;

@@ -14,7 +14,8 @@ use std::time::Duration;
 ///   platform needs longer than 2 s to accept it. It does so in the name of the worker that ran the job.
 /// - A result that is not delivered within the [delivery window](crate::Worker::delivery_window) is tried again
 ///   until it expires.
-/// - A job that is handed out again while its result is stored is answered without running its handler.
+/// - A job that is handed out again while its result is stored is answered without running its handler. So is one
+///   whose result was delivered by a later start, until that result expires: it may have come too late to count.
 /// - A job whose process died while it ran is counted. After [`crashes`](Self::crashes) such ends it fails with
 ///   the code [`POISON_JOB`](crate::ErrorCode::POISON_JOB) instead of running once more.
 ///

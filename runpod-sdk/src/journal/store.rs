@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::disk::{Disk, Stat};
 use super::entry::{self, Entry};
 use super::health::Health;
-use super::name::{Key, Name};
+use super::name::{Key, Name, Owner};
 use super::owners::{Owners, age};
 use super::settings::Journal;
 use crate::job::{JobId, Report};
@@ -124,8 +124,11 @@ impl Store {
         }
         let pieces = entry::encode(job, report);
         let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        if self.used.load(Ordering::Relaxed).saturating_add(bytes) > self.limits.most_bytes {
-            return Ok(Written::NoRoom);
+        if !self.has_room_for(bytes) {
+            self.forget_delivered();
+            if !self.has_room_for(bytes) {
+                return Ok(Written::NoRoom);
+            }
         }
         let name = key.owned_by(self.owners.me());
         let draft = self.root.join("writing").join(name.to_string());
@@ -149,21 +152,19 @@ impl Store {
 
     /// The job is settled: nothing about it is kept.
     pub(super) fn settle(&self, key: &Key) {
-        for dir in ["results", "started"] {
-            let Ok(names) = self.of_key(dir, key) else {
-                continue;
-            };
-            for name in names {
-                let path = self.root.join(dir).join(name.to_string());
-                if dir == "results" {
-                    self.forget_bytes_of(&path);
-                }
-                self.remove(&path);
-            }
-        }
+        self.settle_all_but(None, key);
     }
 
-    /// Tidies up, and lists the results that nobody delivers: those of dead processes and this one's own that are
+    /// A leftover was delivered. It answers its job should that be handed out all the same.
+    pub(super) fn delivered(&self, key: &Key) {
+        let kept = key.owned_by(&Owner::nobody());
+        let mine = key.owned_by(self.owners.me());
+        // Where it cannot be kept, it is done with.
+        let _ = self.disk.rename(&self.result(&mine), &self.result(&kept));
+        self.settle_all_but(Some(&kept), key);
+    }
+
+    /// Tidies up, and lists the results that are to be delivered: those of dead processes and this one's own that are
     /// not `busy`. Oldest first, one for each job.
     pub(super) fn leftovers(&self, busy: &dyn Fn(&Key) -> bool) -> io::Result<Vec<Name>> {
         self.owners.bury()?;
@@ -188,7 +189,7 @@ impl Store {
                 continue;
             }
             used += stat.bytes;
-            if free {
+            if free && !name.is_delivered() {
                 found.push((stat.modified, name));
             }
         }
@@ -251,6 +252,18 @@ impl Store {
         })
     }
 
+    /// Results that nobody has yet are worth more than those that were delivered.
+    fn forget_delivered(&self) {
+        let names = self.names("results").unwrap_or_default();
+        for name in names.iter().filter(|name| name.is_delivered()) {
+            self.remove_result(name);
+        }
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
+        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.limits.most_bytes
+    }
+
     fn crashes_of(&self, key: &Key) -> Vec<SystemTime> {
         let names = self.of_key("started", key).into_iter().flatten();
         let mut times: Vec<SystemTime> = names
@@ -303,11 +316,13 @@ impl Store {
 
     fn has_expired(&self, name: &Name, stat: Stat, now: SystemTime) -> bool {
         let expired = age(stat.modified, now) > self.limits.keep;
-        if expired {
+        if expired && !name.is_delivered() {
             warn!(
                 job = %name.key, bytes = stat.bytes, keep = ?self.limits.keep,
                 "a stored result could not be delivered in time and is dropped"
             );
+        }
+        if expired {
             self.remove(&self.result(name));
         }
         expired
@@ -367,11 +382,24 @@ impl Store {
         }
     }
 
-    fn forget_bytes_of(&self, path: &Path) {
-        if let Ok(stat) = self.disk.stat(path) {
+    fn settle_all_but(&self, kept: Option<&Name>, key: &Key) {
+        for name in self.of_key("results", key).into_iter().flatten() {
+            if Some(&name) != kept {
+                self.remove_result(&name);
+            }
+        }
+        for name in self.of_key("started", key).into_iter().flatten() {
+            self.remove(&self.started(&name));
+        }
+    }
+
+    fn remove_result(&self, name: &Name) {
+        let path = self.result(name);
+        if let Ok(stat) = self.disk.stat(&path) {
             let less = |used: u64| Some(used.saturating_sub(stat.bytes));
             let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
+        self.remove(&path);
     }
 
     /// Does it once more if the directories were taken away.

@@ -91,6 +91,7 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
         }
         posted => posted,
     };
+    let delivered = posted.is_ok();
     match posted.map_err(|error| (error.fate(), error)) {
         Ok(()) => info!(job.id = %id, bytes, "delivered the result of an earlier run"),
         Err((Fate::NotNow | Fate::NotHere, error)) => {
@@ -104,6 +105,6 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
             error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run, which is lost");
         }
     }
-    runtime.journal.settle(leftover).await;
+    runtime.journal.settle(leftover, delivered).await;
     Ok(())
 }

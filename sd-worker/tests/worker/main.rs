@@ -21,4 +21,5 @@ mod requests_page;
 mod sd_next;
 mod shutdown;
 mod start;
+mod stream;
 mod support;

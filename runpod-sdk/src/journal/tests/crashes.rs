@@ -116,12 +116,17 @@ fn live(
                     };
                     let known = world.entry(entry.job.to_string()).or_default();
                     known.read(&body(&entry.report));
-                    if random.bool() {
-                        known.maybe_settled = true;
-                        store.settle(&leftover.key);
-                        if !disk.is_dead() {
-                            *known = Known::default();
+                    match random.u8(0..4) {
+                        // It may still answer its job.
+                        0 => store.delivered(&leftover.key),
+                        1 => {
+                            known.maybe_settled = true;
+                            store.settle(&leftover.key);
+                            if !disk.is_dead() {
+                                *known = Known::default();
+                            }
                         }
+                        _ => {}
                     }
                 }
             }

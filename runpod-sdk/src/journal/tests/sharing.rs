@@ -173,3 +173,39 @@ fn a_result_that_is_delivered_first_is_not_written() {
         }
     }
 }
+
+#[test]
+fn what_was_delivered_answers_its_job_until_it_expires_or_its_room_is_needed() {
+    let volume = Arc::<Mutex<Volume>>::default();
+    let open = |process, journal: Journal| {
+        let disk = MemoryDisk::new(process, &volume, Trouble::Nothing);
+        Store::open(journal, Arc::new(disk), Health::new("/journal".into())).unwrap()
+    };
+    let dead = open(1, Journal::at("/journal"));
+    for job in ["early", "late", "asked"] {
+        write(&dead, job);
+    }
+    dead.close();
+    let room_for_three = 3 * 110;
+    let next = open(2, Journal::at("/journal").most_bytes(room_for_three));
+    let leftovers = next.leftovers(&|_| false).unwrap();
+    assert_eq!(leftovers.len(), 3);
+    for leftover in leftovers {
+        assert!(next.adopt(&leftover).is_some());
+        next.delivered(&leftover.key);
+    }
+    assert!(
+        next.leftovers(&|_| false).unwrap().is_empty(),
+        "nothing is to be delivered"
+    );
+    let stored = |store: &Store, job: &str| store.stored(&job.into()).map(|found| body(&found));
+    assert_eq!(stored(&next, "asked").as_deref(), Some(r#"{"output": "asked"}"#));
+    // Asked for again, it is a result like any other, and takes precedence over what nobody waits for.
+    write(&next, "new");
+    assert_eq!(stored(&next, "early"), None, "it has made room");
+    assert_eq!(stored(&next, "asked").as_deref(), Some(r#"{"output": "asked"}"#));
+    next.delivered(&crate::journal::name::Key::of(&"asked".into()));
+    volume.lock().unwrap().pass(Duration::from_mins(31));
+    next.leftovers(&|_| true).unwrap();
+    assert_eq!(stored(&next, "asked"), None, "it has expired");
+}

@@ -39,6 +39,20 @@ async fn a_job_that_is_handed_out_again_is_answered_from_the_journal_without_run
 }
 
 #[tokio::test]
+async fn a_result_that_is_delivered_too_late_answers_its_job_when_that_is_handed_out_again() {
+    let rig = Rig::new(Way::Silent).await;
+    let id = rig.dies_before_delivery("pod-1", 5).await;
+    // The job is queued again before the next start: what comes from the old pod no longer counts.
+    rig.loses_patience();
+    rig.results_are(Way::Open);
+    let mut next = rig.start("pod-2");
+    next.hears("delivered the result of an earlier run").await;
+    next.hears("answered from the journal").await;
+    rig.is_printed(&id, 5).await;
+    assert_eq!(runs(&next.drained().await), 0);
+}
+
+#[tokio::test]
 async fn a_job_that_keeps_killing_its_process_fails_as_poison_and_other_jobs_run() {
     let rig = Rig::new(Way::Open).await;
     let id = rig.submit(json!({ "pages": 1, "crash": true })).await;

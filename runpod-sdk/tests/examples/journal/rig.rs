@@ -90,9 +90,12 @@ impl Rig {
         self.journal.path().join("v1").join(name)
     }
 
+    /// The files in one of them that wait for something.
     pub(super) fn files(&self, folder: &str) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.folder(folder)).unwrap();
-        files.map(|file| file.unwrap().path()).collect()
+        let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        files.retain(|file| !file.to_str().unwrap().ends_with("@delivered"));
+        files
     }
 
     /// Queues a job.

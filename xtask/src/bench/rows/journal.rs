@@ -27,7 +27,7 @@ impl Bench {
             ..near
         };
         let cases = [
-            ("platform near", near, 3000, Target::AtMostFloor(2.0)),
+            ("platform near", near, 3000, Target::Below(1.0)),
             ("platform 20 ms away", far, 150, Target::AtMostFloor(1.1)),
         ];
         let mut lines = Vec::new();

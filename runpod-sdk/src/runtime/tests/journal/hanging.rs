@@ -25,7 +25,8 @@ const STEP: Duration = Duration::from_millis(100);
 /// What moving the clock in steps may add.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Lets time pass until something is done. Whatever needs no time is done before any passes.
+/// Lets time pass until something is done, while the disk hangs: one that works would need real time meanwhile.
+/// Whatever needs no time is done before any passes.
 async fn passing<T>(done: impl Future<Output = T>) -> T {
     tokio::pin!(done);
     loop {
@@ -42,7 +43,7 @@ async fn passing<T>(done: impl Future<Output = T>) -> T {
 async fn start(dir: &TempDir, network: &Network, worker: Worker) -> Running {
     let journal = network.journal(Journal::at(dir.path()), Hands::of_this_runtime());
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-    Running::start_with(platform, worker, 1, passing(journal).await).await
+    Running::start_with(platform, worker, 1, journal.await).await
 }
 
 /// The heartbeat of this worker, which stops with the test's runtime.
@@ -133,9 +134,8 @@ fn a_result_whose_write_hangs_is_delivered_at_once_and_the_worker_ends_in_time()
         let running = start(&dir, &network, worker).await;
         running.platform.submit("j", json!(7));
         let began = Instant::now();
-        assert_eq!(passing(running.platform.result("j")).await, r#"{"output": 7}"#);
-        assert!(began.elapsed() < SLACK, "{:?}", began.elapsed());
-        assert_eq!(network.waiting(), 1, "its write");
+        assert_eq!(running.platform.result("j").await, r#"{"output": 7}"#);
+        assert_eq!(began.elapsed(), Duration::ZERO);
         let ending = Instant::now();
         assert_eq!(passing(running.drained()).await, Ended::Drained);
         let took = ending.elapsed();
@@ -173,7 +173,7 @@ fn a_journal_that_could_not_be_opened_at_the_start_is_opened_once_its_disk_answe
         let network = Network::default();
         network.go();
         let began = Instant::now();
-        let running = start(&dir, &network, echo(&dir, &Arc::default())).await;
+        let running = passing(start(&dir, &network, echo(&dir, &Arc::default()))).await;
         let waited = began.elapsed();
         assert!((PATIENCE..PATIENCE + SLACK).contains(&waited), "{waited:?}");
         refuse_results(&running, &Fault::Refuse(503));

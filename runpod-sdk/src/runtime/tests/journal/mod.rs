@@ -56,7 +56,14 @@ fn refuse_results(running: &Running, fault: &Fault) {
         .with_faults(move |said| matches!(said, Said::Result { .. }).then(|| fault.clone()));
 }
 
+/// Those of a kind that wait for something.
 fn files(dir: &TempDir, kind: &str) -> Vec<String> {
+    let mut names = all_files(dir, kind);
+    names.retain(|name| !name.ends_with("@delivered"));
+    names
+}
+
+fn all_files(dir: &TempDir, kind: &str) -> Vec<String> {
     let names = std::fs::read_dir(dir.path().join("v1").join(kind)).unwrap();
     names
         .map(|file| file.unwrap().file_name().into_string().unwrap())
