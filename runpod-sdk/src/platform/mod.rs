@@ -26,9 +26,11 @@ use tokio_util::sync::CancellationToken;
 use crate::job::{Job, JobId, Report};
 
 pub(crate) use backoff::Backoff;
-pub(crate) use http::{HttpPlatform, client};
+#[cfg(any(feature = "download", feature = "local-server", feature = "upload"))]
+pub(crate) use http::chain;
 #[cfg(any(feature = "download", feature = "upload"))]
-pub(crate) use http::{chain, retry_after};
+pub(crate) use http::retry_after;
+pub(crate) use http::{HttpPlatform, client};
 pub(crate) use limits::Limits;
 pub(crate) use once::OncePlatform;
 
