@@ -225,6 +225,14 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
          RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \
          RUNPOD_WORKER_DOWNLOAD_TIMEOUT for one download (10m)\n  \
+         RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT  for looking a name up and connecting (10s)\n  \
+         RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT  silence that ends a download (30s)\n  \
+         RUNPOD_WORKER_DOWNLOAD_MEMORY  bytes of one download into memory (67108864)\n  \
+         RUNPOD_WORKER_DOWNLOAD_ATTEMPTS  tries of one download (3)\n  \
+         RUNPOD_WORKER_DOWNLOAD_PARALLEL  downloads at once (4)\n  \
+         RUNPOD_WORKER_UPLOAD_TIMEOUT   for one request to the storage (5m)\n  \
+         RUNPOD_WORKER_UPLOAD_ATTEMPTS  tries of one such request (3)\n  \
+         RUNPOD_WORKER_UPLOAD_PARALLEL  objects of a list at once (4)\n  \
          RUNPOD_WORKER_JOURNAL          a directory where results outlive the process\n  \
          RUNPOD_WORKER_JOURNAL_KEEP     how long the journal keeps a result\n  \
          RUNPOD_WORKER_JOURNAL_BYTES    how large the journal may grow\n  \
