@@ -1,7 +1,6 @@
 //! The checks that nobody has to ask for.
 
 use super::{FitnessCheck, Surroundings, disk, memory, network};
-use crate::config::Template;
 
 /// The automatic checks of a worker.
 #[derive(Debug, Default)]
@@ -12,10 +11,9 @@ pub(crate) struct Automatic {
     pub(crate) beside: Option<FitnessCheck>,
 }
 
-/// Which checks are made. `wanted` is what the worker says, if it says anything.
-pub(crate) fn automatic(wanted: Option<bool>, surroundings: &Surroundings, take: &Template) -> Automatic {
-    // Where the platform is on this machine, the machine is a laptop or runs tests.
-    let deployed = !take.is_loopback();
+/// Which checks are made. `wanted` is what the worker says, if it says anything. It is `deployed` where the platform
+/// is not on this machine: such a machine is a laptop or runs tests.
+pub(crate) fn automatic(wanted: Option<bool>, deployed: bool, surroundings: &Surroundings) -> Automatic {
     if surroundings.skip_automatic || !wanted.unwrap_or(deployed) {
         return Automatic::default();
     }
@@ -56,13 +54,12 @@ fn of_the_gpu(_: &Surroundings) -> [Option<FitnessCheck>; 2] {
 mod tests {
     use super::*;
 
-    const DEPLOYED: &str = "https://api.runpod.ai/v2/ep/job-take/$ID?gpu=A";
-    const LOCAL: &str = "http://127.0.0.1:8000/v2/ep/job-take/$ID";
+    fn surroundings(on: &[&str]) -> Surroundings {
+        Surroundings::new(|name| on.contains(&name).then(|| "true".to_owned()), None)
+    }
 
-    fn names(wanted: Option<bool>, take: &str, skip: &[&str]) -> Vec<String> {
-        let take = Template::parse(take).unwrap();
-        let lookup = |name: &str| skip.contains(&name).then(|| "true".to_owned());
-        let automatic = automatic(wanted, &Surroundings::new(lookup, &take), &take);
+    fn names(wanted: Option<bool>, deployed: bool, skip: &[&str]) -> Vec<String> {
+        let automatic = automatic(wanted, deployed, &surroundings(skip));
         let all = automatic.before.into_iter().chain(automatic.beside);
         all.map(|check| check.name)
             .filter(|name| !name.contains("gpu") && !name.contains("cuda"))
@@ -73,30 +70,43 @@ mod tests {
 
     #[test]
     fn a_deployed_worker_makes_them_and_a_laptop_does_not() {
-        assert_eq!(names(None, DEPLOYED, &[]), ALL);
-        for local in [
-            LOCAL,
-            "http://localhost:80/job-take/$ID",
-            "http://[::1]:80/job-take/$ID",
-        ] {
-            assert!(names(None, local, &[]).is_empty(), "{local}");
-        }
+        assert_eq!(names(None, true, &[]), ALL);
+        assert!(names(None, false, &[]).is_empty());
     }
 
     #[test]
     fn the_worker_may_say_otherwise_and_pythons_switch_beats_it() {
-        assert_eq!(names(Some(true), LOCAL, &[]), ALL);
-        assert!(names(Some(false), DEPLOYED, &[]).is_empty());
-        assert!(names(Some(true), DEPLOYED, &["RUNPOD_SKIP_AUTO_SYSTEM_CHECKS"]).is_empty());
+        assert_eq!(names(Some(true), false, &[]), ALL);
+        assert!(names(Some(false), true, &[]).is_empty());
+        assert!(names(Some(true), true, &["RUNPOD_SKIP_AUTO_SYSTEM_CHECKS"]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_worker_says_what_is_looked_at() {
+        let surroundings = std::sync::Arc::new(Surroundings {
+            disk_paths: vec!["/not/there".into()],
+            network_targets: vec!["no port".to_owned()],
+            ..Surroundings::default()
+        });
+        let complaint = async |name: &str| {
+            let automatic = automatic(None, true, &surroundings);
+            let mut all = automatic.before.into_iter().chain(automatic.beside);
+            let check = all.find(|check| check.name == name).unwrap();
+            let limit = std::time::Duration::from_secs(30);
+            let unfit = super::super::run_one(check, surroundings.clone(), limit).await;
+            unfit.unwrap_err().reason
+        };
+        let reason = complaint("_disk_check").await;
+        assert!(reason.contains("free space of /not/there"), "{reason}");
+        let reason = complaint("_network_check").await;
+        assert!(reason.contains("no port: invalid"), "{reason}");
     }
 
     #[cfg(feature = "gpu")]
     #[test]
     fn the_gpu_check_can_be_left_out_alone() {
-        let take = Template::parse(DEPLOYED).unwrap();
         let count = |skip: &str| {
-            let lookup = |name: &str| (name == skip).then(|| "true".to_owned());
-            automatic(None, &Surroundings::new(lookup, &take), &take)
+            automatic(None, true, &surroundings(&[skip]))
                 .before
                 .iter()
                 .filter(|check| check.name == "_gpu_health_check")

@@ -26,8 +26,8 @@
 //! |---|---|---|
 //! | `_gpu_health_check` (feature `gpu`) | every GPU that the driver lists can be read; no GPU is fine | `RUNPOD_SKIP_GPU_CHECK=true` leaves it out |
 //! | `_memory_check` | [`memory`]: 4 GiB are available, or half of a smaller machine | `RUNPOD_MIN_MEMORY_GB` |
-//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, `RUNPOD_WORKER_DISK_PATHS` |
-//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, `RUNPOD_WORKER_NETWORK_TARGETS` |
+//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, [`Worker::disk_check_paths`] |
+//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, [`Worker::network_check_targets`] |
 //! | `_cuda_version_check` (feature `gpu`) | the driver knows CUDA 11.8, or there is no GPU | `RUNPOD_MIN_CUDA_VERSION` |
 //!
 //! They are on where the platform is another machine, and off where it is this one: a laptop or a test
@@ -39,11 +39,17 @@
 //! first take, never before it: the take proves the same. Should it fail while no job is held, the
 //! worker is unfit as by any other check.
 //!
+//! A worker that answers HTTP requests itself (feature `http-modes`) makes them, too, before it is ready: on a
+//! pod, unless its heartbeat goes to this machine. It does not ask the platform for jobs, so its network
+//! check is made only where there is something to reach: the host of the heartbeat, or targets of its own.
+//!
 //! What a driver library cannot tell is not checked: no memory is allocated on a GPU and nothing is
 //! computed there. A worker whose backend computes knows better; let it say so in a check of its own.
 //!
 //! [`Worker::fitness_limit`]: crate::Worker::fitness_limit
 //! [`Worker::automatic_checks`]: crate::Worker::automatic_checks
+//! [`Worker::disk_check_paths`]: crate::Worker::disk_check_paths
+//! [`Worker::network_check_targets`]: crate::Worker::network_check_targets
 
 mod automatic;
 mod check;

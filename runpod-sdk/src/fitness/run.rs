@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
@@ -17,12 +18,13 @@ pub(crate) struct Unfit {
     pub(crate) reason: String,
 }
 
-/// Runs the checks, all at once. Of those that fail the first in order is the answer; the others
-/// are left as they are.
+/// Runs the checks, all at once, on `handlers`. Of those that fail the first in order is the answer; the
+/// others are left as they are.
 pub(crate) async fn run(
     checks: Vec<FitnessCheck>,
     surroundings: Arc<Surroundings>,
     limit: Duration,
+    handlers: &Handle,
 ) -> Result<(), Unfit> {
     if checks.is_empty() {
         return Ok(());
@@ -33,13 +35,18 @@ pub(crate) async fn run(
         .into_iter()
         .map(|check| {
             let name = check.name.clone();
-            // On a task of its own, so that a check that panics is a check that failed.
-            let task = tokio::spawn(check.run(surroundings.clone(), limit));
-            (name, AbortOnDropHandle::new(task))
+            let limit = check.limit_or(limit);
+            // On a task of its own, so that a check that panics is a check that failed. Its time is taken out
+            // here, so that one that blocks its thread is late, too.
+            let task = handlers.spawn(check.run(surroundings.clone()));
+            (name, limit, AbortOnDropHandle::new(task))
         })
         .collect();
-    for (check, task) in running {
-        let outcome = task.await.unwrap_or_else(|lost| Err(format!("panic: {lost}")));
+    for (check, limit, task) in running {
+        let outcome = match tokio::time::timeout_at(began + limit, task).await {
+            Ok(ended) => ended.unwrap_or_else(|lost| Err(format!("panic: {lost}"))),
+            Err(_) => Err(late(limit)),
+        };
         if let Err(reason) = outcome {
             error!("Fitness check failed: {check} | {reason}");
             return Err(Unfit { check, reason });
@@ -57,10 +64,16 @@ pub(crate) async fn run_one(
     limit: Duration,
 ) -> Result<(), Unfit> {
     let name = check.name.clone();
-    check.run(surroundings, limit).await.map_err(|reason| {
+    let limit = check.limit_or(limit);
+    let outcome = tokio::time::timeout(limit, check.run(surroundings)).await;
+    outcome.unwrap_or_else(|_| Err(late(limit))).map_err(|reason| {
         error!("Fitness check failed: {name} | {reason}");
         Unfit { check: name, reason }
     })
+}
+
+fn late(limit: Duration) -> String {
+    format!("timeout: no answer within {limit:?}")
 }
 
 #[cfg(test)]
@@ -77,7 +90,7 @@ mod tests {
     struct TooSmall(u32);
 
     async fn judge(checks: Vec<FitnessCheck>) -> Result<(), Unfit> {
-        run(checks, Arc::default(), LIMIT).await
+        run(checks, Arc::default(), LIMIT, &Handle::current()).await
     }
 
     #[tokio::test]
@@ -134,6 +147,21 @@ mod tests {
         );
         let panics = FitnessCheck::new("panics", || async { panic!("no GPU") as Result<(), TooSmall> });
         assert!(judge(vec![panics]).await.unwrap_err().reason.contains("no GPU"));
+    }
+
+    /// As one does that looks at a network volume which does not answer.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_check_that_blocks_its_thread_is_late_all_the_same() {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let blocks = within(Duration::from_millis(50), move || async move {
+            let _ = wait.recv();
+            Ok::<_, TooSmall>(())
+        });
+        let unfit = judge(vec![FitnessCheck::new("volume", blocks)])
+            .await
+            .unwrap_err();
+        assert_eq!(unfit.reason, "timeout: no answer within 50ms");
+        drop(release);
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,14 +21,15 @@ pub(crate) struct Surroundings {
     pub(crate) network_limit: Option<Duration>,
     pub(crate) disk_paths: Vec<PathBuf>,
     pub(crate) network_targets: Vec<String>,
-    /// The platform: host and port of the take URL.
+    /// The platform: host and port of one of its URLs.
     pub(crate) platform: Option<String>,
     /// Values that could not be read.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Surroundings {
-    pub(crate) fn new(lookup: impl Fn(&str) -> Option<String>, take: &Template) -> Self {
+    /// Reads the environment; `platform` is a URL of the platform, if this worker knows one.
+    pub(crate) fn new(lookup: impl Fn(&str) -> Option<String>, platform: Option<&Template>) -> Self {
         let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let on = |name: &str| get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let list = |name: &str| -> Vec<String> {
@@ -78,7 +79,7 @@ impl Surroundings {
                 .map(PathBuf::from)
                 .collect(),
             network_targets: list("RUNPOD_WORKER_NETWORK_TARGETS"),
-            platform: take.address().map(|(host, port)| {
+            platform: platform.and_then(Template::address).map(|(host, port)| {
                 if host.contains(':') {
                     format!("[{host}]:{port}")
                 } else {
@@ -154,7 +155,7 @@ mod tests {
                 let found = pairs.iter().find(|(key, _)| *key == name)?;
                 Some(found.1.to_owned())
             },
-            &take,
+            Some(&take),
         )
     }
 

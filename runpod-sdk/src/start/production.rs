@@ -90,7 +90,7 @@ pub(super) fn run_on(
         }
     };
     config.limits = worker.options_mut().limits;
-    let surroundings = Surroundings::new(lookup, &config.take).or_else_as_in(worker.options());
+    let surroundings = Surroundings::new(lookup, Some(&config.take)).or_else_as_in(worker.options());
     for warning in config.warnings.iter().chain(&surroundings.warnings) {
         warn!("{warning}");
     }
@@ -148,9 +148,10 @@ async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown)
         starting,
     } = start;
     let mut checks = worker.take_fitness_checks();
-    let wanted = worker.options_mut().automatic_checks;
-    let limit = worker.options_mut().fitness_limit;
-    let Automatic { before, beside } = fitness::automatic(wanted, &surroundings, &config.take);
+    let limit = worker.options().fitness_limit;
+    let deployed = !config.take.is_loopback();
+    let Automatic { before, beside } =
+        fitness::automatic(worker.options().automatic_checks, deployed, &surroundings);
     checks.extend(before);
     let beside = watch(beside, surroundings.clone(), limit);
     tokio::select! {
@@ -159,8 +160,7 @@ async fn get_ready_and_run(mut worker: Worker, start: Start, shutdown: Shutdown)
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        fit = handlers.spawn(fitness::run(checks, surroundings, limit)) => {
-            let fit = fit.map_err(|lost| Error::Runtime(lost.to_string()))?;
+        fit = fitness::run(checks, surroundings, limit, &handlers) => {
             if let Err(unfit) = fit {
                 return Err(report_unfit(config, unfit).await);
             }

@@ -118,6 +118,49 @@ async fn an_unfit_worker_tells_the_platform_why_and_takes_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn shutdown_hooks_run_after_a_failed_check_once_the_platform_knows() {
+    let platform = Platform::start().await;
+    let told: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (notes, server) = (told.clone(), platform.server.uri());
+    let worker = unfit_worker("no").on_shutdown(move || async move {
+        // Requests that arrived so far: this one comes after them.
+        let seen = reqwest::get(format!("{server}/job-take/seen")).await;
+        notes.lock().unwrap().push(usize::from(seen.is_ok()));
+    });
+    platform.unfit(worker).await;
+    assert_eq!(*told.lock().unwrap(), [1], "once");
+    let paths: Vec<String> = platform
+        .seen("")
+        .await
+        .iter()
+        .map(|seen| seen.url.path().to_owned())
+        .collect();
+    assert_eq!(paths, ["/v2/ep/ping/w1", "/job-take/seen"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfit_worker_waits_for_no_thread_that_blocks() {
+    let platform = Platform::start().await;
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (blocking, blocks) = std::sync::mpsc::channel::<()>();
+    let worker = worker()
+        .handler_threads(2)
+        .fitness_check("weights", || async {
+            tokio::task::spawn_blocking(move || blocks.recv().ok()).await.ok();
+            Err::<(), _>("no")
+        })
+        .fitness_check("blocks its thread for ever", move || async move {
+            blocking.send(()).ok();
+            wait.recv().map_err(|_| "released")
+        });
+    assert_eq!(
+        platform.unfit(worker).await,
+        ("weights".to_owned(), "&str: no".to_owned())
+    );
+    drop(release);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_or_a_ping_url_nobody_is_told() {
     for missing in ["RUNPOD_AI_API_KEY", "RUNPOD_WEBHOOK_PING"] {
         let platform = Platform::start().await.with(missing, "");

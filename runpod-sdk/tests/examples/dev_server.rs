@@ -65,7 +65,6 @@ impl Server {
     }
 
     /// What stands behind `prefix` on the next line that has it.
-    #[cfg(feature = "metrics")]
     fn hears(&self, prefix: &str) -> String {
         loop {
             let line = self
@@ -154,6 +153,18 @@ async fn the_routes_of_pythons_server_answer_as_they_did() {
         "with an endpoint in its path a route is the platform's"
     );
     assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn what_a_killed_worker_left_in_the_scratch_directory_is_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let left = crate::leave_scratch(scratch.path());
+    let server = Server::start_with(
+        "hello",
+        &[("RUNPOD_WORKER_SCRATCH", scratch.path().to_str().unwrap())],
+    );
+    server.hears("removed what a dead worker left");
+    assert!(!left.exists());
 }
 
 #[cfg(feature = "metrics")]

@@ -3,10 +3,14 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::example;
+
+/// Longer than anything here takes on the slowest machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Server {
     process: Child,
@@ -16,6 +20,13 @@ struct Server {
 
 impl Server {
     fn start(variables: &[(&str, &str)]) -> Self {
+        let server = Self::begin(variables);
+        server.until("ready for requests");
+        server
+    }
+
+    /// The same without waiting for the worker to be ready.
+    fn begin(variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(example("load_balancing"))
             .env_clear()
             .envs([("PORT", "0")])
@@ -42,7 +53,6 @@ impl Server {
             .next()
             .unwrap()
             .clone_into(&mut server.address);
-        server.until("ready for requests");
         server
     }
 
@@ -51,8 +61,8 @@ impl Server {
         loop {
             let line = self
                 .lines
-                .recv()
-                .unwrap_or_else(|_| panic!("it ended without: {part}"));
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|error| panic!("{error}, without: {part}"));
             if line.contains(part) {
                 return line;
             }
@@ -235,6 +245,142 @@ fn sigterm_lets_the_running_request_end_and_refuses_the_next() {
     let (status, body) = read(running);
     assert_eq!((status, value(&body).as_array().unwrap().len()), (200, 10));
     assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn a_second_sigterm_answers_what_runs_and_ends_the_worker() {
+    let server = Server::start(&[]);
+    let whole = server.send("POST /", r#"{"text": "ab", "pause_ms": 600000}"#);
+    server.until("Started.");
+    let streaming = server.send_accepting("text/event-stream", r#"{"text": "ab", "pause_ms": 600000}"#);
+    server.until("Started.");
+    server.signal(rustix::process::Signal::TERM);
+    server.until("draining");
+    server.signal(rustix::process::Signal::TERM);
+    for waiting in [whole, streaming] {
+        let (status, body) = read(waiting);
+        assert_eq!(
+            (status, &value(&body)["error"]["code"]),
+            (503, &json!("WORKER_STOPPED"))
+        );
+        assert_eq!(value(&body)["error"]["retryable"], json!(true));
+    }
+    assert_eq!(server.exit_code(), Some(0), "every request has its answer");
+}
+
+#[test]
+fn a_pod_makes_the_automatic_checks_before_it_is_ready() {
+    let unfit = [
+        ("RUNPOD_WORKER_HTTP_HOST", "127.0.0.1"),
+        ("RUNPOD_MIN_MEMORY_GB", "1000000"),
+    ];
+    let server = Server::begin(&[&unfit[..], &[("RUNPOD_POD_ID", "w1")]].concat());
+    let line = server.until("Fitness check failed");
+    assert!(line.contains("_memory_check | FitnessError: "), "{line}");
+    assert_eq!(server.exit_code(), Some(1));
+
+    // A laptop has no duty to be fit.
+    Server::start(&unfit);
+}
+
+#[test]
+fn a_network_check_is_made_only_where_there_is_something_to_reach() {
+    let variables = [
+        ("RUNPOD_WORKER_AUTOMATIC_CHECKS", "true"),
+        ("RUNPOD_MIN_MEMORY_GB", "0"),
+        ("RUNPOD_MIN_DISK_PERCENT", "0"),
+        // Too short for any network.
+        ("RUNPOD_NETWORK_CHECK_TIMEOUT", "0"),
+    ];
+    Server::start(&variables);
+    let closed = format!("127.0.0.1:{}", free_port());
+    let server = Server::begin(&[&variables[..], &[("RUNPOD_WORKER_NETWORK_TARGETS", &closed)]].concat());
+    let line = server.until("Fitness check failed");
+    assert!(
+        line.contains("_network_check | FitnessError: ") && line.contains(&closed),
+        "{line}"
+    );
+    assert_eq!(server.exit_code(), Some(1));
+}
+
+/// Notes the heads of all requests, and answers each with 200.
+fn platform() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v2/ep1", listener.local_addr().unwrap());
+    let (tell, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok((mut connection, _)) = listener.accept() {
+            let lines = BufReader::new(&connection).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let _ =
+                connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            // A network check says nothing.
+            if !head.is_empty() && tell.send(head.join("\n")).is_err() {
+                return;
+            }
+        }
+    });
+    (url, heads)
+}
+
+#[test]
+fn a_realtime_workers_heartbeat_names_the_requests_that_it_works_on() {
+    let (platform, heads) = platform();
+    let next = |wanted: &str| loop {
+        let head = heads.recv_timeout(PATIENCE).unwrap();
+        assert!(
+            head.starts_with("GET /v2/ep1/ping/w1?"),
+            "no take, no stop poll: {head}"
+        );
+        assert!(
+            head.to_ascii_lowercase().contains("\nauthorization: rpa_key"),
+            "{head}"
+        );
+        if head.contains(wanted) {
+            return head;
+        }
+    };
+    let server = Server::start(&[
+        ("RUNPOD_ENDPOINT_ID", "ep1"),
+        ("RUNPOD_REALTIME_PORT", &free_port()),
+        ("RUNPOD_WORKER_HTTP_HOST", "127.0.0.1"),
+        ("RUNPOD_WEBHOOK_GET_JOB", &format!("{platform}/job-take/$ID")),
+        ("RUNPOD_WEBHOOK_PING", &format!("{platform}/ping/$RUNPOD_POD_ID")),
+        ("RUNPOD_PING_INTERVAL", "250"),
+        ("RUNPOD_POD_ID", "w1"),
+        ("RUNPOD_AI_API_KEY", "rpa_KEY"),
+    ]);
+    next("/ping/w1?runpod_version=");
+    let body = r#"{"id": "r1", "input": {"text": "ab", "pause_ms": 600000}}"#;
+    let running = server.send("POST /ep1/realtime", body);
+    next("/ping/w1?job_id=r1&runpod_version=");
+    server.signal(rustix::process::Signal::TERM);
+    server.until("draining");
+    next("/ping/w1?job_id=r1&runpod_version=");
+    server.signal(rustix::process::Signal::TERM);
+    let (_, body) = read(running);
+    let error: Value = serde_json::from_str(value(&body)["error"].as_str().unwrap()).unwrap();
+    assert_eq!(error["code"], "WORKER_STOPPED");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn an_unfit_realtime_worker_tells_the_platform() {
+    let (platform, heads) = platform();
+    let server = Server::begin(&[
+        ("RUNPOD_REALTIME_PORT", &free_port()),
+        ("RUNPOD_WORKER_HTTP_HOST", "127.0.0.1"),
+        ("RUNPOD_WEBHOOK_PING", &format!("{platform}/ping/$RUNPOD_POD_ID")),
+        ("RUNPOD_POD_ID", "w1"),
+        ("RUNPOD_AI_API_KEY", "rpa_KEY"),
+        ("RUNPOD_WORKER_AUTOMATIC_CHECKS", "true"),
+        ("RUNPOD_MIN_MEMORY_GB", "1000000"),
+    ]);
+    let head = heads.recv_timeout(PATIENCE).unwrap();
+    let start = "GET /v2/ep1/ping/w1?status=unhealthy&check=_memory_check&reason=FitnessError";
+    assert!(head.starts_with(start), "the first and only ping: {head}");
+    assert_eq!(server.exit_code(), Some(1));
+    assert!(heads.try_recv().is_err());
 }
 
 #[test]

@@ -58,6 +58,16 @@ fn run_with(name: &str, input: &str, environment: &[(&str, &str)]) -> String {
     format!("{}\nexit {}", lines.join("\n"), output.status.code().unwrap())
 }
 
+/// Leaves a scratch directory as a worker does that is killed.
+#[cfg(all(feature = "local-server", feature = "client"))]
+fn leave_scratch(base: &std::path::Path) -> PathBuf {
+    let left = base.join("runpod-scratch-0");
+    std::fs::create_dir_all(left.join("1")).unwrap();
+    std::fs::write(left.join("1/half a video"), "x").unwrap();
+    std::fs::write(base.join("runpod-scratch-0.lock"), "").unwrap();
+    left
+}
+
 macro_rules! example_runs {
     ($test:ident, $name:literal, $input:literal) => {
         #[test]

@@ -65,10 +65,6 @@ impl Delivery {
     /// # Errors
     ///
     /// It takes more and may not be made smaller or uploaded, or the upload failed.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "nothing sends pictures one by one yet")
-    )]
     pub(crate) async fn picture(&self, picture: &Picture, room: usize) -> Result<Delivered, OutputError> {
         if self.mode == OutputMode::Upload {
             let bucket = self.storage.bucket().await?;
@@ -141,6 +137,11 @@ impl Delivered {
     /// What stands for the picture: base64 or a URL, as a JSON text.
     pub(crate) fn json(&self) -> String {
         quoted(self.text())
+    }
+
+    /// The picture itself, unless it was uploaded.
+    pub(crate) fn base64(&self) -> Option<&str> {
+        self.url().is_none().then(|| self.text())
     }
 
     /// Where it was uploaded to, if it was.

@@ -25,7 +25,7 @@ use crate::splice::Edits;
 
 pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use error::OutputError;
-pub(crate) use picture::Picture;
+pub(crate) use picture::{Entry, Picture};
 
 /// What the worker's owner has set, and the worker's bucket.
 #[derive(Debug)]

@@ -30,8 +30,9 @@ use super::{Starting, production};
 use crate::config::{self, Config, Template};
 use crate::error::Error;
 use crate::fitness::{self, Surroundings, Unfit};
+use crate::handler::ErasedHandler;
 use crate::job::Identity;
-use crate::runtime::{self, Ended, Held, Liveness, Runtime, Shutdown};
+use crate::runtime::{self, Ended, HeartbeatThread, Held, Liveness, Runtime, Shutdown};
 use crate::worker::{Concurrency, Options, TakeAhead, WhenAbandoned, Worker};
 
 /// In the place of URLs that such a worker does not use.
@@ -49,6 +50,16 @@ pub(super) fn run(
     production::with_handlers(worker, lookup, |worker, handlers| {
         run_on(worker, handlers, mode, lookup, starting)
     })
+}
+
+/// What a start needs to know.
+struct Start {
+    heartbeat: Option<Arc<Config>>,
+    surroundings: Arc<Surroundings>,
+    /// Whether the machine has a duty to be fit.
+    deployed: bool,
+    handlers: Handle,
+    starting: Starting,
 }
 
 fn run_on(
@@ -74,34 +85,36 @@ fn run_on(
     let (Ok(settings), true) = (settings, problems.is_empty()) else {
         return Err(Error::Config(problems));
     };
+    if options.journal.take().is_some() {
+        warn!(
+            "the journal is not used: a result belongs to a request, and the request ends with this process"
+        );
+    }
     let heartbeat = match mode {
         HttpMode::Realtime { .. } => heartbeat_config(lookup),
         HttpMode::LoadBalancing => None,
     };
-    let control = production::control_runtime()?;
-    let handlers = handlers.unwrap_or(control.handle()).clone();
-    let identity = config::local_identity(lookup);
-    let surroundings = surroundings(lookup)?.or_else_as_in(worker.options());
-    let start = Start {
-        heartbeat,
-        surroundings: Arc::new(surroundings),
-        handlers,
-        starting,
-    };
-    start.starting.mark("config");
-    let ended = control.block_on(work(worker, settings, identity, start));
-    control.shutdown_background();
-    ended
-}
-
-/// What the worker's own checks look at. There is no URL of the platform to look for.
-fn surroundings(lookup: impl Fn(&str) -> Option<String>) -> Result<Surroundings, Error> {
-    let nowhere = Template::parse(NOWHERE).map_err(|problem| Error::Startup(problem.into()))?;
-    let surroundings = Surroundings::new(lookup, &nowhere);
+    let ping = heartbeat.as_ref().and_then(|config| config.ping.as_ref());
+    let surroundings = Surroundings::new(lookup, ping).or_else_as_in(worker.options());
     for warning in &surroundings.warnings {
         warn!("{warning}");
     }
-    Ok(surroundings)
+    let deployed =
+        lookup("RUNPOD_POD_ID").is_some_and(|id| !id.is_empty()) && !ping.is_some_and(Template::is_loopback);
+    let control = production::control_runtime()?;
+    let handlers = handlers.unwrap_or(control.handle()).clone();
+    starting.mark("config");
+    let start = Start {
+        heartbeat,
+        surroundings: Arc::new(surroundings),
+        deployed,
+        handlers,
+        starting,
+    };
+    let identity = config::local_identity(lookup);
+    let ended = control.block_on(work(worker, settings, identity, start));
+    control.shutdown_background();
+    ended
 }
 
 /// Where a realtime worker's heartbeat goes. It takes no jobs, so it needs no URLs for them.
@@ -120,14 +133,6 @@ fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Confi
     }
 }
 
-/// What a start needs to know.
-struct Start {
-    heartbeat: Option<Arc<Config>>,
-    surroundings: Arc<Surroundings>,
-    handlers: Handle,
-    starting: Starting,
-}
-
 async fn work(worker: Worker, settings: Settings, identity: Identity, start: Start) -> Result<Ended, Error> {
     let shutdown = Shutdown::default();
     tokio::spawn(production::listen_for_signals(shutdown.clone())?);
@@ -137,6 +142,7 @@ async fn work(worker: Worker, settings: Settings, identity: Identity, start: Sta
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let desk = Arc::new(Desk::new(held, settings.queue));
     let app = Arc::new(App::new(settings, desk, identity));
+    // From here on health checks are answered, and requests refused.
     let server = Server::start(app.clone()).await?;
     start.starting.mark("listening");
     let handlers = start.handlers.clone();
@@ -150,31 +156,20 @@ async fn work(worker: Worker, settings: Settings, identity: Identity, start: Sta
 /// Gets the worker ready and works. Until then requests are refused, and health checks say so.
 async fn serve(worker: Worker, app: &App, start: Start, shutdown: Shutdown) -> Result<Ended, Error> {
     let desk = app.desk.clone();
-    let liveness = Arc::new(Liveness::new(worker.options().stuck_after));
-    tokio::spawn(liveness.clone().keep_fresh(production::SIGN_OF_LIFE));
-    let _heartbeat = match &start.heartbeat {
-        Some(config) => {
-            let events = &worker.options().events;
-            production::start_heartbeat(config, desk.held(), &liveness, events)?
-        }
-        None => None,
-    };
     let ready = tokio::select! {
         biased;
         () = shutdown.drain.cancelled() => {
             info!("told to stop before the worker was ready");
             return Ok(Ended::Drained);
         }
-        ready = get_ready(worker, &start) => ready?,
+        ready = start.get_ready(worker, desk.held()) => ready?,
     };
-    let (options, handler) = ready;
-    let identity = app.identity.clone();
     let drain = shutdown.drain.clone();
     let mut runtime = Runtime::new(
         desk.clone(),
-        handler,
-        options,
-        identity,
+        ready.handler,
+        ready.options,
+        app.identity.clone(),
         desk.held().clone(),
         shutdown,
     );
@@ -194,31 +189,56 @@ async fn serve(worker: Worker, app: &App, start: Start, shutdown: Shutdown) -> R
     }
 }
 
-/// The worker's own fitness checks, then its state.
-async fn get_ready(
-    mut worker: Worker,
-    start: &Start,
-) -> Result<(Options, Arc<dyn crate::handler::ErasedHandler>), Error> {
-    let checks = worker.take_fitness_checks();
-    let limit = worker.options().fitness_limit;
-    let checking = fitness::run(checks, start.surroundings.clone(), limit);
-    let fit = start.handlers.spawn(checking).await;
-    if let Err(unfit) = fit.map_err(|lost| Error::Runtime(lost.to_string()))? {
-        return Err(match &start.heartbeat {
-            Some(config) => production::report_unfit(config.clone(), unfit).await,
-            None => {
-                let Unfit { check, reason } = unfit;
-                Error::Unfit { check, reason }
+/// A worker that can begin.
+struct Ready {
+    options: Options,
+    handler: Arc<dyn ErasedHandler>,
+    /// Beats until it is dropped.
+    _heartbeat: Option<HeartbeatThread>,
+}
+
+impl Start {
+    /// The fitness checks, then the heartbeat, then the state.
+    async fn get_ready(&self, mut worker: Worker, held: &Arc<Held>) -> Result<Ready, Error> {
+        let mut checks = worker.take_fitness_checks();
+        let options = worker.options();
+        let automatic = fitness::automatic(options.automatic_checks, self.deployed, &self.surroundings);
+        let seen = &self.surroundings;
+        let somewhere = seen.platform.is_some() || !seen.network_targets.is_empty();
+        checks.extend(automatic.before);
+        // Nothing waits at the door while this one is made, so it need not be made beside the work.
+        checks.extend(automatic.beside.filter(|_| somewhere));
+        let limit = options.fitness_limit;
+        if let Err(unfit) = fitness::run(checks, self.surroundings.clone(), limit, &self.handlers).await {
+            return Err(match &self.heartbeat {
+                Some(config) => production::report_unfit(config.clone(), unfit).await,
+                None => {
+                    let Unfit { check, reason } = unfit;
+                    Error::Unfit { check, reason }
+                }
+            });
+        }
+        self.starting.mark("fitness");
+
+        let (options, load) = worker.into_parts();
+        let liveness = Arc::new(Liveness::new(options.stuck_after));
+        tokio::spawn(liveness.clone().keep_fresh(production::SIGN_OF_LIFE));
+        let heartbeat = match &self.heartbeat {
+            Some(config) => {
+                let started = production::start_heartbeat(config, held, &liveness, &options.events)?;
+                self.starting.mark("heartbeat");
+                started
             }
-        });
+            None => None,
+        };
+        let loading = self.handlers.spawn(load()).await;
+        let handler = loading
+            .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
+        self.starting.mark("state");
+        Ok(Ready {
+            options,
+            handler,
+            _heartbeat: heartbeat,
+        })
     }
-    start.starting.mark("fitness");
-    let (options, load) = worker.into_parts();
-    let handler = start
-        .handlers
-        .spawn(load())
-        .await
-        .map_err(|panicked| Error::Startup(format!("loading the state panicked: {panicked}").into()))??;
-    start.starting.mark("state");
-    Ok((options, handler))
 }

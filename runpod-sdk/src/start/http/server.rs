@@ -12,8 +12,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -25,6 +27,8 @@ use crate::error::Error;
 const MOST_CONNECTIONS: usize = 1024;
 /// How long a request's head may take to arrive.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may read nothing of its answer. Then its connection is closed, as if it had hung up.
+const STALL_LIMIT: Duration = Duration::from_mins(1);
 /// Pause after a connection could not be accepted, most often for want of file descriptors.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
@@ -103,6 +107,8 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
+                // Answers are written in several pieces; none should wait for the client's acknowledgement.
+                let _ = stream.set_nodelay(true);
                 let (app, closing) = (app.clone(), closing.clone());
                 connections.spawn(async move {
                     let _permit = permit;
@@ -117,9 +123,15 @@ async fn accept(
     }
 }
 
-async fn answer(stream: TcpStream, app: Arc<App>, closing: CancellationToken) {
-    // Answers are written in several pieces; none should wait for the client's acknowledgement.
-    let _ = stream.set_nodelay(true);
+/// Answers the requests of one connection.
+pub(super) async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Send,
+    app: Arc<App>,
+    closing: CancellationToken,
+) {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(STALL_LIMIT));
+    let stream = Box::pin(stream);
     let service = service_fn(move |request: Request<Incoming>| {
         let app = app.clone();
         async move { Ok::<_, Infallible>(app.answer(request.map(Body::new)).await) }
