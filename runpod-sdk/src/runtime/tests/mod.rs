@@ -10,6 +10,7 @@ mod intake;
 mod journal;
 mod ledger;
 mod limits;
+mod log_lines;
 mod log_tail;
 mod shutdown;
 mod simulation;
