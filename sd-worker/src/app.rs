@@ -12,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::output::Output;
 use crate::process::Process;
 use crate::request::{Allowed, Pictures};
-use crate::settings::Settings;
+use crate::settings::{Settings, StreamSettings};
 use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 
 /// The worker's state. Cloning it costs two reference counts.
@@ -27,6 +27,7 @@ pub(crate) struct App {
     pub(crate) pictures: Option<Arc<Pictures>>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) output: Arc<Output>,
+    pub(crate) stream: StreamSettings,
 }
 
 impl App {
@@ -66,6 +67,7 @@ impl App {
             checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
             output: Arc::new(Output::new(settings.output)),
+            stream: settings.stream,
             allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
             webui,
         })

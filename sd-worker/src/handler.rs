@@ -6,28 +6,31 @@ use runpod_sdk::{Context, JobError, State, handler};
 use crate::app::App;
 use crate::failure::Failure;
 use crate::request::{Request, Work};
+use crate::stream::{self, Answer};
 use crate::webui::unless_cancelled;
 
-/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte.
+/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte; or, where somebody wants it
+/// so, with its pictures elsewhere, smaller, or one by one.
 #[handler]
 pub(crate) async fn forward(
     input: RawJson,
     ctx: Context,
     State(app): State<App>,
-) -> Result<RawJson, JobError> {
+) -> Result<Answer, JobError> {
     let answer = answer(input, &ctx, &app).await;
     answer.map_err(|failure| app.health.explain(failure))
 }
 
-async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Failure> {
+async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Failure> {
     let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
+    let streamed = stream::Wanted::by(app.stream, &wishes, work, &call)?;
     let delivery = app.output.plan(&wishes, work.gives_pictures(&call), ctx).await?;
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
     };
     if work == Work::Beside {
-        return Ok(app.webui.ask(&call, ctx).await?);
+        return Ok(Answer::Value(app.webui.ask(&call, ctx).await?));
     }
     let call = match &app.compat {
         Some(compat) if work == Work::Render => compat.adapt(call).await,
@@ -40,8 +43,18 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<RawJson, Fai
     let turn = app.renderer.turn(ctx).await?;
     ctx.mark("readiness_checked");
     ctx.mark("inference_started");
+    if let Some(streamed) = streamed {
+        let ready = stream::Ready {
+            turn,
+            call,
+            checked,
+            delivery,
+        };
+        return Ok(streamed.answer(app, ctx, ready));
+    }
     let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
     let answer = app.checks.after(checked, &call, answer).await?;
-    Ok(unless_cancelled(ctx, delivery.answer(answer, ctx)).await??)
+    let answer = unless_cancelled(ctx, delivery.answer(answer)).await??;
+    Ok(Answer::Value(answer))
 }

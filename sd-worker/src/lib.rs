@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  job input ─▶ handler ─▶ compat ─▶ webui::render ─▶ POST /sdapi/v1/txt2img ─▶ answer ─▶ output
-//!                                       │    ▲
+//!                                       │    ▲                                     └─ stream: picture by picture ─▶ chunks
 //!                                       │    └─ webui::progress ─▶ progress updates
 //!                                       └────── cancelled ─▶ webui::interrupt, wait for the POST
 //! ```
@@ -20,6 +20,7 @@ mod doctor;
 mod failure;
 mod handler;
 mod health;
+mod lenient;
 mod monitor;
 mod output;
 mod picture;
@@ -27,6 +28,7 @@ mod process;
 mod request;
 mod settings;
 mod splice;
+mod stream;
 mod webui;
 
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
 pub use settings::{
     BackendSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings, Reencode,
-    RequestSettings, Settings, WebUiUrl,
+    RequestSettings, Settings, StreamSettings, WebUiUrl,
 };
 pub use webui::WarmUp;
 

@@ -4,6 +4,7 @@ mod backend;
 mod output;
 mod progress;
 mod requests;
+mod stream;
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +18,7 @@ pub use self::backend::BackendSettings;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub use self::requests::RequestSettings;
+pub use self::stream::StreamSettings;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -78,6 +80,10 @@ pub struct Settings {
     /// How pictures are delivered
     #[command(flatten)]
     pub output: OutputSettings,
+
+    /// Whether pictures come one by one
+    #[command(flatten)]
+    pub stream: StreamSettings,
 
     /// What to do instead of taking jobs
     #[command(subcommand)]

@@ -54,7 +54,7 @@ pub(crate) struct Checks {
 }
 
 /// A request that has been looked at, and what was found so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Checked {
     level: Level,
     findings: Vec<Finding>,

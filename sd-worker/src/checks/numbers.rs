@@ -4,17 +4,11 @@ use serde_json::Value;
 
 use crate::splice::Object;
 
+pub(super) use crate::lenient::number;
+
 /// Numbers may be in quotes, too.
 pub(super) fn asked(request: &Object<'_>, field: &str) -> Option<f64> {
     number(&request.decode::<Value>(field)?)
-}
-
-pub(super) fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
 }
 
 /// A whole number without its point.

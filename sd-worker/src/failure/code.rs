@@ -62,7 +62,7 @@ codes! {
     /// The job itself wished it.
     NoBucketForWish = "UPLOAD_NOT_CONFIGURED", User, false, "the job wishes an upload, and neither it nor the worker has a bucket; nothing was rendered";
     NoBucket = "UPLOAD_NOT_CONFIGURED", Worker, false, "with `--output upload`: there is no bucket; nothing was rendered";
-    OutputTooLarge = "OUTPUT_TOO_LARGE", User, false, "with `--output auto`: the platform does not take so much, and nothing that is allowed makes it less";
+    OutputTooLarge = "OUTPUT_TOO_LARGE", User, false, "with `--output auto` or a stream: the platform does not take so much, and nothing that is allowed makes it less";
     Interrupted = "INTERRUPTED", Platform, true, "the worker had to go; seen in logs only";
 }
 
@@ -100,6 +100,7 @@ mod tests {
             ErrorCode::HANDLER_ERROR,
             ErrorCode::WORKER_STOPPED,
             ErrorCode::RESULT_REFUSED,
+            ErrorCode::RESULT_TOO_LARGE,
             ErrorCode::OUTPUT_NOT_JSON,
             ErrorCode::DOWNLOAD_BLOCKED,
             ErrorCode::DOWNLOAD_FAILED,

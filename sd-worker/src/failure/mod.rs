@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::checks::NotApplied;
 use crate::output::OutputError;
 use crate::request::{PictureError, RequestError};
+use crate::stream::StreamError;
 use crate::webui::WebUiError;
 
 pub(crate) use code::Code;
@@ -27,6 +28,8 @@ pub(crate) enum Failure {
     WebUi(#[from] WebUiError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
 }
 
 /// What is known of a failure beside its message.
@@ -50,12 +53,13 @@ impl Failure {
             Self::NotApplied(error) => error,
             Self::WebUi(error) => error,
             Self::Output(error) => error,
+            Self::Stream(error) => error,
         }
     }
 
     /// Whether the WebUI had to do with it, so that its log may tell why.
     pub(crate) fn is_of_the_webui(&self) -> bool {
-        matches!(self, Self::WebUi(_) | Self::NotApplied(_))
+        matches!(self, Self::WebUi(_) | Self::NotApplied(_) | Self::Stream(_))
     }
 
     fn verdict(&self) -> Verdict {

@@ -23,6 +23,12 @@ pub(crate) struct Wishes {
     /// Of pictures that are re-encoded to JPEG: 1 to 100.
     #[serde(default)]
     pub(crate) quality: Option<u8>,
+    /// Each picture is a chunk of the job's stream.
+    #[serde(default)]
+    pub(crate) stream: Option<bool>,
+    /// The list of all chunks is the job's output, too.
+    #[serde(default)]
+    pub(crate) aggregate: Option<bool>,
 }
 
 impl Wishes {

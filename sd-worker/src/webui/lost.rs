@@ -91,7 +91,7 @@ impl Attempt {
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// What became of a request that got no answer. Waits until something can be seen.
     pub(super) async fn fate(&self, attempt: &Attempt) -> Fate {
         let Renderer {
@@ -99,7 +99,7 @@ impl Turn<'_> {
             health,
             memory,
             ..
-        } = self.renderer;
+        } = &*self.renderer;
         // If it is ours, its death is known by then, and the one who mends it is at work.
         if health.owns_process() && tokio::time::timeout(DEATH_NOTICE, health.ill()).await.is_ok() {
             return Fate::Gone;

@@ -10,6 +10,7 @@ mod fault;
 mod interrupt;
 mod lost;
 mod overrides;
+mod part;
 mod phases;
 mod problem;
 mod progress;
@@ -36,8 +37,9 @@ use crate::settings::{Credentials, Settings, WebUiUrl};
 
 pub(crate) use call::Call;
 pub(crate) use error::WebUiError;
+pub(crate) use part::Part;
 pub(crate) use ready::{NotReady, Readiness};
-pub(crate) use render::{Renderer, unless_cancelled};
+pub(crate) use render::{Renderer, Turn, unless_cancelled};
 pub use warm_up::WarmUp;
 
 const MODELS: &str = "/sdapi/v1/sd-models";

@@ -15,6 +15,7 @@ use super::error::WebUiError;
 use super::fate::Fate;
 use super::lost::{Attempt, Memory};
 use super::overrides::Overrides;
+use super::part::Part;
 use super::progress::Reporter;
 use super::recover::Recovery;
 use super::{Rendered, WebUi, interrupt, retry};
@@ -48,8 +49,8 @@ pub(crate) struct Renderer {
 
 /// The right to use the GPU.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
-    pub(super) renderer: &'a Renderer,
+pub(crate) struct Turn {
+    pub(super) renderer: Arc<Renderer>,
     gpu: Option<OwnedSemaphorePermit>,
 }
 
@@ -82,10 +83,10 @@ impl Renderer {
     }
 
     /// Waits until the WebUI is well and the GPU is free.
-    pub(crate) async fn turn(&self, ctx: &Context) -> Result<Turn<'_>, WebUiError> {
+    pub(crate) async fn turn(self: &Arc<Self>, ctx: &Context) -> Result<Turn, WebUiError> {
         let gpu = unless_cancelled(ctx, self.free_gpu()).await??;
         Ok(Turn {
-            renderer: self,
+            renderer: self.clone(),
             gpu: Some(gpu),
         })
     }
@@ -118,18 +119,35 @@ impl Renderer {
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
     pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
-        let answer = self.render_once(call, ctx).await;
+        self.render_part(call, Part::WHOLE, ctx).await
+    }
+
+    /// Renders a part of a job in the same way, and keeps the GPU for the next one, unless the WebUI needs care
+    /// between them. After an error the turn is over.
+    pub(crate) async fn render_part(
+        &mut self,
+        call: &Call,
+        part: Part,
+        ctx: &Context,
+    ) -> Result<RawJson, WebUiError> {
+        if let Some(reason) = ctx.cancel_reason() {
+            return Err(WebUiError::Interrupted(reason));
+        }
+        if !part.is_first() && !self.renderer.health.is_well() {
+            self.renew(ctx).await?;
+        }
+        let answer = self.render_once(call, part, ctx).await;
         if let Err(error) = &answer {
             self.renderer.health.diagnose(error);
         }
         answer
     }
 
-    async fn render_once(&mut self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
-        let renderer = self.renderer;
+    async fn render_once(&mut self, call: &Call, part: Part, ctx: &Context) -> Result<RawJson, WebUiError> {
+        let renderer = self.renderer.clone();
         if let (Some(overrides), Some(request)) = (&renderer.overrides, &call.body) {
             let generation = renderer.health.generation();
             unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
@@ -137,8 +155,8 @@ impl Turn<'_> {
         let mut waits = retry::waits(renderer.retries);
         let mut sent_again = false;
         loop {
-            let mut attempt = Attempt::begin(renderer, ctx).await?;
-            let error = match self.attempt(call, ctx, &mut attempt).await {
+            let mut attempt = Attempt::begin(&renderer, ctx).await?;
+            let error = match self.attempt(call, part, ctx, &mut attempt).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -191,6 +209,7 @@ impl Turn<'_> {
     async fn attempt(
         &self,
         call: &Call,
+        part: Part,
         ctx: &Context,
         attempt: &mut Attempt,
     ) -> Result<RawJson, WebUiError> {
@@ -200,8 +219,8 @@ impl Turn<'_> {
             left_running,
             attempt_timeout: limit,
             ..
-        } = self.renderer;
-        let mut follower = self.renderer.reporter.follow(webui, call, ctx);
+        } = &*self.renderer;
+        let mut follower = self.renderer.reporter.follow(webui, call, part, ctx);
         let mut stall = Stall::new(self.renderer.stall_after);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
@@ -223,7 +242,7 @@ impl Turn<'_> {
                     if let Some(how) = follower.cut_short(&after) {
                         return Err(WebUiError::CutShort { how, seen: follower.last_seen() });
                     }
-                    attempt.is_over(self.renderer, after);
+                    attempt.is_over(&self.renderer, after);
                 }
                 follower.finished();
                 return Ok(answer);

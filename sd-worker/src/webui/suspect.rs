@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::problem::Problem;
+use crate::lenient::{is_true, number};
 
 /// What in the request explains the failure, each with its field: `steps: must be at least 1`.
 pub(super) fn mistakes(call: &Call, problem: &Problem) -> Vec<String> {
@@ -39,7 +40,11 @@ fn of_render(body: &Map<String, Value>, problem: &Problem, from_picture: bool) -
         ("width", 8),
         ("height", 8),
     ] {
-        if number(body.get(field)).is_some_and(|number| number < f64::from(least)) {
+        if body
+            .get(field)
+            .and_then(number)
+            .is_some_and(|number| number < f64::from(least))
+        {
             found.push(format!("{field}: must be at least {least}"));
         }
     }
@@ -47,7 +52,11 @@ fn of_render(body: &Map<String, Value>, problem: &Problem, from_picture: bool) -
         found.push("prompt: must not be null".to_owned());
     }
     for field in ["seed", "subseed"] {
-        if number(body.get(field)).is_some_and(|seed| seed.abs() >= 9.2e18) {
+        if body
+            .get(field)
+            .and_then(number)
+            .is_some_and(|seed| seed.abs() >= 9.2e18)
+        {
             found.push(format!(
                 "{field}: too large; the largest useful seed is 4294967295"
             ));
@@ -80,7 +89,7 @@ fn of_render(body: &Map<String, Value>, problem: &Problem, from_picture: bool) -
 
 fn of_init_images(body: &Map<String, Value>) -> Option<String> {
     let pictures = body.get("init_images")?.as_array()?;
-    let batch = number(body.get("batch_size")).unwrap_or(1.0);
+    let batch = body.get("batch_size").and_then(number).unwrap_or(1.0);
     let not_text = pictures.iter().position(|picture| !picture.is_string());
     if pictures.is_empty() {
         Some("init_images: must not be empty".to_owned())
@@ -102,24 +111,6 @@ fn unknown_setting(path: &str, settings: &Map<String, Value>, problem: &Problem)
     settings
         .contains_key(key)
         .then(|| format!("{path}{key}: the WebUI has no such setting"))
-}
-
-/// The WebUI takes numbers in quotes, too.
-fn number(value: Option<&Value>) -> Option<f64> {
-    match value? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
-fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() == Some(1.0),
-        Value::String(text) => ["true", "on", "yes", "1"].contains(&text.to_lowercase().as_str()),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,14 @@ impl Forecast {
         Some(end.saturating_duration_since(now))
     }
 
+    /// How long the render takes in all, if so much is left of it.
+    pub(super) fn whole(&self, left: Duration, now: Instant) -> Duration {
+        let expected = self
+            .expected
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        expected.unwrap_or_else(|| now.duration_since(self.begun).saturating_add(left))
+    }
+
     /// The answer came at `done`: later renders are told.
     pub(super) fn finished(self, history: &mut History, done: Instant) {
         history.learn(&self, done);

@@ -18,6 +18,7 @@ use self::tracker::Tracker;
 use super::WebUi;
 use super::call::Call;
 use super::ending::{CutShort, Signs};
+use super::part::Part;
 use crate::health::{Position, Stall};
 use crate::settings::ProgressSettings;
 
@@ -99,14 +100,21 @@ impl Reporter {
     }
 
     /// Follows the render that is about to be sent.
-    pub(super) fn follow<'a>(&'a self, webui: &'a WebUi, call: &Call, ctx: &'a Context) -> Follower<'a> {
+    pub(super) fn follow<'a>(
+        &'a self,
+        webui: &'a WebUi,
+        call: &Call,
+        part: Part,
+        ctx: &'a Context,
+    ) -> Follower<'a> {
         let asked = Asked::of(call);
         let now = Instant::now();
         let follower = Follower {
             reporter: self,
             webui,
             ctx,
-            tracker: Tracker::new(asked),
+            part,
+            tracker: Tracker::new(asked, part),
             forecast: Forecast::begin(asked, &self.history(), now),
             seen_running: false,
             batches: i64::from(asked.batches()) * i64::from(asked.passes()),
@@ -127,6 +135,7 @@ pub(super) struct Follower<'a> {
     reporter: &'a Reporter,
     webui: &'a WebUi,
     ctx: &'a Context,
+    part: Part,
     tracker: Tracker,
     forecast: Forecast,
     seen_running: bool,
@@ -198,23 +207,30 @@ impl Follower<'_> {
             }
             fits
         });
-        if let Some(update) = self.tracker.next(&seen, self.forecast.left(now), preview) {
+        if let Some(update) = self.tracker.next(&seen, self.left(now), preview) {
             self.ctx.progress(update);
         }
     }
 
     /// So that the next job can be taken just in time.
     fn tell_when_done(&self, now: Instant) {
-        if let Some(left) = self.forecast.left(now) {
+        if let Some(left) = self.left(now) {
             self.ctx.finishing_in(left);
         }
     }
 
-    /// The render is done: later ones are known the better for it, and what is left is to hand it over.
+    /// The time left for the whole job.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = self.forecast.left(now)?;
+        Some(self.part.time_left(left, self.forecast.whole(left, now)))
+    }
+
+    /// The render is done: later ones are known the better for it. After the last part of a job what is left is to
+    /// hand it over.
     pub(super) fn finished(self) {
         self.forecast
             .finished(&mut self.reporter.history(), Instant::now());
-        if !self.reporter.settings.progress_interval.is_zero() {
+        if self.part.is_last() && !self.reporter.settings.progress_interval.is_zero() {
             self.ctx.progress(self.tracker.done());
         }
     }

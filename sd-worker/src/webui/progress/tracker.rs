@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Progress;
 use super::asked::Asked;
+use crate::webui::part::Part;
 
 /// What a client sees as the output of an unfinished job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +47,8 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Tracker {
     asked: Asked,
+    part: Part,
+    /// Of this render.
     percent: u8,
     /// Steps of this very render were seen. Until then the WebUI may speak of the job before.
     sampled: bool,
@@ -53,9 +56,10 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    pub(super) fn new(asked: Asked) -> Self {
+    pub(super) fn new(asked: Asked, part: Part) -> Self {
         Self {
             asked,
+            part,
             percent: 0,
             sampled: false,
             last: None,
@@ -95,10 +99,10 @@ impl Tracker {
         };
         let update = Update {
             phase,
-            percent,
+            percent: self.part.percent(percent),
             step: sampling.then(|| state.sampling_step.min(state.sampling_steps)),
             steps: sampling.then_some(state.sampling_steps),
-            image: batch * self.asked.batch_size() + 1,
+            image: self.images_before() + batch * self.asked.batch_size() + 1,
             images: self.images(),
             eta_s: eta
                 .map(|eta| eta.as_secs_f64())
@@ -136,7 +140,16 @@ impl Tracker {
         })
     }
 
+    /// Of the whole job.
     fn images(&self) -> u32 {
+        self.images_of_a_part().saturating_mul(self.part.all())
+    }
+
+    fn images_before(&self) -> u32 {
+        self.images_of_a_part().saturating_mul(self.part.before())
+    }
+
+    fn images_of_a_part(&self) -> u32 {
         self.asked.batches().saturating_mul(self.asked.batch_size())
     }
 
@@ -159,7 +172,11 @@ mod tests {
     use crate::webui::call::Call;
 
     fn tracker(body: &'static str) -> Tracker {
-        Tracker::new(Asked::of(&Call::txt2img(RawJson::parse(body).unwrap())))
+        part_of(body, Part::WHOLE)
+    }
+
+    fn part_of(body: &'static str, part: Part) -> Tracker {
+        Tracker::new(Asked::of(&Call::txt2img(RawJson::parse(body).unwrap())), part)
     }
 
     /// What a client gets to see, one entry for each answer of the WebUI.
@@ -242,6 +259,51 @@ mod tests {
                 (&json!(3), &json!(6)),
                 (&json!(5), &json!(6))
             ]
+        );
+    }
+
+    #[test]
+    fn parts_of_a_job_are_told_as_one() {
+        let told = |number| {
+            let mut tracker = part_of(r#"{"batch_size": 2}"#, Part::new(number, 3));
+            let updates = [
+                answer(0.01, -1, 0, 0),
+                answer(0.41, 1, 0, 10),
+                answer(0.985, 1, 0, 24),
+            ]
+            .map(|answer| {
+                let update = tracker.next(&serde_json::from_value(answer).unwrap(), None, None);
+                let update = serde_json::to_value(update).unwrap();
+                json!([
+                    update["phase"],
+                    update["percent"],
+                    update["image"],
+                    update["images"]
+                ])
+            });
+            (updates, serde_json::to_value(tracker.done()).unwrap())
+        };
+        let (first, _) = told(0);
+        let (second, done) = told(1);
+        assert_eq!(
+            first,
+            [
+                json!(["preparing", 0, 1, 6]),
+                json!(["sampling", 13, 1, 6]),
+                json!(["finishing", 32, 1, 6])
+            ]
+        );
+        assert_eq!(
+            second,
+            [
+                json!(["preparing", 33, 3, 6]),
+                json!(["sampling", 47, 3, 6]),
+                json!(["finishing", 66, 3, 6])
+            ]
+        );
+        assert_eq!(
+            done,
+            json!({ "phase": "done", "percent": 100, "image": 6, "images": 6 })
         );
     }
 

@@ -1,0 +1,41 @@
+//! Values as the WebUI reads them: numbers and truths may be in quotes, too (`docs/protocol/webui-api.md` §3).
+
+use serde_json::Value;
+
+/// A number; `None` for what the WebUI would not take for one.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether it means yes.
+pub(crate) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() == Some(1.0),
+        Value::String(text) => ["true", "on", "yes", "1"].contains(&text.to_lowercase().as_str()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn quotes_make_no_difference() {
+        assert_eq!(number(&json!(" 7.5 ")), number(&json!(7.5)));
+        assert_eq!(number(&json!(true)), None);
+        for yes in [json!(true), json!(1), json!("on"), json!("True")] {
+            assert!(is_true(&yes), "{yes}");
+        }
+        for no in [json!(false), json!(0), json!("off"), json!(null), json!([])] {
+            assert!(!is_true(&no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Which part of a job's work a request is.
+
+use std::time::Duration;
+
+/// One of several renders that make up one job, each of the same size. Most jobs are one render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    number: u32,
+    of: u32,
+}
+
+impl Part {
+    /// All of it.
+    pub(crate) const WHOLE: Self = Self { number: 0, of: 1 };
+
+    /// The part with this number, from 0, of so many.
+    pub(crate) fn new(number: u32, of: u32) -> Self {
+        Self {
+            number,
+            of: of.max(number.saturating_add(1)),
+        }
+    }
+
+    pub(crate) fn is_first(self) -> bool {
+        self.number == 0
+    }
+
+    pub(crate) fn is_last(self) -> bool {
+        self.after() == 0
+    }
+
+    /// The parts before this one.
+    pub(super) fn before(self) -> u32 {
+        self.number
+    }
+
+    /// The parts of the whole job.
+    pub(super) fn all(self) -> u32 {
+        self.of
+    }
+
+    /// How much of the job is done in percent, when so much of this part is. It grows with both.
+    pub(super) fn percent(self, of_this: u8) -> u8 {
+        let percent = (u64::from(self.number) * 100 + u64::from(of_this.min(100))) / u64::from(self.of);
+        u8::try_from(percent).unwrap_or(100)
+    }
+
+    /// The time left for the job, if this part has so much left and each of those after it takes `each`.
+    pub(super) fn time_left(self, of_this: Duration, each: Duration) -> Duration {
+        of_this.saturating_add(each.saturating_mul(self.after()))
+    }
+
+    fn after(self) -> u32 {
+        self.of - self.number - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_of_parts_are_those_of_the_job_and_never_fall() {
+        let percents: Vec<u8> = (0..3)
+            .flat_map(|number| [0, 50, 99].map(|percent| Part::new(number, 3).percent(percent)))
+            .collect();
+        assert_eq!(percents, [0, 16, 33, 33, 50, 66, 66, 83, 99]);
+        assert!((0..=100).all(|percent| Part::WHOLE.percent(percent) == percent));
+    }
+
+    #[test]
+    fn parts_that_come_later_take_their_time() {
+        let seconds = Duration::from_secs;
+        assert_eq!(Part::new(1, 4).time_left(seconds(1), seconds(5)), seconds(11));
+        assert_eq!(Part::WHOLE.time_left(seconds(1), seconds(5)), seconds(1));
+        assert!(Part::WHOLE.is_first() && Part::WHOLE.is_last());
+    }
+}
