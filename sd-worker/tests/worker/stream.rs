@@ -9,7 +9,8 @@ use mock_webui::{Fault, MockWebUi, MockWebUiBuilder};
 use runpod_sdk::client::{ClientError, JobHandle};
 use serde_json::{Value, json};
 
-use crate::support::{RawWebUi, Reply, Stage, aside, error_of, png_64, soon, verdict};
+use crate::support::owned::started;
+use crate::support::{OwnedWebUi, RawWebUi, Reply, Stage, aside, error_of, png_64, soon, verdict};
 
 /// Four pictures of five steps each.
 fn four(more: &Value) -> Value {
@@ -241,6 +242,21 @@ async fn an_error_in_the_third_of_four_keeps_two_chunks_and_ends_with_the_error_
             .collect();
         assert_eq!(keys, [vec!["error".to_owned()]], "aggregate: {aggregate}");
     }
+}
+
+#[tokio::test]
+async fn a_webui_that_dies_at_the_second_picture_is_started_again_and_the_seeds_go_on() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.worker.says("the WebUI is ready").await;
+    webui
+        .inject(json!({ "kind": "die-at", "step": 3, "after": 1 }))
+        .await;
+    let mut payload = four(&json!({ "seed": -1, "n_iter": 3 }));
+    let chunks = chunks(&stage, &streaming(&payload, &json!({}))).await;
+    assert_eq!(started(&stage.worker).len(), 2);
+    payload["seed"] = chunks[0]["seed"].clone();
+    assert_eq!(as_pictures(&chunks), pictures(&stage, &payload).await);
 }
 
 /// A WebUI whose pictures are files of so many bytes.
