@@ -9,7 +9,8 @@ use crate::request::{Request, Work};
 use crate::stream::{self, Answer};
 use crate::webui::unless_cancelled;
 
-/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte; or its pictures one by one.
+/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte; or, where somebody wants it
+/// so, with its pictures elsewhere, smaller, or one by one.
 #[handler]
 pub(crate) async fn forward(
     input: RawJson,

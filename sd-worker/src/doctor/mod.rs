@@ -100,7 +100,7 @@ async fn look(settings: &Settings, doctor: &Doctor, lookup: impl Fn(&str) -> Opt
                 "look at the driver's installation",
             )],
         });
-    let storage = storage::look(runpod_sdk::storage::Bucket::from_env()).await;
+    let storage = storage::look(runpod_sdk::storage::Bucket::from_env(), settings.output.output).await;
     Report {
         sections: vec![
             platform::look(&lookup),

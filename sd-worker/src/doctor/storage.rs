@@ -4,9 +4,15 @@ use runpod_sdk::IntoJobError as _;
 use runpod_sdk::storage::{Bucket, ProbeStep, UploadError};
 
 use super::finding::{Finding, Section};
+use crate::settings::OutputMode;
 
-pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>) -> Section {
+/// `output`: what happens to the pictures of jobs that do not say.
+pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>, output: OutputMode) -> Section {
     let finding = match configured {
+        Ok(None) if output == OutputMode::Upload => Finding::warning(
+            "no bucket is configured: with --output upload, jobs without an s3Config are refused",
+            "set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY, or --output auto",
+        ),
         Ok(None) => {
             Finding::note("no bucket is configured (BUCKET_ENDPOINT_URL): pictures can't be uploaded")
         }
@@ -42,12 +48,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_bucket_that_is_not_there_is_told_apart_from_none() {
-        assert_eq!(look(Ok(None)).await.findings[0].verdict, Verdict::Note);
+        assert_eq!(
+            look(Ok(None), OutputMode::Auto).await.findings[0].verdict,
+            Verdict::Note
+        );
+        let wanted = look(Ok(None), OutputMode::Upload).await;
+        assert_eq!(wanted.findings[0].verdict, Verdict::Warning);
         let folder = tempfile::tempdir().unwrap();
-        let found = look(Ok(Some(Bucket::directory(folder.path())))).await;
+        let found = look(Ok(Some(Bucket::directory(folder.path()))), OutputMode::Auto).await;
         assert_eq!(found.findings[0].verdict, Verdict::Good);
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let found = look(Ok(Some(Bucket::directory(folder.path().join("file"))))).await;
+        let found = look(
+            Ok(Some(Bucket::directory(folder.path().join("file")))),
+            OutputMode::Auto,
+        )
+        .await;
         assert_eq!(found.findings[0].verdict, Verdict::Failure);
         assert!(found.findings[0].fix.is_some());
     }

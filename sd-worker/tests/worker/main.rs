@@ -15,6 +15,7 @@ mod integrity;
 mod lost;
 mod monitor;
 mod operations;
+mod output;
 mod pictures;
 mod requests_page;
 mod sd_next;

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use crate::support::{EXAMPLE, Stage, soon};
 
 /// The figures as text, from where the worker says that it serves them.
-async fn scrape(stage: &Stage) -> String {
+pub(crate) async fn scrape(stage: &Stage) -> String {
     let line = stage.worker.says("/metrics").await;
     let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
     let mut stream = soon(TcpStream::connect(address)).await.unwrap();
@@ -19,7 +19,7 @@ async fn scrape(stage: &Stage) -> String {
 }
 
 /// The lines with these beginnings, without what time measures.
-fn lines(text: &str, beginnings: &[&str]) -> String {
+pub(crate) fn lines(text: &str, beginnings: &[&str]) -> String {
     let wanted = |line: &&str| beginnings.iter().any(|beginning| line.starts_with(beginning));
     let mut found: Vec<&str> = text.lines().filter(wanted).collect();
     // The order of series is that of a hash map.

@@ -3,17 +3,10 @@
 use mock_webui::{Lora, MockWebUi, Profile};
 use serde_json::{Value, json};
 
-use crate::support::{EXAMPLE, Stage, Tap, soon, verdict};
+use crate::support::{EXAMPLE, Stage, Tap, get, soon, verdict};
 
 fn api(method: &str, endpoint: &str, payload: &Value) -> String {
     json!({ "api": { "method": method, "endpoint": endpoint }, "payload": payload }).to_string()
-}
-
-async fn get(url: &str) -> Vec<u8> {
-    // A client can't be built without a provider, though nothing here speaks TLS.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let answer = soon(reqwest::get(url)).await.unwrap();
-    soon(answer.bytes()).await.unwrap().to_vec()
 }
 
 async fn answer(stage: &Stage, input: &str) -> Value {

@@ -48,9 +48,14 @@ async fn every_example_is_answered_as_the_page_says() {
         .await;
     let webui = MockWebUi::start().await;
     // The test's own server is on loopback.
-    let stage = Stage::with(webui.url(), &[("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "1")]).await;
+    let uploads = tempfile::tempdir().unwrap();
+    let variables = [
+        ("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS", "1"),
+        ("RUNPOD_WORKER_LOCAL_UPLOADS", uploads.path().to_str().unwrap()),
+    ];
+    let stage = Stage::with(webui.url(), &variables).await;
     let examples = examples(&files.uri());
-    assert!(examples.len() >= 18, "{}", examples.len());
+    assert!(examples.len() >= 21, "{}", examples.len());
     for Example { input, says } in examples {
         let shown = input.to_string().chars().take(200).collect::<String>();
         if let Some(refused) = says.strip_prefix("Refused: ") {

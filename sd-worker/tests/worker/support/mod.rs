@@ -3,6 +3,7 @@
 pub(crate) mod owned;
 mod process;
 mod raw;
+mod s3;
 mod tap;
 pub(crate) mod wire;
 
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 pub(crate) use owned::OwnedWebUi;
 pub(crate) use process::{Program, program};
 pub(crate) use raw::{RawWebUi, Reply, aside};
+pub(crate) use s3::{S3, Uploads};
 pub(crate) use tap::Tap;
 
 /// The event of the reference flow.
@@ -131,6 +133,15 @@ pub(crate) fn verdict(error: &Value) -> [&str; 3] {
             "final"
         },
     ]
+}
+
+/// What is there at a URL.
+pub(crate) async fn get(url: &str) -> Vec<u8> {
+    // A client can't be built without a provider, though nothing here speaks TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let answer = soon(reqwest::get(url)).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+    soon(answer.bytes()).await.unwrap().to_vec()
 }
 
 /// Sends the WebUI a request that is none of the worker's.
