@@ -145,9 +145,11 @@ impl Catalogue {
     /// The outer `None`: it could not be asked now, and may be asked again.
     async fn ask(&self, list: List) -> Option<Option<Vec<Entry>>> {
         let mut entries = Vec::new();
+        let mut answered = false;
         for (route, read) in list.routes() {
             match self.webui.list::<Value>(route).await {
                 Ok(answer) => {
+                    answered = true;
                     entries.extend(read(&answer).into_iter().filter(|entry| !entry.names.is_empty()));
                 }
                 // Another version's, or an extension that is not there.
@@ -158,7 +160,8 @@ impl Catalogue {
                 }
             }
         }
-        Some((!entries.is_empty()).then_some(entries))
+        let is_known = !entries.is_empty() || (answered && list.may_be_empty());
+        Some(is_known.then_some(entries))
     }
 }
 
@@ -236,6 +239,14 @@ impl List {
             Self::TextFields => vec![("/openapi.json", |page| fields(page, "/sdapi/v1/txt2img"))],
             Self::PictureFields => vec![("/openapi.json", |page| fields(page, "/sdapi/v1/img2img"))],
         }
+    }
+
+    /// Whether an empty list means that there is none. Of the others it means that they can't be read.
+    fn may_be_empty(self) -> bool {
+        matches!(
+            self,
+            Self::Loras | Self::Hypernetworks | Self::Styles | Self::Vaes | Self::Embeddings
+        )
     }
 
     /// Whether the WebUI takes `name` for this entry.

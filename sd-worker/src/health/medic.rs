@@ -136,14 +136,11 @@ impl Medic {
                     Err(format!("it still renders after {:?}", self.interrupt_patience))
                 }
             }
-            Step::Await => {
-                let up = self.bring_up().await;
-                // Somebody may have started it anew.
-                self.health.next_generation();
-                up
-            }
+            Step::Await => self.bring_up().await,
             Step::Canary => {
                 let _gpu = self.gpu.acquire().await;
+                // Somebody may have started it anew, and this picture is a job of which nothing else is noted.
+                self.health.next_generation();
                 match timeout(CANARY_LIMIT, self.webui.canary()).await {
                     Ok(rendered) => rendered.map_err(|error| error.to_string()),
                     Err(_) => Err(format!("no picture after {CANARY_LIMIT:?}")),
@@ -155,7 +152,6 @@ impl Medic {
             }
             Step::Wait { after } => {
                 sleep(after).await;
-                self.health.next_generation();
                 Ok(())
             }
         }

@@ -192,6 +192,31 @@ async fn whatever_the_webui_forgets_is_found_afterwards() {
 }
 
 #[tokio::test]
+async fn where_there_is_none_of_a_kind_no_name_of_it_is_known() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), STRICT).await;
+    let error = stage
+        .fail(&small(&json!({
+            "prompt": "<lora:detail:1> <hypernet:brush:1>", "styles": ["sharp"],
+            "override_settings": { "sd_vae": "clear" },
+        })))
+        .await;
+    let found = error["details"]["findings"].as_array().unwrap().iter();
+    let told: Vec<&str> = found
+        .map(|finding| finding["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "no VAE is called \"clear\"",
+            "no style is called \"sharp\"",
+            "no LoRA is called \"detail\"",
+            "no hypernetwork is called \"brush\"",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_warning_is_the_only_change_to_the_bytes() {
     let webui = equipped().start().await;
     let tap = Tap::before(webui.address()).await;

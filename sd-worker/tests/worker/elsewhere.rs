@@ -9,23 +9,27 @@ const INTERRUPT: &str = "/sdapi/v1/interrupt";
 const SKIP: &str = "/sdapi/v1/skip";
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
 
+/// What becomes of a job whose render is disturbed by a request to `route` after so many steps.
+async fn disturbed(stage: &Stage, webui: &MockWebUi, input: &str, (steps, route): (u32, &str)) -> String {
+    let job = stage.submit(input).await;
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(steps)).await;
+    post(webui, route).await;
+    let report = soon(job.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "FAILED");
+    let error = error_of(&report);
+    assert_eq!(verdict(&error), ["INTERRUPTED_ELSEWHERE", "backend", "retryable"]);
+    error["error_message"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_render_that_somebody_else_interrupts_has_no_result_and_the_next_one_is_whole() {
     let webui = MockWebUi::builder().manual_clock().start().await;
     let stage = Stage::new(webui.url()).await;
-    let disturbed = stage.submit(EXAMPLE).await;
-    soon(webui.gpu().rendering()).await;
-    soon(webui.gpu().advance(3)).await;
-    post(&webui, INTERRUPT).await;
-
-    let report = soon(disturbed.wait()).await.unwrap();
-    assert_eq!(report.status.as_str(), "FAILED");
-    let error = error_of(&report);
-    assert_eq!(verdict(&error), ["INTERRUPTED_ELSEWHERE", "backend", "retryable"]);
-    let message = error["error_message"].as_str().unwrap();
+    let told = disturbed(&stage, &webui, EXAMPLE, (3, INTERRUPT)).await;
     assert!(
-        message.starts_with("the pictures are not whole: it was interrupted by somebody else"),
-        "{message}"
+        told.starts_with("the pictures are not whole: it was interrupted by somebody else"),
+        "{told}"
     );
 
     let next = stage.submit(EXAMPLE).await;
@@ -41,19 +45,8 @@ async fn a_skipped_picture_is_no_result_either() {
     let webui = MockWebUi::builder().manual_clock().start().await;
     let stage = Stage::new(webui.url()).await;
     let batches = json!({ "prompt": "x", "steps": 10, "width": 64, "height": 64, "n_iter": 2 });
-    let disturbed = stage.submit(&batches.to_string()).await;
-    soon(webui.gpu().rendering()).await;
-    soon(webui.gpu().advance(15)).await;
-    post(&webui, SKIP).await;
-    let report = soon(disturbed.wait()).await.unwrap();
-    assert_eq!(report.status.as_str(), "FAILED");
-    let error = error_of(&report);
-    assert_eq!(verdict(&error), ["INTERRUPTED_ELSEWHERE", "backend", "retryable"]);
-    let message = error["error_message"].as_str().unwrap();
-    assert!(
-        message.contains("a picture was skipped by somebody else"),
-        "{message}"
-    );
+    let told = disturbed(&stage, &webui, &batches.to_string(), (15, SKIP)).await;
+    assert!(told.contains("a picture was skipped by somebody else"), "{told}");
 }
 
 #[tokio::test]

@@ -9,7 +9,15 @@ use crate::support::{OwnedWebUi, Stage, error_of, soon, verdict};
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
 const LONG: &str = r#"{"prompt": "x", "steps": 100000, "width": 64, "height": 64}"#;
 
+/// Another format of pictures, for this one request.
+const OVERRIDING: &str = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "override_settings": {"samples_format": "jpg"}}"#;
 const WELL: &str = "the WebUI is well again";
+
+/// How the first picture of an answer begins, which tells its format.
+fn format(output: &[u8]) -> String {
+    let output: Value = serde_json::from_slice(output).unwrap();
+    output["images"][0].as_str().unwrap()[..4].to_owned()
+}
 
 #[tokio::test]
 async fn one_that_is_killed_in_mid_render_is_started_again_and_the_job_completes() {
@@ -172,21 +180,16 @@ async fn one_that_can_not_be_reached_is_waited_for_and_no_job_is_taken_meanwhile
 
 #[tokio::test]
 async fn what_is_overridden_does_not_stay_in_a_webui_that_somebody_else_restarted() {
-    let format = |output: Vec<u8>| {
-        let output: Value = serde_json::from_slice(&output).unwrap();
-        output["images"][0].as_str().unwrap()[..4].to_owned()
-    };
-    let overriding = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "override_settings": {"samples_format": "jpg"}}"#;
     let webui = MockWebUi::start().await;
     let stage = Stage::with(webui.url(), &[("SD_WORKER_RETRIES", "0")]).await;
-    assert_eq!(format(stage.complete(overriding).await), "/9j/");
+    assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/");
     webui.set_phase(mock_webui::Phase::Refusing).await;
     assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_UNAVAILABLE");
     soon(webui.restart()).await;
     stage.worker.says("taking jobs again").await;
-    assert_eq!(format(stage.complete(overriding).await), "/9j/");
+    assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/");
     assert_eq!(
-        format(stage.complete(SMALL).await),
+        format(&stage.complete(SMALL).await),
         "iVBO",
         "the new one was guarded, too"
     );
@@ -342,23 +345,18 @@ async fn one_that_can_not_be_started_again_ends_the_worker_after_its_limit() {
 
 #[tokio::test]
 async fn what_one_job_overrides_does_not_stay_for_the_next() {
-    let format = |output: Vec<u8>| {
-        let output: Value = serde_json::from_slice(&output).unwrap();
-        output["images"][0].as_str().unwrap()[..4].to_owned()
-    };
-    let overriding = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "override_settings": {"samples_format": "jpg"}}"#;
     let webui = MockWebUi::start().await;
     let stage = Stage::new(webui.url()).await;
-    assert_eq!(format(stage.complete(overriding).await), "/9j/", "it is applied");
-    assert_eq!(format(stage.complete(SMALL).await), "iVBO", "and undone");
-    assert_eq!(format(stage.complete(overriding).await), "/9j/");
-    assert_eq!(format(stage.complete(SMALL).await), "iVBO");
+    assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/", "it is applied");
+    assert_eq!(format(&stage.complete(SMALL).await), "iVBO", "and undone");
+    assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/");
+    assert_eq!(format(&stage.complete(SMALL).await), "iVBO");
 
     let webui = MockWebUi::start().await;
     let stage = Stage::with(webui.url(), &[("SD_WORKER_NO_SETTINGS_GUARD", "1")]).await;
-    stage.complete(overriding).await;
+    stage.complete(OVERRIDING).await;
     assert_eq!(
-        format(stage.complete(SMALL).await),
+        format(&stage.complete(SMALL).await),
         "/9j/",
         "without the guard it stays"
     );
