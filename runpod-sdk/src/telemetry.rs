@@ -4,6 +4,8 @@
 //! laptop `INFO   | job-id | message`. The fields of an event are appended to its message, and what must
 //! not be read there is masked ([`crate::redact`]).
 
+#[cfg(test)]
+pub(crate) mod heard;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
 mod tail;

@@ -210,6 +210,7 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_DELIVERY_LONGEST_WAIT  between two posts of one result (10s)\n  \
          RUNPOD_WORKER_HELD_RESULTS     undelivered results that stop the taking (16)\n  \
          RUNPOD_WORKER_HELD_BYTES       the same in bytes (67108864)\n  \
+         RUNPOD_WORKER_LARGEST_RESULT   fail larger results instead of sending them (in bytes)\n  \
          RUNPOD_WORKER_PROGRESS_INTERVAL  between two progress posts of a job (500ms)\n  \
          RUNPOD_WORKER_POLL_LIMIT       for one poll for jobs or stop signals (90s)\n  \
          RUNPOD_WORKER_REQUEST_LIMIT    for one post of a result (10m)\n  \
@@ -225,6 +226,14 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_SCRATCH          directory for jobs' temporary files\n  \
          RUNPOD_WORKER_LOCAL_UPLOADS    directory for uploads where no storage is set\n  \
          RUNPOD_WORKER_DOWNLOAD_TIMEOUT for one download (10m)\n  \
+         RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT  for looking a name up and connecting (10s)\n  \
+         RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT  silence that ends a download (30s)\n  \
+         RUNPOD_WORKER_DOWNLOAD_MEMORY  bytes of one download into memory (67108864)\n  \
+         RUNPOD_WORKER_DOWNLOAD_ATTEMPTS  tries of one download (3)\n  \
+         RUNPOD_WORKER_DOWNLOAD_PARALLEL  downloads at once (4)\n  \
+         RUNPOD_WORKER_UPLOAD_TIMEOUT   for one request to the storage (5m)\n  \
+         RUNPOD_WORKER_UPLOAD_ATTEMPTS  tries of one such request (3)\n  \
+         RUNPOD_WORKER_UPLOAD_PARALLEL  objects of a list at once (4)\n  \
          RUNPOD_WORKER_JOURNAL          a directory where results outlive the process\n  \
          RUNPOD_WORKER_JOURNAL_KEEP     how long the journal keeps a result\n  \
          RUNPOD_WORKER_JOURNAL_BYTES    how large the journal may grow\n  \

@@ -1,5 +1,7 @@
 //! A whole start against a platform on loopback: order, fitness, the report of an unfit worker.
 
+mod heartbeat;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};

@@ -136,6 +136,16 @@ fn a_mode_whose_feature_is_missing_exits_with_2_and_names_the_feature() {
     }
 }
 
+#[test]
+fn an_error_carries_a_backtrace_where_one_is_asked_for() {
+    for (asked, carried) in [("1", true), ("0", false)] {
+        let asked = [("RUST_BACKTRACE", asked)];
+        let text = run_with("typed_errors", r#"{"input": {"colour": "blue"}}"#, &asked);
+        assert!(text.contains("the paint is out"), "{text}");
+        assert_eq!(text.contains("backtrace:"), carried, "{text}");
+    }
+}
+
 /// The id of the job and its batch stand on the lines of the handler and of hooks, too.
 #[test]
 fn observed_logs_a_batchs_job_in_the_platforms_form() {

@@ -138,11 +138,8 @@ impl Bench {
                 let jobs = self.jobs_for(program, 3000);
                 let record = self.jobs(&fakes, &mut running, jobs).await?;
                 running.kill().await?;
-                let first = record.deliveries.iter().map(|job| job.handed_out).min();
-                let last = record.deliveries.iter().map(|job| job.delivered).max();
-                let (first, last) = first.zip(last).context("no job was delivered")?;
                 #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-                Ok([jobs as f64 / last.duration_since(first).as_secs_f64()])
+                Ok([jobs as f64 / time_of(&record)?.as_secs_f64()])
             })
             .await?;
         Ok(vec![line(
@@ -438,6 +435,14 @@ impl Plan {
             round_trip: Duration::ZERO,
         }
     }
+}
+
+/// From the first hand-out to the last result.
+fn time_of(record: &Record) -> anyhow::Result<Duration> {
+    let first = record.deliveries.iter().map(|job| job.handed_out).min();
+    let last = record.deliveries.iter().map(|job| job.delivered).max();
+    let (first, last) = first.zip(last).context("no job was delivered")?;
+    Ok(last.duration_since(first))
 }
 
 /// The share of the time in which the backend has something to do.

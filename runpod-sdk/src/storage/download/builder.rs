@@ -1,6 +1,6 @@
 //! A downloader's options, and the environment variables behind them.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use super::Downloader;
 use super::error::DownloadError;
 use super::fetch::Fetcher;
 use super::target::Rules;
+use crate::config::Variables;
 use crate::platform::chain;
 use crate::storage::reach::{self, CheckedLookup, Lookup, Proxies, Reach, SystemLookup};
 
@@ -48,22 +49,26 @@ impl DownloaderBuilder {
             }
             bytes
         });
-        let timeout = get("RUNPOD_WORKER_DOWNLOAD_TIMEOUT").and_then(|text| {
-            humantime::parse_duration(&text)
-                .inspect_err(|error| {
-                    warn!("RUNPOD_WORKER_DOWNLOAD_TIMEOUT={text}: {error}; write a time such as 90s or 10m");
-                })
-                .ok()
-        });
+        let mut variables = Variables::new(get);
+        let mut time = |name, default| variables.time(name).unwrap_or(default);
+        let timeout = time("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", Duration::from_mins(10));
+        let connect_timeout = time("RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT", Duration::from_secs(10));
+        let stall_timeout = time("RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT", Duration::from_secs(30));
+        let max_in_memory = variables.parsed("RUNPOD_WORKER_DOWNLOAD_MEMORY");
+        let attempts = variables.parsed("RUNPOD_WORKER_DOWNLOAD_ATTEMPTS");
+        let parallel = variables.count("RUNPOD_WORKER_DOWNLOAD_PARALLEL");
+        for problem in &variables.problems {
+            warn!("{problem}; using the default");
+        }
         Self {
             max_bytes: max_bytes.unwrap_or(MAX_BYTES),
-            max_in_memory: MAX_IN_MEMORY,
-            timeout: timeout.unwrap_or(Duration::from_mins(10)),
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(30),
-            attempts: 3,
+            max_in_memory: max_in_memory.unwrap_or(MAX_IN_MEMORY),
+            timeout,
+            connect_timeout,
+            stall_timeout,
+            attempts: attempts.map_or(3, NonZeroU32::get),
             first_pause: Duration::from_millis(500),
-            parallel: NonZeroUsize::MIN.saturating_add(3),
+            parallel: parallel.unwrap_or(NonZeroUsize::MIN.saturating_add(3)),
             reach: reach::from_lookup(&lookup),
             proxies: Proxies::from_lookup(lookup),
             names: Arc::new(SystemLookup),
@@ -76,8 +81,8 @@ impl DownloaderBuilder {
         self
     }
 
-    /// The most that one download into memory may hold, in bytes. Default 64 MiB. The limit for files
-    /// holds as well, if it is lower.
+    /// The most that one download into memory may hold, in bytes. Default 64 MiB, or
+    /// `RUNPOD_WORKER_DOWNLOAD_MEMORY`. The limit for files holds as well, if it is lower.
     pub fn max_in_memory(mut self, bytes: u64) -> Self {
         self.max_in_memory = bytes;
         self
@@ -90,25 +95,29 @@ impl DownloaderBuilder {
         self
     }
 
-    /// How long looking a name up and connecting may take. Default 10 s.
+    /// How long looking a name up and connecting may take. Default 10 s, or
+    /// `RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT`.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// How long a server may be silent before its answer or within it. Default 30 s.
+    /// How long a server may be silent before its answer or within it. Default 30 s, or
+    /// `RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT`.
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.stall_timeout = limit;
         self
     }
 
-    /// How often one download is tried, the first try included. Default 3; zero counts as 1.
+    /// How often one download is tried, the first try included. Default 3, or
+    /// `RUNPOD_WORKER_DOWNLOAD_ATTEMPTS`; zero counts as 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// How many URLs of a list are fetched at once. Default 4; zero counts as 1.
+    /// How many URLs of a list are fetched at once. Default 4, or `RUNPOD_WORKER_DOWNLOAD_PARALLEL`; zero
+    /// counts as 1.
     pub fn parallel(mut self, downloads: usize) -> Self {
         self.parallel = NonZeroUsize::new(downloads).unwrap_or(NonZeroUsize::MIN);
         self
@@ -221,5 +230,21 @@ mod tests {
         assert_eq!(built(&[]).max_bytes, 5 * 1024 * 1024 * 1024);
         let timeout = built(&[("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", "soon")]).timeout;
         assert_eq!(timeout, Duration::from_mins(10));
+    }
+
+    #[test]
+    fn every_limit_has_its_variable() {
+        let builder = built(&[
+            ("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", "1m"),
+            ("RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT", "2s"),
+            ("RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT", "3s"),
+            ("RUNPOD_WORKER_DOWNLOAD_MEMORY", "4"),
+            ("RUNPOD_WORKER_DOWNLOAD_ATTEMPTS", "5"),
+            ("RUNPOD_WORKER_DOWNLOAD_PARALLEL", "6"),
+        ]);
+        let times = [builder.timeout, builder.connect_timeout, builder.stall_timeout];
+        assert_eq!(times, [60, 2, 3].map(Duration::from_secs));
+        let numbers = (builder.max_in_memory, builder.attempts, builder.parallel.get());
+        assert_eq!(numbers, (4, 5, 6));
     }
 }

@@ -1,5 +1,6 @@
 //! From settings to a bucket.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,14 @@ use super::endpoint::Endpoint;
 use super::settings::{Origin, Settings};
 use super::transport::Transport;
 use super::{AT_ONCE, Bucket, Link, Place, S3, UploadError, key};
+use crate::config::Variables;
 use crate::platform::chain;
 use crate::storage::reach::{self, CheckedLookup, Lookup, Proxies, Reach, SystemLookup};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A part of 8 MiB in that time is 0.22 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
+const ATTEMPTS: u32 = 3;
 const USER_AGENT: &str = concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION"));
 
 /// Options of a [`Bucket`] that the worker's program names itself.
@@ -27,8 +30,8 @@ const USER_AGENT: &str = concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION"));
 pub struct BucketBuilder {
     settings: Settings,
     path_style: Option<bool>,
-    attempts: u32,
-    request_timeout: Duration,
+    attempts: Option<NonZeroU32>,
+    request_timeout: Option<Duration>,
     first_pause: Duration,
 }
 
@@ -37,8 +40,8 @@ impl BucketBuilder {
         Self {
             settings,
             path_style: None,
-            attempts: 3,
-            request_timeout: REQUEST_TIMEOUT,
+            attempts: None,
+            request_timeout: None,
             first_pause: Duration::from_millis(500),
         }
     }
@@ -81,15 +84,17 @@ impl BucketBuilder {
         self
     }
 
-    /// How often one request is tried, the first try included. Default 3; zero counts as 1.
+    /// How often one request is tried, the first try included. Default 3, or `RUNPOD_WORKER_UPLOAD_ATTEMPTS`; zero
+    /// counts as 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
+        self.attempts = Some(NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN));
         self
     }
 
-    /// How long one request may take: an object of less than 8 MiB, or one part of it. Default 5 minutes.
+    /// How long one request may take: an object of less than 8 MiB, or one part of it. Default 5 minutes, or
+    /// `RUNPOD_WORKER_UPLOAD_TIMEOUT`.
     pub fn request_timeout(mut self, limit: Duration) -> Self {
-        self.request_timeout = limit;
+        self.request_timeout = Some(limit);
         self
     }
 
@@ -104,7 +109,7 @@ impl BucketBuilder {
     ///
     /// # Errors
     ///
-    /// [`UploadError::Config`]: the endpoint, bucket or prefix cannot be used.
+    /// [`UploadError::Config`]: the endpoint, bucket or prefix cannot be used, or a variable cannot be read.
     pub fn build(self) -> Result<Bucket, UploadError> {
         self.build_with(|name| std::env::var(name).ok(), Arc::new(SystemLookup))
     }
@@ -143,9 +148,21 @@ impl BucketBuilder {
             None => endpoint.bucket_in_host && !bucket.contains('.'),
         };
 
+        let mut variables = Variables::new(&lookup);
+        let attempts = variables.parsed("RUNPOD_WORKER_UPLOAD_ATTEMPTS");
+        let request_timeout = variables.time("RUNPOD_WORKER_UPLOAD_TIMEOUT");
+        let parallel = variables.count("RUNPOD_WORKER_UPLOAD_PARALLEL");
+        if !variables.problems.is_empty() {
+            return Err(wrong(variables.problems.join("; ")));
+        }
+        let attempts = self.attempts.or(attempts).map_or(ATTEMPTS, NonZeroU32::get);
+        let request_timeout = self
+            .request_timeout
+            .or(request_timeout)
+            .unwrap_or(REQUEST_TIMEOUT);
         let transport = Transport {
-            client: client(reach, names, self.request_timeout).map_err(wrong)?,
-            attempts: self.attempts,
+            client: client(reach, names, request_timeout).map_err(wrong)?,
+            attempts,
             first_pause: self.first_pause,
         };
         let store = AmazonS3Builder::new()
@@ -167,13 +184,13 @@ impl BucketBuilder {
             store,
             bucket,
             origin,
-            request_timeout: self.request_timeout,
+            request_timeout,
         };
         Ok(Bucket {
             place: Arc::new(Place::S3(s3)),
             prefix: prefix.into(),
             link: Link::default(),
-            parallel: AT_ONCE,
+            parallel: parallel.unwrap_or(AT_ONCE),
         })
     }
 }
@@ -302,5 +319,37 @@ mod tests {
                 .contains("proxy")
         );
         assert_eq!(check(&endpoint, &Reach::Everything, &proxies), Ok(()));
+    }
+
+    #[test]
+    fn limits_come_from_the_program_or_else_from_their_variables() {
+        let bucket = |variables: fn(&str) -> Option<&'static str>, attempts: Option<u32>| {
+            let builder = BucketBuilder::explicit("http://127.0.0.1:9", "id", "secret".into()).bucket("pics");
+            let builder = match attempts {
+                Some(attempts) => builder.attempts(attempts).request_timeout(Duration::from_secs(1)),
+                None => builder,
+            };
+            builder.build_with(|name| variables(name).map(str::to_owned), Arc::new(SystemLookup))
+        };
+        let set = |name: &str| match name {
+            "RUNPOD_WORKER_UPLOAD_TIMEOUT" => Some("7s"),
+            "RUNPOD_WORKER_UPLOAD_PARALLEL" => Some("2"),
+            _ => None,
+        };
+        let limits = |bucket: &Bucket| match &*bucket.place {
+            Place::S3(s3) => (s3.request_timeout.as_secs(), bucket.parallel.get()),
+            Place::Directory(_) => unreachable!("it is none"),
+        };
+        assert_eq!(limits(&bucket(|_| None, None).unwrap()), (300, 4));
+        assert_eq!(limits(&bucket(set, None).unwrap()), (7, 2));
+        assert_eq!(limits(&bucket(set, Some(1)).unwrap()), (1, 2));
+        let wrong = |name: &str| name.starts_with("RUNPOD_WORKER_UPLOAD").then_some("none");
+        let problem = bucket(wrong, None).unwrap_err().to_string();
+        for name in ["ATTEMPTS", "TIMEOUT", "PARALLEL"] {
+            assert!(
+                problem.contains(&format!("RUNPOD_WORKER_UPLOAD_{name}=none")),
+                "{problem}"
+            );
+        }
     }
 }

@@ -187,7 +187,8 @@ impl Bucket {
         self
     }
 
-    /// How many objects of a list are uploaded at once. Default 4; zero counts as 1.
+    /// How many objects of a list are uploaded at once. Default 4, or `RUNPOD_WORKER_UPLOAD_PARALLEL`; zero counts
+    /// as 1.
     #[must_use]
     pub fn parallel(mut self, uploads: usize) -> Self {
         self.parallel = NonZeroUsize::new(uploads).unwrap_or(NonZeroUsize::MIN);

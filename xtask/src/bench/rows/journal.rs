@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Bench, START_LIMIT, line, millis};
+use super::{Bench, START_LIMIT, line, millis, time_of};
 use crate::bench::fakes::{Fakes, Plan};
 use crate::bench::figures::{Line, Samples, Target, Unit};
 
@@ -73,10 +73,7 @@ impl Bench {
         self.jobs(&fakes, &mut running, jobs.div_ceil(10)).await?;
         let record = self.jobs(&fakes, &mut running, jobs).await?;
         running.kill().await?;
-        let first = record.deliveries.iter().map(|job| job.handed_out).min();
-        let last = record.deliveries.iter().map(|job| job.delivered).max();
-        let (first, last) = first.zip(last).context("no job was delivered")?;
         #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-        Ok(millis(last.duration_since(first)) / jobs as f64)
+        Ok(millis(time_of(&record)?) / jobs as f64)
     }
 }
