@@ -55,6 +55,6 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
     let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
     let answer = app.checks.after(checked, &call, answer).await?;
-    let answer = unless_cancelled(ctx, delivery.answer(answer, ctx)).await??;
+    let answer = unless_cancelled(ctx, delivery.answer(answer)).await??;
     Ok(Answer::Value(answer))
 }

@@ -7,13 +7,14 @@
 //! | `sd_worker_success_ratios` | share of the last hundred jobs that went well; users' mistakes do not count |
 //! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them |
 //! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
-//! | `sd_worker_upload_seconds` | histogram of the time that uploads took |
+//! | `sd_worker_upload_seconds` | histogram of the time that a job's uploads took |
 //!
 //! End to end, waiting, rendering, errors by code, and the GPUs' memory and load are among the
 //! [SDK's](runpod_sdk::metrics).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use runpod_sdk::events::{JobOutcome, JobSummary, Window, WorkerEvent};
 use runpod_sdk::metrics::Metrics;
@@ -27,7 +28,7 @@ use tracing::info;
 
 use crate::health::Health;
 
-/// Marks around the upload of a job's pictures.
+/// Marks around each upload of a job: of all its pictures, or of each where they are streamed.
 pub(crate) const UPLOAD_STARTED: &str = "upload_started";
 pub(crate) const UPLOAD_FINISHED: &str = "upload_finished";
 
@@ -99,7 +100,7 @@ impl Monitor {
 
     fn count(&self, job: &JobSummary) {
         let took = |from, to| job.timeline.between(from, to);
-        if let Some(time) = took(UPLOAD_STARTED, UPLOAD_FINISHED) {
+        if let Some(time) = uploading(&job.timeline.points()) {
             self.shared.uploads.observe(time.as_secs_f64());
         }
         let well = match &job.outcome {
@@ -170,6 +171,23 @@ impl Collector for Monitor {
     }
 }
 
+/// The time of all uploads that came to their end; `None` if none did.
+fn uploading(points: &[(&'static str, Duration)]) -> Option<Duration> {
+    let mut started = None;
+    let mut total = None;
+    for (point, at) in points {
+        match *point {
+            UPLOAD_STARTED => started = Some(*at),
+            UPLOAD_FINISHED => {
+                let time = started.take().and_then(|started| at.checked_sub(started));
+                *total.get_or_insert(Duration::ZERO) += time.unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    total
+}
+
 /// What is known of the last jobs, in words.
 fn told(jobs: &Window) -> String {
     let figure = |figure: Option<f64>, digits| {
@@ -185,9 +203,26 @@ fn told(jobs: &Window) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn the_uploads_of_a_job_are_added_up() {
+        let ms = Duration::from_millis;
+        let points = |points: &[(&'static str, u64)]| -> Vec<_> {
+            points.iter().map(|(point, at)| (*point, ms(*at))).collect()
+        };
+        let one = points(&[("handler_started", 1), (UPLOAD_STARTED, 5), (UPLOAD_FINISHED, 7)]);
+        assert_eq!(uploading(&one), Some(ms(2)));
+        let streamed = points(&[
+            (UPLOAD_STARTED, 5),
+            (UPLOAD_FINISHED, 7),
+            (UPLOAD_STARTED, 20),
+            (UPLOAD_FINISHED, 21),
+            (UPLOAD_STARTED, 30),
+        ]);
+        assert_eq!(uploading(&streamed), Some(ms(3)));
+        assert_eq!(uploading(&points(&[(UPLOAD_STARTED, 5)])), None);
+    }
 
     #[test]
     fn what_is_not_known_is_said_to_be_unknown() {

@@ -106,6 +106,13 @@ impl ErrorCode {
             "make the output smaller, or upload it and return a URL",
         ),
         known(
+            "RESULT_TOO_LARGE",
+            Worker,
+            false,
+            "the result is larger than `RUNPOD_WORKER_LARGEST_RESULT` allows, and was not sent",
+            "make the output smaller, or upload it and return a URL",
+        ),
+        known(
             "UPLOAD_NOT_CONFIGURED",
             Worker,
             false,

@@ -4,9 +4,10 @@ mod code;
 mod wire;
 
 use std::any::{Any, type_name};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
@@ -188,7 +189,14 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
     fn from(error: E) -> Self {
         let name = type_name::<E>();
         let error: Box<dyn StdError + Send + Sync> = error.into();
-        let mut failed = Self::message_only(error.to_string()).with_traceback(source_chain(&*error));
+        let mut traceback = source_chain(&*error);
+        // Costs nothing unless `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            // Writing to a string does not fail.
+            let _ = write!(traceback, "\nbacktrace:\n{backtrace}");
+        }
+        let mut failed = Self::message_only(error.to_string()).with_traceback(traceback);
         failed.inner.error_type = Cow::Borrowed(name);
         #[cfg(any(feature = "download", feature = "upload"))]
         crate::storage::give_code(&*error, &mut failed);
@@ -333,10 +341,17 @@ mod tests {
         error.to_wire(&identity)
     }
 
+    /// Whoever runs the tests may have asked for backtraces.
+    fn without_backtrace() -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r#"\\nbacktrace:\\n.*?","#, r#"","#);
+        settings
+    }
+
     #[test]
     fn the_six_known_keys_come_first_and_in_order() {
         let error = JobError::from(Gone(std::io::Error::other("disk unplugged")));
-        insta::assert_snapshot!(wire(&error));
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
     }
 
     #[test]
@@ -346,7 +361,7 @@ mod tests {
             .with_hint("plug it in")
             .with_details(json!({ "disk": 1 }))
             .with_log_tail(["one".to_owned(), "two".to_owned()]);
-        insta::assert_snapshot!(wire(&error));
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! truncated or garbled one is never mistaken for a result.
 
 mod entries;
+mod finite;
 mod plain;
 mod validator;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use tracing::warn;
 
 pub(crate) use entries::entries;
 pub(crate) use plain::{Plain, hint};
@@ -66,7 +68,8 @@ impl RawJson {
         serde_json::to_vec(value).map(|text| Self(text.into()))
     }
 
-    /// Like [`encode`](Self::encode), but hands a `RawJson` through without touching it.
+    /// Like [`encode`](Self::encode), but hands a `RawJson` through without touching it, and warns of
+    /// numbers that have become `null`.
     pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Self, serde_json::Error> {
         let mut slot = Some(value);
         if let Some(raw) = (&mut slot as &mut dyn Any).downcast_mut::<Option<Self>>()
@@ -74,7 +77,14 @@ impl RawJson {
         {
             return Ok(raw);
         }
-        Self::encode(&slot)
+        let (text, nulled) = finite::encode(&slot)?;
+        if nulled {
+            warn!(
+                "a NaN or an infinite number became null: JSON has no such numbers (in a {})",
+                std::any::type_name::<T>()
+            );
+        }
+        Ok(Self(text.into()))
     }
 
     /// For texts that this crate or `serde_json` has already checked.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ const LONGEST_REASON: usize = 256;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How much of an answer's body an error message shows.
 const EXCERPT: usize = 300;
+/// As many redirects of one request are followed; the client follows those of GETs itself.
+const MOST_REDIRECTS: usize = 10;
 
 /// The platform behind the URLs of the environment.
 pub(crate) struct HttpPlatform {
@@ -92,9 +94,40 @@ impl HttpPlatform {
         let url = template
             .for_job(report.worker().unwrap_or(&self.worker_id), job)
             .with("isStream", if report.is_stream() { "true" } else { "false" });
+        let mut response = self.post_once(operation, url.as_str(), job, report).await?;
+        for _ in 0..MOST_REDIRECTS {
+            let Some(next) = same_again_at(&response) else {
+                break;
+            };
+            let _ = response.bytes().await;
+            response = self.post_once(operation, next.as_str(), job, report).await?;
+        }
+        trace!(
+            operation,
+            bytes = report.len(),
+            status = response.status().as_u16(),
+            "posted"
+        );
+        if is_elsewhere(&response) {
+            return Err(refusal(operation, response).await);
+        }
+        let response = accept(operation, response).await?;
+        // The answer's body says nothing. It is read so that the connection can serve again; the
+        // result has been accepted whether or not that works.
+        let _ = response.bytes().await;
+        Ok(())
+    }
+
+    async fn post_once(
+        &self,
+        operation: &'static str,
+        url: &str,
+        job: &JobId,
+        report: &Report,
+    ) -> Result<Response, PlatformError> {
         let mut request = self
             .client
-            .request(Method::POST, url.as_str())
+            .request(Method::POST, url)
             // Not form encoded: the platform's own worker labels its JSON that way.
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(HeaderName::from_static("charset"), "utf-8")
@@ -102,23 +135,8 @@ impl HttpPlatform {
         if let Ok(id) = HeaderValue::from_str(job.as_str()) {
             request = request.header(HeaderName::from_static("x-request-id"), id);
         }
-        let response = send(
-            operation,
-            self.limits.request,
-            request.body(reqwest::Body::wrap(Pieces::of(report))),
-        )
-        .await?;
-        trace!(
-            operation,
-            bytes = report.len(),
-            status = response.status().as_u16(),
-            "posted"
-        );
-        let response = accept(operation, response).await?;
-        // The answer's body says nothing. It is read so that the connection can serve again; the
-        // result has been accepted whether or not that works.
-        let _ = response.bytes().await;
-        Ok(())
+        let body = reqwest::Body::wrap(Pieces::of(report));
+        send(operation, self.limits.request, request.body(body)).await
     }
 
     fn get(&self, url: &str) -> RequestBuilder {
@@ -379,6 +397,22 @@ pub(crate) fn chain(error: &reqwest::Error) -> String {
     causes.join(": ")
 }
 
+/// 307 or 308: the same request is wanted at another place. The client follows neither, because it cannot
+/// send a body of several pieces again by itself. The body has not been taken.
+fn is_elsewhere(response: &Response) -> bool {
+    matches!(response.status().as_u16(), 307 | 308)
+}
+
+/// Where the same request is wanted, if that is on the same host: no other host is given the key, or what
+/// a job produced.
+fn same_again_at(response: &Response) -> Option<reqwest::Url> {
+    let here = response.url();
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let next = here.join(location).ok()?;
+    let same = |url: &reqwest::Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+    (is_elsewhere(response) && same(&next) == same(here)).then_some(next)
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -406,23 +440,4 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(text: &'static str) -> Option<Duration> {
-        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]))
-    }
-
-    #[test]
-    fn a_time_that_makes_no_sense_neither_stops_a_worker_for_good_nor_breaks_it() {
-        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked(" 0 "), Some(Duration::ZERO));
-        for text in ["18446744073709551615", "86400", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-            assert_eq!(asked(text), Some(LONGEST_RETRY_AFTER), "{text}");
-        }
-        assert_eq!(asked("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
-        for text in ["18446744073709551616", "-1", "soon", ""] {
-            assert_eq!(asked(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -50,6 +50,8 @@ pub(crate) type Faults = Box<dyn FnMut(&Said) -> Option<Fault> + Send>;
 pub(crate) enum Fault {
     /// The request is answered with an error and has no effect.
     Refuse(u16),
+    /// The same, and a `Retry-After` with it.
+    RefuseFor(u16, Duration),
     /// The request takes effect, but the worker never learns of it.
     LoseAnswer,
     /// The request does not arrive.
@@ -181,19 +183,19 @@ impl MemoryPlatform {
             let mut state = self.lock();
             state.faults.as_mut().and_then(|faults| faults(&said))
         };
+        let refused = |status, retry_after| PlatformError::Refused {
+            operation,
+            status,
+            retry_after,
+            body: String::new(),
+        };
         let broken = |reason: &str| PlatformError::Network {
             operation,
             reason: reason.to_owned(),
         };
         match fault {
-            Some(Fault::Refuse(status)) => {
-                return Err(PlatformError::Refused {
-                    operation,
-                    status,
-                    retry_after: None,
-                    body: String::new(),
-                });
-            }
+            Some(Fault::Refuse(status)) => return Err(refused(status, None)),
+            Some(Fault::RefuseFor(status, pause)) => return Err(refused(status, Some(pause))),
             Some(Fault::LoseRequest) => return Err(broken("connection refused")),
             Some(Fault::LoseAnswer) => {
                 self.note(said);

@@ -126,7 +126,8 @@ impl PlatformError {
     pub(crate) fn fate(&self) -> Fate {
         match self.status() {
             Some(404 | 410) => Fate::Gone,
-            Some(401 | 403 | 408 | 429 | 500..) => Fate::NotNow,
+            // A redirect that could not be followed may lead somewhere later.
+            Some(300..=399 | 401 | 403 | 408 | 429 | 500..) => Fate::NotNow,
             Some(_) => Fate::Refused,
             None if matches!(self, Self::Unavailable(_)) => Fate::NotHere,
             None => Fate::NotNow,

@@ -134,6 +134,7 @@ pub(super) async fn adapt(meter: Arc<Meter>, concurrency: Concurrency) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Slots;
 
     #[tokio::test(start_paused = true)]
     async fn a_job_counts_while_it_runs_and_its_time_when_it_has_ended() {
@@ -157,6 +158,55 @@ mod tests {
         assert_eq!((load.limit, load.ended), (2, 1));
         assert_eq!(load.handler_time, Some(Duration::from_millis(900)));
         assert_eq!(load.lone_time, Some(Duration::from_millis(200)));
+    }
+
+    proptest::proptest! {
+        /// Whatever a user's function says, and whatever range it was given.
+        #[test]
+        fn the_limit_is_never_zero_and_never_outside_its_range(
+            lowest in number(),
+            highest in number(),
+            choices in proptest::collection::vec((number(), proptest::bool::ANY), 1..30),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().start_paused(true).enable_time().build().unwrap();
+            runtime.block_on(async {
+                let next = Arc::new(Mutex::new(0));
+                let chosen = next.clone();
+                let concurrency = Concurrency::adaptive(lowest..=highest, move |_| *chosen.lock().unwrap());
+                let bounds = lowest.clamp(1, Concurrency::MOST);
+                let bounds = bounds..=highest.clamp(1, Concurrency::MOST).max(bounds);
+                let meter = Meter::new(&concurrency);
+                let slots = Slots::new(*concurrency.changes().borrow());
+                let adapting = tokio::spawn(adapt(meter.clone(), concurrency.clone()));
+                let mut running = Vec::new();
+                for (choice, ends) in choices {
+                    *next.lock().unwrap() = choice;
+                    if ends && running.pop().is_some() {
+                        // The end of a job is a reason to ask.
+                    } else {
+                        running.push(meter.begin());
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    let limit = concurrency.get();
+                    assert!(bounds.contains(&limit), "{limit} is not within {bounds:?}");
+                    assert_eq!(limit, choice.clamp(*bounds.start(), *bounds.end()));
+                    // What the runtime makes of it: exactly so many slots.
+                    slots.resize(*concurrency.changes().borrow());
+                    assert_eq!(slots.free_now().len(), limit);
+                }
+                adapting.abort();
+            });
+        }
+    }
+
+    /// Small numbers, zero, and those beyond all sense.
+    fn number() -> impl proptest::strategy::Strategy<Value = usize> {
+        use proptest::prelude::*;
+        prop_oneof![
+            4 => 0_usize..20,
+            1 => Just(usize::MAX),
+            1 => any::<usize>(),
+        ]
     }
 
     #[test]

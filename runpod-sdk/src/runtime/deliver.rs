@@ -171,7 +171,7 @@ pub(super) async fn deliver<P: Platform>(
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+    let Some(mut report) = to_send(runtime, outcome, stop_pod) else {
         runtime.journal.forget(id);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
@@ -238,12 +238,8 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Refused if !report.is_failure() => {
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
-                let failed =
-                    Outcome::Failed(refused(&error, &format!("the result of {} bytes", report.len())));
-                match Report::of(&failed, stop_pod, &runtime.identity) {
-                    Some(small) => report = small,
-                    None => unreachable!("a failure is reported"),
-                }
+                let error = refused(&error, &format!("the result of {} bytes", report.len()));
+                report = failure(error, stop_pod, &runtime.identity);
                 runtime.held.finished(id, report.len());
             }
             Next::Refused => {
@@ -264,6 +260,19 @@ pub(super) async fn deliver<P: Platform>(
                 return true;
             }
         }
+    }
+}
+
+/// What is posted about an outcome, unless that is nothing.
+fn to_send<P: Platform>(runtime: &Runtime<P>, outcome: &Outcome, stop_pod: bool) -> Option<Report> {
+    let report = Report::of(outcome, stop_pod, &runtime.identity)?;
+    match runtime.options.largest_result {
+        Some(limit) if report.len() > limit && !report.is_failure() => {
+            let error = too_large(report.len(), limit);
+            log_failure(&error, &runtime.identity);
+            Some(failure(error, stop_pod, &runtime.identity))
+        }
+        _ => Some(report),
     }
 }
 
@@ -342,10 +351,14 @@ impl Attempts {
             Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
             Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
         };
-        if self.until.is_some_and(|until| Instant::now() + wait > until) {
-            Next::GiveUp
-        } else {
-            Next::Retry(wait)
+        // The last attempt comes at the very end of the window, whatever the wait would be.
+        let left = self
+            .until
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        match left {
+            None => Next::Retry(wait),
+            Some(Duration::ZERO) => Next::GiveUp,
+            Some(left) => Next::Retry(wait.min(left)),
         }
     }
 
@@ -371,6 +384,25 @@ pub(super) fn refused(error: &PlatformError, what: &str) -> JobError {
     )
     .with_hint("make the output smaller, or upload it and return a URL")
     .with_details(serde_json::json!({ "status": error.status() }))
+}
+
+/// The result is not even sent: the worker was told so.
+fn too_large(bytes: usize, limit: usize) -> JobError {
+    JobError::new(
+        ErrorCode::RESULT_TOO_LARGE,
+        ErrorClass::Worker,
+        format!("a result of {bytes} bytes; this worker sends at most {limit}"),
+    )
+    .with_hint("make the output smaller, or upload it and return a URL")
+    .with_details(serde_json::json!({ "bytes": bytes, "limit": limit }))
+}
+
+/// What is posted in the place of a result that cannot be.
+fn failure(error: JobError, stop_pod: bool, identity: &Identity) -> Report {
+    match Report::of(&Outcome::Failed(error), stop_pod, identity) {
+        Some(small) => small,
+        None => unreachable!("a failure is reported"),
+    }
 }
 
 fn warn_of_size(id: &JobId, bytes: usize) {

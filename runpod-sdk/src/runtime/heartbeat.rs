@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::Held;
 use crate::error::Error;
 use crate::events::Events;
-use crate::platform::Platform;
+use crate::platform::{Platform, PlatformError};
 
 /// Waits before the second, third and fourth try of one ping.
 const RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(4)];
@@ -99,25 +99,29 @@ async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant, events:
     loop {
         let Some(jobs) = held.ids() else { return };
         let tried = tokio::time::timeout_at(deadline, platform.heartbeat(&jobs)).await;
-        let error = match tried {
-            Ok(Ok(())) => {
-                debug!(jobs = jobs.len(), "heartbeat sent");
-                return;
-            }
-            Ok(Err(error)) => {
-                events.request_failed(&error);
-                error.to_string()
-            }
-            Err(_) => "no answer before the next heartbeat is due".to_owned(),
+        let Ok(tried) = tried else {
+            return error!("heartbeat failed: no answer before the next one is due");
         };
-        match waits.next() {
+        let Err(error) = tried else {
+            return debug!(jobs = jobs.len(), "heartbeat sent");
+        };
+        events.request_failed(&error);
+        let wait = waits
+            .next()
+            .filter(|_| may_pass(&error))
+            .map(|wait| wait.max(error.retry_after().unwrap_or_default()));
+        match wait {
             Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
-            _ => {
-                warn!(error, "heartbeat failed");
-                return;
-            }
+            _ => return error!(%error, "heartbeat failed"),
         }
     }
+}
+
+/// Whether the same ping may be heard if it is sent again.
+fn may_pass(error: &PlatformError) -> bool {
+    error
+        .status()
+        .is_none_or(|status| matches!(status, 429 | 500 | 502..=504))
 }
 
 /// The heartbeat's thread. Dropping it stops the thread.

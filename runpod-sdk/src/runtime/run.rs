@@ -239,7 +239,9 @@ async fn consume(
                     break;
                 }
             }
-            Outcome::Streamed(all.finish())
+            let aggregate = all.finish();
+            occupied.result_bytes.store(aggregate.len(), Ordering::Relaxed);
+            Outcome::Streamed(aggregate)
         }
     };
     drop(occupied);

@@ -210,6 +210,7 @@ pub(super) fn help() -> String {
          RUNPOD_WORKER_DELIVERY_LONGEST_WAIT  between two posts of one result (10s)\n  \
          RUNPOD_WORKER_HELD_RESULTS     undelivered results that stop the taking (16)\n  \
          RUNPOD_WORKER_HELD_BYTES       the same in bytes (67108864)\n  \
+         RUNPOD_WORKER_LARGEST_RESULT   fail larger results instead of sending them (in bytes)\n  \
          RUNPOD_WORKER_PROGRESS_INTERVAL  between two progress posts of a job (500ms)\n  \
          RUNPOD_WORKER_POLL_LIMIT       for one poll for jobs or stop signals (90s)\n  \
          RUNPOD_WORKER_REQUEST_LIMIT    for one post of a result (10m)\n  \

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Load;
 
-/// How many jobs a worker runs at once.
+/// How many jobs a worker runs at once: from 1 to [`Concurrency::MOST`].
 ///
 /// Clones are the same: changing one changes a running worker's. More takes effect at once. Fewer takes
 /// effect as running jobs end: no job is stopped for it.
@@ -37,10 +37,16 @@ pub(crate) struct Policy {
 }
 
 impl Concurrency {
+    /// No worker runs more jobs at once; a larger number counts as this one.
+    ///
+    /// Every heartbeat lists the jobs in its URL, and every take asks for as many as there is room for: far
+    /// below this, the platform would refuse both.
+    pub const MOST: usize = 10_000;
+
     /// So many jobs at once to begin with. Zero counts as 1.
     pub fn new(jobs: usize) -> Self {
         Self {
-            limit: watch::Sender::new(at_least_one(jobs)),
+            limit: watch::Sender::new(sensible(jobs)),
             policy: None,
         }
     }
@@ -62,11 +68,11 @@ impl Concurrency {
     where
         F: Fn(Load) -> usize + Send + Sync + 'static,
     {
-        let lowest = (*range.start()).max(1);
+        let lowest = sensible(*range.start()).get();
         Self {
             policy: Some(Policy {
                 lowest,
-                highest: (*range.end()).max(lowest),
+                highest: sensible(*range.end()).get().max(lowest),
                 decide: Arc::new(decide),
             }),
             ..Self::new(lowest)
@@ -76,7 +82,7 @@ impl Concurrency {
     /// So many jobs at once from now on. Zero counts as 1. Where a function decides ([`adaptive`](Self::adaptive)),
     /// it does so again when the next job has arrived or ended.
     pub fn set(&self, jobs: usize) {
-        self.limit.send_replace(at_least_one(jobs));
+        self.limit.send_replace(sensible(jobs));
     }
 
     /// How many jobs may run at once.
@@ -113,6 +119,31 @@ impl fmt::Debug for Concurrency {
     }
 }
 
-fn at_least_one(jobs: usize) -> NonZeroUsize {
-    NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN)
+fn sensible(jobs: usize) -> NonZeroUsize {
+    NonZeroUsize::new(jobs.min(Concurrency::MOST)).unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_and_no_range_stalls_a_worker_or_lets_it_take_without_end() {
+        for (jobs, counts_as) in [(0, 1), (1, 1), (7, 7), (usize::MAX, Concurrency::MOST)] {
+            assert_eq!(Concurrency::new(jobs).get(), counts_as);
+            let concurrency = Concurrency::new(3);
+            concurrency.set(jobs);
+            assert_eq!(concurrency.get(), counts_as);
+        }
+        #[expect(clippy::reversed_empty_ranges, reason = "users can write it")]
+        for (range, lowest, highest) in [
+            (0..=0, 1, 1),
+            (0..=5, 1, 5),
+            (5..=2, 5, 5),
+            (1..=usize::MAX, 1, Concurrency::MOST),
+        ] {
+            let concurrency = Concurrency::adaptive(range, |load| load.suggest());
+            assert_eq!((concurrency.get(), concurrency.most()), (lowest, highest));
+        }
+    }
 }

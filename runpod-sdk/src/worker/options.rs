@@ -72,6 +72,8 @@ pub(crate) struct Options {
     /// Undelivered results above either bound keep the worker from taking more jobs.
     pub(crate) held_results: usize,
     pub(crate) held_bytes: usize,
+    /// A larger result is not sent: its job fails.
+    pub(crate) largest_result: Option<usize>,
     /// Whether the automatic fitness checks are made; `None`: wherever the platform is another machine.
     pub(crate) automatic_checks: Option<bool>,
     /// How long one fitness check may take.
@@ -116,6 +118,7 @@ impl Default for Options {
             one_thread: false,
             held_results: 16,
             held_bytes: 64 << 20,
+            largest_result: None,
             automatic_checks: None,
             fitness_limit: Duration::from_secs(30),
             disk_check_paths: Vec::new(),
@@ -202,6 +205,20 @@ impl Options {
         for (name, target) in times {
             set(target, variables.time(&format!("RUNPOD_WORKER_{name}")));
         }
+        // Without any time at all no request could succeed, and no heartbeat would be sent.
+        for (name, value) in [
+            ("POLL_LIMIT", self.limits.poll),
+            ("REQUEST_LIMIT", self.limits.request),
+            ("CONNECT_LIMIT", self.limits.connect),
+            ("PROGRESS_LIMIT", self.limits.progress),
+            ("STUCK_AFTER", self.stuck_after),
+        ] {
+            if value.is_zero() {
+                variables.problems.push(format!(
+                    "RUNPOD_WORKER_{name}: no time at all is too little; write a time such as 90s or 10m"
+                ));
+            }
+        }
         let timeout = variables.time("RUNPOD_WORKER_TIMEOUT");
         if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
             self.timeout = Some(timeout);
@@ -215,6 +232,9 @@ impl Options {
         if let Some(threads) = variables.count(HANDLER_THREADS) {
             self.handler_threads = Some(threads);
         }
+        if let Some(bytes) = variables.count("RUNPOD_WORKER_LARGEST_RESULT") {
+            self.largest_result = Some(bytes.get());
+        }
         set(&mut self.log_tail, variables.number("RUNPOD_WORKER_LOG_TAIL"));
         let mut count = |name: &str| variables.count(name).map(NonZeroUsize::get);
         set(&mut self.held_results, count("RUNPOD_WORKER_HELD_RESULTS"));
@@ -225,6 +245,21 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{JobError, Worker};
+
+    fn worker() -> Worker {
+        Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
+    }
+
+    /// The options of a worker in this environment, and what is wrong with it.
+    fn options(worker: Worker, environment: &[(&str, &str)]) -> (Options, Vec<String>) {
+        let mut options = worker.into_parts().0;
+        let problems = options.override_from(|name| {
+            let pair = environment.iter().find(|(key, _)| *key == name);
+            pair.map(|(_, value)| (*value).to_owned())
+        });
+        (options, problems)
+    }
 
     #[test]
     fn every_bad_variable_is_named_and_the_good_ones_count() {
@@ -249,5 +284,138 @@ mod tests {
         assert_eq!((options.timeout, options.automatic_checks), (None, None));
         assert_eq!(options.concurrency.get(), 1);
         insta::assert_snapshot!(problems.join("\n"));
+    }
+
+    /// A time by which a worker is patient: how it is set, and where it ends up.
+    type Patience = (
+        &'static str,
+        fn(Worker, Duration) -> Worker,
+        fn(&Options) -> Duration,
+        Duration,
+    );
+
+    const PATIENCE: [Patience; 7] = [
+        (
+            "RUNPOD_WORKER_POLL_LIMIT",
+            Worker::poll_limit,
+            |options| options.limits.poll,
+            Duration::from_secs(90),
+        ),
+        (
+            "RUNPOD_WORKER_REQUEST_LIMIT",
+            Worker::request_limit,
+            |options| options.limits.request,
+            Duration::from_mins(10),
+        ),
+        (
+            "RUNPOD_WORKER_CONNECT_LIMIT",
+            Worker::connect_limit,
+            |options| options.limits.connect,
+            Duration::from_secs(30),
+        ),
+        (
+            "RUNPOD_WORKER_PROGRESS_LIMIT",
+            Worker::progress_limit,
+            |options| options.limits.progress,
+            Duration::from_secs(10),
+        ),
+        (
+            "RUNPOD_WORKER_STUCK_AFTER",
+            Worker::stuck_after,
+            |options| options.stuck_after,
+            Duration::from_mins(1),
+        ),
+        (
+            "RUNPOD_WORKER_DELIVERY_WINDOW",
+            Worker::delivery_window,
+            |options| options.delivery_window,
+            Duration::from_mins(5),
+        ),
+        (
+            "RUNPOD_WORKER_DELIVERY_LONGEST_WAIT",
+            Worker::delivery_longest_wait,
+            |options| options.delivery_longest_wait,
+            Duration::from_secs(10),
+        ),
+    ];
+
+    #[test]
+    fn each_patience_has_its_default_its_method_and_its_variable() {
+        let (by_method, by_variable) = (Duration::from_millis(1700), Duration::from_secs(42));
+        for (variable, method, of, default) in PATIENCE {
+            let others = |changed: &Options| {
+                PATIENCE
+                    .iter()
+                    .filter(|(name, ..)| *name != variable)
+                    .all(|(_, _, of, default)| of(changed) == *default)
+            };
+            let (untouched, problems) = options(worker(), &[(variable, "")]);
+            assert_eq!((of(&untouched), problems.len()), (default, 0), "{variable}");
+            let (set, _) = options(method(worker(), by_method), &[]);
+            assert!(of(&set) == by_method && others(&set), "{variable}: the method");
+            let (overridden, problems) = options(method(worker(), by_method), &[(variable, "42s")]);
+            assert!(
+                of(&overridden) == by_variable && others(&overridden),
+                "{variable}"
+            );
+            assert_eq!(problems, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_patience_that_makes_no_sense_is_named_and_changes_nothing() {
+        for (variable, _, of, default) in PATIENCE {
+            for bad in ["soon", "90", "-1s", "1 parsec"] {
+                let (left, problems) = options(worker(), &[(variable, bad)]);
+                assert_eq!(of(&left), default);
+                assert_eq!(problems.len(), 1, "{variable}={bad}");
+                assert!(
+                    problems[0].starts_with(&format!("{variable}={bad}: ")),
+                    "{problems:?}"
+                );
+            }
+        }
+        // A delivery window of nothing is one attempt.
+        for (variable, method, ..) in &PATIENCE[..5] {
+            for (worker, environment) in [
+                (worker(), vec![(*variable, "0s")]),
+                (method(worker(), Duration::ZERO), vec![]),
+            ] {
+                let (_, problems) = options(worker, &environment);
+                assert_eq!(
+                    problems,
+                    [format!(
+                        "{variable}: no time at all is too little; write a time such as 90s or 10m"
+                    )]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_results_have_methods_and_variables() {
+        let bounds = |options: &Options| (options.held_results, options.held_bytes, options.largest_result);
+        let (default, _) = options(worker(), &[]);
+        assert_eq!(bounds(&default), (16, 67_108_864, None));
+        let chosen = || worker().held_results(3).held_bytes(5000).largest_result(7_000);
+        assert_eq!(bounds(&options(chosen(), &[]).0), (3, 5000, Some(7000)));
+        let environment = [
+            ("RUNPOD_WORKER_HELD_RESULTS", "4"),
+            ("RUNPOD_WORKER_HELD_BYTES", "6000"),
+            ("RUNPOD_WORKER_LARGEST_RESULT", "8000"),
+        ];
+        let (overridden, problems) = options(chosen(), &environment);
+        assert_eq!((bounds(&overridden), problems.len()), ((4, 6000, Some(8000)), 0));
+        for (name, _) in environment {
+            for bad in ["0", "-1", "many", "1e6"] {
+                let (left, problems) = options(chosen(), &[(name, bad)]);
+                assert_eq!(bounds(&left), (3, 5000, Some(7000)));
+                assert_eq!(problems.len(), 1, "{name}={bad}");
+                assert!(problems[0].contains(name), "{problems:?}");
+            }
+        }
+        // Nothing at all would stop the taking for good.
+        let (least, _) = options(worker().held_results(0).held_bytes(0), &[]);
+        assert_eq!((least.held_results, least.held_bytes), (1, 1));
     }
 }

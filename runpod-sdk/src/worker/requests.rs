@@ -1,4 +1,4 @@
-//! How patient a worker is with single requests to the platform.
+//! How patient a worker is with single requests to the platform, and how large they may be.
 
 use std::time::Duration;
 
@@ -32,6 +32,17 @@ impl<S> Worker<S> {
     /// `RUNPOD_WORKER_PROGRESS_LIMIT`.
     pub fn progress_limit(mut self, limit: Duration) -> Self {
         self.options.limits.progress = limit;
+        self
+    }
+
+    /// Does not even send a result whose body is larger: its job fails with the code `RESULT_TOO_LARGE`.
+    /// Default: every result is sent, and the platform decides. Overridden by
+    /// `RUNPOD_WORKER_LARGEST_RESULT`.
+    ///
+    /// The platform documents limits of 10 MB for `/run` and 20 MB for `/runsync`. A worker cannot know for
+    /// certain which of them a job came by, and warns of larger results in any case.
+    pub fn largest_result(mut self, bytes: usize) -> Self {
+        self.options.largest_result = Some(bytes);
         self
     }
 }

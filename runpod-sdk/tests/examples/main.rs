@@ -15,6 +15,7 @@ mod documented;
 mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;
+mod local_test;
 #[cfg(feature = "schema")]
 mod router;
 
@@ -133,6 +134,16 @@ fn a_mode_whose_feature_is_missing_exits_with_2_and_names_the_feature() {
         assert_eq!(output.status.code(), Some(2));
         let problem = String::from_utf8(output.stderr).unwrap();
         assert!(problem.contains("feature `http-modes`"), "{problem}");
+    }
+}
+
+#[test]
+fn an_error_carries_a_backtrace_where_one_is_asked_for() {
+    for (asked, carried) in [("1", true), ("0", false)] {
+        let asked = [("RUST_BACKTRACE", asked)];
+        let text = run_with("typed_errors", r#"{"input": {"colour": "blue"}}"#, &asked);
+        assert!(text.contains("the paint is out"), "{text}");
+        assert_eq!(text.contains("backtrace:"), carried, "{text}");
     }
 }
 

@@ -100,6 +100,7 @@ mod tests {
             ErrorCode::HANDLER_ERROR,
             ErrorCode::WORKER_STOPPED,
             ErrorCode::RESULT_REFUSED,
+            ErrorCode::RESULT_TOO_LARGE,
             ErrorCode::OUTPUT_NOT_JSON,
             ErrorCode::DOWNLOAD_BLOCKED,
             ErrorCode::DOWNLOAD_FAILED,

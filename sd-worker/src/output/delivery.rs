@@ -8,14 +8,15 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use runpod_sdk::JobId;
 use runpod_sdk::storage::{Bucket, UploadError};
+use runpod_sdk::{Context, JobId};
 use tracing::{debug, info};
 
 use super::encode::Encoding;
 use super::error::{OutputError, TooLarge, What};
 use super::picture::Picture;
 use super::storage::{Storage, blocking};
+use crate::monitor::{UPLOAD_FINISHED, UPLOAD_STARTED};
 use crate::picture::Kind;
 use crate::settings::OutputMode;
 use crate::splice::quoted;
@@ -30,6 +31,8 @@ pub(crate) struct Delivery {
     pub(super) encoding: Option<Encoding>,
     pub(super) storage: Storage,
     pub(super) job: JobId,
+    /// Where it is noted when uploads begin and end; tests have none.
+    pub(super) ctx: Option<Context>,
 }
 
 /// What a caller gets of a picture.
@@ -68,7 +71,7 @@ impl Delivery {
     pub(crate) async fn picture(&self, picture: &Picture, room: usize) -> Result<Delivered, OutputError> {
         if self.mode == OutputMode::Upload {
             let bucket = self.storage.bucket().await?;
-            return upload(bucket, self.job.clone(), picture.clone()).await;
+            return self.upload(&bucket, picture).await;
         }
         let as_it_was = Delivered::as_it_was(picture);
         let bytes = as_it_was.json_len();
@@ -91,12 +94,25 @@ impl Delivery {
                 too_large.reencoded = Some(smaller.json_len());
             }
             match self.storage.bucket().await {
-                Ok(bucket) => return upload(bucket, self.job.clone(), picture.clone()).await,
+                Ok(bucket) => return self.upload(&bucket, picture).await,
                 Err(UploadError::Missing) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(too_large.into())
+    }
+
+    async fn upload(&self, bucket: &Bucket, picture: &Picture) -> Result<Delivered, OutputError> {
+        self.mark(UPLOAD_STARTED);
+        let delivered = upload(bucket.clone(), self.job.clone(), picture.clone()).await?;
+        self.mark(UPLOAD_FINISHED);
+        Ok(delivered)
+    }
+
+    fn mark(&self, point: &'static str) {
+        if let Some(ctx) = &self.ctx {
+            ctx.mark(point);
+        }
     }
 
     /// Writes all pictures anew; those that this would not make smaller stay as they are.
@@ -114,11 +130,13 @@ impl Delivery {
         bucket: &Bucket,
         pictures: &[Picture],
     ) -> Result<Vec<Delivered>, OutputError> {
+        self.mark(UPLOAD_STARTED);
         let each: Vec<_> = pictures
             .iter()
             .map(|picture| upload(bucket.clone(), self.job.clone(), picture.clone()))
             .collect();
         let delivered: Vec<Delivered> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+        self.mark(UPLOAD_FINISHED);
         let bytes: usize = delivered.iter().map(Delivered::bytes).sum();
         info!(pictures = delivered.len(), bytes, "pictures uploaded");
         Ok(delivered)
@@ -132,6 +150,11 @@ impl Delivered {
             kind: picture.kind,
             bytes: picture.bytes(),
         }
+    }
+
+    /// Nothing has been done to it.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        matches!(self.form, Form::AsItWas(_))
     }
 
     /// What stands for the picture: base64 or a URL, as a JSON text.
@@ -242,6 +265,7 @@ mod tests {
             encoding,
             storage: Storage::for_test(bucket, &OwnBucket::default()),
             job: "job-1".into(),
+            ctx: None,
         }
     }
 

@@ -18,7 +18,6 @@ use runpod_sdk::storage::{Bucket, UploadError};
 use self::encode::Encoding;
 use self::error::{Asked, TooLarge, What};
 use self::storage::{OwnBucket, Storage};
-use crate::monitor::{UPLOAD_FINISHED, UPLOAD_STARTED};
 use crate::request::Wishes;
 use crate::settings::{OutputMode, OutputSettings, Reencode};
 use crate::splice::Edits;
@@ -73,6 +72,7 @@ impl Output {
             encoding,
             storage,
             job: ctx.job_id().clone(),
+            ctx: Some(ctx.clone()),
         })
     }
 
@@ -101,7 +101,7 @@ impl Output {
 
 impl Delivery {
     /// Delivers an answer: all its pictures, or none and an error.
-    pub(crate) async fn answer(&self, answer: RawJson, ctx: &Context) -> Result<RawJson, OutputError> {
+    pub(crate) async fn answer(&self, answer: RawJson) -> Result<RawJson, OutputError> {
         match self.mode {
             OutputMode::Inline => Ok(answer),
             OutputMode::Upload => {
@@ -110,9 +110,9 @@ impl Delivery {
                     return Ok(answer);
                 }
                 let bucket = self.storage.bucket().await?;
-                self.uploaded(&bucket, answer, &pictures, ctx).await
+                self.uploaded(&bucket, answer, &pictures).await
             }
-            OutputMode::Auto => self.small_enough(answer, ctx).await,
+            OutputMode::Auto => self.small_enough(answer).await,
         }
     }
 
@@ -121,16 +121,13 @@ impl Delivery {
         bucket: &Bucket,
         answer: RawJson,
         pictures: &[Picture],
-        ctx: &Context,
     ) -> Result<RawJson, OutputError> {
-        ctx.mark(UPLOAD_STARTED);
         let delivered = self.upload_all(bucket, pictures).await?;
-        ctx.mark(UPLOAD_FINISHED);
         Ok(rewrite(answer, pictures, &delivered))
     }
 
-    async fn small_enough(&self, answer: RawJson, ctx: &Context) -> Result<RawJson, OutputError> {
-        let limit = ctx.job_id().result_limit();
+    async fn small_enough(&self, answer: RawJson) -> Result<RawJson, OutputError> {
+        let limit = self.job.result_limit();
         let bytes = answer.len_as_output();
         if bytes <= limit {
             return Ok(answer);
@@ -151,7 +148,7 @@ impl Delivery {
             reencoded = Some(bytes);
         }
         match self.storage.bucket().await {
-            Ok(bucket) => self.uploaded(&bucket, answer, &pictures, ctx).await,
+            Ok(bucket) => self.uploaded(&bucket, answer, &pictures).await,
             Err(UploadError::Missing) => Err(TooLarge {
                 what: What::Output,
                 bytes,
@@ -171,7 +168,9 @@ fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> Ra
     let mut edits = Edits::of(text);
     let mut entries = Vec::new();
     for (picture, delivered) in pictures.iter().zip(delivered) {
-        edits.replace_at(picture.place.clone(), delivered.json());
+        if !delivered.is_as_it_was() {
+            edits.replace_at(picture.place.clone(), delivered.json());
+        }
         entries.push(picture.entry(delivered));
     }
     let Ok(entries) = serde_json::to_string(&entries) else {
@@ -180,4 +179,44 @@ fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> Ra
     };
     edits.append(text, "pictures", &entries);
     edits.apply().unwrap_or(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    const PNG: &[u8] = include_bytes!("../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
+
+    #[tokio::test]
+    async fn only_what_was_delivered_otherwise_is_written_anew() {
+        let png = STANDARD.encode(PNG);
+        // What begins like a picture and is none can't be re-encoded.
+        let broken = STANDARD.encode(b"\x89PNG\r\n\x1a\n and no more than that, I am afraid");
+        let text = format!(
+            "{{ \"n\" : 1.0e0,\n\"images\": [ \"{png}\" ,\"data:image/png;base64,{broken}\", null ] }}"
+        );
+        let answer = RawJson::parse(text.clone()).unwrap();
+        let delivery = Delivery {
+            mode: OutputMode::Auto,
+            encoding: None,
+            storage: Storage::own(&OwnBucket::default()),
+            job: "job-1".into(),
+            ctx: None,
+        };
+        let pictures = Picture::all_of(&answer);
+        let jpeg = Encoding::Jpeg { quality: 50 };
+        let delivered = delivery.reencode_all(&pictures, jpeg).await;
+        let written = rewrite(answer, &pictures, &delivered);
+        let jpeg = STANDARD.encode(jpeg.encode(PNG).unwrap());
+        let (before, after) = written.as_str().split_once(",\"pictures\":").unwrap();
+        assert!(before == text.replace(&png, &jpeg).strip_suffix('}').unwrap());
+        let kinds: Vec<_> = after
+            .match_indices("image/")
+            .map(|(at, _)| &after[at..at + 10])
+            .collect();
+        assert_eq!(kinds, ["image/jpeg", "image/png\""]);
+    }
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use runpod_sdk::json::RawJson;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::delivery::Delivered;
@@ -68,13 +68,12 @@ pub(crate) struct Entry<'a> {
 }
 
 /// What `info` says of each picture.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Info {
     all_seeds: Vec<Option<i64>>,
     all_subseeds: Vec<Option<i64>>,
-    subseed_strength: Option<f64>,
-    index_of_first_image: Option<usize>,
+    subseed_strength: f64,
+    index_of_first_image: usize,
     infotexts: Vec<Option<String>>,
 }
 
@@ -109,16 +108,13 @@ impl Picture {
         let text = without_data_prefix(text);
         let start = STANDARD.decode(text.get(..START.min(text.len()))?).ok()?;
         let start_of_text = quoted.as_ptr() as usize - whole.as_ptr() as usize;
-        let of_render = index.checked_sub(info.index_of_first_image.unwrap_or_default());
+        let of_render = index.checked_sub(info.index_of_first_image);
         let nth = |seeds: &[Option<i64>]| seeds.get(of_render?).copied().flatten();
         Some(Self {
             index,
             is_grid: of_render.is_none(),
             seed: nth(&info.all_seeds),
-            subseed: info
-                .subseed_strength
-                .filter(|strength| *strength != 0.0)
-                .and_then(|_| nth(&info.all_subseeds)),
+            subseed: nth(&info.all_subseeds).filter(|_| info.subseed_strength != 0.0),
             infotext: info.infotexts.get(index).cloned().flatten(),
             kind: Kind::of(&start)?,
             base64: Text(text),
@@ -165,7 +161,17 @@ impl Info {
             return Self::default();
         };
         let text = serde_json::from_str::<String>(info.get());
-        serde_json::from_str(text.as_deref().unwrap_or(info.get())).unwrap_or_default()
+        let Some(info) = Object::read(text.as_deref().unwrap_or(info.get())) else {
+            return Self::default();
+        };
+        // One that is odd is no reason to do without the others.
+        Self {
+            all_seeds: info.decode("all_seeds").unwrap_or_default(),
+            all_subseeds: info.decode("all_subseeds").unwrap_or_default(),
+            subseed_strength: info.decode("subseed_strength").unwrap_or_default(),
+            index_of_first_image: info.decode("index_of_first_image").unwrap_or_default(),
+            infotexts: info.decode("infotexts").unwrap_or_default(),
+        }
     }
 }
 
@@ -250,6 +256,19 @@ mod tests {
                 { "index": 2, "infotext": "six" },
             ])
         );
+    }
+
+    #[test]
+    fn an_odd_info_tells_what_it_can() {
+        let base64 = STANDARD.encode(PNG);
+        let info = json!({ "all_seeds": ["5"], "subseed_strength": null, "infotexts": [null, "x"] });
+        let answer = json!({ "images": [base64, base64], "info": info });
+        assert_eq!(
+            told(&answer),
+            json!([{ "index": 0 }, { "index": 1, "infotext": "x" }])
+        );
+        let answer = json!({ "images": [base64], "info": "Steps: 20" });
+        assert_eq!(told(&answer), json!([{ "index": 0 }]));
     }
 
     #[test]

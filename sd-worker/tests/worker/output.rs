@@ -393,6 +393,29 @@ async fn img2img_and_extras_are_uploaded_too() {
 }
 
 #[tokio::test]
+async fn uploads_of_streamed_pictures_are_timed_as_well() {
+    let (webui, s3) = (MockWebUi::start().await, S3::start(Uploads::Stored).await);
+    let metrics = ("RUNPOD_WORKER_METRICS", "127.0.0.1:0");
+    let stage = Stage::with(webui.url(), &with(&s3, &[metrics])).await;
+    let input = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "seed": 5, "n_iter": 2}"#;
+    let wishes = json!({ "output": "upload", "stream": true, "aggregate": true });
+    let job = stage.submit(&wishing(input, &wishes)).await;
+    let chunks: Value = soon(job.output()).await.unwrap();
+    for index in 0..2 {
+        let key = format!("{}/{index}.png", job.id());
+        assert!(chunks[index]["url"].as_str().unwrap().contains(&key), "{chunks}");
+        assert_eq!(s3.object(&key).len(), chunks[index]["bytes"]);
+    }
+    let timeline = stage.worker.says("job timeline").await;
+    assert_eq!(timeline.matches("upload_finished=").count(), 2, "{timeline}");
+    let figures = scrape(&stage).await;
+    assert_eq!(
+        lines(&figures, &["sd_worker_upload_seconds_count"]),
+        "sd_worker_upload_seconds_count 1"
+    );
+}
+
+#[tokio::test]
 async fn a_cancelled_job_stops_its_upload_and_the_next_one_runs() {
     let (webui, s3) = (MockWebUi::start().await, S3::start(Uploads::Held).await);
     let stage = Stage::with(webui.url(), &with(&s3, &[("SD_WORKER_OUTPUT", "upload")])).await;

@@ -49,6 +49,9 @@ impl ErrorCode {
     pub const CHUNK_TOO_LARGE: Self = Self::new("CHUNK_TOO_LARGE");
     /// The platform refused the result, most often because it is too large. Class platform.
     pub const RESULT_REFUSED: Self = Self::new("RESULT_REFUSED");
+    /// The result is larger than [`Worker::largest_result`](crate::Worker::largest_result) allows, and was
+    /// not sent. Class worker.
+    pub const RESULT_TOO_LARGE: Self = Self::new("RESULT_TOO_LARGE");
 
     /// The path names nothing (feature `http-modes`). Class user.
     pub const NOT_FOUND: Self = Self::new("NOT_FOUND");

@@ -12,21 +12,24 @@ impl JobError {
     /// The error's text as it goes over the wire: a JSON object. What must not be read is masked: a message may
     /// quote a URL with all that is in it.
     pub(crate) fn to_wire(&self, identity: &Identity) -> String {
-        self.encode(identity, &self.inner.log_tail)
+        self.encoded(serde_json::to_string(&self.wire(identity, &self.inner.log_tail)))
     }
 
-    /// The same for the log, which has its own last lines.
+    /// The same for the log, which has its own last lines, and where people read it.
     pub(crate) fn to_log(&self, identity: &Identity) -> String {
-        self.encode(identity, &[])
+        self.encoded(serde_json::to_string_pretty(&self.wire(identity, &[])))
     }
 
-    fn encode(&self, identity: &Identity, log_tail: &[String]) -> String {
-        let encoded = serde_json::to_string(&WireError {
+    fn wire<'a>(&'a self, identity: &'a Identity, log_tail: &'a [String]) -> WireError<'a> {
+        WireError {
             error: &self.inner,
             log_tail,
             identity,
-        });
-        encoded.unwrap_or_else(|error| {
+        }
+    }
+
+    fn encoded(&self, text: serde_json::Result<String>) -> String {
+        text.unwrap_or_else(|error| {
             // Strings and a `Value` always encode; if that should ever change, the code still tells.
             format!("{}: {} ({error})", self.inner.code, redacted(&self.inner.message))
         })

@@ -109,12 +109,79 @@ async fn a_result_is_given_up_when_its_window_is_spent() {
     running.held.until(|held| held.len() == 1).await;
     let began = Instant::now();
     running.held.until(Held::is_empty).await;
-    assert!(began.elapsed() <= Duration::from_secs(30));
-    assert!(
-        began.elapsed() >= Duration::from_secs(15),
-        "{:?}",
-        began.elapsed()
+    assert_eq!(began.elapsed(), Duration::from_secs(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_attempt_comes_at_the_end_of_the_window_whatever_pause_is_asked_for() {
+    let running = Running::start(echo()).await;
+    let began = Instant::now();
+    let attempts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = attempts.clone();
+    running.platform.with_faults(move |said| {
+        if !matches!(said, Said::Result { .. }) {
+            return None;
+        }
+        seen.lock().unwrap().push(began.elapsed().as_secs());
+        let still_down = began.elapsed() < Duration::from_mins(4);
+        still_down.then_some(Fault::RefuseFor(429, Duration::from_hours(1)))
+    });
+    running.platform.submit("j", json!("kept"));
+    assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
+    assert_eq!(
+        *attempts.lock().unwrap(),
+        [0, 300],
+        "not before, and not too late"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_asked_for() {
+    async fn pauses(worker: Worker, fault: Fault) -> Vec<Duration> {
+        let running = Running::start(worker).await;
+        let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = times.clone();
+        running.platform.with_faults(move |said| {
+            let hit = matches!(said, Said::Result { .. });
+            hit.then(|| {
+                seen.lock().unwrap().push(Instant::now());
+                fault.clone()
+            })
+        });
+        running.platform.submit("j", json!(1));
+        running.held.until(|held| held.len() == 1).await;
+        running.held.until(Held::is_empty).await;
+        let times = times.lock().unwrap();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+    let grown = pauses(echo(), Fault::LoseRequest).await;
+    assert!(grown.len() >= 30, "{grown:?}");
+    for (number, pause) in grown.iter().enumerate() {
+        let bound = Duration::from_millis(200).saturating_mul(1 << number.min(10));
+        assert!(
+            *pause <= bound.min(Duration::from_secs(10)),
+            "{number}: {pause:?}"
+        );
+    }
+    let short = pauses(
+        echo().delivery_longest_wait(Duration::from_secs(1)),
+        Fault::LoseRequest,
+    )
+    .await;
+    assert!(short.iter().all(|pause| *pause <= Duration::from_secs(1)));
+    // 503 with a time is waited out, 429 without one is five seconds; only the last pause is cut.
+    for (fault, pause) in [
+        (Fault::RefuseFor(503, Duration::from_secs(40)), 40),
+        (Fault::RefuseFor(429, Duration::from_secs(40)), 40),
+        (Fault::Refuse(429), 5),
+    ] {
+        let mut asked = pauses(echo(), fault).await;
+        asked.pop();
+        assert!(
+            !asked.is_empty() && asked.iter().all(|seen| *seen == Duration::from_secs(pause)),
+            "{asked:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{Held, on_thread};
+use crate::telemetry::heard::Heard;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -110,6 +111,85 @@ async fn a_failing_ping_is_tried_again_but_not_into_the_next_ones_time() {
         !pings(&beating.platform).is_empty(),
         "a hung ping does not silence the next"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_may_pass_is_tried_again_before_the_next_ping() {
+    for (fault, tries) in [
+        (Fault::LoseRequest, 4),
+        (Fault::LoseAnswer, 4),
+        (Fault::Refuse(429), 4),
+        (Fault::Refuse(500), 4),
+        (Fault::Refuse(502), 4),
+        (Fault::Refuse(503), 4),
+        (Fault::Refuse(504), 4),
+        (Fault::Refuse(400), 1),
+        (Fault::Refuse(401), 1),
+        (Fault::Refuse(404), 1),
+        (Fault::Refuse(501), 1),
+    ] {
+        let beating = start();
+        let heard = Arc::new(AtomicUsize::new(0));
+        let count = heard.clone();
+        let shown = fault.clone();
+        beating.platform.with_faults(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(fault.clone())
+        });
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(heard.load(Ordering::SeqCst), tries, "{shown:?}");
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!(
+            heard.load(Ordering::SeqCst),
+            2 * tries,
+            "the next ping: {shown:?}"
+        );
+        beating.stop.cancel();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_platform_asks_for_is_kept_unless_the_next_ping_is_due_before() {
+    // (seconds asked for, when the pings of the first 25 seconds are heard)
+    for (asked, at) in [
+        (0, vec![0, 0, 2, 6, 10, 10, 12, 16, 20, 20, 22]),
+        (3, vec![0, 3, 6, 10, 13, 16, 20, 23]),
+        (60, vec![0, 10, 20]),
+    ] {
+        let beating = start();
+        let began = tokio::time::Instant::now();
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let heard = times.clone();
+        beating.platform.with_faults(move |_| {
+            heard.lock().unwrap().push(began.elapsed().as_secs());
+            Some(Fault::RefuseFor(503, Duration::from_secs(asked)))
+        });
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        assert_eq!(*times.lock().unwrap(), at, "Retry-After: {asked}");
+        beating.stop.cancel();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_failed_is_one_error_in_the_log_and_one_that_was_heard_none() {
+    let heard = Heard::begin();
+    let beating = start();
+    beating.platform.with_faults(|_| Some(Fault::Refuse(502)));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let errors = heard.lines_with("ERROR");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].contains("heartbeat failed") && errors[0].contains("502"),
+        "{errors:?}"
+    );
+    beating.platform.with_faults(|_| None);
+    tokio::time::sleep(INTERVAL).await;
+    let sent = heard.lines_with("heartbeat sent");
+    assert!(
+        sent.iter().all(|line| line.starts_with("DEBUG")) && !sent.is_empty(),
+        "{sent:?}"
+    );
+    assert_eq!(heard.lines_with("ERROR").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

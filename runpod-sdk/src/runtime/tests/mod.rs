@@ -2,6 +2,7 @@
 
 mod adapting;
 mod ahead;
+mod backpressure;
 mod delivery;
 mod events;
 mod heartbeat;
@@ -10,7 +11,9 @@ mod intake;
 mod journal;
 mod ledger;
 mod limits;
+mod lines;
 mod log_tail;
+mod returned;
 mod shutdown;
 mod simulation;
 mod stopping;

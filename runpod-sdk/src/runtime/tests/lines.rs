@@ -1,0 +1,263 @@
+//! The lines about a job that people look for in the log.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::support::{Running, results};
+use crate::json::RawJson;
+use crate::platform::memory::{Fault, Said};
+use crate::runtime::Held;
+use crate::telemetry::heard::Heard;
+use crate::{Context, ErrorClass, ErrorCode, JobError, JobResult, Worker};
+
+fn echo() -> Worker {
+    Worker::new(|input: RawJson| async move { Ok::<_, JobError>(input) })
+}
+
+/// Answers the first `times` results with this status.
+fn refusing(times: usize, status: u16) -> impl FnMut(&Said) -> Option<Fault> {
+    let mut left = times;
+    move |said| {
+        let hit = matches!(said, Said::Result { .. }) && left > 0;
+        hit.then(|| {
+            left -= 1;
+            Fault::Refuse(status)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_started_and_finished_under_its_id() {
+    let heard = Heard::begin();
+    let running = Running::start(echo()).await;
+    running.platform.submit("j1", json!(1));
+    running.platform.result("j1").await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("INFO   | j1 |"))
+        .collect();
+    assert_eq!(lines[0], "INFO   | j1 | Started.");
+    assert!(lines[1].contains("job timeline: "), "{text}");
+    assert_eq!(lines[2..], ["INFO   | j1 | Finished."]);
+    assert!(text.contains("INFO   | Jobs in progress: 1\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_is_said_when_the_result_has_arrived_and_not_before() {
+    let heard = Heard::begin();
+    let running = Running::start(echo()).await;
+    running.platform.with_faults(refusing(4, 503));
+    running.platform.submit("j1", json!(1));
+    running
+        .platform
+        .until(|said| (results(said).len() == 1).then_some(()))
+        .await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    assert_eq!(heard.lines_with("Finished.").len(), 1, "{text}");
+    assert_eq!(
+        heard.lines_with("could not deliver the result").len(),
+        1,
+        "{text}"
+    );
+    assert!(
+        text.find("could not deliver").unwrap() < text.find("Finished.").unwrap(),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_did_not_arrive_is_not_called_finished() {
+    for status in [404, 410] {
+        let heard = Heard::begin();
+        let running = Running::start(echo()).await;
+        // The refusal is heard before the job is let go of.
+        let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
+        running.platform.with_faults(move |said| {
+            matches!(said, Said::Result { .. }).then(|| {
+                refused.send(()).unwrap();
+                Fault::Refuse(status)
+            })
+        });
+        running.platform.submit("j1", json!(1));
+        refusals.recv().await.unwrap();
+        running.held.until(Held::is_empty).await;
+        assert!(heard.lines_with("Finished.").is_empty());
+        let warning = &heard.lines_with("no longer knows this job")[0];
+        assert!(warning.starts_with("WARN   | j1 | "), "{warning}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_result_is_one_error_with_its_job_its_size_and_the_last_cause() {
+    let heard = Heard::begin();
+    let running = Running::start(echo()).await;
+    running.platform.with_faults(refusing(usize::MAX, 503));
+    running.platform.submit("j1", json!("gone"));
+    running.held.until(|held| held.len() == 1).await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("ERROR")).collect();
+    let [error] = errors.as_slice() else {
+        panic!("{text}")
+    };
+    assert!(
+        error.starts_with("ERROR  | j1 | the result could not be delivered and is lost"),
+        "{error}"
+    );
+    assert!(
+        error.contains("bytes=18") && error.contains("answered 503"),
+        "{error}"
+    );
+    assert!(heard.lines_with("Finished.").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_told_once_for_each_result() {
+    for status in [401, 403] {
+        let heard = Heard::begin();
+        let running = Running::start(echo()).await;
+        running.platform.with_faults(refusing(20, status));
+        running.platform.submit("j1", json!(1));
+        running.platform.result("j1").await;
+        let told = heard.lines_with("check RUNPOD_AI_API_KEY");
+        assert_eq!(told.len(), 1, "{}", heard.text());
+        assert!(told[0].starts_with("ERROR  | j1 | "), "{}", told[0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_handler_is_logged_whole_over_several_lines() {
+    let heard = Heard::begin();
+    let fails = |_: RawJson| async { Err::<(), _>(JobError::message_only("the model is gone")) };
+    let running = Running::start(Worker::new(fails)).await;
+    running.platform.submit("j1", json!(1));
+    running.platform.result("j1").await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    let (_, after) = text
+        .split_once("ERROR  | j1 | Captured Handler Exception\n")
+        .unwrap_or_else(|| panic!("{text}"));
+    let pretty = &after[..=after.find("\n}").unwrap() + 1];
+    let error: Value = serde_json::from_str(pretty).unwrap();
+    assert_eq!(error["error_message"], "the model is gone");
+    assert!(pretty.contains("\n  \"code\": \"HANDLER_ERROR\""), "{pretty}");
+    assert_eq!(heard.lines_with("INFO   | j1 | Finished.").len(), 1, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_got_wrong_is_logged_without_what_the_caller_wrote() {
+    let heard = Heard::begin();
+    let refuses = |input: String| async move {
+        let told = format!("{input} is no colour");
+        Err::<(), _>(JobError::new(ErrorCode::new("NO_COLOUR"), ErrorClass::User, told))
+    };
+    let running = Running::start(Worker::new(refuses)).await;
+    running.platform.submit("j1", json!("a private matter"));
+    let body = running.platform.result("j1").await;
+    assert!(
+        body.contains("a private matter"),
+        "the caller may read it: {body}"
+    );
+    let line = &heard.lines_with("Captured Handler Exception")[0];
+    assert!(
+        line.starts_with("WARN   | j1 | ") && line.contains("NO_COLOUR"),
+        "{line}"
+    );
+    let told = heard.text();
+    let shown = told.lines().filter(|line| !line.starts_with("TRACE"));
+    assert!(!shown.collect::<String>().contains("private"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_no_end_of_a_job() {
+    async fn half(_: u32, ctx: Context) -> JobResult<()> {
+        ctx.progress("half");
+        std::future::pending().await
+    }
+    let heard = Heard::begin();
+    let running = Running::start(Worker::new(half)).await;
+    running.platform.submit("j1", json!(1));
+    running
+        .platform
+        .until(|said| {
+            said.iter()
+                .any(|said| matches!(said, Said::Progress { .. }))
+                .then_some(())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(heard.lines_with("Finished.").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_json_does_not_have_are_null_with_a_warning() {
+    let broken = |_: RawJson| async { Ok::<_, JobError>(vec![f64::NAN, 0.5, f64::INFINITY]) };
+    let heard = Heard::begin();
+    let running = Running::start(Worker::new(broken)).await;
+    running.platform.submit("j1", json!(1));
+    assert_eq!(
+        running.platform.result("j1").await,
+        r#"{"output": [null,0.5,null]}"#
+    );
+    let warnings = heard.lines_with("became null");
+    assert_eq!(warnings.len(), 1, "{}", heard.text());
+    assert!(warnings[0].starts_with("WARN   | j1 | "), "{}", warnings[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_above_the_documented_limit_is_sent_with_a_warning() {
+    // `{"output": "…"}` is 14 bytes more than the text in it.
+    for (id, limit) in [("j1", 10_000_000), ("sync-1", 20_000_000)] {
+        for (bytes, warned) in [(limit, false), (limit + 1, true)] {
+            let sized = move |_: RawJson| async move { Ok::<_, JobError>("x".repeat(bytes - 14)) };
+            let heard = Heard::begin();
+            let running = Running::start(Worker::new(sized)).await;
+            running.platform.submit(id, json!(1));
+            assert_eq!(running.platform.result(id).await.len(), bytes, "it is sent");
+            let warnings = heard.lines_with("larger than the platform's documented limit");
+            assert_eq!(!warnings.is_empty(), warned, "{id}: {bytes}");
+            assert!(
+                warnings.iter().all(|line| line.starts_with("WARN")),
+                "{warnings:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_counted_as_they_arrive_wait_start_and_finish() {
+    let heard = Heard::begin();
+    let running = Running::start(Worker::new(|seconds: u64| async move {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        JobResult::Ok(())
+    }))
+    .await;
+    running.platform.hand_out_more_than_asked(1);
+    running.platform.submit("runs", json!(5));
+    running.platform.submit("waits", json!(5));
+    running.platform.result("waits").await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    let known = ["Jobs in", "Started.", "Finished."];
+    let lines = text.lines().filter_map(|line| line.rsplit("| ").next());
+    let lines: Vec<&str> = lines
+        .filter(|line| known.iter().any(|known| line.starts_with(known)))
+        .collect();
+    // The second begins while the first one's result is on its way.
+    assert_eq!(
+        lines,
+        [
+            "Jobs in progress: 1",
+            "Jobs in progress: 2",
+            "Jobs in queue: 1",
+            "Started.",
+            "Started.",
+            "Finished.",
+            "Finished.",
+        ]
+    );
+}
