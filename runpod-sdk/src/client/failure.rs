@@ -39,7 +39,10 @@ pub struct JobFailure {
     pub retryable: Option<bool>,
     /// What to do about it, from workers of this SDK.
     pub hint: Option<String>,
-    /// The last lines of a backend's log, from workers of this SDK.
+    /// What a program may want to read, such as `{"errors": [{"path", "problem"}]}` of an input that was refused, from
+    /// workers of this SDK.
+    pub details: Option<Value>,
+    /// The last lines of the job's log, or of a backend's, from workers of this SDK.
     pub log_tail: Option<String>,
 }
 
@@ -48,6 +51,7 @@ impl JobFailure {
         // Field by field, so that an odd one does not hide the others.
         let mut record: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
         let retryable = record.get("retryable").and_then(Value::as_bool);
+        let details = record.remove("details").filter(|details| !details.is_null());
         let mut field = |name| record.remove(name).and_then(readable);
         Self {
             job_id,
@@ -62,6 +66,7 @@ impl JobFailure {
             class: field("class"),
             retryable,
             hint: field("hint"),
+            details,
             log_tail: field("log_tail"),
             text,
         }
@@ -114,10 +119,11 @@ mod tests {
     #[test]
     fn the_object_inside_the_error_string_is_read() {
         let failure = failure(
-            r#"{"error_type":"OutOfMemory","error_message":"CUDA out of memory","code":"BACKEND_OOM","retryable":false,"hint":"smaller picture","log_tail":["a","b"]}"#,
+            r#"{"error_type":"OutOfMemory","error_message":"CUDA out of memory","code":"BACKEND_OOM","retryable":false,"hint":"smaller picture","details":{"free_mib":12},"log_tail":["a","b"]}"#,
         );
         assert_eq!(failure.code.as_deref(), Some("BACKEND_OOM"));
         assert_eq!(failure.retryable, Some(false));
+        assert_eq!(failure.details.as_ref().unwrap()["free_mib"], 12);
         assert_eq!(failure.log_tail.as_deref(), Some("a\nb"));
         assert_eq!(
             failure.to_string(),

@@ -9,6 +9,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::job::JobError;
 use crate::json::RawJson;
 
+/// No job streams for so long; a longer window might be more than a clock can hold.
+const LONGEST_WINDOW: Duration = Duration::from_hours(365 * 24);
+
 type Item = Result<RawJson, JobError>;
 
 struct Merging {
@@ -30,7 +33,7 @@ pub(super) fn merge(
 ) -> impl Stream<Item = Item> + Send {
     let merging = Merging {
         source: source.fuse(),
-        window,
+        window: window.min(LONGEST_WINDOW),
         most_bytes,
         open: None,
         next: None,
@@ -154,6 +157,13 @@ mod tests {
         .boxed();
         chunks.next().await.unwrap().unwrap();
         assert_eq!(began.elapsed(), WINDOW, "counted from its first part");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_the_longest_window_there_is_the_bound_alone_counts() {
+        let chunks = spoken(vec![(0, Ok(json("a"))), (9000, Ok(json("b")))]);
+        let chunks: Vec<_> = merge(chunks, Duration::MAX, 1000).collect().await;
+        assert_eq!(chunks.len(), 1);
     }
 
     proptest! {
