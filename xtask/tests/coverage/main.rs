@@ -88,9 +88,8 @@ fn a_name_that_no_test_has_is_found() {
 
 #[test]
 fn the_pages_cover_sections_7_to_15() {
-    let sections: BTreeSet<u32> = pages()
-        .iter()
-        .flat_map(|(_, page)| page.sections.clone())
-        .collect();
+    let pages = pages();
+    let rows = pages.iter().flat_map(|(_, page)| &page.rows);
+    let sections: BTreeSet<u32> = rows.map(|row| row.section).collect();
     assert_eq!(sections, (7..=15).collect());
 }
