@@ -30,6 +30,6 @@ pub enum Error {
         jobs: usize,
     },
     /// A part of the runtime itself broke. This is a bug.
-    #[error("uncaught exception | {0}")]
+    #[error("Uncaught exception | {0}")]
     Runtime(String),
 }

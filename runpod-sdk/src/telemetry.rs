@@ -499,6 +499,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_logged_by_its_first_and_last_letter_and_hidden_from_then_on() {
+        let text = written(Format::Human, || {
+            crate::redact::secret("token", "full-of-secrets-l");
+            crate::redact::secret("pin", "1234567");
+            crate::redact::secret("nothing", "");
+            tracing::info!("sent full-of-secrets-l");
+        });
+        assert_eq!(
+            text,
+            "INFO   | token: f***l\nINFO   | pin: ***\nINFO   | nothing: ***\nINFO   | sent [secret]\n"
+        );
+    }
+
+    #[test]
     fn the_shortest_messages_that_are_cut_keep_2048_characters_at_each_end() {
         let text = "é".repeat(4097);
         let short = shorten(text);
@@ -515,6 +529,8 @@ mod tests {
             ("0", LevelFilter::OFF),
             ("2", LevelFilter::DEBUG),
             (" info ", LevelFilter::INFO),
+            ("TIP", LevelFilter::INFO),
+            ("NotSet", LevelFilter::OFF),
         ] {
             assert_eq!(level_named(name), Some(level), "{name}");
         }

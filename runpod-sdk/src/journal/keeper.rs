@@ -273,7 +273,7 @@ impl Open {
         match tokio::time::timeout(PATIENCE, &mut call).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(lost)) => {
-                error!(error = %lost, "uncaught exception | the journal broke");
+                error!(error = %lost, "Uncaught exception | the journal broke");
                 None
             }
             Err(_) => {

@@ -165,7 +165,7 @@ impl<P: Platform> Runtime<P> {
 
         let taken = take.await;
         if let Err(panicked) = &taken {
-            error!(error = %panicked, "uncaught exception | the take loop broke; finishing what is there");
+            error!(error = %panicked, "Uncaught exception | the take loop broke; finishing what is there");
         } else {
             info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
         }

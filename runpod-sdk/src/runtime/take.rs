@@ -120,7 +120,11 @@ async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Sl
         Some(slot) => Seat::Taken(slot),
         // Taken ahead, or more than were asked for. They queue for a slot here and now, before this
         // loop does so for its next take.
-        None => Seat::Queued(runtime.slots.queue().await),
+        None => {
+            let seat = Seat::Queued(runtime.slots.queue().await);
+            info!("Jobs in queue: {}", runtime.slots.queued());
+            seat
+        }
     };
     let arrived = Arrived {
         job,

@@ -111,6 +111,9 @@ pub fn start(worker: Worker) -> ExitCode {
             return ExitCode::from(BAD_FLAG);
         }
     }
+    if let Some(level) = &flags.log_level {
+        info!("Log level set to {}", level.to_ascii_uppercase());
+    }
     redact::hide_environment(lookup);
     #[cfg(feature = "otlp")]
     match &traces {

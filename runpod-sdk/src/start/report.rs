@@ -26,7 +26,7 @@ use crate::events::{Events, WorkerEvent};
 /// | `connect` | the HTTP client is there, with the system's certificates if it needs them |
 /// | `state` | the worker's state is loaded |
 /// | `ready` | both of these, which happen at once |
-/// | `first_take` | the first request for jobs is on its way |
+/// | `first_take` | the first request for jobs is on its way; with a [journal](crate::Journal), after what was left there was delivered, or 2 s |
 ///
 /// A worker that answers requests itself (feature `http-modes`) logs the same line, with `listening` (from then on
 /// health checks are answered) in the place of `connect`, and `ready` at the end. It has no such event.

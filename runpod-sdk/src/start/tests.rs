@@ -13,7 +13,7 @@ use super::{StartReport, Starting, production};
 use crate::error::Error;
 use crate::events::WorkerEvent;
 use crate::job::{JobError, JobResult};
-use crate::runtime::Ended;
+use crate::runtime::{Ended, Shutdown};
 use crate::worker::Worker;
 
 /// RunPod, as far as a start needs it.
@@ -240,6 +240,41 @@ async fn a_state_that_cannot_be_loaded_ends_the_start_without_a_take() {
     .state_with(|| async { Err::<u32, _>("no model") });
     assert!(matches!(platform.run(worker).await, Err(Error::Startup(_))));
     assert!(platform.seen("/job-take/").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_told_to_stop_before_it_is_ready_ends_at_once_and_takes_no_job() {
+    for checking in [true, false] {
+        let platform = Platform::start().await;
+        let shutdown = Shutdown::default();
+        let (begun, stop) = (Arc::new(tokio::sync::Notify::new()), shutdown.drain.clone());
+        let hangs = {
+            let begun = begun.clone();
+            move || async move {
+                begun.notify_one();
+                std::future::pending::<Result<(), String>>().await
+            }
+        };
+        let worker = Worker::new(async |n: u32, crate::State(()): crate::State<()>| JobResult::Ok(n));
+        let worker = if checking {
+            worker.fitness_check("hangs", hangs).state(())
+        } else {
+            worker.state_with(hangs)
+        };
+        let environment = platform.environment.clone();
+        let running = tokio::task::spawn_blocking(move || {
+            production::run_until(
+                worker,
+                |name| environment.get(name).cloned(),
+                Starting::now(),
+                shutdown,
+            )
+        });
+        begun.notified().await;
+        stop.cancel();
+        assert_eq!(running.await.unwrap().unwrap(), Ended::Drained, "exit code 0");
+        assert!(platform.seen("/job-take/").await.is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

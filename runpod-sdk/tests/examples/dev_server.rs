@@ -155,6 +155,71 @@ async fn the_routes_of_pythons_server_answer_as_they_did() {
     assert_eq!(server.stop(), Some(0));
 }
 
+#[tokio::test]
+async fn no_input_and_no_output_is_logged_below_trace() {
+    let server = Server::start_with("hello", &[("RUNPOD_LOG_LEVEL", "DEBUG")]);
+    let (_, answer) = server
+        .post("/runsync", r#"{"input": {"name": "Rumpelstilzchen"}}"#)
+        .await;
+    assert_eq!(answer["output"], "Hello, Rumpelstilzchen!");
+    let mut server = server;
+    let lines = std::mem::replace(&mut server.lines, channel().1);
+    assert_eq!(server.stop(), Some(0));
+    let log: Vec<String> = lines.iter().collect();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("SIGINT received. Shutting down.")),
+        "{log:?}"
+    );
+    let telling = log
+        .iter()
+        .find(|line| line.contains("Rumpelstilzchen") || line.contains("job_in_progress"));
+    assert_eq!(telling, None, "neither payloads nor the URLs of polls");
+}
+
+#[cfg(feature = "http-modes")]
+#[tokio::test]
+async fn jobs_run_side_by_side_in_the_background_are_cancelled_and_stream() {
+    let server = Server::start("load_balancing");
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let body = r#"{"input": {"text": "slow", "pause_ms": 600000}}"#;
+        let (status, answer) = server.post("/run", body).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("IN_QUEUE")));
+        jobs.push(answer["id"].as_str().unwrap().to_owned());
+    }
+    for _ in 0..2 {
+        server.hears("Started.");
+    }
+    for job in &jobs {
+        let answer = reqwest::get(format!("{}/status/{job}", server.url))
+            .await
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(answer["status"], "IN_PROGRESS", "both, and GET is taken");
+        let (_, answer) = server.post(&format!("/cancel/{job}"), "").await;
+        assert_eq!(answer["status"], "CANCELLED");
+    }
+    let (_, answer) = server.post("/run", r#"{"input": {"text": "hi"}}"#).await;
+    let stream = format!("{}/stream/{}", server.url, answer["id"].as_str().unwrap());
+    let mut chunks = Vec::new();
+    loop {
+        let answer = reqwest::get(&stream).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        chunks.extend(answer["stream"].as_array().unwrap().clone());
+        if answer["status"] == "COMPLETED" {
+            break;
+        }
+    }
+    assert_eq!(chunks, [json!({ "output": "H" }), json!({ "output": "I" })]);
+    let (_, answer) = server.post("/runsync", r#"{"input": {"text": "a!"}}"#).await;
+    assert_eq!(
+        answer["status"], "FAILED",
+        "a stream that fails is an answer: {answer}"
+    );
+    assert_eq!(server.stop(), Some(0));
+}
+
 #[test]
 fn what_a_killed_worker_left_in_the_scratch_directory_is_removed() {
     let scratch = tempfile::tempdir().unwrap();

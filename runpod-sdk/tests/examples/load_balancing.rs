@@ -292,7 +292,10 @@ fn a_network_check_is_made_only_where_there_is_something_to_reach() {
         // Too short for any network.
         ("RUNPOD_NETWORK_CHECK_TIMEOUT", "0"),
     ];
-    Server::start(&variables);
+    let server = Server::begin(&variables);
+    let line = server.until("All fitness checks passed. (");
+    assert!(line.ends_with("ms)"), "{line}");
+    server.until("ready for requests");
     let closed = format!("127.0.0.1:{}", free_port());
     let server = Server::begin(&[&variables[..], &[("RUNPOD_WORKER_NETWORK_TARGETS", &closed)]].concat());
     let line = server.until("Fitness check failed");

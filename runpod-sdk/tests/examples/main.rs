@@ -15,6 +15,7 @@ mod documented;
 mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;
+mod local_test;
 #[cfg(feature = "schema")]
 mod router;
 

@@ -42,7 +42,10 @@ async fn warnings(stage: &Stage, more: &Value) -> Value {
 
 #[tokio::test]
 async fn a_good_request_is_untouched_in_every_version() {
-    for profile in [Profile::V1_8, Profile::V1_9_3, Profile::V1_10_1, Profile::Forge] {
+    for profile in Profile::ALL
+        .into_iter()
+        .filter(|profile| *profile > Profile::V1_6)
+    {
         let webui = equipped().profile(profile).start().await;
         let tap = Tap::before(webui.address()).await;
         let stage = Stage::with(&format!("http://{}", tap.address), STRICT).await;

@@ -36,8 +36,11 @@ fn text(message: &Message) -> String {
 async fn the_example_event_travels_the_whole_way() {
     let webui = MockWebUi::start().await;
     let tap = Tap::before(webui.address()).await;
-    // On a busy machine the render takes long enough for an update, which would be one more line.
-    let quiet = [("SD_WORKER_PROGRESS_INTERVAL", "0")];
+    // On a busy machine the render takes long enough to be looked at, which would be one more line or more.
+    let quiet = [
+        ("SD_WORKER_PROGRESS_INTERVAL", "0"),
+        ("SD_WORKER_STALL_AFTER", "0"),
+    ];
     let stage = Stage::with(&format!("http://{}", tap.address), &quiet).await;
 
     let report = stage.run(EXAMPLE).await;

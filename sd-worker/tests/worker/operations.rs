@@ -42,7 +42,10 @@ async fn a_list_passes_through_byte_for_byte_while_something_renders() {
 
 #[tokio::test]
 async fn every_operation_of_a_version_is_served() {
-    for profile in [Profile::V1_9_3, Profile::V1_10_1, Profile::Forge] {
+    for profile in Profile::ALL
+        .into_iter()
+        .filter(|profile| *profile > Profile::V1_8)
+    {
         let webui = MockWebUi::builder().profile(profile).start().await;
         let stage = Stage::new(webui.url()).await;
         let small = json!({ "prompt": "x", "steps": 1, "width": 64, "height": 64 });
@@ -77,6 +80,24 @@ async fn every_operation_of_a_version_is_served() {
         assert!(
             read["info"].as_str().unwrap().contains("Steps: 1"),
             "{profile}: {read}"
+        );
+        let seen = json!({ "image": made, "model": "clip" });
+        let seen = answer(&stage, &api("POST", "interrogate", &seen)).await;
+        assert!(
+            seen["caption"].as_str().unwrap().ends_with("64 by 64 pixels"),
+            "{profile}: {seen}"
+        );
+        let error = stage
+            .fail(&api(
+                "POST",
+                "interrogate",
+                &json!({ "image": made, "model": "nope" }),
+            ))
+            .await;
+        assert_eq!(
+            verdict(&error),
+            ["INVALID_PARAMETERS", "user", "final"],
+            "{profile}"
         );
         for (endpoint, payload) in [
             ("refresh-checkpoints", Value::Null),

@@ -14,8 +14,8 @@ use crate::job::{Identity, JobError, Outcome};
 use crate::json::RawJson;
 use crate::platform::Fate;
 
-/// Nothing here takes as long, unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing here takes as long, unless something is wrong: it is less than any default limit.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request: the connection it came by, counted from 0, and all of its bytes.
 #[derive(Debug, Clone)]

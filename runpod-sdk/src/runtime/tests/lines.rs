@@ -227,3 +227,37 @@ async fn a_result_above_the_documented_limit_is_sent_with_a_warning() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_counted_as_they_arrive_wait_start_and_finish() {
+    let heard = Heard::begin();
+    let running = Running::start(Worker::new(|seconds: u64| async move {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        JobResult::Ok(())
+    }))
+    .await;
+    running.platform.hand_out_more_than_asked(1);
+    running.platform.submit("runs", json!(5));
+    running.platform.submit("waits", json!(5));
+    running.platform.result("waits").await;
+    running.held.until(Held::is_empty).await;
+    let text = heard.text();
+    let known = ["Jobs in", "Started.", "Finished."];
+    let lines = text.lines().filter_map(|line| line.rsplit("| ").next());
+    let lines: Vec<&str> = lines
+        .filter(|line| known.iter().any(|known| line.starts_with(known)))
+        .collect();
+    // The second begins while the first one's result is on its way.
+    assert_eq!(
+        lines,
+        [
+            "Jobs in progress: 1",
+            "Jobs in progress: 2",
+            "Jobs in queue: 1",
+            "Started.",
+            "Started.",
+            "Finished.",
+            "Finished.",
+        ]
+    );
+}

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::support::{Running, results, takes};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
-use crate::{Context, JobResult, WhenAbandoned, Worker};
+use crate::{Concurrency, Context, JobResult, WhenAbandoned, Worker};
 
 async fn sleep(seconds: u64) -> JobResult<u64> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -73,6 +73,51 @@ async fn the_end_of_the_grace_cancels_and_leaves_the_job_to_others() {
     assert_eq!(began.elapsed().as_secs(), 20 + 10, "grace, then cancel grace");
     assert!(results(&platform.said()).is_empty());
     assert_eq!(held.ids(), None, "the heartbeat no longer vouches for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_jobs_have_ten_minutes_unless_the_worker_says_otherwise() {
+    let running = Running::start(Worker::new(sleep)).await;
+    running.platform.submit("j", json!(3600));
+    running.held.until(|held| held.len() == 1).await;
+    let began = Instant::now();
+    assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
+    assert_eq!(began.elapsed().as_secs(), 600 + 10, "grace, then cancel grace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_told_to_stop_while_its_concurrency_shrinks_takes_no_more() {
+    let concurrency = Concurrency::new(2);
+    let running = Running::start(Worker::new(sleep).live_concurrency(&concurrency)).await;
+    running.platform.submit("long", json!(20));
+    running.platform.submit("short", json!(10));
+    running.held.until(|held| held.len() == 2).await;
+    concurrency.set(1);
+    running.platform.submit("for another worker", json!(1));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let platform = running.platform.clone();
+    assert_eq!(running.drained().await, Ended::Drained);
+    assert_eq!(platform.handed_out(), ["long", "short"]);
+    assert_eq!(results(&platform.said()).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_loop_that_breaks_ends_the_worker_once_its_jobs_are_done() {
+    let running = Running::start(Worker::new(sleep).concurrency(2)).await;
+    running.platform.submit("runs", json!(30));
+    running.held.until(|held| held.len() == 1).await;
+    running.platform.with_faults(|said| match said {
+        Said::Take { .. } => panic!("a bug"),
+        _ => None,
+    });
+    // The poll that is open ends, and the next one breaks.
+    let (platform, ended) = (running.platform.clone(), running.failed().await);
+    let message = ended.to_string();
+    assert!(
+        message.starts_with("Uncaught exception | ") && message.contains("a bug"),
+        "{message}"
+    );
+    assert_eq!(results(&platform.said())[0].0, "runs");
 }
 
 #[tokio::test(start_paused = true)]

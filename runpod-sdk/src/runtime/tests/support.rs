@@ -76,6 +76,11 @@ impl Running {
         self.worker.await.unwrap().unwrap()
     }
 
+    /// Waits for the worker to break.
+    pub(super) async fn failed(self) -> Error {
+        self.worker.await.unwrap().unwrap_err()
+    }
+
     /// SIGTERM, and waits for the worker to end.
     pub(super) async fn drained(self) -> Ended {
         self.shutdown.drain.cancel();

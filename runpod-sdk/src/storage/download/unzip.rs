@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zip::ZipReadOptions;
 use zip::read::Config;
+use zip::result::ZipError;
 use zip::unstable::read::ZipIterable;
 
 use super::DownloadedFile;
@@ -87,7 +88,7 @@ pub enum UnzipError {
     /// An entry that is not unpacked: a link, one with a password, or one whose name leads elsewhere.
     #[error("the archive's entry {name:?} is not unpacked: {reason}")]
     Entry {
-        /// The entry's name, as far as it is text.
+        /// The entry's name, as far as it is text; its number where it has a password.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -194,8 +195,17 @@ fn unpack(
         .files_with_reader(open()?, ZipReadOptions::new())
         .map_err(broken)?;
     let mut files = Vec::new();
+    let mut number = 0;
     while let Some(entry) = entries.next() {
-        let mut entry = entry.map_err(broken)?;
+        number += 1;
+        let mut entry = entry.map_err(|error| match error {
+            ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => UnzipError::Entry {
+                // The reader keeps its name to itself.
+                name: format!("number {number}"),
+                reason: "it has a password",
+            },
+            error => broken(error),
+        })?;
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         let refused = |reason| UnzipError::Entry {
             name: name.chars().take(100).collect(),
@@ -203,9 +213,6 @@ fn unpack(
         };
         if entry.is_symlink() {
             return Err(refused("it is a link"));
-        }
-        if entry.encrypted() {
-            return Err(refused("it has a password"));
         }
         let path = directory.join(inside(&name).map_err(refused)?);
         if entry.is_dir() {
@@ -275,7 +282,7 @@ fn inside(name: &str) -> Result<PathBuf, &'static str> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
-fn broken(error: zip::result::ZipError) -> UnzipError {
+fn broken(error: ZipError) -> UnzipError {
     UnzipError::Broken(error.to_string())
 }
 

@@ -106,6 +106,24 @@ async fn a_link_is_refused() {
 }
 
 #[tokio::test]
+async fn an_entry_with_a_password_is_refused_and_nothing_stays() {
+    let mut bytes = archive(&[("open", b"x"), ("closed", b"x")]);
+    // The flag of encryption, beside the entry and in the index: `PK\x03\x04` and `PK\x01\x02`.
+    for (signature, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
+        let second = bytes.windows(4).rposition(|window| window == signature).unwrap();
+        bytes[second + flags] |= 1;
+    }
+    let place = Unpacking::new();
+    let error = place.of(&bytes, ZipLimits::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, UnzipError::Entry { name, reason: "it has a password" } if name == "number 2"),
+        "{error}"
+    );
+    assert!(!place.out().exists());
+    assert_eq!(JobError::from(error).class(), ErrorClass::User);
+}
+
+#[tokio::test]
 async fn a_file_that_is_there_twice_is_refused() {
     let bytes = renamed(
         &archive(&[("one.txt", b"x"), ("two.txt", b"y")]),

@@ -1,15 +1,18 @@
 //! Pictures one by one: a job's stream has each as soon as it is finished.
 
+mod ends;
+mod sizes;
+
 use std::pin::pin;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use mock_webui::{Fault, MockWebUi, MockWebUiBuilder};
+use mock_webui::{MockWebUi, MockWebUiBuilder};
 use runpod_sdk::client::{ClientError, JobHandle};
 use serde_json::{Value, json};
 
-use crate::support::{RawWebUi, Reply, Stage, aside, error_of, png_64, soon, verdict};
+use crate::support::{Stage, png_64, soon, verdict};
 
 /// Four pictures of five steps each.
 fn four(more: &Value) -> Value {
@@ -168,153 +171,6 @@ async fn what_would_differ_apart_is_rendered_in_one_and_streamed_after() {
         );
     }
     stage.worker.says("rendered in one and streamed after that").await;
-}
-
-#[tokio::test]
-async fn a_cancel_in_the_middle_frees_the_gpu_and_what_was_streamed_stays() {
-    let webui = on_its_own_clock().start().await;
-    let stage = Stage::new(webui.url()).await;
-    let job = stage.submit(&streaming(&four(&json!({})), &json!({}))).await;
-    let mut stream = pin!(job.stream::<Value>());
-    soon(webui.gpu().advance(5)).await;
-    assert_eq!(soon(stream.next()).await.unwrap().unwrap()["index"], 0);
-    soon(webui.gpu().advance(2)).await;
-    soon(job.cancel()).await.unwrap();
-    soon(webui.gpu().idle()).await;
-    assert_eq!((webui.gpu().renders(), webui.gpu().steps_done()), (2, 7));
-    assert_eq!(soon(job.status()).await.unwrap().status.as_str(), "CANCELLED");
-
-    // The next job gets the GPU, whole.
-    let next = stage.submit(&four(&json!({ "n_iter": 1 })).to_string()).await;
-    soon(webui.gpu().advance(5)).await;
-    assert_eq!(soon(next.wait()).await.unwrap().status.as_str(), "COMPLETED");
-    assert_eq!(webui.gpu().renders(), 3);
-}
-
-#[tokio::test]
-async fn a_stream_past_its_deadline_frees_the_gpu_and_is_told_so() {
-    let webui = on_its_own_clock().start().await;
-    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_TIMEOUT", "500ms")]).await;
-    let job = stage.submit(&streaming(&four(&json!({})), &json!({}))).await;
-    let report = soon(job.wait()).await.unwrap();
-    assert_eq!(report.status.as_str(), "FAILED");
-    assert_eq!(verdict(&error_of(&report)), ["TIMEOUT", "user", "final"]);
-    soon(webui.gpu().idle()).await;
-}
-
-#[tokio::test]
-async fn an_error_in_the_third_of_four_keeps_two_chunks_and_ends_with_the_error_alone() {
-    for aggregate in [false, true] {
-        let boom = Fault::exception("ValueError", "boom").after(2);
-        let webui = MockWebUi::builder().fault(boom).start().await;
-        let stage = Stage::new(webui.url()).await;
-        let input = streaming(&four(&json!({})), &json!({ "aggregate": aggregate }));
-        let job = stage.submit(&input).await;
-        let (chunks, error) = read(&job).await;
-        assert_eq!(chunks.len(), 2);
-        let Some(ClientError::Job(failure)) = error else {
-            panic!("not the job's error: {error:?}");
-        };
-        assert!(failure.text.contains("boom"), "{}", failure.text);
-        let report = soon(job.wait()).await.unwrap();
-        assert_eq!(report.status.as_str(), "FAILED");
-        assert_eq!(verdict(&error_of(&report)), ["BACKEND_ERROR", "backend", "final"]);
-
-        // On the wire, word for word.
-        let calls = stage.platform.recorded_calls();
-        let posts = |part: &str| {
-            let posts = calls.iter().filter(|call| call.path_and_query.contains(part));
-            posts
-                .map(|call| serde_json::from_slice(&call.body).unwrap())
-                .filter(|body: &Value| body["status"].is_null())
-                .collect::<Vec<Value>>()
-        };
-        let streamed: Vec<_> = posts("/job-stream/")
-            .iter()
-            .map(|body| body["output"]["index"].clone())
-            .collect();
-        assert_eq!(streamed, [0, 1]);
-        let ends = posts("/job-done/");
-        let keys: Vec<_> = ends
-            .iter()
-            .map(|body| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>())
-            .collect();
-        assert_eq!(keys, [vec!["error".to_owned()]], "aggregate: {aggregate}");
-    }
-}
-
-/// A WebUI whose pictures are files of so many bytes.
-async fn drawing(bytes: usize) -> RawWebUi {
-    let mut file = vec![0; bytes];
-    fastrand::Rng::with_seed(1).fill(&mut file);
-    file[..8].copy_from_slice(b"\x89PNG\r\n\x1a\n");
-    let info = json!({ "seed": 7, "all_seeds": [7], "infotexts": ["a fox"], "index_of_first_image": 0 });
-    let answer = json!({ "images": [STANDARD.encode(&file)], "info": info.to_string() }).to_string();
-    RawWebUi::start(move |request| match request.start() {
-        "POST /sdapi/v1/txt2img" => {
-            let answer = answer.clone();
-            Box::pin(async move { Reply::json(200, answer) })
-        }
-        _ => aside(&request),
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_picture_too_large_for_a_chunk_fails_the_job_at_once_and_says_what_to_do() {
-    let webui = drawing(750_000).await;
-    let stage = Stage::new(&webui.url).await;
-    let error = stage.fail(&streaming(&four(&json!({})), &json!({}))).await;
-    assert_eq!(verdict(&error), ["OUTPUT_TOO_LARGE", "user", "final"]);
-    let message = error["error_message"].as_str().unwrap();
-    assert!(message.starts_with("picture 0 takes 1000002 bytes"), "{message}");
-    assert!(
-        error["hint"].as_str().unwrap().contains("worker.output"),
-        "{error}"
-    );
-    assert_eq!(webui.renders().len(), 1, "the other three are not rendered");
-
-    let error = stage
-        .fail(&streaming(&four(&json!({})), &json!({ "output": "auto" })))
-        .await;
-    assert_eq!(verdict(&error), ["OUTPUT_TOO_LARGE", "user", "final"]);
-    assert!(
-        error["hint"].as_str().unwrap().contains("worker.reencode"),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn a_picture_that_just_fits_is_streamed() {
-    let webui = drawing(749_000).await;
-    let stage = Stage::new(&webui.url).await;
-    let chunks = chunks(&stage, &streaming(&four(&json!({})), &json!({}))).await;
-    assert_eq!(chunks.len(), 4);
-    assert!(chunks.iter().all(|chunk| chunk["bytes"] == 749_000));
-}
-
-#[tokio::test]
-async fn an_answer_that_cannot_be_streamed_is_an_error() {
-    for (answer, words) in [
-        (r#"{"images":[],"info":"{}"}"#.to_owned(), "no pictures"),
-        (json!({ "images": [png_64()] }).to_string(), "which seed"),
-    ] {
-        let webui = RawWebUi::start(move |request| match request.start() {
-            "POST /sdapi/v1/txt2img" => {
-                let answer = answer.clone();
-                Box::pin(async move { Reply::json(200, answer) })
-            }
-            _ => aside(&request),
-        })
-        .await;
-        let stage = Stage::new(&webui.url).await;
-        let error = stage.fail(&streaming(&four(&json!({})), &json!({}))).await;
-        assert_eq!(verdict(&error), ["BACKEND_BAD_ANSWER", "backend", "retryable"]);
-        assert!(
-            error["error_message"].as_str().unwrap().contains(words),
-            "{error}"
-        );
-    }
 }
 
 #[tokio::test]
