@@ -6,6 +6,7 @@ mod errand;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use super::flags::{Flags, Serve};
 use super::{Starting, complain, exit_code, local_test, production, say};
@@ -109,26 +110,21 @@ fn serve_platform(
             job,
             expected,
         };
-        let drain = shutdown.drain.clone();
+        let (drain, passed) = (shutdown.drain.clone(), Arc::new(OnceLock::new()));
+        let told = passed.clone();
         platform_threads.spawn(async move {
-            let passed = errand.run(say).await;
+            // Before the worker is told to end: it may have ended before this task has.
+            let _ = told.set(errand.run(say).await);
             drain.cancel();
-            passed
-        })
+        });
+        passed
     });
     let environment: BTreeMap<String, String> = platform.worker_env(&endpoint, WORKER).into_iter().collect();
     let environment = &environment;
     let environment = |name: &str| environment.get(name).cloned().or_else(|| lookup(name));
     let ended = production::run_until(worker, environment, starting, shutdown);
     // A worker that ended by itself leaves a job that nobody will run.
-    let passed = match errand {
-        Some(errand) if errand.is_finished() => platform_threads.block_on(errand).unwrap_or(false),
-        Some(errand) => {
-            errand.abort();
-            false
-        }
-        None => true,
-    };
+    let passed = errand.is_none_or(|passed| passed.get().copied().unwrap_or(false));
     platform_threads.block_on(platform.shutdown());
     platform_threads.shutdown_background();
     Ok((ended?, passed))
