@@ -11,6 +11,7 @@ use super::finding::Finding;
 use super::numbers::{self, number, same, shown};
 use super::told::Told;
 use super::{passes, prompts, scripts, styles};
+use crate::lenient::is_true;
 use crate::picture::Kind;
 use crate::splice::Object;
 
@@ -181,6 +182,7 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Findi
     let asked = count("batch_size") * count("n_iter");
     found.extend(fewer_or_more(asked, &images, told, "n_iter"));
     if request.decode::<bool>("enable_hr") != Some(true)
+        && !is_put_back(request)
         && let Some((width, height)) = size(&images, told)
     {
         for (field, got) in [("width", width), ("height", height)] {
@@ -193,6 +195,16 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Findi
         }
     }
     found
+}
+
+/// Whether what is rendered is a part of the picture that the request brings, and is put back into it: then the answer
+/// has that picture's size.
+fn is_put_back(request: &Object<'_>) -> bool {
+    let masked = request
+        .decode::<String>("mask")
+        .is_some_and(|mask| !mask.is_empty());
+    let only_masked = request.decode::<Value>("inpaint_full_res");
+    masked && only_masked.is_none_or(|only| is_true(&only))
 }
 
 /// The pictures of the answer, grids included; `None` where the request wants none.
@@ -225,6 +237,16 @@ fn png_size(image: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_masked_part_comes_back_inside_its_picture() {
+        let put_back = |request: &str| is_put_back(&Object::read(request).unwrap());
+        assert!(put_back(r#"{"mask": "aGk="}"#), "the default");
+        assert!(put_back(r#"{"mask": "aGk=", "inpaint_full_res": 1}"#));
+        assert!(!put_back(r#"{"mask": "aGk=", "inpaint_full_res": false}"#));
+        assert!(!put_back(r#"{"mask": null}"#));
+        assert!(!put_back(r#"{"inpaint_full_res": true}"#));
+    }
 
     #[test]
     fn a_png_tells_its_size() {
