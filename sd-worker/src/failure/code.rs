@@ -55,7 +55,7 @@ codes! {
     Unavailable = "BACKEND_UNAVAILABLE", Backend, true, "no connection, or 429, 502, 503, 504, all retries included";
     Lost = "BACKEND_LOST", Backend, true, "the connection broke after the request had been sent";
     Stalled = "BACKEND_STALLED", Backend, true, "the render made no step for `--stall-after`, and was interrupted";
-    InterruptedElsewhere = "INTERRUPTED_ELSEWHERE", Backend, true, "somebody else interrupted the render or skipped a picture; what the WebUI answered is half-made";
+    InterruptedElsewhere = "INTERRUPTED_ELSEWHERE", Backend, true, "somebody else interrupted the render, skipped a picture, or stopped it before the last picture; what the WebUI answered is not whole";
     BadAnswer = "BACKEND_BAD_ANSWER", Backend, true, "the WebUI answered 200 with something that is not the JSON it should be";
     Misconfigured = "BACKEND_MISCONFIGURED", Backend, false, "wrong credentials, no such route, or no model";
     Failed = "BACKEND_ERROR", Backend, false, "any other failure of the WebUI";
