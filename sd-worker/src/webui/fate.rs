@@ -15,6 +15,16 @@ pub(super) struct Before {
     pub(super) seen_at: Instant,
 }
 
+impl Before {
+    /// Nothing.
+    pub(super) fn unseen() -> Self {
+        Self {
+            timestamp: None,
+            seen_at: Instant::now(),
+        }
+    }
+}
+
 /// One lost request.
 #[derive(Debug, Clone)]
 pub(super) struct LostRequest<'a> {

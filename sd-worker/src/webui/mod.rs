@@ -8,6 +8,7 @@ mod error;
 mod fate;
 mod fault;
 mod interrupt;
+mod look;
 mod lost;
 mod overrides;
 mod part;
@@ -31,11 +32,10 @@ use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
-pub(crate) use call::Call;
+pub(crate) use call::{Begins, Call};
 pub(crate) use error::WebUiError;
 pub(crate) use part::Part;
 pub(crate) use ready::{NotReady, Readiness};
@@ -56,8 +56,6 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the small requests beside a render. With dozens of requests waiting the WebUI takes up to 8 s.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a look at what became of a render, beside the reading of its answer.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The largest list or error that is read.
 const SMALL_BODY: usize = 32 << 20;
 
@@ -67,6 +65,7 @@ pub(crate) struct WebUi {
     http: Client,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
+    sight: Arc<look::Sight>,
 }
 
 impl WebUi {
@@ -89,6 +88,7 @@ impl WebUi {
             http,
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
+            sight: Arc::default(),
         })
     }
 
@@ -101,18 +101,6 @@ impl WebUi {
     /// minutes.
     pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
         answer::read(self.response(call).await?).await
-    }
-
-    /// Sends a render. When its answer begins it is over, and before another can begin the WebUI is asked how it
-    /// ended; the answer is read meanwhile.
-    async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
-        let response = self.response(call).await?;
-        let look = timeout(LOOK_LIMIT, self.progress());
-        let (answer, seen) = tokio::join!(answer::read(response), look);
-        Ok(Rendered {
-            answer: answer?,
-            after: seen.ok().and_then(Result::ok),
-        })
     }
 
     /// The answer to a request, if it is 200.
@@ -148,8 +136,10 @@ impl WebUi {
 
     /// The same, with the unfinished picture if it is wanted, which costs the WebUI time to decode.
     async fn progress_with(&self, preview: bool) -> Result<progress::Progress, WebUiError> {
-        self.get_small(if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS })
-            .await
+        let route = if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS };
+        let seen = self.get_small(route).await?;
+        self.sight.clear();
+        Ok(seen)
     }
 
     /// Stops the render in progress at its next step. Harmless when there is none.

@@ -164,7 +164,7 @@ impl Turn {
                 let fate = unless_cancelled(ctx, self.fate(&attempt)).await?;
                 warn!(%error, ?fate, "an answer was lost");
                 match fate {
-                    Fate::Running | Fate::Over => return self.recover(call, ctx, &attempt, error).await,
+                    Fate::Running | Fate::Over => return self.recover(call, ctx, attempt, error).await,
                     Fate::NeverBegan => true,
                     // Once: what kills its process would do so for ever.
                     Fate::Gone if sent_again => false,
@@ -178,7 +178,7 @@ impl Turn {
             } else if retry::needs_a_look(&error) {
                 // A proxy that gives up at once has not passed the request on. Nothing is sent all the same
                 // while something renders.
-                unless_cancelled(ctx, self.until_idle()).await?
+                unless_cancelled(ctx, self.until_idle(&mut attempt)).await?
             } else {
                 retry::may_repeat(&error)
             };
@@ -235,14 +235,15 @@ impl Turn {
             biased;
             answer = &mut post => {
                 attempt.seen_running = follower.seen_running();
+                attempt.signs.clone_from(follower.signs());
                 let lost = matches!(answer, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
                 let Rendered { answer, after } = answer?;
                 if let Some(after) = after {
+                    attempt.is_over(&self.renderer, &after);
                     if let Some(how) = follower.cut_short(&after) {
                         return Err(WebUiError::CutShort { how, seen: follower.last_seen() });
                     }
-                    attempt.is_over(&self.renderer, after);
                 }
                 follower.finished();
                 return Ok(answer);
@@ -259,6 +260,9 @@ impl Turn {
             Ok(stopped) => {
                 let lost = matches!(stopped.output, Err(WebUiError::Lost { .. }));
                 left_running.store(lost, Ordering::Release);
+                if let Some(after) = &stopped.after {
+                    attempt.is_over(&self.renderer, after);
+                }
                 if matches!(cut, Cut::Stalled) {
                     health.report(Symptom::Stalled);
                 }
@@ -273,8 +277,10 @@ impl Turn {
             Cut::TooSlow | Cut::Stalled => {
                 if let Ok(interrupt::Stopped {
                     output: Ok(Rendered { answer, .. }),
-                    cut_short: Some(false),
+                    after: Some(after),
                 }) = stopped
+                    && !after.is_rendering()
+                    && follower.cut_short(&after).is_none()
                 {
                     // It was done just before the interrupt came.
                     follower.finished();

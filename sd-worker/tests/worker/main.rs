@@ -12,6 +12,7 @@ mod faults;
 mod flow;
 mod healing;
 mod integrity;
+mod looks;
 mod lost;
 mod monitor;
 mod operations;
