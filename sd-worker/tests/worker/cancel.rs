@@ -116,7 +116,7 @@ async fn a_job_is_cancelled_while_the_webui_is_slow_to_list_what_it_has() {
         match request.start() {
             "GET /sdapi/v1/samplers" => Box::pin(async move {
                 asked.notify_one();
-                std::future::pending().await
+                std::future::pending::<Reply>().await
             }),
             _ => aside(&request),
         }
