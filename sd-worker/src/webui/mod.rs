@@ -67,6 +67,8 @@ pub(crate) struct WebUi {
     http: Client,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
+    /// How long an answer may stand still; zero: as long as it likes.
+    answer_idle: Duration,
 }
 
 impl WebUi {
@@ -89,6 +91,7 @@ impl WebUi {
             http,
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
+            answer_idle: settings.backend.answer_idle_timeout,
         })
     }
 
@@ -100,19 +103,21 @@ impl WebUi {
     /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
     /// minutes.
     pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
-        answer::read(self.response(call).await?).await
+        answer::read(self.response(call).await?, self.answer_idle).await
     }
 
-    /// Sends a render. When its answer begins it is over, and before another can begin the WebUI is asked how it
-    /// ended; the answer is read meanwhile.
+    /// Sends what has a turn on the GPU. When its answer begins a render is over, and before another can begin the
+    /// WebUI is asked how it ended; the answer is read meanwhile.
     async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
-        let response = self.response(call).await?;
+        let answer = answer::read(self.response(call).await?, self.answer_idle);
+        if !call.begins_a_job() {
+            let answer = answer.await;
+            return Ok(Rendered { answer, after: None });
+        }
         let look = timeout(LOOK_LIMIT, self.progress());
-        let (answer, seen) = tokio::join!(answer::read(response), look);
-        Ok(Rendered {
-            answer: answer?,
-            after: seen.ok().and_then(Result::ok),
-        })
+        let (answer, seen) = tokio::join!(answer, look);
+        let after = seen.ok().and_then(Result::ok);
+        Ok(Rendered { answer, after })
     }
 
     /// The answer to a request, if it is 200.
@@ -128,7 +133,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(response)
         } else {
-            Err(refusal(response).await.about(call))
+            Err(refusal(response, self.answer_idle).await.about(call))
         }
     }
 
@@ -163,7 +168,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(())
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -192,7 +197,7 @@ impl WebUi {
         if response.status() == 200 {
             answer::read_small(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -208,17 +213,17 @@ impl WebUi {
     }
 }
 
-/// The answer to a render, and the state of the WebUI when it began, if that could be had.
+/// The answer to a render, once it has begun, and the state of the WebUI then, if that could be had.
 #[derive(Debug)]
 struct Rendered {
-    answer: RawJson,
+    answer: Result<RawJson, WebUiError>,
     after: Option<progress::Progress>,
 }
 
-/// An answer other than 200 as an error.
-async fn refusal(response: Response) -> WebUiError {
+/// An answer other than 200 as an error, with as much of its text as comes.
+async fn refusal(response: Response, idle: Duration) -> WebUiError {
     let status = response.status().as_u16();
-    let (body, _) = answer::read_start(response, SMALL_BODY).await;
+    let (body, _) = answer::read_start(response, SMALL_BODY, idle).await;
     WebUiError::refused(status, &body)
 }
 
