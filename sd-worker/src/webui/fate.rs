@@ -30,7 +30,7 @@ impl Before {
 pub(super) struct LostRequest<'a> {
     pub(super) before: &'a Before,
     pub(super) sent_at: Instant,
-    /// Progress was seen while the answer was waited for.
+    /// Progress was seen while the answer was waited for, or the answer had begun.
     pub(super) seen_running: bool,
 }
 

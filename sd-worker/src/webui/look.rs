@@ -61,23 +61,26 @@ impl WebUi {
         }
     }
 
-    /// Sends a render. When its answer begins it is over, and before another can begin the WebUI is asked how it
-    /// ended; the answer is read meanwhile, and waits no longer than a moment for that.
+    /// Sends what has a turn on the GPU. When its answer begins a render is over, and before another can begin the
+    /// WebUI is asked how it ended; the answer is read meanwhile, and waits no longer than a moment for that.
     pub(super) async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
-        let response = self.response(call).await?;
-        let mut reading = std::pin::pin!(answer::read(response));
+        let answer = answer::read(self.response(call).await?, self.answer_idle);
+        if !call.begins_a_job() {
+            let answer = answer.await;
+            return Ok(Rendered { answer, after: None });
+        }
+        let mut reading = std::pin::pin!(answer);
         let mut look = std::pin::pin!(self.look());
         let (answer, after) = tokio::select! {
             biased;
             answer = &mut reading => {
-                let answer = answer?;
                 let after = timeout(LAST_MOMENT, look).await;
                 if after.is_err() {
                     self.unseen(LAST_MOMENT);
                 }
                 (answer, after.ok().flatten())
             }
-            after = &mut look => (reading.await?, after),
+            after = &mut look => (reading.await, after),
         };
         Ok(Rendered { answer, after })
     }

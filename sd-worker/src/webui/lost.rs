@@ -82,6 +82,7 @@ pub(super) struct Attempt {
     before: Before,
     began: Instant,
     began_at: SystemTime,
+    /// Its render was seen to run, or its answer to begin.
     pub(super) seen_running: bool,
     pub(super) signs: Signs,
 }
@@ -168,8 +169,9 @@ impl Turn {
         Fate::Unknown
     }
 
-    /// Waits for the end of a render whose answer was lost, and puts the answer together from the pictures that it
-    /// has saved. Without any it fails with `error`: to render again would take the GPU twice for one job.
+    /// Where saved pictures are to be had: waits for the end of a render whose answer was lost, and puts the answer
+    /// together from them. Else it fails at once with `error`: to render again would take the GPU twice for one job,
+    /// and what still renders is nobody's, so the next turn on the GPU begins with its interrupt.
     pub(super) async fn recover(
         &self,
         call: &Call,
@@ -177,13 +179,7 @@ impl Turn {
         mut attempt: Attempt,
         error: WebUiError,
     ) -> Result<RawJson, WebUiError> {
-        // A proxy's answer says that it is unavailable; what matters is that the render has run.
-        let lost = match error {
-            error @ WebUiError::Lost { .. } => error,
-            other => WebUiError::Lost {
-                reason: other.to_string(),
-            },
-        };
+        let lost = error.into_lost();
         let request = call.body.as_ref().filter(|_| call.begins.is_render());
         let (Some(recovery), Some(request)) = (&self.renderer.recovery, request) else {
             return Err(lost);

@@ -65,6 +65,8 @@ pub(crate) struct WebUi {
     http: Client,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
+    /// How long an answer may stand still; zero: as long as it likes.
+    answer_idle: Duration,
     sight: Arc<look::Sight>,
 }
 
@@ -88,6 +90,7 @@ impl WebUi {
             http,
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
+            answer_idle: settings.backend.answer_idle_timeout,
             sight: Arc::default(),
         })
     }
@@ -100,7 +103,7 @@ impl WebUi {
     /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
     /// minutes.
     pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
-        answer::read(self.response(call).await?).await
+        answer::read(self.response(call).await?, self.answer_idle).await
     }
 
     /// The answer to a request, if it is 200.
@@ -116,7 +119,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(response)
         } else {
-            Err(refusal(response).await.about(call))
+            Err(refusal(response, self.answer_idle).await.about(call))
         }
     }
 
@@ -153,7 +156,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(())
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -182,7 +185,7 @@ impl WebUi {
         if response.status() == 200 {
             answer::read_small(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -198,17 +201,17 @@ impl WebUi {
     }
 }
 
-/// The answer to a render, and the state of the WebUI when it began, if that could be had.
+/// The answer to a render, once it has begun, and the state of the WebUI then, if that could be had.
 #[derive(Debug)]
 struct Rendered {
-    answer: RawJson,
+    answer: Result<RawJson, WebUiError>,
     after: Option<progress::Progress>,
 }
 
-/// An answer other than 200 as an error.
-async fn refusal(response: Response) -> WebUiError {
+/// An answer other than 200 as an error, with as much of its text as comes.
+async fn refusal(response: Response, idle: Duration) -> WebUiError {
     let status = response.status().as_u16();
-    let (body, _) = answer::read_start(response, SMALL_BODY).await;
+    let (body, _) = answer::read_start(response, SMALL_BODY, idle).await;
     WebUiError::refused(status, &body)
 }
 

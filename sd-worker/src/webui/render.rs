@@ -153,7 +153,7 @@ impl Turn {
             unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
         }
         let mut waits = retry::waits(renderer.retries);
-        let mut sent_again = false;
+        let mut has_died = false;
         loop {
             let mut attempt = Attempt::begin(&renderer, ctx).await?;
             let error = match self.attempt(call, part, ctx, &mut attempt).await {
@@ -165,13 +165,17 @@ impl Turn {
                 warn!(%error, ?fate, "an answer was lost");
                 match fate {
                     Fate::Running | Fate::Over => return self.recover(call, ctx, attempt, error).await,
-                    Fate::NeverBegan => true,
-                    // Once: what kills its process would do so for ever.
-                    Fate::Gone if sent_again => false,
-                    Fate::Gone => {
-                        sent_again = true;
+                    // After a death once more, and then no more: what kills its process would do so for ever.
+                    Fate::NeverBegan if !has_died => true,
+                    Fate::Gone if !has_died && !attempt.seen_running => {
+                        has_died = true;
                         self.renew(ctx).await?;
                         true
+                    }
+                    Fate::NeverBegan | Fate::Gone => {
+                        // It has had its run on the GPU, or may have had it, and nothing is left of that.
+                        renderer.nothing_is_left_running();
+                        return Err(error.into_lost());
                     }
                     Fate::Unknown => retry::may_repeat(&error),
                 }
@@ -224,21 +228,16 @@ impl Turn {
         let mut stall = Stall::new(self.renderer.stall_after);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
-        let mut post = std::pin::pin!(async {
-            if call.begins_a_job() {
-                return webui.render(call).await;
-            }
-            let answer = webui.send(call).await?;
-            Ok(Rendered { answer, after: None })
-        });
+        let mut post = std::pin::pin!(webui.render(call));
         let cut = tokio::select! {
             biased;
             answer = &mut post => {
-                attempt.seen_running = follower.seen_running();
+                // What begins to be answered has run.
+                attempt.seen_running = follower.seen_running() || answer.is_ok();
                 attempt.signs.clone_from(follower.signs());
-                let lost = matches!(answer, Err(WebUiError::Lost { .. }));
-                left_running.store(lost, Ordering::Release);
+                left_running.store(is_lost(&answer), Ordering::Release);
                 let Rendered { answer, after } = answer?;
+                let answer = answer?;
                 if let Some(after) = after {
                     attempt.is_over(&self.renderer, &after);
                     if let Some(how) = follower.cut_short(&after) {
@@ -258,8 +257,7 @@ impl Turn {
         let stopped = timeout(patience, interrupt::interrupt_until_returned(webui, post)).await;
         match &stopped {
             Ok(stopped) => {
-                let lost = matches!(stopped.output, Err(WebUiError::Lost { .. }));
-                left_running.store(lost, Ordering::Release);
+                left_running.store(is_lost(&stopped.output), Ordering::Release);
                 if let Some(after) = &stopped.after {
                     attempt.is_over(&self.renderer, after);
                 }
@@ -276,7 +274,10 @@ impl Turn {
             Cut::Cancelled(reason) => Err(WebUiError::Interrupted(reason)),
             Cut::TooSlow | Cut::Stalled => {
                 if let Ok(interrupt::Stopped {
-                    output: Ok(Rendered { answer, .. }),
+                    output:
+                        Ok(Rendered {
+                            answer: Ok(answer), ..
+                        }),
                     after: Some(after),
                 }) = stopped
                     && !after.is_rendering()
@@ -297,6 +298,14 @@ impl Turn {
             }
         }
     }
+}
+
+fn is_lost(output: &Result<Rendered, WebUiError>) -> bool {
+    let error = match output {
+        Ok(rendered) => rendered.answer.as_ref().err(),
+        Err(error) => Some(error),
+    };
+    matches!(error, Some(WebUiError::Lost { .. }))
 }
 
 /// `work`, unless the job is cancelled first.

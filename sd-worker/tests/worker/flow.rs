@@ -4,7 +4,7 @@ use mock_webui::{MockWebUi, Profile};
 use serde_json::Value;
 
 use crate::support::wire::Message;
-use crate::support::{EXAMPLE, Stage, Tap, soon};
+use crate::support::{EXAMPLE, Stage, Tap, soon, told};
 
 /// Pictures, ids, times and random numbers are different every time.
 fn redacted() -> insta::Settings {
@@ -200,16 +200,7 @@ async fn update_of_a_render(variables: &[(&str, &str)]) -> Value {
     let job = stage.submit(EXAMPLE).await;
     soon(webui.gpu().rendering()).await;
     soon(webui.gpu().advance(12)).await;
-    soon(async {
-        loop {
-            let update: Value = job.status().await.unwrap().output().unwrap_or_default();
-            if update["step"] == 12 {
-                return update;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
+    told(&job, |update| update["step"] == 12).await
 }
 
 #[tokio::test]

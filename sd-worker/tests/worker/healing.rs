@@ -4,7 +4,7 @@ use mock_webui::{Fault, MockWebUi, Relief};
 use serde_json::{Value, json};
 
 use crate::support::owned::{exists, kill, started};
-use crate::support::{OwnedWebUi, Stage, error_of, soon, verdict};
+use crate::support::{OwnedWebUi, Stage, error_of, soon, told, verdict};
 
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
 const LONG: &str = r#"{"prompt": "x", "steps": 100000, "width": 64, "height": 64}"#;
@@ -20,30 +20,34 @@ fn format(output: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn one_that_is_killed_in_mid_render_is_started_again_and_the_job_completes() {
+async fn a_render_whose_process_is_killed_is_not_rendered_again_and_the_next_job_completes() {
     let webui = OwnedWebUi::new("--step-ms 20");
     let stage = webui.stage(&[]).await;
-    let job = stage
-        .submit(r#"{"prompt": "x", "steps": 50, "width": 64, "height": 64}"#)
-        .await;
-    stage.worker.says("the WebUI is ready").await;
-    webui.steps_done(2).await;
+    let job = stage.submit(LONG).await;
+    told(&job, |update| update["step"].is_number()).await;
+    let renders = webui.gpu().await["renders"].clone();
     kill(started(&stage.worker)[0]).await;
     let report = soon(job.wait()).await.unwrap();
-    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(report.status.as_str(), "FAILED");
+    assert_eq!(
+        verdict(&error_of(&report)),
+        ["BACKEND_LOST", "backend", "retryable"]
+    );
+    stage.complete(SMALL).await;
     let processes = started(&stage.worker);
     assert_eq!(processes.len(), 2);
     assert!(!exists(processes[0]));
+    assert_eq!(renders, 1, "of the first process");
     assert_eq!(
         webui.gpu().await["renders"],
         2,
-        "a small picture and the job, once"
+        "of the second one: a small picture and the next job"
     );
     assert_eq!(stage.platform.violations().len(), 0);
 }
 
 #[tokio::test]
-async fn a_job_that_kills_it_every_time_runs_twice_and_is_told_the_log() {
+async fn a_job_that_kills_it_before_anything_is_seen_is_sent_twice_and_told_the_log() {
     let directory = tempfile::tempdir().unwrap();
     // The canary has one step and lives; the job dies at its third.
     let scenario = json!({ "faults": [{ "kind": "die-at", "step": 3, "times": 0 }] });

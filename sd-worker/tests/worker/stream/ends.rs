@@ -8,8 +8,8 @@ use runpod_sdk::client::ClientError;
 use serde_json::{Value, json};
 
 use super::{as_pictures, chunks, four, on_its_own_clock, pictures, read, streaming};
-use crate::support::owned::started;
-use crate::support::{OwnedWebUi, RawWebUi, Reply, Stage, aside, error_of, png_64, soon, verdict};
+use crate::support::owned::{kill, started};
+use crate::support::{OwnedWebUi, RawWebUi, Reply, Stage, aside, error_of, png_64, soon, told, verdict};
 
 #[tokio::test]
 async fn a_cancel_in_the_middle_frees_the_gpu_and_what_was_streamed_stays() {
@@ -85,18 +85,47 @@ async fn an_error_in_the_third_of_four_keeps_two_chunks_and_ends_with_the_error_
 }
 
 #[tokio::test]
-async fn a_webui_that_dies_at_the_second_picture_is_started_again_and_the_seeds_go_on() {
+async fn a_webui_that_dies_before_the_second_picture_is_started_again_and_the_seeds_go_on() {
     let webui = OwnedWebUi::new("");
     let stage = webui.stage(&[]).await;
     stage.worker.says("the WebUI is ready").await;
     webui
-        .inject(json!({ "kind": "die-at", "step": 3, "after": 1 }))
+        .inject(json!({ "kind": "die-at", "step": 0, "after": 1 }))
         .await;
     let mut payload = four(&json!({ "seed": -1, "n_iter": 3 }));
     let chunks = chunks(&stage, &streaming(&payload, &json!({}))).await;
     assert_eq!(started(&stage.worker).len(), 2);
     payload["seed"] = chunks[0]["seed"].clone();
     assert_eq!(as_pictures(&chunks), pictures(&stage, &payload).await);
+}
+
+#[tokio::test]
+async fn a_webui_that_dies_in_the_second_picture_ends_the_stream_and_renders_it_no_more() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.worker.says("the WebUI is ready").await;
+    webui
+        .inject(json!({ "kind": "stall-at", "step": 2, "after": 1 }))
+        .await;
+    let job = stage.submit(&streaming(&four(&json!({})), &json!({}))).await;
+    told(&job, |update| update["image"] == 2 && update["step"] == 2).await;
+    let renders = webui.gpu().await["renders"].clone();
+    kill(started(&stage.worker)[0]).await;
+    let (chunks, error) = read(&job).await;
+    assert_eq!((chunks.len(), chunks[0]["seed"].clone()), (1, json!(7)));
+    assert!(matches!(error, Some(ClientError::Job(_))), "{error:?}");
+    let report = soon(job.wait()).await.unwrap();
+    assert_eq!(
+        verdict(&error_of(&report)),
+        ["BACKEND_LOST", "backend", "retryable"]
+    );
+    stage.worker.says("the WebUI is well again").await;
+    assert_eq!(renders, 2, "one for each picture");
+    assert_eq!(
+        webui.gpu().await["renders"],
+        1,
+        "a small picture, to see whether it can"
+    );
 }
 
 #[tokio::test]
