@@ -220,7 +220,10 @@ impl Turn {
         while started.elapsed() < self.renderer.attempt_timeout {
             match self.renderer.webui.progress().await {
                 Ok(seen) if seen.is_rendering() => attempt.signs.look(&seen),
-                Ok(_) => return true,
+                Ok(seen) => {
+                    attempt.is_over(&self.renderer, &seen);
+                    return true;
+                }
                 Err(error) => {
                     debug!(%error, "can't see whether a render runs");
                     return true;
