@@ -39,10 +39,10 @@ mod tests {
         let (limit, first) = (100, RawJson::null());
         let mut list = List::new(limit);
         list.add(&first);
-        let last = RawJson::parse(format!("\"{}\"", "x".repeat(list.left() - 2))).unwrap();
-        let all = RawJson::parse(format!("[{},{}]", first.as_str(), last.as_str())).unwrap();
+        let rest = RawJson::parse(format!("\"{}\"", "x".repeat(list.left() - 2))).unwrap();
+        let all = RawJson::parse(format!("[{},{}]", first.as_str(), rest.as_str())).unwrap();
         assert_eq!(all.len_as_output(), limit);
-        list.add(&last);
+        list.add(&rest);
         assert_eq!(list.left(), 0);
     }
 }
