@@ -126,7 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn lean_builds_are_in_order() {
+    fn the_lean_builds_of_this_workspace_are_lean() {
+        check(Screen::plain()).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_found_where_all_is_in_order() {
         assert_eq!(found(HELLO, WORKER), [""; 0]);
     }
 
