@@ -19,7 +19,7 @@ use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeli
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
-use crate::journal::Begin;
+use crate::journal::{Begin, Claim};
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -72,14 +72,23 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return not_run(runtime, &id, batch, &outcome, &timeline).await;
+                return not_run(runtime, &id, batch, &outcome, &timeline, None).await;
             }
             slot = slot => slot,
         },
     };
-    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
+    let (begin, claim) = tokio::select! {
+        biased;
+        // The journal may be slow, or wait for an earlier run of the job.
+        reason = cancel.cancelled() => {
+            info!("Stopping job: it had not begun.");
+            (Begin::Answer(cancelled_outcome(runtime, Some(reason), None, None)), None)
+        }
+        begun = runtime.journal.begin(&id) => begun,
+    };
+    if let Begin::Answer(outcome) = begin {
         drop(slot);
-        return not_run(runtime, &id, batch, &outcome, &timeline).await;
+        return not_run(runtime, &id, batch, &outcome, &timeline, claim).await;
     }
 
     let deadline = runtime
@@ -159,7 +168,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
     let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
-    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
+    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline, claim).await
 }
 
 /// The end of a job whose handler does not run.
@@ -169,6 +178,7 @@ async fn not_run<P: Platform>(
     batch: Option<String>,
     outcome: &Outcome,
     timeline: &Timeline,
+    claim: Option<Claim>,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
     span::record_end(outcome);
@@ -176,7 +186,7 @@ async fn not_run<P: Platform>(
         .events
         .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
     let stop_pod = runtime.options.intake.is_retired();
-    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
+    deliver::deliver(runtime, id, outcome, stop_pod, timeline, claim).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot
