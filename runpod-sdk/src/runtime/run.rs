@@ -63,6 +63,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         cancel,
         timeline,
     } = arrived;
+    telemetry::keep_last_lines(runtime.options.log_tail);
     let id = job.id().clone();
     let batch = job.batch_id().map(str::to_owned);
     let slot = match seat {
@@ -72,7 +73,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return not_run(runtime, &id, batch, &outcome, &timeline, None).await;
+                return not_run(runtime, &id, batch, outcome, &timeline, None).await;
             }
             slot = slot => slot,
         },
@@ -88,7 +89,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     };
     if let Begin::Answer(outcome) = begin {
         drop(slot);
-        return not_run(runtime, &id, batch, &outcome, &timeline, claim).await;
+        return not_run(runtime, &id, batch, outcome, &timeline, claim).await;
     }
 
     let deadline = runtime
@@ -108,7 +109,9 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     });
     let input = job.input().clone();
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let streams = Arc::new(AtomicBool::new(false));
     let occupied = Arc::new(Occupied {
+        streams: streams.clone(),
         _slot: slot,
         id: id.clone(),
         run: cancel.clone(),
@@ -139,6 +142,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         lease,
         finish,
         scratch,
+        largest_result: runtime.options.largest_result,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -157,6 +161,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    // Whatever ended it: the chunks before it stay.
+    if streams.load(Ordering::Relaxed) {
+        outcome = match outcome {
+            Outcome::Failed(error) => Outcome::StreamFailed(error),
+            other => other,
+        };
+    }
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
+    outcome = deliver::limited(runtime, outcome, stop_pod);
     if let Some(error) = outcome.unexplained() {
         error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
     }
@@ -167,7 +180,6 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         let after = hooks.clone().after_job(context, summary());
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
-    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline, claim).await
 }
 
@@ -176,17 +188,18 @@ async fn not_run<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
     batch: Option<String>,
-    outcome: &Outcome,
+    outcome: Outcome,
     timeline: &Timeline,
     claim: Option<Claim>,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
-    span::record_end(outcome);
+    let stop_pod = runtime.options.intake.is_retired();
+    let outcome = deliver::limited(runtime, outcome, stop_pod);
+    span::record_end(&outcome);
     runtime
         .events
-        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
-    let stop_pod = runtime.options.intake.is_retired();
-    deliver::deliver(runtime, id, outcome, stop_pod, timeline, claim).await
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
+    deliver::deliver(runtime, id, &outcome, stop_pod, timeline, claim).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot
@@ -196,6 +209,8 @@ struct Occupied {
     run: Cancel,
     held: Arc<Held>,
     result_bytes: AtomicUsize,
+    /// Whether the handler has begun to stream.
+    streams: Arc<AtomicBool>,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     events: Events,
@@ -235,6 +250,7 @@ async fn consume(
             mut stream,
             aggregate,
         } => {
+            occupied.streams.store(true, Ordering::Relaxed);
             let mut all = Aggregate::new(aggregate);
             while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
                 let chunk = match chunk {
