@@ -104,6 +104,48 @@ async fn the_example_event_is_unchanged_on_the_wire() {
 }
 
 #[tokio::test]
+async fn connections_to_the_webui_are_kept_unless_their_idle_time_is_0() {
+    let webui = MockWebUi::start().await;
+    for (idle, kept) in [("20s", true), ("0", false)] {
+        let tap = Tap::before(webui.address()).await;
+        let variables = [("SD_WORKER_WEBUI_POOL_IDLE", idle)];
+        let stage = Stage::with(&format!("http://{}", tap.address), &variables).await;
+        for _ in 0..2 {
+            stage.complete(EXAMPLE).await;
+        }
+        let requests = tap.requests();
+        assert_eq!(requests.iter().any(|carried| *carried > 1), kept, "{requests:?}");
+    }
+}
+
+/// Neither jobs nor renders go through a proxy, whatever the pod's environment says.
+#[tokio::test]
+async fn a_proxy_that_is_dead_changes_nothing() {
+    // Bound and never listened to: whoever connects is refused, and nobody else gets the port.
+    let dead = tokio::net::TcpSocket::new_v4().unwrap();
+    dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let proxy = format!("http://{}", dead.local_addr().unwrap());
+    let variables = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ]
+    .map(|name| (name, proxy.as_str()));
+    let webui = MockWebUi::start().await;
+    let tap = Tap::before(webui.address()).await;
+    let stage = Stage::with(&format!("http://{}", tap.address), &variables).await;
+    let output = stage.complete(EXAMPLE).await;
+    let (request, answer) = tap.render();
+    assert_eq!(request.body, EXAMPLE.as_bytes());
+    assert_eq!(output, answer.body);
+    let heartbeats = |call: &runpod_sdk::local::RecordedCall| call.path_and_query.contains("/ping/");
+    assert!(stage.platform.recorded_calls().iter().any(heartbeats));
+}
+
+#[tokio::test]
 async fn credentials_and_a_path_are_used_for_every_request() {
     let webui = MockWebUi::builder()
         .credentials("anna", "hunter2")

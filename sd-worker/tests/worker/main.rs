@@ -18,6 +18,7 @@ mod monitor;
 mod operations;
 mod output;
 mod pictures;
+mod ready;
 mod requests_page;
 mod sd_next;
 mod shutdown;
