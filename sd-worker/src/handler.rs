@@ -33,10 +33,11 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
         return Ok(Answer::Value(app.webui.ask(&call, ctx).await?));
     }
     let call = match &app.compat {
-        Some(compat) if work == Work::Render => compat.adapt(call).await,
+        Some(compat) if work == Work::Render => unless_cancelled(ctx, compat.adapt(call)).await?,
         _ => call,
     };
-    let checked = app.checks.before(&call, wishes.checks).await?;
+    // These ask the WebUI for its lists, which it may be slow to give.
+    let checked = unless_cancelled(ctx, app.checks.before(&call, wishes.checks)).await??;
 
     // The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until
     // the GPU is free of whatever an earlier, broken job may have left behind.
@@ -54,7 +55,7 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
     }
     let answer = turn.render(&call, ctx).await?;
     ctx.mark("inference_finished");
-    let answer = app.checks.after(checked, &call, answer).await?;
+    let answer = unless_cancelled(ctx, app.checks.after(checked, &call, answer)).await??;
     let answer = unless_cancelled(ctx, delivery.answer(answer)).await??;
     Ok(Answer::Value(answer))
 }

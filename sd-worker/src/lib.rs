@@ -72,10 +72,13 @@ pub fn help_if_asked() -> Option<ExitCode> {
 fn worker(settings: Settings, process: Option<Process>) -> Worker {
     let intake = Intake::new();
     let monitor = monitor::Monitor::new();
+    let apart = settings.progress.progress_interval;
     monitor
         .watch(handler::forward::worker())
         // It only waits for the WebUI, and large answers cost the least memory on a single thread.
         .on_one_thread()
+        // The first update of each part of a stream, and the last of all, come at times of their own.
+        .progress_interval(apart)
         .intake(&intake)
         .state_with(move || app::App::start(settings, process, intake, monitor))
 }

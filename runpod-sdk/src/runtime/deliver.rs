@@ -15,12 +15,11 @@ use super::Runtime;
 use crate::context::{Timeline, point};
 use crate::events::WorkerEvent;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
+use crate::journal::Claim;
 use crate::json::RawJson;
 use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// What the platform wants when it says 429 without a time.
-const TOO_MANY: Duration = Duration::from_secs(5);
 /// Longer pauses between two updates of a job are no different from this one.
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
@@ -167,21 +166,21 @@ pub(super) async fn deliver<P: Platform>(
     outcome: &Outcome,
     stop_pod: bool,
     timeline: &Timeline,
+    claim: Option<Claim>,
 ) -> bool {
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = to_send(runtime, outcome, stop_pod) else {
-        runtime.journal.forget(id);
+    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+        runtime.journal.forget(id, claim);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
     // Whoever delivers it after us does so in our name: the job was given to us.
-    let kept = runtime
-        .journal
-        .keep(id, &report.clone().of_worker(runtime.identity.known_worker()));
+    let in_our_name = |report: &Report| report.clone().of_worker(runtime.identity.known_worker());
+    let kept = runtime.journal.keep(id, &in_our_name(&report), claim);
 
     let began = Instant::now();
     let mut attempts = Attempts::new(runtime);
@@ -191,7 +190,8 @@ pub(super) async fn deliver<P: Platform>(
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
             () = runtime.give_up.cancelled() => {
-                undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                let stays = kept.park(&in_our_name(&report)).await;
+                undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                 return false;
             }
         };
@@ -224,7 +224,8 @@ pub(super) async fn deliver<P: Platform>(
                 tokio::select! {
                     biased;
                     () = runtime.give_up.cancelled() => {
-                        undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                        let stays = kept.park(&in_our_name(&report)).await;
+                        undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                         return false;
                     }
                     () = tokio::time::sleep(wait) => {}
@@ -239,7 +240,8 @@ pub(super) async fn deliver<P: Platform>(
             Next::Refused if !report.is_failure() => {
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
                 let error = refused(&error, &format!("the result of {} bytes", report.len()));
-                report = failure(error, stop_pod, &runtime.identity);
+                let is_stream = report.is_stream();
+                report = Failing { stop_pod, is_stream }.report(error, &runtime.identity);
                 runtime.held.finished(id, report.len());
             }
             Next::Refused => {
@@ -250,7 +252,7 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::GiveUp => {
                 let (bytes, window) = (report.len(), runtime.options.delivery_window);
-                let stays = kept.park().await;
+                let stays = kept.park(&in_our_name(&report)).await;
                 if stays {
                     warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
                 } else {
@@ -263,16 +265,26 @@ pub(super) async fn deliver<P: Platform>(
     }
 }
 
-/// What is posted about an outcome, unless that is nothing.
-fn to_send<P: Platform>(runtime: &Runtime<P>, outcome: &Outcome, stop_pod: bool) -> Option<Report> {
-    let report = Report::of(outcome, stop_pod, &runtime.identity)?;
-    match runtime.options.largest_result {
-        Some(limit) if report.len() > limit && !report.is_failure() => {
+/// The outcome, or a failure in its place if it is larger than this worker sends. Known before anybody is told how
+/// the job ended.
+pub(super) fn limited<P: Platform>(runtime: &Runtime<P>, outcome: Outcome, stop_pod: bool) -> Outcome {
+    let Some(limit) = runtime.options.largest_result else {
+        return outcome;
+    };
+    // Errors are small, and are told however long they are.
+    if outcome.error().is_some() {
+        return outcome;
+    }
+    match Report::of(&outcome, stop_pod, &runtime.identity) {
+        Some(report) if report.len() > limit && !report.is_failure() => {
             let error = too_large(report.len(), limit);
-            log_failure(&error, &runtime.identity);
-            Some(failure(error, stop_pod, &runtime.identity))
+            if report.is_stream() {
+                Outcome::StreamFailed(error)
+            } else {
+                Outcome::Failed(error)
+            }
         }
-        _ => Some(report),
+        _ => outcome,
     }
 }
 
@@ -348,8 +360,7 @@ impl Attempts {
             Fate::Gone => return Next::Gone,
             Fate::Refused => return Next::Refused,
             Fate::NotHere => return Next::GiveUp,
-            Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
-            Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
+            Fate::NotNow => self.backoff.after(error),
         };
         // The last attempt comes at the very end of the window, whatever the wait would be.
         let left = self
@@ -397,11 +408,24 @@ fn too_large(bytes: usize, limit: usize) -> JobError {
     .with_details(serde_json::json!({ "bytes": bytes, "limit": limit }))
 }
 
-/// What is posted in the place of a result that cannot be.
-fn failure(error: JobError, stop_pod: bool, identity: &Identity) -> Report {
-    match Report::of(&Outcome::Failed(error), stop_pod, identity) {
-        Some(small) => small,
-        None => unreachable!("a failure is reported"),
+/// What is kept of a result that cannot be posted when its job fails instead.
+pub(super) struct Failing {
+    pub(super) stop_pod: bool,
+    /// The chunks before it stay, and the end must say that they are complete.
+    pub(super) is_stream: bool,
+}
+
+impl Failing {
+    pub(super) fn report(&self, error: JobError, identity: &Identity) -> Report {
+        let failed = if self.is_stream {
+            Outcome::StreamFailed(error)
+        } else {
+            Outcome::Failed(error)
+        };
+        match Report::of(&failed, self.stop_pod, identity) {
+            Some(small) => small,
+            None => unreachable!("a failure is reported"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeli
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
-use crate::journal::Begin;
+use crate::journal::{Begin, Claim};
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -63,24 +64,14 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         cancel,
         timeline,
     } = arrived;
+    telemetry::keep_last_lines(runtime.options.log_tail);
     let id = job.id().clone();
     let batch = job.batch_id().map(str::to_owned);
-    let slot = match seat {
-        Seat::Taken(slot) => slot,
-        Seat::Queued(slot) => tokio::select! {
-            biased;
-            reason = cancel.cancelled() => {
-                info!("Stopping job: it had not begun.");
-                let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return not_run(runtime, &id, batch, &outcome, &timeline).await;
-            }
-            slot = slot => slot,
-        },
+    let (admitted, claim) = admit(runtime, &id, seat, &cancel).await;
+    let slot = match admitted {
+        ControlFlow::Continue(slot) => slot,
+        ControlFlow::Break(outcome) => return not_run(runtime, &id, batch, outcome, &timeline, claim).await,
     };
-    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
-        drop(slot);
-        return not_run(runtime, &id, batch, &outcome, &timeline).await;
-    }
 
     let deadline = runtime
         .options
@@ -99,7 +90,9 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     });
     let input = job.input().clone();
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let streams = Arc::new(AtomicBool::new(false));
     let occupied = Arc::new(Occupied {
+        streams: streams.clone(),
         _slot: slot,
         id: id.clone(),
         run: cancel.clone(),
@@ -130,6 +123,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         lease,
         finish,
         scratch,
+        largest_result: runtime.options.largest_result,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -148,6 +142,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    // Whatever ended it: the chunks before it stay.
+    if streams.load(Ordering::Relaxed) {
+        outcome = match outcome {
+            Outcome::Failed(error) => Outcome::StreamFailed(error),
+            other => other,
+        };
+    }
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
+    outcome = deliver::limited(runtime, outcome, stop_pod);
     if let Some(error) = outcome.unexplained() {
         error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
     }
@@ -158,8 +161,35 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         let after = hooks.clone().after_job(context, summary());
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
-    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
-    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
+    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline, claim).await
+}
+
+/// Waits for the job's slot and asks the journal about it. A job that is cancelled meanwhile waits for neither: the
+/// journal may be slow, or wait for an earlier run of the job.
+async fn admit<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    seat: Seat,
+    cancel: &Cancel,
+) -> (ControlFlow<Outcome, Slot>, Option<Claim>) {
+    let admitted = async {
+        let slot = match seat {
+            Seat::Taken(slot) => slot,
+            Seat::Queued(slot) => slot.await,
+        };
+        match runtime.journal.begin(id).await {
+            (Begin::Run, claim) => (ControlFlow::Continue(slot), claim),
+            (Begin::Answer(outcome), claim) => (ControlFlow::Break(outcome), claim),
+        }
+    };
+    tokio::select! {
+        biased;
+        reason = cancel.cancelled() => {
+            info!("Stopping job: it had not begun.");
+            (ControlFlow::Break(cancelled_outcome(runtime, Some(reason), None, None)), None)
+        }
+        admitted = admitted => admitted,
+    }
 }
 
 /// The end of a job whose handler does not run.
@@ -167,16 +197,18 @@ async fn not_run<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
     batch: Option<String>,
-    outcome: &Outcome,
+    outcome: Outcome,
     timeline: &Timeline,
+    claim: Option<Claim>,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
-    span::record_end(outcome);
+    let stop_pod = runtime.options.intake.is_retired();
+    let outcome = deliver::limited(runtime, outcome, stop_pod);
+    span::record_end(&outcome);
     runtime
         .events
-        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
-    let stop_pod = runtime.options.intake.is_retired();
-    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
+    deliver::deliver(runtime, id, &outcome, stop_pod, timeline, claim).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot
@@ -186,6 +218,8 @@ struct Occupied {
     run: Cancel,
     held: Arc<Held>,
     result_bytes: AtomicUsize,
+    /// Whether the handler has begun to stream.
+    streams: Arc<AtomicBool>,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     events: Events,
@@ -225,6 +259,7 @@ async fn consume(
             mut stream,
             aggregate,
         } => {
+            occupied.streams.store(true, Ordering::Relaxed);
             let mut all = Aggregate::new(aggregate);
             while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
                 let chunk = match chunk {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,14 +10,24 @@ use tokio::runtime::Handle;
 use tracing::{error, info, warn};
 
 use super::flags::Flags;
+use super::stop_signals::{StopSignal, StopSignals};
 use super::{complain, say};
 use crate::config;
+use crate::context::CancelReason;
 use crate::job::Job;
 use crate::platform::OncePlatform;
-use crate::runtime::{Held, Runtime, Shutdown, live};
+use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
 use crate::worker::Worker;
 
 const INPUT_FILE: &str = "test_input.json";
+
+/// What came of the job.
+enum Test {
+    Passed,
+    Failed,
+    /// Somebody did not want to wait for it.
+    Stopped(StopSignal),
+}
 
 pub(super) fn run(
     mut worker: Worker,
@@ -48,14 +58,18 @@ pub(super) fn run(
             return ExitCode::FAILURE;
         }
     };
-    let passed = tokio.block_on(one_job(worker, job, expected.as_ref(), lookup));
+    let test = tokio.block_on(one_job(worker, job, expected.as_ref(), lookup));
     tokio.shutdown_background();
+    let code = match test {
+        Test::Passed => ExitCode::SUCCESS,
+        Test::Failed => ExitCode::FAILURE,
+        Test::Stopped(signal) => {
+            info!("Local testing was stopped by {}, exiting.", signal.name());
+            return ExitCode::from(signal.exit_code());
+        }
+    };
     info!("Local testing complete, exiting.");
-    if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    code
 }
 
 /// The job from the flag, else from the file.
@@ -98,7 +112,14 @@ async fn one_job(
     job: Job,
     expected: Option<&Value>,
     lookup: impl Fn(&str) -> Option<String>,
-) -> bool {
+) -> Test {
+    let signals = match StopSignals::listen() {
+        Ok(signals) => signals,
+        Err(problem) => {
+            error!("{problem}");
+            return Test::Failed;
+        }
+    };
     worker.options_mut().concurrency = 1.into();
     let (options, load) = worker.into_parts();
     let id = job.id().clone();
@@ -106,17 +127,28 @@ async fn one_job(
     let platform = Arc::new(OncePlatform::new(job, shutdown.drain.clone()));
     let held = Arc::new(Held::new(options.held_results, options.held_bytes));
     let identity = config::local_identity(lookup);
+    let stopped = Arc::new(OnceLock::new());
+    let listening = tokio::spawn(stop(signals, stopped.clone(), held.clone(), shutdown.clone()));
     let work = async {
         let (options, shutdown) = (options.clone(), shutdown.clone());
-        let handler = load().await?;
+        let handler = tokio::select! {
+            biased;
+            () = shutdown.drain.cancelled() => return Ok(Ended::Drained),
+            handler = load() => handler?,
+        };
         Runtime::new(platform.clone(), handler, options, identity, held, shutdown)
             .remove_leftovers()
             .run()
             .await
     };
-    if let Err(problem) = live(&options, &Handle::current(), &shutdown, work).await {
+    let lived = live(&options, &Handle::current(), &shutdown, work).await;
+    listening.abort();
+    if let Err(problem) = lived {
         error!("{problem}");
-        return false;
+        return Test::Failed;
+    }
+    if let Some(signal) = stopped.get() {
+        return Test::Stopped(*signal);
     }
     let (chunks, report) = platform.take_result();
     for chunk in chunks {
@@ -124,23 +156,47 @@ async fn one_job(
     }
     let Some(report) = report else {
         error!("Job {id} gave no result.");
-        return false;
+        return Test::Failed;
     };
     let body = report.pieces().concat();
     let text = String::from_utf8_lossy(&body);
     if report.is_failure() {
         error!("Job {id} failed.");
         say(&format!("Job result: {text}"));
-        return false;
+        return Test::Failed;
     }
     info!("Job {id} completed successfully.");
     say(&format!("Job result: {text}"));
-    let Some(expected) = expected else { return true };
-    let as_expected = is_expected(expected, &body);
-    if !as_expected {
+    if let Some(expected) = expected.filter(|expected| !is_expected(expected, &body)) {
         error!("the output is not what --test_output expects: {expected}");
+        return Test::Failed;
     }
-    as_expected
+    Test::Passed
+}
+
+/// Cancels the job at the first signal and leaves it at the second. The process no longer ends by itself once
+/// anything in it listens for signals.
+async fn stop(
+    mut signals: StopSignals,
+    stopped: Arc<OnceLock<StopSignal>>,
+    held: Arc<Held>,
+    shutdown: Shutdown,
+) {
+    let signal = signals.next().await;
+    // Nobody else sets it.
+    let _ = stopped.set(signal);
+    info!("{} received. Stopping the job.", signal.name());
+    shutdown.drain.cancel();
+    // The job may be on its way from the platform just now.
+    let cancelling = held.until(|held| {
+        held.cancel_all(CancelReason::ShuttingDown);
+        false
+    });
+    tokio::select! {
+        () = cancelling => {}
+        again = signals.next() => warn!("{} received again. Leaving at once.", again.name()),
+    }
+    shutdown.abandon.cancel();
 }
 
 /// Whether a result is what `--test_output` says. Python compares the whole result, people write down the

@@ -10,6 +10,7 @@ mod report;
 mod schema;
 #[cfg(feature = "local-server")]
 mod serve;
+mod stop_signals;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +53,8 @@ const BAD_FLAG: u8 = 2;
 ///    takes its jobs from there. With `--test_input JSON` as well it submits that one job to the API, prints
 ///    what a client sees of it, and exits.
 /// 2. With `RUNPOD_REALTIME_PORT` (feature `http-modes`) it answers realtime requests.
-/// 3. With `--test_input JSON` it runs that one job locally.
+/// 3. With `--test_input JSON` it runs that one job locally. SIGTERM or SIGINT cancels the job; a second signal ends
+///    the process without waiting for it.
 /// 4. With `RUNPOD_WORKER_MODE=load-balancing`, or if the program says so by `Worker::load_balancing`
 ///    (feature `http-modes`), it answers the requests of a load-balancing endpoint.
 /// 5. Without the platform's variables it runs one job locally: the one in `test_input.json`.
@@ -66,6 +68,7 @@ const BAD_FLAG: u8 = 2;
 /// | 0 | told to stop, and every result was handed over; or the local test passed |
 /// | 1 | could not start or go on; or jobs were left behind; or the local test failed |
 /// | 2 | a flag that cannot be understood, or one for something that this worker does not have |
+/// | 130, 143 | the local test was stopped by SIGINT, by SIGTERM |
 ///
 /// Flags it does not know are left to the program.
 #[must_use = "return the exit code from `main`"]

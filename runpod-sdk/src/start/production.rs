@@ -8,10 +8,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{debug, error, info, warn};
 
 use super::Starting;
+use super::stop_signals::StopSignals;
 use crate::config::Config;
 use crate::error::Error;
 use crate::events::Events;
@@ -300,17 +300,11 @@ pub(super) fn start_heartbeat(
 
 /// The first SIGTERM or SIGINT drains the worker, the second ends it at once.
 pub(super) fn listen_for_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()> + Send, Error> {
-    let no_signals =
-        |error: std::io::Error| Error::Startup(format!("can't listen for signals: {error}").into());
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut signals = StopSignals::listen()?;
     Ok(async move {
         let mut received = 0;
         loop {
-            let name = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            };
+            let name = signals.next().await.name();
             received += 1;
             if received == 1 {
                 info!("{name} received. Shutting down.");

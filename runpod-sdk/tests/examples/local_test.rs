@@ -1,7 +1,12 @@
 //! A worker without a platform: what it is asked to do, what it prints, and how it exits.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::example;
 
@@ -98,12 +103,55 @@ fn an_output_that_is_not_the_expected_one_exits_with_1() {
 }
 
 #[test]
+fn a_signal_cancels_the_job_and_ends_the_program_with_the_code_that_shells_know() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let here = tempfile::tempdir().unwrap();
+        let mut program = Command::new(example("progress"))
+            .args(["--test_input", r#"{"input": {"steps": 1000000}}"#])
+            .env_clear()
+            .env("RUNPOD_WORKER_SCRATCH", here.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = Pid::from_child(&program);
+        let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        let begun = lines.find(|line| line.as_ref().unwrap().contains("Started."));
+        assert!(begun.is_some());
+        kill_process(process, signal).unwrap();
+
+        let (ended, end) = channel();
+        std::thread::spawn(move || ended.send(program.wait().unwrap().code()));
+        let Ok(ended) = end.recv_timeout(Duration::from_secs(30)) else {
+            kill_process(process, Signal::KILL).unwrap();
+            panic!("it runs on after {signal:?}");
+        };
+        assert_eq!(ended, Some(code));
+        let said: Vec<String> = lines.map(Result::unwrap).collect();
+        let said = said.join("\n");
+        assert!(said.contains("Local testing was stopped by SIG"), "{said}");
+        assert!(!said.contains("Job result:"), "{said}");
+    }
+}
+
+#[test]
 fn flags_are_known_by_their_whole_names_and_others_are_the_programs_own() {
     let output = hello(&["--test_input", GOOD, "--model", "xl", "--rp_debugger"]);
     assert_eq!(output.status.code(), Some(0));
     let output = hello(&["--test_in", GOOD]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with("test_input.json not found"));
+}
+
+#[test]
+fn the_debugger_adds_nothing_to_an_output_and_the_timeline_is_in_the_log_anyway() {
+    for flags in [&["--rp_debugger"][..], &[]] {
+        let text = stdout(&hello(&[&["--test_input", GOOD][..], flags].concat()));
+        assert!(
+            text.contains("Job result: {\"output\": \"Hello, World!\"}"),
+            "{text}"
+        );
+        assert!(text.contains("job timeline: received="), "{text}");
+    }
 }
 
 #[test]

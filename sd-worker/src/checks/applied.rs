@@ -11,6 +11,7 @@ use super::finding::Finding;
 use super::numbers::{self, number, same, shown};
 use super::told::Told;
 use super::{passes, prompts, scripts, styles};
+use crate::lenient::is_true;
 use crate::picture::Kind;
 use crate::splice::Object;
 
@@ -46,6 +47,7 @@ pub(super) async fn differences(
     // A script renders what it likes: other samplers, other prompts, more pictures.
     let script = request.decode::<String>("script_name").unwrap_or_default();
     if script.is_empty() {
+        found.extend(strength(request, told));
         found.extend(sampling(request, told, catalogue).await);
         found.extend(checkpoint(request, told, catalogue).await);
         found.extend(loras(request, told, catalogue).await);
@@ -73,6 +75,12 @@ fn seed(request: &Object<'_>, told: &Told, field: &str) -> Option<Finding> {
     let asked: i64 = request.decode(field)?;
     let got = told.info(field).as_i64()?;
     (asked != -1 && asked != got).then(|| Finding::other(field, asked, got))
+}
+
+/// How much of the first picture may change. Without one it counts in the second pass alone.
+fn strength(request: &Object<'_>, told: &Told) -> Option<Finding> {
+    request.get("init_images")?;
+    used(request, told, "denoising_strength", false)
 }
 
 /// What is only on or off. Off is not looked at: a setting may have it on.
@@ -124,9 +132,13 @@ async fn sampling(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> V
         && !got.is_empty()
         && asked != got
     {
+        // "Euler a" is no "Euler" with another schedule, but a sampler of its own.
+        let is_whole = catalogue.find(List::Samplers, &asked).await.is_some();
         match asked.strip_prefix(got).and_then(|rest| rest.strip_prefix(' ')) {
-            Some(ending) => wanted_schedule = wanted_schedule.or_else(|| Some(ending.to_owned())),
-            None => found.push(Finding::other(field, asked, got)),
+            Some(ending) if !is_whole => {
+                wanted_schedule = wanted_schedule.or_else(|| Some(ending.to_owned()));
+            }
+            _ => found.push(Finding::other(field, asked, got)),
         }
     }
     if let (Some(asked), Some(got)) = (wanted_schedule, schedule)
@@ -181,6 +193,7 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Findi
     let asked = count("batch_size") * count("n_iter");
     found.extend(fewer_or_more(asked, &images, told, "n_iter"));
     if request.decode::<bool>("enable_hr") != Some(true)
+        && !is_put_back(request)
         && let Some((width, height)) = size(&images, told)
     {
         for (field, got) in [("width", width), ("height", height)] {
@@ -193,6 +206,16 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Findi
         }
     }
     found
+}
+
+/// Whether what is rendered is a part of the picture that the request brings, and is put back into it: then the answer
+/// has that picture's size.
+fn is_put_back(request: &Object<'_>) -> bool {
+    let masked = request
+        .decode::<String>("mask")
+        .is_some_and(|mask| !mask.is_empty());
+    let only_masked = request.decode::<Value>("inpaint_full_res");
+    masked && only_masked.is_none_or(|only| is_true(&only))
 }
 
 /// The pictures of the answer, grids included; `None` where the request wants none.
@@ -225,6 +248,16 @@ fn png_size(image: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_masked_part_comes_back_inside_its_picture() {
+        let put_back = |request: &str| is_put_back(&Object::read(request).unwrap());
+        assert!(put_back(r#"{"mask": "aGk="}"#), "the default");
+        assert!(put_back(r#"{"mask": "aGk=", "inpaint_full_res": 1}"#));
+        assert!(!put_back(r#"{"mask": "aGk=", "inpaint_full_res": false}"#));
+        assert!(!put_back(r#"{"mask": null}"#));
+        assert!(!put_back(r#"{"inpaint_full_res": true}"#));
+    }
 
     #[test]
     fn a_png_tells_its_size() {

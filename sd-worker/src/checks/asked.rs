@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::catalogue::List;
 use super::prompts;
 use crate::splice::Object;
-use crate::webui::Call;
+use crate::webui::{Begins, Call};
 
 /// A name in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) fn names(call: &Call, request: &Object<'_>) -> Vec<Named> {
             note(field, name, list);
         }
     }
-    let scripts = if call.route.ends_with("img2img") {
+    let scripts = if call.begins == Begins::Img2Img {
         List::PictureScripts
     } else {
         List::TextScripts

@@ -3,7 +3,7 @@
 use super::catalogue::{Catalogue, Entry, List, nearest};
 use super::finding::Finding;
 use crate::splice::Object;
-use crate::webui::Call;
+use crate::webui::{Begins, Call};
 
 /// Names from other programs, and what they are called here.
 const MEANT: &[(&str, &str)] = &[
@@ -57,10 +57,10 @@ const PICTURE_ONLY: &str = "init_images resize_mode image_cfg_scale mask mask_bl
 
 /// The fields of a request to txt2img or img2img that have no effect.
 pub(super) async fn dropped(call: &Call, request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
-    let (list, own) = match call.route.rsplit('/').next() {
-        Some("txt2img") => (List::TextFields, TEXT_ONLY),
-        Some("img2img") => (List::PictureFields, PICTURE_ONLY),
-        _ => return Vec::new(),
+    let (list, own) = match call.begins {
+        Begins::Txt2Img => (List::TextFields, TEXT_ONLY),
+        Begins::Img2Img => (List::PictureFields, PICTURE_ONLY),
+        Begins::Extras | Begins::Nothing => return Vec::new(),
     };
     let served = catalogue.list(list, false).await;
     let known: Vec<&str> = match &served {

@@ -9,7 +9,7 @@ use super::catalogue::Catalogue;
 use super::finding::Finding;
 use super::told::Told;
 use crate::splice::Object;
-use crate::webui::Call;
+use crate::webui::{Begins, Call};
 
 /// One entry of the list of scripts with their arguments.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,7 +35,7 @@ pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Cat
     let Some(known) = catalogue.scripts().await else {
         return Vec::new();
     };
-    let is_img2img = call.route.ends_with("img2img");
+    let is_img2img = call.begins == Begins::Img2Img;
     let takes = |title: &str, is_alwayson: bool| {
         let mut scripts = known.iter();
         let script = scripts.find(|script| {

@@ -53,9 +53,9 @@ codes! {
     NanPicture = "NAN_PICTURE", Backend, false, "the model computed no numbers (NaN): model, VAE and precision do not go together";
     DiskFull = "BACKEND_DISK_FULL", Backend, true, "the WebUI could not write: its disk is full";
     Unavailable = "BACKEND_UNAVAILABLE", Backend, true, "no connection, or 429, 502, 503, 504, all retries included";
-    Lost = "BACKEND_LOST", Backend, true, "the connection broke after the request had been sent";
+    Lost = "BACKEND_LOST", Backend, true, "the connection broke after the request had been sent, or the answer stood still in its middle";
     Stalled = "BACKEND_STALLED", Backend, true, "the render made no step for `--stall-after`, and was interrupted";
-    InterruptedElsewhere = "INTERRUPTED_ELSEWHERE", Backend, true, "somebody else interrupted the render or skipped a picture; what the WebUI answered is half-made";
+    InterruptedElsewhere = "INTERRUPTED_ELSEWHERE", Backend, true, "somebody else interrupted the render, skipped a picture, or stopped it before the last picture; what the WebUI answered is not whole";
     BadAnswer = "BACKEND_BAD_ANSWER", Backend, true, "the WebUI answered 200 with something that is not the JSON it should be";
     Misconfigured = "BACKEND_MISCONFIGURED", Backend, false, "wrong credentials, no such route, or no model";
     Failed = "BACKEND_ERROR", Backend, false, "any other failure of the WebUI";

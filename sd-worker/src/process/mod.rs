@@ -151,6 +151,7 @@ impl Process {
             .map_err(not_started)?;
         let group = Pid::from_child(&child);
         running.group = Some(group);
+        running.ending = false;
         running.watch(Some(group));
         running.starts += 1;
         let start = running.starts;
@@ -274,7 +275,7 @@ impl Inner {
     /// Sends SIGTERM, and says how long to wait for the end.
     fn tell_to_end(&self) -> Duration {
         let mut running = self.lock();
-        running.ending = true;
+        running.ending = running.group.is_some();
         running.signal(Signal::TERM);
         if running.hurried {
             Duration::ZERO
@@ -414,6 +415,19 @@ mod tests {
         assert!(process.resident().is_some(), "it was not told to end");
         soon(process.stop()).await;
         assert_eq!(soon(process.ended(1)).await.how, "by signal 9");
+    }
+
+    #[tokio::test]
+    async fn haste_does_not_end_a_process_that_came_after_one_that_was_told_to_end() {
+        let process = shell("exec sleep 1000", Duration::from_secs(5));
+        // The one before has died by itself.
+        soon(process.stop()).await;
+        process.start().unwrap();
+        process.inner.hurry();
+        // With its grace again: SIGKILL would have come before.
+        process.inner.lock().hurried = false;
+        soon(process.stop()).await;
+        assert_eq!(soon(process.ended(1)).await.how, "by signal 15");
     }
 
     #[tokio::test]

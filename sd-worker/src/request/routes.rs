@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use super::error::Why;
-use crate::webui::Call;
+use crate::webui::{Begins, Call};
 
 /// What a request occupies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +152,16 @@ pub(super) fn normal(endpoint: &str) -> Option<String> {
     })
 }
 
+/// Which job of the WebUI's a POST to the route begins.
+pub(super) fn begins(route: &str) -> Begins {
+    match path_of(route).strip_prefix(PREFIX) {
+        Some("txt2img") => Begins::Txt2Img,
+        Some("img2img") => Begins::Img2Img,
+        Some("extra-single-image" | "extra-batch-images") => Begins::Extras,
+        _ => Begins::Nothing,
+    }
+}
+
 fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static str, Work)> {
     ROUTES.iter().filter(move |(_, name, _)| is(name, path))
 }
@@ -201,6 +211,21 @@ mod tests {
             normal("controlnet/model_list").as_deref(),
             Some("/controlnet/model_list")
         );
+    }
+
+    #[test]
+    fn what_a_route_begins_is_told_by_its_whole_path_without_the_query() {
+        for (route, begun) in [
+            ("txt2img", Begins::Txt2Img),
+            ("txt2img?x=1", Begins::Txt2Img),
+            ("/sdapi/v1/img2img?a=/b", Begins::Img2Img),
+            ("extra-batch-images", Begins::Extras),
+            ("/agent-scheduler/v1/queue/txt2img", Begins::Nothing),
+            ("/my/route?next=/sdapi/v1/txt2img", Begins::Nothing),
+            ("options", Begins::Nothing),
+        ] {
+            assert_eq!(begins(&normal(route).unwrap()), begun, "{route}");
+        }
     }
 
     #[test]

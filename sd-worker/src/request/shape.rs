@@ -15,7 +15,7 @@ use super::error::{RequestError, Why};
 use super::routes::{self, Allowed};
 use super::{Request, Wishes};
 use crate::splice::Object;
-use crate::webui::Call;
+use crate::webui::{Begins, Call};
 
 /// Everything else about a plain input is for the WebUI to judge.
 pub(super) fn require_object(input: &RawJson) -> Result<(), RequestError> {
@@ -127,6 +127,11 @@ impl ApiForm {
         let body = (method == Method::POST).then(|| payload.unwrap_or_else(empty_object));
         Ok(Request {
             call: Call {
+                begins: if method == Method::POST {
+                    routes::begins(&route)
+                } else {
+                    Begins::Nothing
+                },
                 method,
                 route: route.into(),
                 body,

@@ -17,7 +17,9 @@ fn refused(input: &str) -> (String, String) {
 
 /// `POST /sdapi/v1/txt2img {"prompt": "x"}`
 fn asks(input: &str) -> String {
-    let Call { method, route, body } = read(input).unwrap().call;
+    let Call {
+        method, route, body, ..
+    } = read(input).unwrap().call;
     match body {
         Some(body) => format!("{method} {route} {}", body.as_str()),
         None => format!("{method} {route}"),

@@ -75,6 +75,11 @@ pub struct BackendSettings {
     #[arg(long, env = "SD_WORKER_INTERRUPT_PATIENCE", value_name = "TIME", default_value = "30s", value_parser = time)]
     pub interrupt_patience: Duration,
 
+    /// Give up an answer that has begun and of which nothing more has come for so long: the connection counts as
+    /// lost, although it is open; 0 never does
+    #[arg(long, env = "SD_WORKER_ANSWER_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub answer_idle_timeout: Duration,
+
     /// Restart a WebUI of --webui-command between two jobs when its processes hold more memory than this:
     /// 24GB, 900MB
     #[arg(long, env = "SD_WORKER_MEMORY_CEILING", value_name = "SIZE", requires = "webui_command", value_parser = size)]

@@ -11,7 +11,7 @@ use super::time;
 #[command(next_help_heading = "Progress")]
 #[non_exhaustive]
 pub struct ProgressSettings {
-    /// Time between two progress updates of a running job; 0 sends none
+    /// Shortest time between two progress updates of a running job; 0 sends none
     #[arg(long, env = "SD_WORKER_PROGRESS_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time)]
     pub progress_interval: Duration,
 

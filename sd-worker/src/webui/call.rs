@@ -14,6 +14,27 @@ pub(crate) struct Call {
     /// With its query, if it has one.
     pub(crate) route: Cow<'static, str>,
     pub(crate) body: Option<RawJson>,
+    pub(crate) begins: Begins,
+}
+
+/// Which job of the WebUI's a request begins: one that its progress tells and that an interrupt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// A picture from a text.
+    Txt2Img,
+    /// A picture from a picture.
+    Img2Img,
+    /// One of the Extras tab: upscaling and faces.
+    Extras,
+    /// None, or none that is known: an extension's route may queue a job of its own and answer before that begins.
+    Nothing,
+}
+
+impl Begins {
+    /// Whether a picture is rendered, with seeds and infotexts.
+    pub(crate) fn is_render(self) -> bool {
+        matches!(self, Self::Txt2Img | Self::Img2Img)
+    }
 }
 
 impl Call {
@@ -23,6 +44,7 @@ impl Call {
             method: Method::POST,
             route: Cow::Borrowed(TXT2IMG),
             body: Some(body),
+            begins: Begins::Txt2Img,
         }
     }
 
@@ -32,19 +54,12 @@ impl Call {
             method: Method::POST,
             route: Cow::Borrowed(IMG2IMG),
             body: Some(body),
+            begins: Begins::Img2Img,
         }
     }
 
-    /// Whether it begins a job of the WebUI's: one that its progress tells and that an interrupt ends.
     pub(super) fn begins_a_job(&self) -> bool {
-        [
-            "/txt2img",
-            "/img2img",
-            "/extra-single-image",
-            "/extra-batch-images",
-        ]
-        .iter()
-        .any(|route| self.route.ends_with(route))
+        self.begins != Begins::Nothing
     }
 
     /// The same route with another body.

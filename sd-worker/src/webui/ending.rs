@@ -27,20 +27,29 @@ impl CutShort {
 /// What was seen of a render while it ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Signs {
+    /// So many it should make.
+    batches: i64,
     /// The job, by the time of its begin, of which a batch was seen to be skipped. The next batch clears the flag.
     skipped: Option<String>,
 }
 
 impl Signs {
+    /// Of a render of so many batches, as the WebUI counts them.
+    pub(super) fn of(batches: i64) -> Self {
+        Self {
+            batches,
+            skipped: None,
+        }
+    }
+
     pub(super) fn look(&mut self, seen: &Progress) {
         if seen.is_rendering() && seen.state.skipped {
             self.skipped.clone_from(&seen.state.job_timestamp);
         }
     }
 
-    /// How the render ended that `after` was asked about, which should have made so many `batches`. `None`: as it
-    /// should, as far as can be told.
-    pub(super) fn cut_short(&self, after: &Progress, batches: i64) -> Option<CutShort> {
+    /// How the render ended that `after` was asked about. `None`: as it should, as far as can be told.
+    pub(super) fn cut_short(&self, after: &Progress) -> Option<CutShort> {
         if after.is_rendering() {
             // Somebody else's, which has begun since. The flags are its own.
             return None;
@@ -51,7 +60,7 @@ impl Signs {
             Some(CutShort::Interrupted)
         } else if state.skipped || skipped_before {
             Some(CutShort::Skipped)
-        } else if state.stopping_generation && state.batches_done() < batches {
+        } else if state.stopping_generation && state.batches_done() < self.batches {
             Some(CutShort::Stopped)
         } else {
             None
@@ -75,15 +84,15 @@ mod tests {
 
     #[test]
     fn an_idle_webui_tells_how_its_last_job_ended() {
-        let signs = Signs::default();
-        assert_eq!(signs.cut_short(&after("x"), 1), None);
+        let signs = Signs::of(1);
+        assert_eq!(signs.cut_short(&after("x")), None);
         assert_eq!(
-            signs.cut_short(&after("interrupted"), 1),
+            signs.cut_short(&after("interrupted")),
             Some(CutShort::Interrupted)
         );
-        assert_eq!(signs.cut_short(&after("skipped"), 1), Some(CutShort::Skipped));
+        assert_eq!(signs.cut_short(&after("skipped")), Some(CutShort::Skipped));
         assert_eq!(
-            signs.cut_short(&Progress::default(), 1),
+            signs.cut_short(&Progress::default()),
             None,
             "forks leave keys out"
         );
@@ -92,29 +101,26 @@ mod tests {
     #[test]
     fn what_another_job_has_begun_says_nothing() {
         let other = seen(&json!({ "interrupted": true, "job_count": 1 }));
-        assert_eq!(Signs::default().cut_short(&other, 1), None);
+        assert_eq!(Signs::of(1).cut_short(&other), None);
     }
 
     #[test]
     fn a_stop_after_the_current_picture_matters_only_where_others_were_to_come() {
-        let signs = Signs::default();
-        assert_eq!(signs.cut_short(&after("stopping_generation"), 1), None);
-        assert_eq!(
-            signs.cut_short(&after("stopping_generation"), 3),
-            Some(CutShort::Stopped)
-        );
+        let stopped = after("stopping_generation");
+        assert_eq!(Signs::of(1).cut_short(&stopped), None);
+        assert_eq!(Signs::of(3).cut_short(&stopped), Some(CutShort::Stopped));
     }
 
     #[test]
     fn a_skip_that_the_next_batch_has_cleared_is_remembered_for_its_own_job_alone() {
-        let mut signs = Signs::default();
+        let mut signs = Signs::of(2);
         let begun = |at: &str| json!({ "skipped": true, "job_count": 2, "job_timestamp": at });
         signs.look(&seen(&begun("20251231235959")));
-        assert_eq!(signs.cut_short(&after("x"), 2), None, "it was the job before");
+        assert_eq!(signs.cut_short(&after("x")), None, "it was the job before");
         signs.look(&seen(&begun("20260101000000")));
         signs.look(&seen(
             &json!({ "job_count": 2, "job_timestamp": "20260101000000" }),
         ));
-        assert_eq!(signs.cut_short(&after("x"), 2), Some(CutShort::Skipped));
+        assert_eq!(signs.cut_short(&after("x")), Some(CutShort::Skipped));
     }
 }

@@ -59,6 +59,17 @@ impl WebUiError {
         }
     }
 
+    /// The same of a render that has run, or may have: a proxy's answer says that it is unavailable, and what matters
+    /// is that the picture is lost.
+    pub(super) fn into_lost(self) -> Self {
+        match self {
+            Self::Lost { .. } => self,
+            other => Self::Lost {
+                reason: other.to_string(),
+            },
+        }
+    }
+
     pub(super) fn refused(status: u16, body: &[u8]) -> Self {
         let problem = Problem::read(body);
         let fault = Fault::of(status, &problem);
@@ -111,7 +122,9 @@ impl Explain for WebUiError {
             Self::Unreachable { .. } => {
                 "send the job again; if it stays like this, look whether the WebUI runs"
             }
-            Self::Lost { .. } => "send the job again; the WebUI may have been restarted, its log tells more",
+            Self::Lost { .. } => {
+                "send the job again; what may have been rendered is not repeated by itself. The WebUI's log tells more"
+            }
             Self::TooSlow { .. } => "ask for fewer steps, a smaller picture or a smaller batch",
             Self::Stalled { .. } => "send the job again; --stall-after says how long a step may take",
             Self::GivenUp(_) => "send the job again; another worker takes it",

@@ -15,12 +15,22 @@ pub(super) struct Before {
     pub(super) seen_at: Instant,
 }
 
+impl Before {
+    /// Nothing.
+    pub(super) fn unseen() -> Self {
+        Self {
+            timestamp: None,
+            seen_at: Instant::now(),
+        }
+    }
+}
+
 /// One lost request.
 #[derive(Debug, Clone)]
 pub(super) struct LostRequest<'a> {
     pub(super) before: &'a Before,
     pub(super) sent_at: Instant,
-    /// Progress was seen while the answer was waited for.
+    /// Progress was seen while the answer was waited for, or the answer had begun.
     pub(super) seen_running: bool,
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
+use super::progress::Progress;
 use super::{Call, WebUi, WebUiError};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -21,8 +22,8 @@ const SETTLING: Duration = Duration::from_secs(2);
 pub(super) struct Stopped<T> {
     /// What its request returned: 200, whether it was cut short or just done.
     pub(super) output: T,
-    /// Whether the WebUI says that it was cut short; `None` if it cannot be asked.
-    pub(super) cut_short: Option<bool>,
+    /// What the WebUI says of itself after it; `None` if it cannot be asked.
+    pub(super) after: Option<Progress>,
 }
 
 /// Interrupts until `render` returns and nothing renders any more.
@@ -40,23 +41,24 @@ pub(super) async fn interrupt_until_returned<F: Future>(
             timeout(PAUSE, render.as_mut())
         );
         if let Ok(output) = returned {
-            let cut_short = settled(webui).await;
-            info!(interrupts = sent, waited = ?started.elapsed(), ?cut_short, "the render has stopped");
-            return Stopped { output, cut_short };
+            let after = settled(webui).await;
+            let interrupted = after.as_ref().map(|after| after.state.interrupted);
+            info!(interrupts = sent, waited = ?started.elapsed(), ?interrupted, "the render has stopped");
+            return Stopped { output, after };
         }
     }
 }
 
-/// Waits until nothing renders, and says whether the last render was interrupted.
+/// Waits until nothing renders, and says what is seen then.
 ///
 /// Its request has returned, so this takes one look. A WebUI that goes on saying that it works is not believed:
 /// a failed upscaling leaves that behind (§7).
-async fn settled(webui: &WebUi) -> Option<bool> {
+async fn settled(webui: &WebUi) -> Option<Progress> {
     let started = Instant::now();
     loop {
         let seen = webui.progress().await.ok()?;
         if !seen.is_rendering() || started.elapsed() > SETTLING {
-            return Some(seen.state.interrupted);
+            return Some(seen);
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,6 +1,6 @@
 //! A request whose answer was lost: finding out what became of it, and saving what can be saved.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use runpod_sdk::Context;
@@ -27,26 +27,51 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What is known of the jobs that the WebUI had before.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Of which process, and what.
-    last: Mutex<Option<(u64, Before)>>,
+    last: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Of which process.
+    generation: u64,
+    before: Before,
+    /// Nothing has been sent since.
+    is_news: bool,
 }
 
 impl Memory {
-    fn get(&self, generation: u64) -> Option<Before> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref()
-            .filter(|(known, _)| *known == generation)
-            .map(|(_, before)| before.clone())
+    /// What is known for sure before a request is sent, if there is anything. From then on it no longer is, until the
+    /// request's end was seen.
+    fn take(&self, generation: u64) -> Option<Before> {
+        let mut last = self.lock();
+        let known = last
+            .as_mut()
+            .filter(|known| known.generation == generation && known.is_news)?;
+        known.is_news = false;
+        Some(known.before.clone())
     }
 
+    /// No job runs, and this is when the last one began.
     fn set(&self, generation: u64, timestamp: Option<String>) -> Before {
-        let before = Before {
-            timestamp,
-            seen_at: Instant::now(),
-        };
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((generation, before.clone()));
+        let mut last = self.lock();
+        // The same job as before: what counts is how long it has been known.
+        let seen_at = last
+            .as_ref()
+            .filter(|known| {
+                known.generation == generation && timestamp.is_some() && known.before.timestamp == timestamp
+            })
+            .map_or_else(Instant::now, |known| known.before.seen_at);
+        let before = Before { timestamp, seen_at };
+        *last = Some(Known {
+            generation,
+            before: before.clone(),
+            is_news: true,
+        });
         before
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,19 +82,23 @@ pub(super) struct Attempt {
     before: Before,
     began: Instant,
     began_at: SystemTime,
+    /// Its render was seen to run, or its answer to begin.
     pub(super) seen_running: bool,
+    pub(super) signs: Signs,
 }
 
 impl Attempt {
-    /// Takes a look at the WebUI, unless it is known already. Only the first attempt after a start has to.
+    /// Takes a look at the WebUI, unless it is known already: after a start, and after a render whose end was not seen.
     pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, WebUiError> {
         let generation = renderer.health.generation();
-        let before = match renderer.memory.get(generation) {
+        let memory = &renderer.memory;
+        let before = match memory.take(generation) {
             Some(before) => before,
             None => {
-                let seen = unless_cancelled(ctx, renderer.webui.progress()).await?;
-                let timestamp = seen.ok().and_then(|seen| seen.state.job_timestamp);
-                renderer.memory.set(generation, timestamp)
+                if let Some(seen) = unless_cancelled(ctx, renderer.webui.look()).await? {
+                    memory.set(generation, seen.state.job_timestamp);
+                }
+                memory.take(generation).unwrap_or_else(Before::unseen)
             }
         };
         Ok(Self {
@@ -78,15 +107,18 @@ impl Attempt {
             began: Instant::now(),
             began_at: SystemTime::now(),
             seen_running: false,
+            signs: Signs::default(),
         })
     }
 }
 
 impl Attempt {
     /// The render was answered, and this was seen after it: the next one is told from it by that.
-    pub(super) fn is_over(&self, renderer: &Renderer, after: Progress) {
+    pub(super) fn is_over(&self, renderer: &Renderer, after: &Progress) {
         if !after.is_rendering() {
-            renderer.memory.set(self.generation, after.state.job_timestamp);
+            renderer
+                .memory
+                .set(self.generation, after.state.job_timestamp.clone());
         }
     }
 }
@@ -137,35 +169,32 @@ impl Turn {
         Fate::Unknown
     }
 
-    /// Waits for the end of a render whose answer was lost, and puts the answer together from the pictures that it
-    /// has saved. Without any it fails with `error`: to render again would take the GPU twice for one job.
+    /// Where saved pictures are to be had: waits for the end of a render whose answer was lost, and puts the answer
+    /// together from them. Else it fails at once with `error`: to render again would take the GPU twice for one job,
+    /// and what still renders is nobody's, so the next turn on the GPU begins with its interrupt.
     pub(super) async fn recover(
         &self,
         call: &Call,
         ctx: &Context,
-        attempt: &Attempt,
+        mut attempt: Attempt,
         error: WebUiError,
     ) -> Result<RawJson, WebUiError> {
-        // A proxy's answer says that it is unavailable; what matters is that the render has run.
-        let lost = match error {
-            error @ WebUiError::Lost { .. } => error,
-            other => WebUiError::Lost {
-                reason: other.to_string(),
-            },
-        };
-        let request = call.body.as_ref().filter(|_| renders(call));
+        let lost = error.into_lost();
+        let request = call.body.as_ref().filter(|_| call.begins.is_render());
         let (Some(recovery), Some(request)) = (&self.renderer.recovery, request) else {
             return Err(lost);
         };
         if !super::recover::saves_images(request) {
             return Err(lost);
         }
-        if !unless_cancelled(ctx, self.until_idle()).await? {
+        if !unless_cancelled(ctx, self.until_idle(&mut attempt)).await? {
             return Err(lost);
         }
-        let after = unless_cancelled(ctx, self.renderer.webui.progress()).await?;
-        if let Some(how) = after.ok().and_then(|after| Signs::default().cut_short(&after, 1)) {
-            return Err(WebUiError::CutShort { how, seen: None });
+        if let Ok(after) = unless_cancelled(ctx, self.renderer.webui.progress()).await? {
+            attempt.is_over(&self.renderer, &after);
+            if let Some(how) = attempt.signs.cut_short(&after) {
+                return Err(WebUiError::CutShort { how, seen: None });
+            }
         }
         match recovery.collect(request.clone(), attempt.began_at).await {
             Ok(Some(answer)) => {
@@ -184,13 +213,17 @@ impl Turn {
         }
     }
 
-    /// Waits until nothing renders; false if that takes too long. What cannot be seen does not count.
-    pub(super) async fn until_idle(&self) -> bool {
+    /// Waits until nothing renders; false if that takes too long. What cannot be seen does not count, and what is seen
+    /// of the render is noted.
+    pub(super) async fn until_idle(&self, attempt: &mut Attempt) -> bool {
         let started = Instant::now();
         while started.elapsed() < self.renderer.attempt_timeout {
             match self.renderer.webui.progress().await {
-                Ok(seen) if seen.is_rendering() => {}
-                Ok(_) => return true,
+                Ok(seen) if seen.is_rendering() => attempt.signs.look(&seen),
+                Ok(seen) => {
+                    attempt.is_over(&self.renderer, &seen);
+                    return true;
+                }
                 Err(error) => {
                     debug!(%error, "can't see whether a render runs");
                     return true;
@@ -202,13 +235,6 @@ impl Turn {
     }
 }
 
-/// Whether pictures come of it.
-fn renders(call: &Call) -> bool {
-    ["/txt2img", "/img2img"]
-        .iter()
-        .any(|route| call.route.ends_with(route))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,9 +242,26 @@ mod tests {
     #[test]
     fn what_is_known_of_one_process_says_nothing_of_the_next() {
         let memory = Memory::default();
-        assert_eq!(memory.get(1), None);
+        assert_eq!(memory.take(1), None);
         let known = memory.set(1, Some("0".to_owned()));
-        assert_eq!(memory.get(1), Some(known));
-        assert_eq!(memory.get(2), None);
+        assert_eq!(memory.take(2), None);
+        assert_eq!(memory.take(1), Some(known));
+    }
+
+    #[test]
+    fn what_is_known_holds_for_one_request_and_then_has_to_be_seen_again() {
+        let memory = Memory::default();
+        let known = memory.set(1, Some("20260101000000".to_owned()));
+        assert_eq!(memory.take(1), Some(known.clone()));
+        assert_eq!(memory.take(1), None, "it may have begun a job");
+        assert_eq!(
+            memory.set(1, Some("20260101000000".to_owned())),
+            known,
+            "it has not, and this has been known for as long as before"
+        );
+        assert_ne!(
+            memory.set(2, Some("20260101000000".to_owned())).seen_at,
+            known.seen_at
+        );
     }
 }

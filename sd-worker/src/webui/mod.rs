@@ -8,6 +8,7 @@ mod error;
 mod fate;
 mod fault;
 mod interrupt;
+mod look;
 mod lost;
 mod overrides;
 mod part;
@@ -31,11 +32,10 @@ use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
-pub(crate) use call::Call;
+pub(crate) use call::{Begins, Call};
 pub(crate) use error::WebUiError;
 pub(crate) use part::Part;
 pub(crate) use ready::{NotReady, Readiness};
@@ -51,13 +51,9 @@ const INTERRUPT: &str = "/sdapi/v1/interrupt";
 const SAMPLERS: &str = "/sdapi/v1/samplers";
 const SCHEDULERS: &str = "/sdapi/v1/schedulers";
 
-/// The WebUI closes idle connections after 30 s; ours must be gone before.
-const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the small requests beside a render. With dozens of requests waiting the WebUI takes up to 8 s.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a look at what became of a render, beside the reading of its answer.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// The largest list or error that is read.
 const SMALL_BODY: usize = 32 << 20;
 
@@ -67,6 +63,9 @@ pub(crate) struct WebUi {
     http: Client,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
+    /// How long an answer may stand still; zero: as long as it likes.
+    answer_idle: Duration,
+    sight: Arc<look::Sight>,
 }
 
 impl WebUi {
@@ -74,6 +73,7 @@ impl WebUi {
         // Nothing here speaks TLS, but a client can't be built without a provider. That the process has
         // one already is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let idle = settings.webui_pool_idle;
         let http = Client::builder()
             .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -82,13 +82,16 @@ impl WebUi {
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_idle_timeout(idle)
+            .pool_max_idle_per_host(if idle.is_zero() { 0 } else { usize::MAX })
             .build()
             .map_err(NotReady::NoClient)?;
         Ok(Self {
             http,
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
+            answer_idle: settings.backend.answer_idle_timeout,
+            sight: Arc::default(),
         })
     }
 
@@ -100,19 +103,7 @@ impl WebUi {
     /// Sends a request and reads its answer. Of a render nothing is heard until it is done, which may take
     /// minutes.
     pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
-        answer::read(self.response(call).await?).await
-    }
-
-    /// Sends a render. When its answer begins it is over, and before another can begin the WebUI is asked how it
-    /// ended; the answer is read meanwhile.
-    async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
-        let response = self.response(call).await?;
-        let look = timeout(LOOK_LIMIT, self.progress());
-        let (answer, seen) = tokio::join!(answer::read(response), look);
-        Ok(Rendered {
-            answer: answer?,
-            after: seen.ok().and_then(Result::ok),
-        })
+        answer::read(self.response(call).await?, self.answer_idle).await
     }
 
     /// The answer to a request, if it is 200.
@@ -128,7 +119,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(response)
         } else {
-            Err(refusal(response).await.about(call))
+            Err(refusal(response, self.answer_idle).await.about(call))
         }
     }
 
@@ -148,8 +139,10 @@ impl WebUi {
 
     /// The same, with the unfinished picture if it is wanted, which costs the WebUI time to decode.
     async fn progress_with(&self, preview: bool) -> Result<progress::Progress, WebUiError> {
-        self.get_small(if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS })
-            .await
+        let route = if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS };
+        let seen = self.get_small(route).await?;
+        self.sight.clear();
+        Ok(seen)
     }
 
     /// Stops the render in progress at its next step. Harmless when there is none.
@@ -163,7 +156,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(())
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -192,7 +185,7 @@ impl WebUi {
         if response.status() == 200 {
             answer::read_small(response).await
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 
@@ -208,17 +201,17 @@ impl WebUi {
     }
 }
 
-/// The answer to a render, and the state of the WebUI when it began, if that could be had.
+/// The answer to a render, once it has begun, and the state of the WebUI then, if that could be had.
 #[derive(Debug)]
 struct Rendered {
-    answer: RawJson,
+    answer: Result<RawJson, WebUiError>,
     after: Option<progress::Progress>,
 }
 
-/// An answer other than 200 as an error.
-async fn refusal(response: Response) -> WebUiError {
+/// An answer other than 200 as an error, with as much of its text as comes.
+async fn refusal(response: Response, idle: Duration) -> WebUiError {
     let status = response.status().as_u16();
-    let (body, _) = answer::read_start(response, SMALL_BODY).await;
+    let (body, _) = answer::read_start(response, SMALL_BODY, idle).await;
     WebUiError::refused(status, &body)
 }
 

@@ -235,7 +235,7 @@ impl WebUi {
             Err(error) => return State::Refused(causes(&error)),
         };
         if response.status() != 200 {
-            return State::Starting(refusal(response).await);
+            return State::Starting(refusal(response, self.answer_idle).await);
         }
         match answer::read_small::<Vec<IgnoredAny>>(response).await {
             Ok(models) => State::Ready { models: models.len() },

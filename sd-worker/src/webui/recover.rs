@@ -13,9 +13,11 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use runpod_sdk::json::RawJson;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use crate::lenient::is_true;
 
 /// Directories by day, by kind and by job are nested this deep at most.
 const DEEPEST: usize = 5;
@@ -41,9 +43,13 @@ struct Saved {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    save_images: Option<bool>,
+    #[serde(deserialize_with = "truth")]
+    save_images: bool,
+    #[serde(deserialize_with = "whole")]
     seed: Option<i64>,
+    #[serde(deserialize_with = "whole")]
     batch_size: Option<usize>,
+    #[serde(deserialize_with = "whole")]
     n_iter: Option<usize>,
     prompt: Option<String>,
     negative_prompt: Option<String>,
@@ -51,7 +57,20 @@ struct Asked {
 
 /// Whether the request has the WebUI save its pictures.
 pub(super) fn saves_images(request: &RawJson) -> bool {
-    asked(request).save_images == Some(true)
+    asked(request).save_images
+}
+
+fn truth<'de, D: Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
+    Ok(is_true(&Value::deserialize(source)?))
+}
+
+/// A whole number, which may be in quotes.
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(source: D) -> Result<Option<T>, D::Error> {
+    let number = match Value::deserialize(source)? {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_i64(),
+    };
+    Ok(number.and_then(|number: i64| T::try_from(number).ok()))
 }
 
 fn asked(request: &RawJson) -> Asked {

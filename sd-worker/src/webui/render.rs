@@ -41,6 +41,7 @@ pub(crate) struct Renderer {
     interrupt_patience: Duration,
     stall_after: Duration,
     retries: u32,
+    retry_wait: Duration,
     reporter: Reporter,
     pub(super) memory: Memory,
     overrides: Option<Overrides>,
@@ -75,6 +76,7 @@ impl Renderer {
             interrupt_patience: backend.interrupt_patience,
             stall_after: backend.stall_after,
             retries: settings.retries,
+            retry_wait: settings.retry_wait,
             reporter: Reporter::new(settings.progress),
             memory: Memory::default(),
             overrides: (!backend.no_settings_guard).then(Overrides::default),
@@ -152,8 +154,8 @@ impl Turn {
             let generation = renderer.health.generation();
             unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
         }
-        let mut waits = retry::waits(renderer.retries);
-        let mut sent_again = false;
+        let mut waits = retry::waits(renderer.retry_wait, renderer.retries);
+        let mut has_died = false;
         loop {
             let mut attempt = Attempt::begin(&renderer, ctx).await?;
             let error = match self.attempt(call, part, ctx, &mut attempt).await {
@@ -164,21 +166,25 @@ impl Turn {
                 let fate = unless_cancelled(ctx, self.fate(&attempt)).await?;
                 warn!(%error, ?fate, "an answer was lost");
                 match fate {
-                    Fate::Running | Fate::Over => return self.recover(call, ctx, &attempt, error).await,
-                    Fate::NeverBegan => true,
-                    // Once: what kills its process would do so for ever.
-                    Fate::Gone if sent_again => false,
-                    Fate::Gone => {
-                        sent_again = true;
+                    Fate::Running | Fate::Over => return self.recover(call, ctx, attempt, error).await,
+                    // After a death once more, and then no more: what kills its process would do so for ever.
+                    Fate::NeverBegan if !has_died => true,
+                    Fate::Gone if !has_died && !attempt.seen_running => {
+                        has_died = true;
                         self.renew(ctx).await?;
                         true
+                    }
+                    Fate::NeverBegan | Fate::Gone => {
+                        // It has had its run on the GPU, or may have had it, and nothing is left of that.
+                        renderer.nothing_is_left_running();
+                        return Err(error.into_lost());
                     }
                     Fate::Unknown => retry::may_repeat(&error),
                 }
             } else if retry::needs_a_look(&error) {
                 // A proxy that gives up at once has not passed the request on. Nothing is sent all the same
                 // while something renders.
-                unless_cancelled(ctx, self.until_idle()).await?
+                unless_cancelled(ctx, self.until_idle(&mut attempt)).await?
             } else {
                 retry::may_repeat(&error)
             };
@@ -224,25 +230,21 @@ impl Turn {
         let mut stall = Stall::new(self.renderer.stall_after);
         // Stays set if this future is dropped, too: then the render goes on without us.
         left_running.store(true, Ordering::Release);
-        let mut post = std::pin::pin!(async {
-            if call.begins_a_job() {
-                return webui.render(call).await;
-            }
-            let answer = webui.send(call).await?;
-            Ok(Rendered { answer, after: None })
-        });
+        let mut post = std::pin::pin!(webui.render(call));
         let cut = tokio::select! {
             biased;
             answer = &mut post => {
-                attempt.seen_running = follower.seen_running();
-                let lost = matches!(answer, Err(WebUiError::Lost { .. }));
-                left_running.store(lost, Ordering::Release);
+                // What begins to be answered has run.
+                attempt.seen_running = follower.seen_running() || answer.is_ok();
+                attempt.signs.clone_from(follower.signs());
+                left_running.store(is_lost(&answer), Ordering::Release);
                 let Rendered { answer, after } = answer?;
+                let answer = answer?;
                 if let Some(after) = after {
+                    attempt.is_over(&self.renderer, &after);
                     if let Some(how) = follower.cut_short(&after) {
                         return Err(WebUiError::CutShort { how, seen: follower.last_seen() });
                     }
-                    attempt.is_over(&self.renderer, after);
                 }
                 follower.finished();
                 return Ok(answer);
@@ -257,8 +259,10 @@ impl Turn {
         let stopped = timeout(patience, interrupt::interrupt_until_returned(webui, post)).await;
         match &stopped {
             Ok(stopped) => {
-                let lost = matches!(stopped.output, Err(WebUiError::Lost { .. }));
-                left_running.store(lost, Ordering::Release);
+                left_running.store(is_lost(&stopped.output), Ordering::Release);
+                if let Some(after) = &stopped.after {
+                    attempt.is_over(&self.renderer, after);
+                }
                 if matches!(cut, Cut::Stalled) {
                     health.report(Symptom::Stalled);
                 }
@@ -272,9 +276,14 @@ impl Turn {
             Cut::Cancelled(reason) => Err(WebUiError::Interrupted(reason)),
             Cut::TooSlow | Cut::Stalled => {
                 if let Ok(interrupt::Stopped {
-                    output: Ok(Rendered { answer, .. }),
-                    cut_short: Some(false),
+                    output:
+                        Ok(Rendered {
+                            answer: Ok(answer), ..
+                        }),
+                    after: Some(after),
                 }) = stopped
+                    && !after.is_rendering()
+                    && follower.cut_short(&after).is_none()
                 {
                     // It was done just before the interrupt came.
                     follower.finished();
@@ -291,6 +300,14 @@ impl Turn {
             }
         }
     }
+}
+
+fn is_lost(output: &Result<Rendered, WebUiError>) -> bool {
+    let error = match output {
+        Ok(rendered) => rendered.answer.as_ref().err(),
+        Err(error) => Some(error),
+    };
+    matches!(error, Some(WebUiError::Lost { .. }))
 }
 
 /// `work`, unless the job is cancelled first.

@@ -69,7 +69,7 @@ impl WebUi {
         if response.status() == 200 {
             Ok(())
         } else {
-            Err(refusal(response).await)
+            Err(refusal(response, self.answer_idle).await)
         }
     }
 }

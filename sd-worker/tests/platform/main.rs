@@ -7,6 +7,7 @@ mod crowd;
 mod delivery;
 mod exit;
 mod heartbeat;
+mod just_in_time;
 mod shutdown;
 mod support;
 mod take;

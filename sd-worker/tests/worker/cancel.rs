@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use mock_webui::MockWebUi;
 use tokio::sync::Notify;
@@ -104,6 +105,32 @@ async fn an_interrupt_that_was_lost_is_sent_again() {
     soon(job.cancel()).await.unwrap();
     let line = stage.worker.says("the render has stopped").await;
     assert!(line.contains("interrupts=2"), "{line}");
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_while_the_webui_is_slow_to_list_what_it_has() {
+    let asked = Arc::new(Notify::new());
+    let server = asked.clone();
+    let webui = RawWebUi::start(move |request| {
+        let asked = server.clone();
+        match request.start() {
+            "GET /sdapi/v1/samplers" => Box::pin(async move {
+                asked.notify_one();
+                std::future::pending::<Reply>().await
+            }),
+            _ => aside(&request),
+        }
+    })
+    .await;
+    let variables = [("SD_WORKER_CHECKS", "warn"), ("SD_WORKER_NO_COMPAT", "true")];
+    let stage = Stage::with(&webui.url, &variables).await;
+    let job = stage.submit(EXAMPLE).await;
+    soon(asked.notified()).await;
+    soon(job.cancel()).await.unwrap();
+    // The list has 10 s to come.
+    let stopped = tokio::time::timeout(Duration::from_secs(5), stage.worker.says("Job stopped."));
+    stopped.await.expect("it waits for the list");
+    assert_eq!(webui.renders().len(), 0);
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn a_render_that_the_worker_itself_interrupted_is_not_blamed_on_others() {
     let webui = MockWebUi::builder().manual_clock().start().await;
     let stage = Stage::with(webui.url(), &[("SD_WORKER_ATTEMPT_TIMEOUT", "300ms")]).await;
     let slow = stage.submit(EXAMPLE).await;
-    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().begun(1)).await;
     let report = soon(slow.wait()).await.unwrap();
     assert_eq!(verdict(&error_of(&report))[0], "GENERATION_TIMEOUT");
 }

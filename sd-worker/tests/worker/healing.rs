@@ -4,7 +4,7 @@ use mock_webui::{Fault, MockWebUi, Relief};
 use serde_json::{Value, json};
 
 use crate::support::owned::{exists, kill, started};
-use crate::support::{OwnedWebUi, Stage, error_of, soon, verdict};
+use crate::support::{OwnedWebUi, Stage, error_of, soon, told, verdict};
 
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64}"#;
 const LONG: &str = r#"{"prompt": "x", "steps": 100000, "width": 64, "height": 64}"#;
@@ -20,30 +20,34 @@ fn format(output: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn one_that_is_killed_in_mid_render_is_started_again_and_the_job_completes() {
+async fn a_render_whose_process_is_killed_is_not_rendered_again_and_the_next_job_completes() {
     let webui = OwnedWebUi::new("--step-ms 20");
     let stage = webui.stage(&[]).await;
-    let job = stage
-        .submit(r#"{"prompt": "x", "steps": 50, "width": 64, "height": 64}"#)
-        .await;
-    stage.worker.says("the WebUI is ready").await;
-    webui.steps_done(2).await;
+    let job = stage.submit(LONG).await;
+    told(&job, |update| update["step"].is_number()).await;
+    let renders = webui.gpu().await["renders"].clone();
     kill(started(&stage.worker)[0]).await;
     let report = soon(job.wait()).await.unwrap();
-    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(report.status.as_str(), "FAILED");
+    assert_eq!(
+        verdict(&error_of(&report)),
+        ["BACKEND_LOST", "backend", "retryable"]
+    );
+    stage.complete(SMALL).await;
     let processes = started(&stage.worker);
     assert_eq!(processes.len(), 2);
     assert!(!exists(processes[0]));
+    assert_eq!(renders, 1, "of the first process");
     assert_eq!(
         webui.gpu().await["renders"],
         2,
-        "a small picture and the job, once"
+        "of the second one: a small picture and the next job"
     );
     assert_eq!(stage.platform.violations().len(), 0);
 }
 
 #[tokio::test]
-async fn a_job_that_kills_it_every_time_runs_twice_and_is_told_the_log() {
+async fn a_job_that_kills_it_before_anything_is_seen_is_sent_twice_and_told_the_log() {
     let directory = tempfile::tempdir().unwrap();
     // The canary has one step and lives; the job dies at its third.
     let scenario = json!({ "faults": [{ "kind": "die-at", "step": 3, "times": 0 }] });
@@ -112,6 +116,75 @@ async fn out_of_memory_that_a_reload_does_not_mend_leads_to_a_restart() {
     let at = |words: &str| log.find(words).unwrap_or_else(|| panic!("no {words}:\n{log}"));
     assert!(at("mending the WebUI: reloading") < at("mending the WebUI: rendering a small picture"));
     assert!(at("rendering a small picture failed") < at("mending the WebUI: restarting it"));
+}
+
+#[tokio::test]
+async fn after_three_reloads_a_small_picture_is_tried_at_once_and_then_a_restart() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.complete(SMALL).await;
+    let count = |words: &str| stage.worker.log().matches(words).count();
+    for illness in 1..=5 {
+        webui.inject(json!({ "kind": "out-of-memory" })).await;
+        assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
+        stage.worker.says_again(WELL, illness).await;
+    }
+    assert_eq!(count("mending the WebUI: reloading the checkpoint"), 3);
+    assert_eq!(count("mending the WebUI: rendering a small picture"), 5);
+    assert_eq!(
+        started(&stage.worker).len(),
+        1,
+        "it rendered, so nothing is wrong"
+    );
+
+    webui
+        .inject(json!({ "kind": "out-of-memory", "until": "restart" }))
+        .await;
+    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
+    stage.complete(SMALL).await;
+    assert_eq!(count("mending the WebUI: reloading the checkpoint"), 3);
+    assert_eq!(started(&stage.worker).len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_one_that_is_given_up_asks_for_another_worker_with_its_result() {
+    // Renders wait for the model, so both jobs are here before the first fails.
+    let webui = MockWebUi::builder()
+        .phase(mock_webui::Phase::ModelLoading)
+        .fault(Fault::out_of_memory(Relief::Restart))
+        .start()
+        .await;
+    let variables = [
+        ("SD_WORKER_WEBUI_PATIENCE", "0"),
+        ("RUNPOD_WORKER_CONCURRENCY", "2"),
+    ];
+    let mut stage = Stage::with(webui.url(), &variables).await;
+    let jobs = [stage.submit(SMALL).await, stage.submit(SMALL).await];
+    stage.worker.says_again("Started.", 2).await;
+    soon(webui.gpu().begun(1)).await;
+    webui.set_phase(mock_webui::Phase::Ready).await;
+
+    let mut codes = Vec::new();
+    let mut waited = None;
+    for job in &jobs {
+        let report = soon(job.wait()).await.unwrap();
+        let code = verdict(&error_of(&report))[0].to_owned();
+        if code == "BACKEND_UNAVAILABLE" {
+            waited = Some(job.id().to_string());
+        }
+        codes.push(code);
+    }
+    codes.sort();
+    assert_eq!(codes, ["BACKEND_UNAVAILABLE", "GPU_OUT_OF_MEMORY"]);
+    assert_eq!(stage.worker.exit().await.code(), Some(0));
+    let waited = waited.unwrap();
+    let calls = stage.platform.recorded_calls();
+    let result = calls
+        .iter()
+        .find(|call| call.path_and_query.contains("/job-done/") && call.path_and_query.contains(&waited))
+        .unwrap();
+    let body = String::from_utf8_lossy(&result.body);
+    assert!(body.ends_with(r#", "stopPod": true}"#), "{body}");
 }
 
 #[tokio::test]
@@ -319,6 +392,34 @@ async fn one_that_grows_is_restarted_between_two_jobs() {
     stage.worker.says(WELL).await;
     stage.complete(SMALL).await;
     assert_eq!(started(&stage.worker).len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_grows_in_mid_render_is_restarted_when_the_job_is_done() {
+    let webui = OwnedWebUi::new("--step-ms 20");
+    let stage = webui.stage(&[("SD_WORKER_MEMORY_CEILING", "300MB")]).await;
+    stage.complete(SMALL).await;
+    webui
+        .inject(json!({ "kind": "grow-memory", "megabytes": 400 }))
+        .await;
+    // Eight seconds: the memory is looked at every five.
+    let job = stage
+        .submit(r#"{"prompt": "x", "steps": 400, "width": 64, "height": 64}"#)
+        .await;
+    stage.worker.says("mending the WebUI: restarting it").await;
+    let gpu = webui.gpu().await;
+    assert_eq!(gpu["renders"], 2, "the render goes on: {gpu}");
+    assert_ne!(gpu["job"], "", "{gpu}");
+    let report = soon(job.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    stage.worker.says(WELL).await;
+    assert_eq!(started(&stage.worker).len(), 2);
+    stage.complete(SMALL).await;
+    assert_eq!(
+        webui.gpu().await["renders"],
+        2,
+        "a small picture and the last job; the first was not repeated"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use mock_webui::MockWebUi;
 use tokio::time::timeout;
 
 use crate::support::owned::{exists, started};
-use crate::support::{EXAMPLE, OwnedWebUi, Stage, soon};
+use crate::support::{EXAMPLE, OwnedWebUi, Program, Stage, program, soon};
 
 #[tokio::test]
 async fn told_to_stop_while_idle_it_ends_at_once() {
@@ -67,6 +67,24 @@ async fn told_twice_to_stop_it_does_not_wait_for_a_webui_that_does_not_end() {
     .await;
     assert_eq!(exit.code(), Some(0));
     assert!(!exists(started(&stage.worker)[0]));
+}
+
+#[tokio::test]
+async fn a_local_test_is_stopped_with_ctrl_c_and_takes_its_webui_with_it() {
+    let webui = OwnedWebUi::new("--step-ms 20");
+    let endless = r#"{"input": {"prompt": "x", "steps": 100000, "width": 64, "height": 64}}"#;
+    let mut command = program();
+    command
+        .args(["--webui-url", &webui.url, "--webui-command", &webui.command])
+        .args(["--test_input", endless]);
+    let mut worker = Program::start(command);
+    worker.says("the WebUI is ready").await;
+    // More than the render that shows that it is ready.
+    webui.steps_done(5).await;
+    worker.signal("INT").await;
+    worker.says("SIGINT received. Stopping the job.").await;
+    assert_eq!(worker.exit().await.code(), Some(130));
+    assert!(!exists(started(&worker)[0]));
 }
 
 #[tokio::test]

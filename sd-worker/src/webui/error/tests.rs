@@ -6,6 +6,7 @@ use runpod_sdk::{IntoJobError as _, JobError};
 
 use super::*;
 use crate::failure::Failure;
+use crate::webui::Begins;
 
 /// A request that was refused, and the answer.
 struct Recorded {
@@ -73,6 +74,7 @@ fn refused(name: String, case: &Value) -> Option<Recorded> {
         method: Method::POST,
         route: request["path"].as_str()?.to_owned().into(),
         body: sent,
+        begins: Begins::Nothing,
     };
     (status >= 400).then_some(Recorded {
         name,

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::lenient::{is_true, number};
 use crate::webui::call::Call;
 
 /// The WebUI's defaults (`docs/protocol/webui-api.md` §3).
@@ -42,12 +43,12 @@ impl Asked {
             .as_ref()
             .and_then(|body| serde_json::from_slice(body.as_bytes()).ok())
             .unwrap_or_default();
-        let count = |field: &Value| {
-            let number = field.as_u64().and_then(|number| u32::try_from(number).ok());
-            number.unwrap_or(1).max(1)
+        let size = |field: &Value, default| {
+            number(field)
+                .filter(|number| number.is_finite() && *number >= 1.0)
+                .unwrap_or(default)
         };
-        let size = |field: &Value, default| field.as_f64().filter(|number| *number >= 1.0).unwrap_or(default);
-        let hires = fields.enable_hr.as_bool() == Some(true);
+        let hires = is_true(&fields.enable_hr);
         Self {
             steps: size(&fields.steps, STEPS),
             batches: count(&fields.n_iter),
@@ -78,6 +79,19 @@ impl Asked {
             * self.pixels
             * (1.0 + self.hires.unwrap_or_default())
     }
+}
+
+/// How many of something; at least one.
+fn count(field: &Value) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is a whole number that fits"
+    )]
+    let whole = |number: f64| number.trunc() as u32;
+    number(field)
+        .filter(|number| (1.0..=f64::from(u32::MAX)).contains(number))
+        .map_or(1, whole)
 }
 
 #[cfg(test)]
@@ -113,7 +127,12 @@ mod tests {
     fn all_that_makes_a_render_longer_counts() {
         let large = asked(r#"{"steps": 10, "n_iter": 3, "batch_size": 2, "width": 1024, "height": 512}"#);
         assert_work(large, 10.0 * 6.0 * 1024.0 * 512.0);
-        let hires = asked(r#"{"steps": 10, "enable_hr": true, "hr_scale": 1.5}"#);
+        assert_eq!(
+            asked(r#"{"steps": "10", "n_iter": "3", "batch_size": 2.0, "width": "1024", "height": 512}"#),
+            large,
+            "as the WebUI reads it"
+        );
+        let hires = asked(r#"{"steps": 10, "enable_hr": "true", "hr_scale": 1.5}"#);
         assert_eq!(hires.passes(), 2);
         assert_work(hires, 10.0 * 512.0 * 512.0 * 3.25);
     }

@@ -22,7 +22,7 @@ use super::part::Part;
 use crate::health::{Position, Stall};
 use crate::settings::ProgressSettings;
 
-/// Short renders are done by then and cost no extra request.
+/// Short renders are done by then, and all that they cost is the one look after each render.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// Between two looks where nothing is told.
@@ -117,8 +117,8 @@ impl Reporter {
             tracker: Tracker::new(asked, part),
             forecast: Forecast::begin(asked, &self.history(), now),
             seen_running: false,
-            batches: i64::from(asked.batches()) * i64::from(asked.passes()),
-            signs: Signs::default(),
+            // As the WebUI counts them.
+            signs: Signs::of(i64::from(asked.batches()) * i64::from(asked.passes())),
         };
         follower.tell_when_done(now);
         follower
@@ -139,8 +139,6 @@ pub(super) struct Follower<'a> {
     tracker: Tracker,
     forecast: Forecast,
     seen_running: bool,
-    /// As the WebUI counts them.
-    batches: i64,
     signs: Signs,
 }
 
@@ -188,7 +186,12 @@ impl Follower<'_> {
 
     /// Whether somebody has ended the render before its time, by a look `after` its end.
     pub(super) fn cut_short(&self, after: &Progress) -> Option<CutShort> {
-        self.signs.cut_short(after, self.batches)
+        self.signs.cut_short(after)
+    }
+
+    /// What was seen of the render while it ran.
+    pub(super) fn signs(&self) -> &Signs {
+        &self.signs
     }
 
     fn tell(&mut self, mut seen: Progress, preview_limit: usize) {

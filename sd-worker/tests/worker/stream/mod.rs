@@ -4,6 +4,7 @@ mod ends;
 mod sizes;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use mock_webui::{MockWebUi, MockWebUiBuilder};
 use runpod_sdk::client::{ClientError, JobHandle};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, png_64, soon, verdict};
+use crate::support::{Stage, png_64, soon, told, verdict};
 
 /// Four pictures of five steps each.
 fn four(more: &Value) -> Value {
@@ -247,35 +248,59 @@ async fn progress_is_that_of_all_pictures() {
             &json!({}),
         ))
         .await;
-    let update_at = async |percent: u64| {
-        soon(async {
-            loop {
-                let update: Value = job.status().await.unwrap().output().unwrap_or_default();
-                if update["percent"] == percent {
-                    return update;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await
-    };
     for (percent, image) in [(25, 1), (75, 2)] {
         soon(webui.gpu().advance(5)).await;
-        let update = update_at(percent).await;
+        let update = told(&job, |update| update["percent"] == percent).await;
         assert_eq!((&update["image"], &update["images"]), (&json!(image), &json!(2)));
         soon(webui.gpu().advance(5)).await;
     }
     assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
-    let told: Vec<u64> = stage
-        .platform
-        .recorded_calls()
+    let told: Vec<u64> = updates(&stage)
         .iter()
-        .filter(|call| call.path_and_query.contains("/job-done/"))
-        .filter_map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["output"]["percent"].as_u64())
+        .map(|(_, update)| update["percent"].as_u64().unwrap())
         .collect();
     assert!(told.is_sorted(), "{told:?}");
     assert!(
         told.iter().filter(|percent| **percent == 100).count() <= 1,
         "{told:?}"
+    );
+}
+
+/// The progress that the platform was told, and when it came.
+fn updates(stage: &Stage) -> Vec<(Duration, Value)> {
+    let calls = stage.platform.recorded_calls();
+    let posts = calls
+        .iter()
+        .filter(|call| call.path_and_query.contains("/job-done/"));
+    posts
+        .map(|call| {
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            (call.at, body["output"].clone())
+        })
+        .filter(|(_, output)| output["percent"].is_number())
+        .collect()
+}
+
+#[tokio::test]
+async fn updates_come_a_second_apart_however_short_the_pictures_are() {
+    // Each picture is first looked at half a second after its begin, which is 0.7 s after the one before.
+    let webui = MockWebUi::builder()
+        .step_time(Duration::from_millis(100))
+        .start()
+        .await;
+    let stage = Stage::new(webui.url()).await;
+    let input = streaming(&four(&json!({ "steps": 7, "n_iter": 5 })), &json!({}));
+    assert_eq!(chunks(&stage, &input).await.len(), 5);
+    let updates = updates(&stage);
+    assert!(updates.len() >= 2, "{updates:?}");
+    for pair in updates.windows(2) {
+        let apart = pair[1].0 - pair[0].0;
+        assert!(apart >= Duration::from_millis(900), "{apart:?}: {updates:?}");
+        assert!(pair[0].1["percent"].as_u64() <= pair[1].1["percent"].as_u64());
+    }
+    let mut sampling = updates.iter().filter(|(_, update)| update["phase"] == "sampling");
+    assert!(
+        sampling.all(|(_, update)| update["eta_s"].is_number()),
+        "{updates:?}"
     );
 }

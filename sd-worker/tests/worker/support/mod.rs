@@ -117,6 +117,21 @@ fn start(platform: &LocalPlatform, url: &str, name: &str, variables: &[(&str, &s
     Program::start(worker)
 }
 
+/// Waits until a client is shown an update of the running job that is as `wanted`. What is told of a render the worker
+/// has seen.
+pub(crate) async fn told(job: &JobHandle, wanted: impl Fn(&Value) -> bool) -> Value {
+    soon(async {
+        loop {
+            let update: Value = job.status().await.unwrap().output().unwrap_or_default();
+            if wanted(&update) {
+                return update;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 /// The object inside the error's text.
 pub(crate) fn error_of(report: &JobReport) -> Value {
     serde_json::from_str(report.error().unwrap()).unwrap()
