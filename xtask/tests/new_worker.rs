@@ -95,7 +95,8 @@ fn a_new_worker_builds_and_passes_as_it_was_generated() {
     );
     let mut result = String::new();
     for arguments in steps.iter().filter_map(|step| step.strip_prefix("run: cargo ")) {
-        let ran = cargo(&folder, &Vec::from_iter(arguments.split(' ')));
+        let words: Vec<&str> = arguments.split(' ').collect();
+        let ran = cargo(&folder, &words);
         result = String::from_utf8(ran.stdout).unwrap();
     }
     assert!(

@@ -192,10 +192,8 @@ fn a_line_of_the_log_can_be_read_while_the_worker_goes_on() {
     let mut server = Server::start(&[("RUNPOD_ENDPOINT_ID", "ep1")]);
     let _running = server.send("POST /", r#"{"text": "a", "pause_ms": 600000}"#);
     let line = value(&server.until("Started."));
-    assert_eq!(
-        Vec::from_iter(line.as_object().unwrap().keys()),
-        ["requestId", "message", "level"]
-    );
+    let keys: Vec<&String> = line.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["requestId", "message", "level"]);
     assert!(
         server.process.try_wait().unwrap().is_none(),
         "it is not its end that wrote the line out"
