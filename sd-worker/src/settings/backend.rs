@@ -80,6 +80,11 @@ pub struct BackendSettings {
     #[arg(long, env = "SD_WORKER_ANSWER_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = time)]
     pub answer_idle_timeout: Duration,
 
+    /// Ask the WebUI how a render ended that took at least so long: one that somebody else interrupts is answered like a
+    /// finished one. Nobody interrupts what is done before they see it
+    #[arg(long, env = "SD_WORKER_LOOK_AFTER", value_name = "TIME", default_value = "50ms", value_parser = time)]
+    pub look_after: Duration,
+
     /// Restart a WebUI of --webui-command between two jobs when its processes hold more memory than this:
     /// 24GB, 900MB
     #[arg(long, env = "SD_WORKER_MEMORY_CEILING", value_name = "SIZE", requires = "webui_command", value_parser = size)]

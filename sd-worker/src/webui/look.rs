@@ -62,12 +62,19 @@ impl WebUi {
     }
 
     /// Sends what has a turn on the GPU. When its answer begins a render is over, and before another can begin the
-    /// WebUI is asked how it ended; the answer is read meanwhile, and waits no longer than a moment for that.
+    /// WebUI is asked how it ended; the answer is read meanwhile, and waits no longer than a moment for that. What was
+    /// over at once is not asked about: the question would take a good part of its time.
     pub(super) async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
+        let sent = Instant::now();
         let answer = answer::read(self.response(call).await?, self.answer_idle);
-        if !call.begins_a_job() {
+        let is_brief = sent.elapsed() < self.look_after;
+        if is_brief || !call.begins_a_job() {
             let answer = answer.await;
-            return Ok(Rendered { answer, after: None });
+            return Ok(Rendered {
+                answer,
+                after: None,
+                is_brief,
+            });
         }
         let mut reading = std::pin::pin!(answer);
         let mut look = std::pin::pin!(self.look());
@@ -82,7 +89,11 @@ impl WebUi {
             }
             after = &mut look => (reading.await, after),
         };
-        Ok(Rendered { answer, after })
+        Ok(Rendered {
+            answer,
+            after,
+            is_brief,
+        })
     }
 
     fn unseen(&self, within: Duration) {

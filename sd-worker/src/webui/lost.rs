@@ -123,6 +123,13 @@ impl Attempt {
     }
 }
 
+impl Attempt {
+    /// The render was answered so soon that nobody looked. Should the next one be lost, it cannot be told from this one.
+    pub(super) fn was_brief(&self, renderer: &Renderer) {
+        renderer.memory.set(self.generation, None);
+    }
+}
+
 impl Turn {
     /// What became of a request that got no answer. Waits until something can be seen.
     pub(super) async fn fate(&self, attempt: &Attempt) -> Fate {

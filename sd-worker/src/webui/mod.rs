@@ -65,6 +65,8 @@ pub(crate) struct WebUi {
     credentials: Option<Arc<Credentials>>,
     /// How long an answer may stand still; zero: as long as it likes.
     answer_idle: Duration,
+    /// Shorter renders are not looked at when they are over.
+    look_after: Duration,
     sight: Arc<look::Sight>,
 }
 
@@ -91,6 +93,7 @@ impl WebUi {
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
             answer_idle: settings.backend.answer_idle_timeout,
+            look_after: settings.backend.look_after,
             sight: Arc::default(),
         })
     }
@@ -206,6 +209,8 @@ impl WebUi {
 struct Rendered {
     answer: Result<RawJson, WebUiError>,
     after: Option<progress::Progress>,
+    /// It was over so soon that nobody can have ended it, and the WebUI was not asked.
+    is_brief: bool,
 }
 
 /// An answer other than 200 as an error, with as much of its text as comes.

@@ -238,8 +238,11 @@ impl Turn {
                 attempt.seen_running = follower.seen_running() || answer.is_ok();
                 attempt.signs.clone_from(follower.signs());
                 left_running.store(is_lost(&answer), Ordering::Release);
-                let Rendered { answer, after } = answer?;
+                let Rendered { answer, after, is_brief } = answer?;
                 let answer = answer?;
+                if is_brief {
+                    attempt.was_brief(&self.renderer);
+                }
                 if let Some(after) = after {
                     attempt.is_over(&self.renderer, &after);
                     if let Some(how) = follower.cut_short(&after) {

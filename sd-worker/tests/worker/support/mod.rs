@@ -113,6 +113,8 @@ fn start(platform: &LocalPlatform, url: &str, name: &str, variables: &[(&str, &s
         .envs(platform.worker_env(ENDPOINT, name))
         .env("RUNPOD_PING_INTERVAL", "1000")
         .env("SD_WORKER_WEBUI_URL", url)
+        // A test's renders are short, and those who interrupt them are quick.
+        .env("SD_WORKER_LOOK_AFTER", "0s")
         .envs(variables.iter().copied());
     Program::start(worker)
 }
