@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
 
+mod answers;
 mod cancel;
 mod checks;
 mod command_line;
@@ -17,6 +18,7 @@ mod monitor;
 mod operations;
 mod output;
 mod pictures;
+mod ready;
 mod requests_page;
 mod sd_next;
 mod shutdown;

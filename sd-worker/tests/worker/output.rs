@@ -174,6 +174,25 @@ async fn one_byte_decides_between_inline_and_upload() {
 }
 
 #[tokio::test]
+async fn what_the_owner_takes_for_too_large_is_uploaded_and_not_failed() {
+    let s3 = S3::start(Uploads::Stored).await;
+    let bodies = [400_000, 400_001].map(answer_of);
+    let webui = answering(bodies.clone()).await;
+    let options = [
+        ("SD_WORKER_OUTPUT", "auto"),
+        ("RUNPOD_WORKER_LARGEST_RESULT", "400000"),
+    ];
+    let stage = Stage::with(&webui.url, &with(&s3, &options)).await;
+    assert!(stage.complete(SMALL).await == bodies[0].as_bytes());
+    let told = parsed(&stage.complete(SMALL).await);
+    assert!(
+        told["images"][0].as_str().unwrap().starts_with("http://"),
+        "{told}"
+    );
+    assert_eq!(s3.uploads(), 1);
+}
+
+#[tokio::test]
 async fn pictures_are_re_encoded_only_where_that_is_allowed() {
     let (pixels, body) = wasteful_answer();
     let webui = answering(std::iter::repeat_n(body.clone(), 6)).await;
@@ -289,8 +308,9 @@ async fn a_quality_without_jpeg_is_refused_before_the_render() {
     for wishes in [
         json!({ "quality": 80 }),
         json!({ "reencode": "webp", "quality": 80 }),
-        json!({ "reencode": "jpeg", "quality": 0 }),
-        json!({ "reencode": "jpeg", "quality": 101 }),
+        json!({ "output": "auto", "quality": 80 }),
+        json!({ "output": "auto", "reencode": "jpeg", "quality": 0 }),
+        json!({ "output": "auto", "reencode": "jpeg", "quality": 101 }),
         json!({ "reencode": "png" }),
         json!({ "output": "ftp" }),
     ] {
@@ -300,6 +320,32 @@ async fn a_quality_without_jpeg_is_refused_before_the_render() {
         assert!(message.starts_with("input.worker"), "{message}");
     }
     assert_eq!(webui.gpu().renders(), 0);
+}
+
+#[tokio::test]
+async fn re_encoding_that_would_never_happen_is_refused_before_the_render() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_REENCODE", "jpeg")]).await;
+    for (wishes, wish) in [
+        (json!({ "reencode": "webp" }), "reencode"),
+        (json!({ "output": "inline", "reencode": "jpeg" }), "reencode"),
+        (json!({ "output": "upload", "reencode": "jpeg" }), "reencode"),
+        (json!({ "quality": 80 }), "quality"),
+    ] {
+        let error = stage.fail(&wishing(SMALL, &wishes)).await;
+        assert_eq!(verdict(&error), ["INVALID_INPUT", "user", "final"], "{error}");
+        let message = error["error_message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("input.worker.{wish}: ")),
+            "{message}"
+        );
+    }
+    assert_eq!(webui.gpu().renders(), 0);
+    // What the owner allows is no wish, and to wish for nothing is always granted.
+    stage.complete(SMALL).await;
+    stage
+        .complete(&wishing(SMALL, &json!({ "reencode": "off" })))
+        .await;
 }
 
 #[tokio::test]
@@ -408,6 +454,7 @@ async fn uploads_of_streamed_pictures_are_timed_as_well() {
     }
     let timeline = stage.worker.says("job timeline").await;
     assert_eq!(timeline.matches("upload_finished=").count(), 2, "{timeline}");
+    assert_eq!(timeline.matches("part_finished=").count(), 2, "{timeline}");
     let figures = scrape(&stage).await;
     assert_eq!(
         lines(&figures, &["sd_worker_upload_seconds_count"]),
