@@ -64,6 +64,14 @@ impl Outcome {
         }
     }
 
+    /// The same end; a failure as one that came after the handler had begun to stream, if it had.
+    pub(crate) fn in_stream(self, begun: bool) -> Self {
+        match self {
+            Self::Failed(error) if begun => Self::StreamFailed(error),
+            other => other,
+        }
+    }
+
     /// The error of a failed job.
     pub(crate) fn error(&self) -> Option<&JobError> {
         match self {

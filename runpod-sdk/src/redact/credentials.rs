@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn a_value_that_holds_many_beginnings_is_looked_at_once() {
         let count = 200_000;
-        assert_eq!(in_queries(&"?sig=".repeat(count)), [5..5 * count]);
+        let found = in_queries(&"?sig=".repeat(count));
+        assert_eq!((found.len(), &found[0]), (1, &(5..5 * count)));
         assert_eq!(in_queries(&"&sig=".repeat(count)).len(), 0, "all empty");
         assert_eq!(in_authorities(&"://".repeat(count)).len(), 0);
         assert_eq!(in_authorities(&"://a@".repeat(count)).len(), count);

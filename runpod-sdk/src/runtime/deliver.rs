@@ -278,11 +278,7 @@ pub(super) fn limited<P: Platform>(runtime: &Runtime<P>, outcome: Outcome, stop_
     match Report::of(&outcome, stop_pod, &runtime.identity) {
         Some(report) if report.len() > limit && !report.is_failure() => {
             let error = too_large(report.len(), limit);
-            if report.is_stream() {
-                Outcome::StreamFailed(error)
-            } else {
-                Outcome::Failed(error)
-            }
+            Outcome::Failed(error).in_stream(report.is_stream())
         }
         _ => outcome,
     }
@@ -417,11 +413,7 @@ pub(super) struct Failing {
 
 impl Failing {
     pub(super) fn report(&self, error: JobError, identity: &Identity) -> Report {
-        let failed = if self.is_stream {
-            Outcome::StreamFailed(error)
-        } else {
-            Outcome::Failed(error)
-        };
+        let failed = Outcome::Failed(error).in_stream(self.is_stream);
         match Report::of(&failed, self.stop_pod, identity) {
             Some(small) => small,
             None => unreachable!("a failure is reported"),

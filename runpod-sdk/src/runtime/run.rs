@@ -73,15 +73,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         ControlFlow::Break(outcome) => return not_run(runtime, &id, batch, outcome, &timeline, claim).await,
     };
 
-    let deadline = runtime
-        .options
-        .timeout
-        .into_iter()
-        .chain(job.execution_timeout())
-        .chain(runtime.handler.timeout(job.input()))
-        .min()
-        // One that no clock can hold is none.
-        .and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = deadline_of(runtime, &job);
     info!("Started.");
     timeline.mark(point::HANDLER_STARTED);
     runtime.events.emit(|| WorkerEvent::JobStarted {
@@ -143,12 +135,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
     // Whatever ended it: the chunks before it stay.
-    if streams.load(Ordering::Relaxed) {
-        outcome = match outcome {
-            Outcome::Failed(error) => Outcome::StreamFailed(error),
-            other => other,
-        };
-    }
+    outcome = outcome.in_stream(streams.load(Ordering::Relaxed));
     let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     outcome = deliver::limited(runtime, outcome, stop_pod);
     if let Some(error) = outcome.unexplained() {
@@ -190,6 +177,17 @@ async fn admit<P: Platform>(
         }
         admitted = admitted => admitted,
     }
+}
+
+/// When a job that starts now must be done, if it has a limit.
+fn deadline_of<P: Platform>(runtime: &Runtime<P>, job: &Job) -> Option<Instant> {
+    let limits = runtime.options.timeout.into_iter();
+    limits
+        .chain(job.execution_timeout())
+        .chain(runtime.handler.timeout(job.input()))
+        .min()
+        // One that no clock can hold is none.
+        .and_then(|limit| Instant::now().checked_add(limit))
 }
 
 /// The end of a job whose handler does not run.
