@@ -166,7 +166,7 @@ async fn a_job_that_waits_for_one_that_is_given_up_asks_for_another_worker_with_
         let report = soon(job.wait()).await.unwrap();
         let code = verdict(&error_of(&report))[0].to_owned();
         if code == "BACKEND_UNAVAILABLE" {
-            waited = Some(job.id().to_string());
+            waited = Some(job.id().to_owned());
         }
         codes.push(code);
     }
