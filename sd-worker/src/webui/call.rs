@@ -35,6 +35,11 @@ impl Call {
         }
     }
 
+    /// Whether it is txt2img or img2img, and nothing else of which the route says so.
+    pub(crate) fn is_render(&self) -> bool {
+        self.method == Method::POST && [TXT2IMG, IMG2IMG].contains(&&*self.route)
+    }
+
     /// Whether it begins a job of the WebUI's: one that its progress tells and that an interrupt ends.
     pub(super) fn begins_a_job(&self) -> bool {
         [

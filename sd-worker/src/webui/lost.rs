@@ -58,6 +58,8 @@ pub(super) struct Attempt {
     began: Instant,
     began_at: SystemTime,
     pub(super) seen_running: bool,
+    /// It was seen to have come to its end.
+    pub(super) seen_over: bool,
 }
 
 impl Attempt {
@@ -78,14 +80,16 @@ impl Attempt {
             began: Instant::now(),
             began_at: SystemTime::now(),
             seen_running: false,
+            seen_over: false,
         })
     }
 }
 
 impl Attempt {
     /// The render was answered, and this was seen after it: the next one is told from it by that.
-    pub(super) fn is_over(&self, renderer: &Renderer, after: Progress) {
+    pub(super) fn is_over(&mut self, renderer: &Renderer, after: Progress) {
         if !after.is_rendering() {
+            self.seen_over = true;
             renderer.memory.set(self.generation, after.state.job_timestamp);
         }
     }

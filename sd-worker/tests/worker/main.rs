@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
 
+mod cache;
 mod cancel;
 mod checks;
 mod command_line;
