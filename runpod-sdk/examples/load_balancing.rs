@@ -14,6 +14,7 @@
 //!     --rp_serve_api --test_input '{"input": {"text": "hello"}}'
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -28,20 +29,37 @@ struct Text {
     pause_ms: u64,
 }
 
+/// The signs that are refused. A real worker loads its model here.
+#[derive(Clone)]
+struct Refused(Arc<str>);
+
+impl Refused {
+    /// Until this has ended `/ping` answers 204, and requests are refused.
+    async fn load() -> std::io::Result<Self> {
+        let Some(file) = std::env::var_os("REFUSED_SIGNS") else {
+            return Ok(Self("!".into()));
+        };
+        Ok(Self(tokio::fs::read_to_string(file).await?.trim().into()))
+    }
+}
+
 /// One chunk for each letter. Clients that do not ask for a stream get a list.
 #[handler(stream, concurrency = 4)]
-fn spell(input: Text) -> impl Stream<Item = JobResult<String>> {
+fn spell(input: Text, State(refused): State<Refused>) -> impl Stream<Item = JobResult<String>> {
     let letters: Vec<char> = input.text.chars().collect();
     let pause = Duration::from_millis(input.pause_ms);
-    stream::iter(letters).then(move |letter| async move {
-        tokio::time::sleep(pause).await;
-        match letter {
-            '!' => Err(JobError::invalid_input("no shouting")),
-            letter => Ok(letter.to_uppercase().to_string()),
+    stream::iter(letters).then(move |letter| {
+        let shouts = refused.0.contains(letter);
+        async move {
+            tokio::time::sleep(pause).await;
+            if shouts {
+                return Err(JobError::invalid_input("no shouting"));
+            }
+            Ok(letter.to_uppercase().to_string())
         }
     })
 }
 
 fn main() -> std::process::ExitCode {
-    runpod_sdk::start(spell::worker().load_balancing())
+    runpod_sdk::start(spell::worker().state_with(Refused::load).load_balancing())
 }

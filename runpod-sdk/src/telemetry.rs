@@ -27,7 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::redact::redacted;
 
 use tail::Tail;
-pub(crate) use tail::last_lines;
+pub(crate) use tail::{keep_last_lines, last_lines};
 
 /// Name and target of the span that a job's lines belong to.
 pub(crate) const JOB_SPAN: &str = "job";
@@ -466,6 +466,25 @@ mod tests {
             });
             assert_eq!(other.in_scope(|| last_lines(10)), ["INFO of another job"]);
         });
+    }
+
+    #[test]
+    fn no_more_lines_of_a_job_are_kept_than_its_error_will_show() {
+        let kept_of = |most: usize| {
+            let mut kept = 0;
+            written(Format::Human, || {
+                let job = crate::runtime::span_of(&Job::new("j", crate::json::RawJson::null()));
+                job.in_scope(|| {
+                    keep_last_lines(most);
+                    for step in 0..25 {
+                        tracing::info!(target: "worker", step, "at work");
+                    }
+                    kept = last_lines(99).len();
+                });
+            });
+            kept
+        };
+        assert_eq!([0, 1, 7, 99].map(kept_of), [0, 1, 7, tail::MOST_LINES]);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-/// A number; `None` for what the WebUI would not take for one.
+/// A number; `None` for what the WebUI would not take for one, and for what is no quantity, such as `"nan"`.
 pub(crate) fn number(value: &Value) -> Option<f64> {
-    match value {
+    let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
-    }
+    };
+    number.filter(|number| number.is_finite())
 }
 
 /// Whether it means yes.
@@ -30,7 +31,9 @@ mod tests {
     #[test]
     fn quotes_make_no_difference() {
         assert_eq!(number(&json!(" 7.5 ")), number(&json!(7.5)));
-        assert_eq!(number(&json!(true)), None);
+        for none in [json!(true), json!("nan"), json!("inf"), json!("-Infinity")] {
+            assert_eq!(number(&none), None, "{none}");
+        }
         for yes in [json!(true), json!(1), json!("on"), json!("True")] {
             assert!(is_true(&yes), "{yes}");
         }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `sd_worker_backend_up` | 1 while the WebUI is well |
 //! | `sd_worker_success_ratios` | share of the last hundred jobs that went well; users' mistakes do not count |
-//! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them |
+//! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them; of a stream that of all its renders |
 //! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
 //! | `sd_worker_upload_seconds` | histogram of the time that a job's uploads took |
 //! | `sd_worker_cache_hits_total` | jobs that were answered from the cache |
@@ -34,6 +34,10 @@ use crate::health::Health;
 /// Marks around each upload of a job: of all its pictures, or of each where they are streamed.
 pub(crate) const UPLOAD_STARTED: &str = "upload_started";
 pub(crate) const UPLOAD_FINISHED: &str = "upload_finished";
+
+/// Marks around each render of a job that is streamed. Between them its pictures are uploaded or re-encoded.
+pub(crate) const PART_STARTED: &str = "part_started";
+pub(crate) const PART_FINISHED: &str = "part_finished";
 
 /// So many jobs are looked back on; of what users got wrong none, which says nothing about this worker.
 const JOBS: usize = 100;
@@ -119,8 +123,8 @@ impl Monitor {
     }
 
     fn count(&self, job: &JobSummary) {
-        let took = |from, to| job.timeline.between(from, to);
-        if let Some(time) = uploading(&job.timeline.points()) {
+        let points = job.timeline.points();
+        if let Some(time) = added_up(&points, UPLOAD_STARTED, UPLOAD_FINISHED) {
             self.shared.uploads.observe(time.as_secs_f64());
         }
         let well = match &job.outcome {
@@ -132,8 +136,7 @@ impl Monitor {
             _ => return,
         };
         let mut jobs = self.jobs();
-        jobs.last
-            .record(well, took("inference_started", "inference_finished"));
+        jobs.last.record(well, rendering(&points));
         jobs.seen += 1;
         if jobs.seen.is_multiple_of(JOBS) {
             let figures = told(&jobs.last);
@@ -191,18 +194,22 @@ impl Collector for Monitor {
     }
 }
 
-/// The time of all uploads that came to their end; `None` if none did.
-fn uploading(points: &[(&'static str, Duration)]) -> Option<Duration> {
+/// The time that the WebUI needed for all that a job asked for; `None` if it did not come so far.
+fn rendering(points: &[(&'static str, Duration)]) -> Option<Duration> {
+    let whole = added_up(points, "inference_started", "inference_finished")?;
+    Some(added_up(points, PART_STARTED, PART_FINISHED).unwrap_or(whole))
+}
+
+/// The time of everything between two such marks that came to its end; `None` if nothing did.
+fn added_up(points: &[(&'static str, Duration)], from: &str, to: &str) -> Option<Duration> {
     let mut started = None;
     let mut total = None;
     for (point, at) in points {
-        match *point {
-            UPLOAD_STARTED => started = Some(*at),
-            UPLOAD_FINISHED => {
-                let time = started.take().and_then(|started| at.checked_sub(started));
-                *total.get_or_insert(Duration::ZERO) += time.unwrap_or_default();
-            }
-            _ => {}
+        if *point == from {
+            started = Some(*at);
+        } else if *point == to {
+            let time = started.take().and_then(|started| at.checked_sub(started));
+            *total.get_or_insert(Duration::ZERO) += time.unwrap_or_default();
         }
     }
     total
@@ -225,12 +232,36 @@ fn told(jobs: &Window) -> String {
 mod tests {
     use super::*;
 
+    fn points(points: &[(&'static str, u64)]) -> Vec<(&'static str, Duration)> {
+        let each = points.iter();
+        each.map(|(point, at)| (*point, Duration::from_millis(*at)))
+            .collect()
+    }
+
+    #[test]
+    fn what_lies_between_two_renders_of_a_stream_is_no_rendering() {
+        let ms = Duration::from_millis;
+        let plain = points(&[("inference_started", 2), ("inference_finished", 9)]);
+        assert_eq!(rendering(&plain), Some(ms(7)));
+        let mut streamed = points(&[
+            ("inference_started", 1),
+            (PART_STARTED, 1),
+            (PART_FINISHED, 4),
+            (UPLOAD_STARTED, 4),
+            (UPLOAD_FINISHED, 50),
+            (PART_STARTED, 50),
+            (PART_FINISHED, 55),
+        ]);
+        assert_eq!(rendering(&streamed), None, "it may not be all of it");
+        streamed.push(("inference_finished", ms(55)));
+        assert_eq!(rendering(&streamed), Some(ms(8)));
+    }
+
     #[test]
     fn the_uploads_of_a_job_are_added_up() {
         let ms = Duration::from_millis;
-        let points = |points: &[(&'static str, u64)]| -> Vec<_> {
-            points.iter().map(|(point, at)| (*point, ms(*at))).collect()
-        };
+        let uploading =
+            |points: &[(&'static str, Duration)]| added_up(points, UPLOAD_STARTED, UPLOAD_FINISHED);
         let one = points(&[("handler_started", 1), (UPLOAD_STARTED, 5), (UPLOAD_FINISHED, 7)]);
         assert_eq!(uploading(&one), Some(ms(2)));
         let streamed = points(&[

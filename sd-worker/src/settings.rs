@@ -66,9 +66,18 @@ pub struct Settings {
     pub attempt_timeout: Duration,
 
     /// How often an inference is tried again when the WebUI answers 502, 503 or 504 or accepts no
-    /// connection. Waits 0.1 s, 0.2 s, 0.4 s … in between
+    /// connection
     #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
     pub retries: u32,
+
+    /// The wait before the first of these retries. Each further wait is twice as long, up to the tenth
+    #[arg(long, env = "SD_WORKER_RETRY_WAIT", value_name = "TIME", default_value = "0.1s", value_parser = time)]
+    pub retry_wait: Duration,
+
+    /// How long a connection to the WebUI is kept while nothing is sent; 0 keeps none. Should be shorter than the
+    /// WebUI's own limit, 30 s
+    #[arg(long, env = "SD_WORKER_WEBUI_POOL_IDLE", value_name = "TIME", default_value = "20s", value_parser = time)]
+    pub webui_pool_idle: Duration,
 
     /// Send sampler names exactly as they came, even those that the running WebUI version refuses, such as
     /// "DPM++ 2M Karras" on 1.9

@@ -70,6 +70,19 @@ pub(crate) fn run(mut command: Command, screen: Screen) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a command to its end and returns what it prints; what it says of its work goes to the terminal.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+    let ran = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    if !ran.status.success() {
+        bail!("{command:?} failed ({})", ran.status);
+    }
+    Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+}
+
 /// The features of a package of this workspace.
 pub(crate) fn features(package: &str) -> anyhow::Result<Vec<String>> {
     #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::cargo::{self, cargo, run as run_cargo};
+use crate::lean;
 use crate::screen::Screen;
 use crate::test;
 
@@ -91,6 +92,10 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
         run_cargo(command, screen)?;
     }
     times.push(("lints, the SDK with each feature alone", started.elapsed()));
+    let started = Instant::now();
+    screen.heading("\n== what lean builds are made of");
+    lean::check(screen)?;
+    times.push(("what lean builds are made of", started.elapsed()));
     let started = Instant::now();
     screen.heading("\n== tests");
     test::run(&test::Options::everything(), screen)?;

@@ -6,12 +6,15 @@ mod ci;
 mod conformance;
 mod contract;
 mod demo;
+mod hello;
+mod lean;
 mod new_worker;
 mod platform;
 mod process;
 mod screen;
 mod signals;
 mod test;
+mod tree;
 
 use std::process::ExitCode;
 

@@ -44,6 +44,19 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
+/// The steps of a workflow's only job, each on a line of its own.
+fn steps(workflow: &str) -> Vec<&str> {
+    let (_, steps) = workflow.split_once("steps:\n").unwrap();
+    let lines = steps.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let step = line.strip_prefix("- ");
+            step.unwrap_or_else(|| panic!("no step of one line: {line}"))
+        })
+        .collect()
+}
+
 #[test]
 fn a_new_worker_builds_and_passes_as_it_was_generated() {
     let place = tempfile::tempdir().unwrap();
@@ -66,15 +79,25 @@ fn a_new_worker_builds_and_passes_as_it_was_generated() {
     paths.sort_unstable();
     insta::assert_snapshot!("files_of_a_new_worker", paths.join("\n"));
 
-    // What its own CI runs.
-    cargo(&folder, &["fmt", "--check"]);
-    cargo(
-        &folder,
-        &["clippy", "--locked", "--all-targets", "--", "-D", "warnings"],
+    // What its own CI runs, word by word.
+    let workflow = std::fs::read_to_string(folder.join(".github/workflows/ci.yml")).unwrap();
+    let steps = steps(&workflow);
+    assert_eq!(
+        steps,
+        [
+            "uses: actions/checkout@v4",
+            "run: rustup show",
+            "run: cargo fmt --check",
+            "run: cargo clippy --locked --all-targets -- -D warnings",
+            "run: cargo test --locked",
+            "run: cargo run --locked",
+        ]
     );
-    cargo(&folder, &["test", "--locked"]);
-    let ran = cargo(&folder, &["run", "--locked", "--quiet"]);
-    let result = String::from_utf8(ran.stdout).unwrap();
+    let mut result = String::new();
+    for arguments in steps.iter().filter_map(|step| step.strip_prefix("run: cargo ")) {
+        let ran = cargo(&folder, &Vec::from_iter(arguments.split(' ')));
+        result = String::from_utf8(ran.stdout).unwrap();
+    }
     assert!(
         result.contains(r#"Job result: {"output": {"greetings":["Hello, World!","Hello, World!"]}}"#),
         "{result}"

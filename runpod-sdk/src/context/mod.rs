@@ -81,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) lease: Weak<Lease>,
     pub(crate) finish: Weak<Finish>,
     pub(crate) scratch: Weak<JobScratch>,
+    /// A larger result is not sent.
+    pub(crate) largest_result: Option<usize>,
 }
 
 /// What a job occupies while it runs. Only the runtime knows what that is.
@@ -108,6 +110,7 @@ impl Context {
             lease: nothing,
             finish: Weak::new(),
             scratch: Weak::new(),
+            largest_result: None,
         });
         (context, updates)
     }
@@ -120,6 +123,19 @@ impl Context {
     /// The whole job, with the keys beside the input.
     pub fn job(&self) -> &Job {
         &self.inner.job
+    }
+
+    /// Bytes that the body of this job's result may have: what the platform documents
+    /// ([`JobId::result_limit`]), or [`Worker::largest_result`](crate::Worker::largest_result) if that is less. A
+    /// result above the latter fails its job with `RESULT_TOO_LARGE`; one above the former alone is sent, and the
+    /// platform may refuse it.
+    ///
+    /// Compare with [`RawJson::len_as_output`](crate::json::RawJson::len_as_output).
+    pub fn result_limit(&self) -> usize {
+        let documented = self.job_id().result_limit();
+        self.inner
+            .largest_result
+            .map_or(documented, |limit| limit.min(documented))
     }
 
     /// When the job must be done; `None` if it has no limit that this worker knows of.

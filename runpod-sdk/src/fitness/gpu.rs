@@ -5,7 +5,8 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
@@ -222,31 +223,74 @@ pub struct GpuFacts {
 /// The GPUs that the driver's library (NVML) lists, now. None without a driver.
 ///
 /// The library stays open from the first time on. Asking takes from under a millisecond to several seconds, the
-/// first time after the machine has started: it blocks the thread.
+/// first time after the machine has started: it blocks the thread. One asks at a time; the others wait, at most 10 s.
 ///
 /// # Errors
 ///
-/// The library is there and cannot be used, or a GPU cannot be read.
+/// The library is there and cannot be used, a GPU cannot be read, or the driver does not answer somebody else.
 pub fn gpus() -> Result<Vec<GpuFacts>, FitnessError> {
     static DRIVER: Driver = Driver::new();
     facts(DRIVER.read(None)?)
 }
 
+/// How long one waits for the answer that another gets. A driver that hangs must not take a thread of each who asks.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+
 /// The driver's library, kept open.
 struct Driver {
-    open: Mutex<Option<Nvml>>,
+    open: Mutex<Open>,
+    free: Condvar,
+}
+
+struct Open {
+    asked: bool,
+    nvml: Option<Nvml>,
+}
+
+/// The one who asks. Dropping it lets the next one ask.
+struct Turn<'a> {
+    driver: &'a Driver,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.driver.lock().asked = false;
+        self.driver.free.notify_one();
+    }
 }
 
 impl Driver {
     const fn new() -> Self {
         Self {
-            open: Mutex::new(None),
+            open: Mutex::new(Open {
+                asked: false,
+                nvml: None,
+            }),
+            free: Condvar::new(),
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, limit: Duration) -> Result<Turn<'_>, FitnessError> {
+        let waiting = self
+            .free
+            .wait_timeout_while(self.lock(), limit, |open| open.asked);
+        let (mut open, waited) = waiting.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(FitnessError::Gpu("the driver does not answer".to_owned()));
+        }
+        open.asked = true;
+        Ok(Turn { driver: self })
+    }
+
     fn read(&self, library: Option<&OsStr>) -> Result<Seen, FitnessError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let nvml = match open.take() {
+        let _turn = self.turn(TURN_LIMIT)?;
+        // Not held while the driver is asked: it may never answer.
+        let open = self.lock().nvml.take();
+        let nvml = match open {
             Some(nvml) => nvml,
             None => match load(library)? {
                 Ok(nvml) => nvml,
@@ -255,7 +299,7 @@ impl Driver {
         };
         // A driver that does not answer any more is looked for anew next time.
         let seen = look(&nvml)?;
-        *open = Some(nvml);
+        self.lock().nvml = Some(nvml);
         Ok(seen)
     }
 }
@@ -419,6 +463,23 @@ mod tests {
         std::fs::remove_file(folder.path().join("broken")).unwrap();
         driver.read(Some(library.as_os_str())).unwrap();
         assert_eq!(opened(), 2);
+    }
+
+    #[test]
+    fn a_driver_that_hangs_takes_no_others_thread_and_one_that_answers_is_asked_in_turn() {
+        let driver = Driver::new();
+        let hanging = driver.turn(TURN_LIMIT).unwrap();
+        let refused = driver.turn(Duration::from_millis(20)).err();
+        assert_eq!(
+            refused.map(|error| error.to_string()).as_deref(),
+            Some("the driver does not answer")
+        );
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| driver.turn(TURN_LIMIT).is_ok());
+            drop(hanging);
+            assert!(waiting.join().unwrap());
+        });
+        assert!(driver.turn(Duration::ZERO).is_ok(), "it was given back");
     }
 
     #[test]

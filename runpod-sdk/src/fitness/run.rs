@@ -1,14 +1,19 @@
 //! Runs checks at once and looks at them in order.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
 use super::{FitnessCheck, Surroundings};
+use crate::job::panic_error;
 
 /// Why a worker is not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +23,9 @@ pub(crate) struct Unfit {
     pub(crate) reason: String,
 }
 
-/// Runs the checks, all at once, on `handlers`. Of those that fail the first in order is the answer; the
-/// others are left as they are.
+/// Runs the checks, all at once, each on a thread of its own that uses the runtime `handlers`: one that blocks its
+/// thread holds up neither the others nor the clock. Of those that fail the first in order is the answer; the others
+/// are left as they are.
 pub(crate) async fn run(
     checks: Vec<FitnessCheck>,
     surroundings: Arc<Surroundings>,
@@ -36,17 +42,13 @@ pub(crate) async fn run(
         .map(|check| {
             let name = check.name.clone();
             let limit = check.limit_or(limit);
-            // On a task of its own, so that a check that panics is a check that failed. Its time is taken out
-            // here, so that one that blocks its thread is late, too.
-            let task = handlers.spawn(check.run(surroundings.clone()));
-            (name, limit, AbortOnDropHandle::new(task))
+            (name, limit, Running::start(check, surroundings.clone(), handlers))
         })
         .collect();
-    for (check, limit, task) in running {
-        let outcome = match tokio::time::timeout_at(began + limit, task).await {
-            Ok(ended) => ended.unwrap_or_else(|lost| Err(format!("panic: {lost}"))),
-            Err(_) => Err(late(limit)),
-        };
+    for (check, limit, running) in running {
+        let left = limit.saturating_sub(began.elapsed());
+        let outcome = tokio::time::timeout(left, running.outcome()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(late(limit)));
         if let Err(reason) = outcome {
             error!("Fitness check failed: {check} | {reason}");
             return Err(Unfit { check, reason });
@@ -55,6 +57,51 @@ pub(crate) async fn run(
     let millis = began.elapsed().as_secs_f64() * 1000.0;
     info!("All fitness checks passed. ({millis:.2}ms)");
     Ok(())
+}
+
+/// A check at work. It is told to end when this is dropped; nobody waits for one that does not listen.
+struct Running {
+    outcome: oneshot::Receiver<Result<(), String>>,
+    _end: DropGuard,
+}
+
+impl Running {
+    fn start(check: FitnessCheck, surroundings: Arc<Surroundings>, handlers: &Handle) -> Self {
+        let (told, outcome) = oneshot::channel();
+        let end = CancellationToken::new();
+        let (ended, handle) = (end.clone(), handlers.clone());
+        let work = move || {
+            let checking = AssertUnwindSafe(check.run(surroundings)).catch_unwind();
+            handle.block_on(async move {
+                tokio::select! {
+                    biased;
+                    () = ended.cancelled() => {}
+                    outcome = checking => {
+                        let outcome = outcome.unwrap_or_else(|payload| Err(panicked(&*payload)));
+                        // Nobody may listen any more.
+                        let _ = told.send(outcome);
+                    }
+                }
+            });
+        };
+        // Not a thread of the runtime, which would wait for it at its own end.
+        if let Err(error) = std::thread::Builder::new().name("fitness".to_owned()).spawn(work) {
+            error!(%error, "no thread for a fitness check");
+        }
+        Self {
+            outcome,
+            _end: end.drop_guard(),
+        }
+    }
+
+    async fn outcome(self) -> Result<(), String> {
+        let outcome = self.outcome.await;
+        outcome.unwrap_or_else(|_| Err("the check could not be made".to_owned()))
+    }
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> String {
+    format!("panic: {}", panic_error(payload, None).message())
 }
 
 /// Runs the one check that nobody waits for.
@@ -95,8 +142,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_failure_in_order_is_reported_and_ends_the_rest() {
-        let (ended, after) = tokio::sync::oneshot::channel::<()>();
-        let (first_may_fail, wait) = tokio::sync::oneshot::channel::<()>();
+        let (ended, after) = oneshot::channel::<()>();
+        let (first_may_fail, wait) = oneshot::channel::<()>();
         let checks = vec![
             FitnessCheck::new("fine", || async { Ok::<_, TooSmall>(()) }),
             FitnessCheck::new("memory", || async {
@@ -139,29 +186,50 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_check_that_hangs_or_panics_has_failed() {
+    async fn a_check_that_hangs_is_late_after_the_workers_limit() {
         let hangs = FitnessCheck::new("hangs", std::future::pending::<Result<(), TooSmall>>);
         assert_eq!(
             judge(vec![hangs]).await.unwrap_err().reason,
             "timeout: no answer within 30s"
         );
+    }
+
+    #[tokio::test]
+    async fn a_check_that_panics_has_failed() {
         let panics = FitnessCheck::new("panics", || async { panic!("no GPU") as Result<(), TooSmall> });
         assert!(judge(vec![panics]).await.unwrap_err().reason.contains("no GPU"));
     }
 
     /// As one does that looks at a network volume which does not answer.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[tokio::test]
     async fn a_check_that_blocks_its_thread_is_late_all_the_same() {
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let blocks = within(Duration::from_millis(50), move || async move {
             let _ = wait.recv();
             Ok::<_, TooSmall>(())
         });
-        let unfit = judge(vec![FitnessCheck::new("volume", blocks)])
-            .await
-            .unwrap_err();
-        assert_eq!(unfit.reason, "timeout: no answer within 50ms");
+        // There is one thread here, and the others must not be held up either.
+        let (ran, other) = oneshot::channel();
+        let checks = vec![
+            FitnessCheck::new("volume", blocks),
+            FitnessCheck::new("other", move || async move {
+                ran.send(()).ok();
+                Ok::<_, TooSmall>(())
+            }),
+        ];
+        let unfit = judge(checks).await.unwrap_err();
+        assert_eq!(
+            (&*unfit.check, &*unfit.reason),
+            ("volume", "timeout: no answer within 50ms")
+        );
+        other.await.unwrap();
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn the_longest_limit_there_is_counts_as_none() {
+        let quick = within(Duration::MAX, || async { Ok::<_, TooSmall>(()) });
+        judge(vec![FitnessCheck::new("quick", quick)]).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::PlatformError;
+
+/// What the platform wants when it says 429 without a time.
+const TOO_MANY: Duration = Duration::from_secs(5);
+
 /// Doubling waits between two bounds, with jitter so that workers do not move in step.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
@@ -57,6 +62,15 @@ impl Backoff {
         }
     }
 
+    /// The wait before a request that failed so is sent again: the next one, or what the platform asks for if that
+    /// is longer. Its `Retry-After` may be 0 or in the past.
+    pub(crate) fn after(&mut self, error: &PlatformError) -> Duration {
+        match (error.status(), error.retry_after()) {
+            (Some(429), None) => TOO_MANY,
+            (_, asked) => self.next().max(asked.unwrap_or_default()),
+        }
+    }
+
     /// Begins again with the first wait.
     pub(crate) fn reset(&mut self) {
         self.attempt = 0;
@@ -84,6 +98,29 @@ mod tests {
             }
             assert!(attempts <= 10, "{attempts} attempts with seed {seed}");
         }
+    }
+
+    #[test]
+    fn what_the_platform_asks_for_makes_a_wait_longer_and_never_shorter() {
+        let refused = |status, retry_after| PlatformError::Refused {
+            operation: "done",
+            status,
+            retry_after,
+            body: String::new(),
+        };
+        let random = fastrand::Rng::with_seed(1);
+        for status in [429, 503] {
+            let mut backoff = Backoff::half_jitter(FIRST, LONGEST, random.clone());
+            let mut own = backoff.clone();
+            for _ in 0..20 {
+                assert_eq!(backoff.after(&refused(status, Some(Duration::ZERO))), own.next());
+            }
+            let hour = Duration::from_hours(1);
+            assert_eq!(backoff.after(&refused(status, Some(hour))), hour);
+        }
+        let mut backoff = Backoff::half_jitter(FIRST, LONGEST, random);
+        assert_eq!(backoff.after(&refused(429, None)), TOO_MANY);
+        assert!(backoff.after(&refused(503, None)) <= FIRST);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
@@ -94,13 +94,15 @@ impl HttpPlatform {
         let url = template
             .for_job(report.worker().unwrap_or(&self.worker_id), job)
             .with("isStream", if report.is_stream() { "true" } else { "false" });
-        let mut response = self.post_once(operation, url.as_str(), job, report).await?;
+        let mut place = url.as_str().to_owned();
+        let mut response = self.post_once(operation, &place, job, report).await?;
         for _ in 0..MOST_REDIRECTS {
             let Some(next) = same_again_at(&response) else {
                 break;
             };
             let _ = response.bytes().await;
-            response = self.post_once(operation, next.as_str(), job, report).await?;
+            place = next.into();
+            response = self.post_once(operation, &place, job, report).await?;
         }
         trace!(
             operation,
@@ -108,8 +110,8 @@ impl HttpPlatform {
             status = response.status().as_u16(),
             "posted"
         );
-        if is_elsewhere(&response) {
-            return Err(refusal(operation, response).await);
+        if Url::parse(&place).is_ok_and(|posted| posted != *response.url()) {
+            return Err(answered_elsewhere(operation, response).await);
         }
         let response = accept(operation, response).await?;
         // The answer's body says nothing. It is read so that the connection can serve again; the
@@ -260,6 +262,15 @@ pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
         .default_headers(headers)
         .user_agent(user_agent(config.user_agent_integration.as_deref()))
         .no_proxy()
+        // The address of a post names the worker and the job.
+        .referer(false)
+        .redirect(redirect::Policy::custom(|attempt| {
+            if may_follow(attempt.previous(), attempt.url()) {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        }))
         .http1_only()
         .connect_timeout(config.limits.connect)
         .tcp_keepalive(Duration::from_secs(30));
@@ -339,8 +350,8 @@ async fn read_body(
 }
 
 async fn accept(operation: &'static str, response: Response) -> Result<Response, PlatformError> {
-    // Redirects have been followed; one that could not be still ends the matter, as in Python.
-    if response.status().is_success() || response.status().is_redirection() {
+    // Redirects have been followed. One that could not be has brought nothing anywhere.
+    if response.status().is_success() {
         Ok(response)
     } else {
         Err(refusal(operation, response).await)
@@ -397,20 +408,48 @@ pub(crate) fn chain(error: &reqwest::Error) -> String {
     causes.join(": ")
 }
 
-/// 307 or 308: the same request is wanted at another place. The client follows neither, because it cannot
-/// send a body of several pieces again by itself. The body has not been taken.
-fn is_elsewhere(response: &Response) -> bool {
-    matches!(response.status().as_u16(), 307 | 308)
+/// What is made of an answer to a post that another place gave: after 301, 302 and 303 the client asks there with a
+/// GET, so the body has gone nowhere, whatever the answer says.
+async fn answered_elsewhere(operation: &'static str, response: Response) -> PlatformError {
+    let status = response.status();
+    let body = match refusal(operation, response).await {
+        PlatformError::Refused { body, .. } => body,
+        _ => String::new(),
+    };
+    PlatformError::Garbled {
+        operation,
+        reason: format!("the post was redirected and lost its body; {status} came from the other place"),
+        body,
+    }
 }
 
-/// Where the same request is wanted, if that is on the same host: no other host is given the key, or what
-/// a job produced.
-fn same_again_at(response: &Response) -> Option<reqwest::Url> {
-    let here = response.url();
+/// 307 or 308: where the same request is wanted, if that place may have it. The client follows neither, because it
+/// cannot send a body of several pieces again by itself. The body has not been taken.
+fn same_again_at(response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 307 | 308) {
+        return None;
+    }
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    let next = here.join(location).ok()?;
-    let same = |url: &reqwest::Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
-    (is_elsewhere(response) && same(&next) == same(here)).then_some(next)
+    let next = response.url().join(location).ok()?;
+    may_have(response.url(), &next).then_some(next)
+}
+
+/// Whether what went to `here`, with the key and what a job produced, may go to `next`: to the same scheme, host and
+/// port, or by https to the same host.
+fn may_have(here: &Url, next: &Url) -> bool {
+    let plain = next.username().is_empty() && next.password().is_none();
+    let place = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
+    let upgrade = (here.scheme(), next.scheme()) == ("http", "https");
+    let default_ports = here.port().is_none() && next.port().is_none();
+    plain && here.host() == next.host() && (place(here) == place(next) || (upgrade && default_ports))
+}
+
+/// Whether the client may ask at `next` after `previous`, with a GET. Nothing leaves https: the address names the
+/// worker and its jobs. No place is asked twice.
+fn may_follow(previous: &[Url], next: &Url) -> bool {
+    let leaves_https =
+        previous.last().is_some_and(|last| last.scheme() == "https") && next.scheme() != "https";
+    !leaves_https && previous.len() <= MOST_REDIRECTS && !previous.contains(next)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -3,17 +3,23 @@
 
 use std::ops::Range;
 
-use super::MASK;
+use super::without;
 
 /// Names of parameters whose values open a door.
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 16] = [
     "x-amz-signature",
     "x-amz-security-token",
+    "x-amz-credential",
     "x-goog-signature",
     "signature",
     "sig",
     "token",
     "access_token",
+    "refresh_token",
+    "id_token",
+    "client_secret",
+    "secret",
+    "key",
     "api_key",
     "apikey",
     "password",
@@ -25,22 +31,10 @@ const SHORTEST_TOKEN: usize = 8;
 
 /// `text` without the secrets in it; `None` if there are none.
 pub(super) fn masked(text: &str) -> Option<String> {
-    let mut found: Vec<Range<usize>> = [in_authorities(text), in_queries(text), in_headers(text)].concat();
-    if found.is_empty() {
-        return None;
-    }
-    found.sort_by_key(|range| range.start);
-    let mut masked = String::with_capacity(text.len());
-    let mut kept = 0;
-    for range in found {
-        // One may stand within another.
-        if range.start >= kept {
-            masked.push_str(&text[kept..range.start]);
-            masked.push_str(MASK);
-            kept = range.end;
-        }
-    }
-    Some(masked + &text[kept..])
+    without(
+        text,
+        [in_authorities(text), in_queries(text), in_headers(text)].concat(),
+    )
 }
 
 /// `user:password` of `scheme://user:password@host`.
@@ -61,14 +55,20 @@ fn in_authorities(text: &str) -> Vec<Range<usize>> {
 /// The values of some parameters.
 fn in_queries(text: &str) -> Vec<Range<usize>> {
     let names = text.match_indices(['?', '&']).map(|(at, _)| at + 1);
+    // The end of the last value: a `?` in it begins no other, and no byte is looked at twice.
+    let mut covered = 0;
     names
         .filter_map(|start| {
+            if start < covered {
+                return None;
+            }
             let names = PARAMETERS.iter();
             let name = names.copied().find(|name| begins_with(&text[start..], name))?;
             let value = start + name.len() + 1;
             let length = text[value..]
                 .find(|c: char| c.is_whitespace() || "&#\"'<>)}\\`".contains(c))
                 .unwrap_or(text.len() - value);
+            covered = value + length;
             (length > 0).then(|| value..value + length)
         })
         .collect()
@@ -136,6 +136,28 @@ mod tests {
         ] {
             assert_eq!(masked(text).as_deref(), Some(shown), "{text}");
         }
+    }
+
+    #[test]
+    fn every_name_is_known_in_any_case() {
+        for name in PARAMETERS {
+            for name in [name.to_owned(), name.to_uppercase()] {
+                let shown = format!("https://h/?a=1&{name}=[secret]&b=2");
+                let text = shown.replace("[secret]", "abc/123");
+                assert_eq!(masked(&text), Some(shown));
+            }
+        }
+    }
+
+    /// Were each start looked at for itself, this would take minutes.
+    #[test]
+    fn a_value_that_holds_many_beginnings_is_looked_at_once() {
+        let count = 200_000;
+        assert_eq!(in_queries(&"?sig=".repeat(count)), [5..5 * count]);
+        assert_eq!(in_queries(&"&sig=".repeat(count)).len(), 0, "all empty");
+        assert_eq!(in_authorities(&"://".repeat(count)).len(), 0);
+        assert_eq!(in_authorities(&"://a@".repeat(count)).len(), count);
+        assert_eq!(in_headers(&"Bearer Basic ".repeat(count)).len(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod credentials;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::info;
@@ -126,19 +127,45 @@ fn outline(value: &str) -> String {
 /// each known secret.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for forms in SECRETS.read().unwrap_or_else(PoisonError::into_inner).iter() {
-        for form in forms.iter() {
-            if text.contains(form.as_str()) {
-                text = Cow::Owned(text.replace(form.as_str(), MASK));
-            }
-        }
-    }
-    for mask in [credentials::masked, base64::masked] {
+    for mask in [without_secrets, credentials::masked, base64::masked] {
         if let Some(masked) = mask(&text) {
             text = Cow::Owned(masked);
         }
     }
     text
+}
+
+/// `text` without known secrets; `None` if there are none.
+fn without_secrets(text: &str) -> Option<String> {
+    let mut found = Vec::new();
+    for forms in SECRETS.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for form in forms.iter() {
+            found.extend(
+                text.match_indices(form.as_str())
+                    .map(|(at, form)| at..at + form.len()),
+            );
+        }
+    }
+    without(text, found)
+}
+
+/// `text` with the mask in these places; `None` without any. Places that overlap, as those of a secret that is the
+/// beginning of another do, are one.
+fn without(text: &str, mut places: Vec<Range<usize>>) -> Option<String> {
+    if places.is_empty() {
+        return None;
+    }
+    places.sort_by_key(|place| place.start);
+    let mut masked = String::with_capacity(text.len());
+    let mut kept = 0;
+    for place in places {
+        if place.start >= kept {
+            masked.push_str(&text[kept..place.start]);
+            masked.push_str(MASK);
+        }
+        kept = kept.max(place.end);
+    }
+    Some(masked + &text[kept..])
 }
 
 #[cfg(test)]
@@ -163,6 +190,14 @@ mod tests {
         assert_eq!(redacted("twice-hidden"), MASK);
         drop(two);
         assert_eq!(redacted("twice-hidden"), "twice-hidden");
+    }
+
+    #[test]
+    fn secrets_that_overlap_are_hidden_whole_in_whatever_order_they_came() {
+        let _hidden = ["overlap-one", "overlap-one-and-more", "and-more-behind"].map(hide_secret);
+        assert_eq!(redacted("a overlap-one-and-more b"), "a [secret] b");
+        assert_eq!(redacted("a overlap-one-and-more-behind b"), "a [secret] b");
+        assert_eq!(redacted("overlap-one, overlap-one"), "[secret], [secret]");
     }
 
     #[test]

@@ -19,8 +19,6 @@ use crate::json::RawJson;
 use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// What the platform wants when it says 429 without a time.
-const TOO_MANY: Duration = Duration::from_secs(5);
 /// Longer pauses between two updates of a job are no different from this one.
 const A_YEAR: Duration = Duration::from_hours(365 * 24);
 
@@ -171,7 +169,7 @@ pub(super) async fn deliver<P: Platform>(
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = to_send(runtime, outcome, stop_pod) else {
+    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
         runtime.journal.forget(id);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
@@ -239,7 +237,8 @@ pub(super) async fn deliver<P: Platform>(
             Next::Refused if !report.is_failure() => {
                 error!(%error, bytes = report.len(), "the platform refused the result; failing the job instead");
                 let error = refused(&error, &format!("the result of {} bytes", report.len()));
-                report = failure(error, stop_pod, &runtime.identity);
+                let is_stream = report.is_stream();
+                report = Failing { stop_pod, is_stream }.report(error, &runtime.identity);
                 runtime.held.finished(id, report.len());
             }
             Next::Refused => {
@@ -263,16 +262,26 @@ pub(super) async fn deliver<P: Platform>(
     }
 }
 
-/// What is posted about an outcome, unless that is nothing.
-fn to_send<P: Platform>(runtime: &Runtime<P>, outcome: &Outcome, stop_pod: bool) -> Option<Report> {
-    let report = Report::of(outcome, stop_pod, &runtime.identity)?;
-    match runtime.options.largest_result {
-        Some(limit) if report.len() > limit && !report.is_failure() => {
+/// The outcome, or a failure in its place if it is larger than this worker sends. Known before anybody is told how
+/// the job ended.
+pub(super) fn limited<P: Platform>(runtime: &Runtime<P>, outcome: Outcome, stop_pod: bool) -> Outcome {
+    let Some(limit) = runtime.options.largest_result else {
+        return outcome;
+    };
+    // Errors are small, and are told however long they are.
+    if outcome.error().is_some() {
+        return outcome;
+    }
+    match Report::of(&outcome, stop_pod, &runtime.identity) {
+        Some(report) if report.len() > limit && !report.is_failure() => {
             let error = too_large(report.len(), limit);
-            log_failure(&error, &runtime.identity);
-            Some(failure(error, stop_pod, &runtime.identity))
+            if report.is_stream() {
+                Outcome::StreamFailed(error)
+            } else {
+                Outcome::Failed(error)
+            }
         }
-        _ => Some(report),
+        _ => outcome,
     }
 }
 
@@ -348,8 +357,7 @@ impl Attempts {
             Fate::Gone => return Next::Gone,
             Fate::Refused => return Next::Refused,
             Fate::NotHere => return Next::GiveUp,
-            Fate::NotNow if error.status() == Some(429) => error.retry_after().unwrap_or(TOO_MANY),
-            Fate::NotNow => self.backoff.next().max(error.retry_after().unwrap_or_default()),
+            Fate::NotNow => self.backoff.after(error),
         };
         // The last attempt comes at the very end of the window, whatever the wait would be.
         let left = self
@@ -397,11 +405,24 @@ fn too_large(bytes: usize, limit: usize) -> JobError {
     .with_details(serde_json::json!({ "bytes": bytes, "limit": limit }))
 }
 
-/// What is posted in the place of a result that cannot be.
-fn failure(error: JobError, stop_pod: bool, identity: &Identity) -> Report {
-    match Report::of(&Outcome::Failed(error), stop_pod, identity) {
-        Some(small) => small,
-        None => unreachable!("a failure is reported"),
+/// What is kept of a result that cannot be posted when its job fails instead.
+pub(super) struct Failing {
+    pub(super) stop_pod: bool,
+    /// The chunks before it stay, and the end must say that they are complete.
+    pub(super) is_stream: bool,
+}
+
+impl Failing {
+    pub(super) fn report(&self, error: JobError, identity: &Identity) -> Report {
+        let failed = if self.is_stream {
+            Outcome::StreamFailed(error)
+        } else {
+            Outcome::Failed(error)
+        };
+        match Report::of(&failed, self.stop_pod, identity) {
+            Some(small) => small,
+            None => unreachable!("a failure is reported"),
+        }
     }
 }
 

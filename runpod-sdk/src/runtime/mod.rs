@@ -205,7 +205,7 @@ impl<P: Platform> Runtime<P> {
                 "the grace period is over; cancelling what still runs"
             );
             self.held.cancel_all(CancelReason::ShuttingDown);
-            self.done_within(*cancel_grace + LAST_WORDS).await;
+            self.done_within(cancel_grace.saturating_add(LAST_WORDS)).await;
         }
         if self.shutdown.abandon.is_cancelled() && !self.held.is_empty() {
             warn!(jobs = self.held.len(), "leaving at once");

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::deliver::Failing;
 use super::{Runtime, deliver};
-use crate::job::{Outcome, Report};
 use crate::journal::Leftover;
 use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
@@ -38,7 +38,7 @@ pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: 
                 ROUND
             }
             Err(error) => {
-                let wait = backoff.next().max(error.retry_after().unwrap_or_default());
+                let wait = backoff.after(&error);
                 debug!(%error, retry_in = ?wait, "results of earlier runs can't be delivered yet");
                 wait
             }
@@ -80,14 +80,13 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
         Err(error) if error.fate() == Fate::Refused && !leftover.report.is_failure() => {
             error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run; failing the job instead");
             let what = format!("the result of {bytes} bytes");
-            let failed = Outcome::Failed(deliver::refused(&error, &what));
-            match Report::of(&failed, false, &runtime.identity) {
-                Some(report) => {
-                    let report = report.of_worker(leftover.report.worker());
-                    runtime.platform.post_report(&id, &report).await
-                }
-                None => Ok(()),
-            }
+            let failed = Failing {
+                stop_pod: false,
+                is_stream: leftover.report.is_stream(),
+            };
+            let report = failed.report(deliver::refused(&error, &what), &runtime.identity);
+            let report = report.of_worker(leftover.report.worker());
+            runtime.platform.post_report(&id, &report).await
         }
         posted => posted,
     };

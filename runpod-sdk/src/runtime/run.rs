@@ -63,6 +63,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         cancel,
         timeline,
     } = arrived;
+    telemetry::keep_last_lines(runtime.options.log_tail);
     let id = job.id().clone();
     let batch = job.batch_id().map(str::to_owned);
     let slot = match seat {
@@ -72,14 +73,14 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
             reason = cancel.cancelled() => {
                 info!("Stopping job: it had not begun.");
                 let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return not_run(runtime, &id, batch, &outcome, &timeline).await;
+                return not_run(runtime, &id, batch, outcome, &timeline).await;
             }
             slot = slot => slot,
         },
     };
     if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
         drop(slot);
-        return not_run(runtime, &id, batch, &outcome, &timeline).await;
+        return not_run(runtime, &id, batch, outcome, &timeline).await;
     }
 
     let deadline = runtime
@@ -99,7 +100,9 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     });
     let input = job.input().clone();
     let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let streams = Arc::new(AtomicBool::new(false));
     let occupied = Arc::new(Occupied {
+        streams: streams.clone(),
         _slot: slot,
         id: id.clone(),
         run: cancel.clone(),
@@ -130,6 +133,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         lease,
         finish,
         scratch,
+        largest_result: runtime.options.largest_result,
     });
     let hooks = &runtime.options.hooks;
     // Not kept without need: it holds the input.
@@ -148,6 +152,15 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
+    // Whatever ended it: the chunks before it stay.
+    if streams.load(Ordering::Relaxed) {
+        outcome = match outcome {
+            Outcome::Failed(error) => Outcome::StreamFailed(error),
+            other => other,
+        };
+    }
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
+    outcome = deliver::limited(runtime, outcome, stop_pod);
     if let Some(error) = outcome.unexplained() {
         error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
     }
@@ -158,7 +171,6 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         let after = hooks.clone().after_job(context, summary());
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
-    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
     deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
 }
 
@@ -167,16 +179,17 @@ async fn not_run<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
     batch: Option<String>,
-    outcome: &Outcome,
+    outcome: Outcome,
     timeline: &Timeline,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
-    span::record_end(outcome);
+    let stop_pod = runtime.options.intake.is_retired();
+    let outcome = deliver::limited(runtime, outcome, stop_pod);
+    span::record_end(&outcome);
     runtime
         .events
-        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, outcome, timeline.clone())));
-    let stop_pod = runtime.options.intake.is_retired();
-    deliver::deliver(runtime, id, outcome, stop_pod, timeline).await
+        .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
+    deliver::deliver(runtime, id, &outcome, stop_pod, timeline).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot
@@ -186,6 +199,8 @@ struct Occupied {
     run: Cancel,
     held: Arc<Held>,
     result_bytes: AtomicUsize,
+    /// Whether the handler has begun to stream.
+    streams: Arc<AtomicBool>,
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     events: Events,
@@ -225,6 +240,7 @@ async fn consume(
             mut stream,
             aggregate,
         } => {
+            occupied.streams.store(true, Ordering::Relaxed);
             let mut all = Aggregate::new(aggregate);
             while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
                 let chunk = match chunk {

@@ -13,7 +13,6 @@ use crate::platform::{Backoff, Platform, PlatformError};
 /// Shortest time between two polls when nothing is to be stopped.
 const FLOOR: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-const TOO_MANY: Duration = Duration::from_secs(5);
 /// So many answers of 404 in a row mean that this platform has no such channel.
 const MISSING: u32 = 3;
 const MISSING_RETRY: Duration = Duration::from_mins(5);
@@ -52,7 +51,6 @@ async fn listen<P: Platform>(runtime: &Runtime<P>) {
         };
         runtime.events.request_failed(&error);
         let wait = match error.status() {
-            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
             Some(404) => {
                 missing += 1;
                 if missing == MISSING {
@@ -60,7 +58,7 @@ async fn listen<P: Platform>(runtime: &Runtime<P>) {
                 }
                 if missing >= MISSING { MISSING_RETRY } else { FLOOR }
             }
-            _ => backoff.next(),
+            _ => backoff.after(&error),
         };
         debug!(%error, retry_in = ?wait, "could not ask for stop signals");
         tokio::time::sleep(wait).await;

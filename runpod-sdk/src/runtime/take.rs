@@ -18,8 +18,6 @@ use crate::platform::{Backoff, Platform, PlatformError};
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// What the platform wants when it says 429 without a time.
-const TOO_MANY: Duration = Duration::from_secs(5);
 /// A long poll that comes back empty sooner than this was no long poll.
 const EARLY: Duration = Duration::from_millis(50);
 const FIRST_FLOOR: Duration = Duration::from_millis(25);
@@ -183,10 +181,7 @@ impl Pace {
     }
 
     fn failed(&mut self, error: &PlatformError) {
-        let wait = match error.status() {
-            Some(429) => error.retry_after().unwrap_or(TOO_MANY),
-            _ => self.errors.next().max(error.retry_after().unwrap_or_default()),
-        };
+        let wait = self.errors.after(error);
         self.not_before = Some(Instant::now() + wait);
         if error.is_credentials() {
             if !self.credentials_reported {
@@ -253,5 +248,22 @@ mod tests {
         pace.failed(&refused(None));
         pace.wait().await;
         assert_eq!(before.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_requests_without_a_pause_still_means_a_pause() {
+        let refused = PlatformError::Refused {
+            operation: "take",
+            status: 429,
+            retry_after: Some(Duration::ZERO),
+            body: String::new(),
+        };
+        let mut pace = Pace::new(fastrand::Rng::with_seed(1), Events::default());
+        let before = Instant::now();
+        for _ in 0..20 {
+            pace.failed(&refused);
+            pace.wait().await;
+        }
+        assert!(before.elapsed() > LONGEST_RETRY * 5, "{:?}", before.elapsed());
     }
 }

@@ -6,25 +6,40 @@ use tracing::{Level, Metadata, Span};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
 
-/// Lines that are kept of one job.
+/// The most lines that are kept of one job.
 pub(crate) const MOST_LINES: usize = 20;
 /// Letters that are kept of one line.
 const LONGEST_LINE: usize = 500;
 
 /// The lines, oldest first. Lies with the job's span.
-#[derive(Debug, Default)]
-pub(super) struct Tail(VecDeque<String>);
+#[derive(Debug)]
+pub(super) struct Tail {
+    lines: VecDeque<String>,
+    most: usize,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self {
+            lines: VecDeque::new(),
+            most: MOST_LINES,
+        }
+    }
+}
 
 impl Tail {
     pub(super) fn push(&mut self, level: Level, text: &str) {
-        if self.0.len() == MOST_LINES {
-            self.0.pop_front();
+        if self.most == 0 {
+            return;
+        }
+        if self.lines.len() >= self.most {
+            self.lines.pop_front();
         }
         let line = match text.char_indices().nth(LONGEST_LINE) {
             Some((end, _)) => format!("{level} {}…", &text[..end]),
             None => format!("{level} {text}"),
         };
-        self.0.push_back(line);
+        self.lines.push_back(line);
     }
 }
 
@@ -34,13 +49,24 @@ pub(super) fn is_the_jobs_own(metadata: &Metadata<'_>) -> bool {
     target != "runpod_sdk" && !target.starts_with("runpod_sdk::")
 }
 
+/// Keeps at most so many lines of the current span's job from now on.
+pub(crate) fn keep_last_lines(most: usize) {
+    Span::current().with_subscriber(|(id, dispatch)| {
+        let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
+        span.scope().find_map(|span| {
+            span.extensions_mut().get_mut::<Tail>()?.most = most.min(MOST_LINES);
+            Some(())
+        })
+    });
+}
+
 /// The last lines that were logged within the current span's job, at most so many. None without a job, or with
 /// another subscriber than this crate's.
 pub(crate) fn last_lines(most: usize) -> Vec<String> {
     let found = Span::current().with_subscriber(|(id, dispatch)| {
         let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
         within_job(&span, |extensions| {
-            let lines = &extensions.get::<Tail>()?.0;
+            let lines = &extensions.get::<Tail>()?.lines;
             let first = lines.len().saturating_sub(most);
             Some(lines.iter().skip(first).cloned().collect())
         })

@@ -58,15 +58,64 @@ pub fn finish_syncs(limit: Duration) -> bool {
     *running == 0
 }
 
+/// How long the end of a process waits.
+fn limit(settings: &Settings) -> Duration {
+    settings.finish.unwrap_or(AT_EXIT)
+}
+
 /// Waits when it is dropped.
 #[derive(Debug)]
 pub(crate) struct FinishAtExit;
 
 impl Drop for FinishAtExit {
     fn drop(&mut self) {
-        let limit = Settings::from_env().finish.unwrap_or(AT_EXIT);
+        let limit = limit(&Settings::from_env());
         if !finish_syncs(limit) {
             warn!("a sync of the cache did not end within {limit:?}; the volume may lack its last files");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_process_waits_30_s_unless_told_otherwise() {
+        assert_eq!(limit(&Settings::default()), Duration::from_secs(30));
+        let told =
+            Settings::from_lookup(|name| (name == "RUNPOD_WORKER_CACHE_FINISH").then(|| "2m".to_owned()));
+        assert_eq!(limit(&told), Duration::from_mins(2));
+    }
+
+    #[test]
+    fn the_end_of_a_process_waits_for_a_sync() {
+        let syncing = Counted::new();
+        let (say, ended) = channel();
+        let process = std::thread::spawn(move || {
+            drop(FinishAtExit);
+            say.send(()).unwrap();
+        });
+        let too_early = ended.recv_timeout(Duration::from_millis(50));
+        assert!(too_early.is_err(), "the sync still runs");
+        drop(syncing);
+        ended.recv_timeout(Duration::from_mins(1)).unwrap();
+        process.join().unwrap();
+    }
+
+    #[test]
+    fn a_sync_is_waited_for_but_not_longer_than_the_limit() {
+        let (end, told_to_end) = channel::<()>();
+        let syncing = Counted::new();
+        let sync = std::thread::spawn(move || {
+            let _syncing = syncing;
+            let _ = told_to_end.recv();
+        });
+        assert!(!finish_syncs(Duration::from_millis(1)), "it still runs");
+        end.send(()).unwrap();
+        assert!(finish_syncs(Duration::from_mins(1)));
+        sync.join().unwrap();
     }
 }

@@ -190,9 +190,9 @@ impl<S> Worker<S> {
 
     /// Checks, before the first job is taken, that this machine is fit for work.
     ///
-    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, and before the
-    /// state is loaded; those given first are reported first. If one fails or takes longer than
-    /// [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, each on a thread of its own, which
+    /// it may block, and before the state is loaded; those given first are reported first. If one fails or takes
+    /// longer than [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
     /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```

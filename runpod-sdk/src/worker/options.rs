@@ -205,23 +205,25 @@ impl Options {
         for (name, target) in times {
             set(target, variables.time(&format!("RUNPOD_WORKER_{name}")));
         }
-        // Without any time at all no request could succeed, and no heartbeat would be sent.
+        let timeout = variables.time("RUNPOD_WORKER_TIMEOUT");
+        self.timeout = timeout.or(self.timeout);
+        // Without any time at all no request, check or job could succeed, and no heartbeat would be sent.
         for (name, value) in [
             ("POLL_LIMIT", self.limits.poll),
             ("REQUEST_LIMIT", self.limits.request),
             ("CONNECT_LIMIT", self.limits.connect),
             ("PROGRESS_LIMIT", self.limits.progress),
             ("STUCK_AFTER", self.stuck_after),
+            // And without a pause a result would be posted as fast as it can be refused.
+            ("DELIVERY_LONGEST_WAIT", self.delivery_longest_wait),
+            ("FITNESS_LIMIT", self.fitness_limit),
+            ("TIMEOUT", self.timeout.unwrap_or(Duration::MAX)),
         ] {
             if value.is_zero() {
                 variables.problems.push(format!(
                     "RUNPOD_WORKER_{name}: no time at all is too little; write a time such as 90s or 10m"
                 ));
             }
-        }
-        let timeout = variables.time("RUNPOD_WORKER_TIMEOUT");
-        if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
-            self.timeout = Some(timeout);
         }
     }
 
@@ -294,7 +296,7 @@ mod tests {
         Duration,
     );
 
-    const PATIENCE: [Patience; 7] = [
+    const PATIENCE: [Patience; 9] = [
         (
             "RUNPOD_WORKER_POLL_LIMIT",
             Worker::poll_limit,
@@ -326,16 +328,28 @@ mod tests {
             Duration::from_mins(1),
         ),
         (
-            "RUNPOD_WORKER_DELIVERY_WINDOW",
-            Worker::delivery_window,
-            |options| options.delivery_window,
-            Duration::from_mins(5),
-        ),
-        (
             "RUNPOD_WORKER_DELIVERY_LONGEST_WAIT",
             Worker::delivery_longest_wait,
             |options| options.delivery_longest_wait,
             Duration::from_secs(10),
+        ),
+        (
+            "RUNPOD_WORKER_FITNESS_LIMIT",
+            Worker::fitness_limit,
+            |options| options.fitness_limit,
+            Duration::from_secs(30),
+        ),
+        (
+            "RUNPOD_WORKER_TIMEOUT",
+            Worker::timeout,
+            |options| options.timeout.unwrap_or(Duration::MAX),
+            Duration::MAX,
+        ),
+        (
+            "RUNPOD_WORKER_DELIVERY_WINDOW",
+            Worker::delivery_window,
+            |options| options.delivery_window,
+            Duration::from_mins(5),
         ),
     ];
 
@@ -376,7 +390,7 @@ mod tests {
             }
         }
         // A delivery window of nothing is one attempt.
-        for (variable, method, ..) in &PATIENCE[..5] {
+        for (variable, method, ..) in &PATIENCE[..8] {
             for (worker, environment) in [
                 (worker(), vec![(*variable, "0s")]),
                 (method(worker(), Duration::ZERO), vec![]),

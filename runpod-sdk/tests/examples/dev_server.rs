@@ -23,16 +23,16 @@ impl Server {
 
     /// Starts the example and waits for the line that says where it listens.
     fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_flagged(name, &["--rp_api_concurrency", "2"], environment)
+    }
+
+    /// The same with these flags alone.
+    fn start_flagged(name: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         // This test's own client wants a provider for TLS that it never uses.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut process = Command::new(example(name))
-            .args([
-                "--rp_serve_api",
-                "--rp_api_port",
-                "0",
-                "--rp_api_concurrency",
-                "2",
-            ])
+            .args(["--rp_serve_api", "--rp_api_port", "0"])
+            .args(flags)
             .env_clear()
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -175,6 +175,21 @@ async fn no_input_and_no_output_is_logged_below_trace() {
         .iter()
         .find(|line| line.contains("Rumpelstilzchen") || line.contains("job_in_progress"));
     assert_eq!(telling, None, "neither payloads nor the URLs of polls");
+}
+
+#[tokio::test]
+async fn adaptive_concurrency_rises_step_by_step_while_more_jobs_wait() {
+    let server = Server::start_flagged("adaptive_concurrency", &[], &[("RUNPOD_LOG_LEVEL", "DEBUG")]);
+    // Two end before the first step and four more before the second; the others are those that wait.
+    for _ in 0..20 {
+        let (status, answer) = server.post("/run", r#"{"input": 200}"#).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("IN_QUEUE")));
+    }
+    for step in ["from=1 to=2", "from=2 to=3"] {
+        let change = server.hears("the concurrency changes ");
+        assert!(change.starts_with(step), "{step}, not {change}");
+    }
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[cfg(feature = "http-modes")]

@@ -47,13 +47,15 @@ impl Server {
             address: String::new(),
             lines,
         };
-        let line = server.until("listening for requests on http://");
-        let (_, rest) = line.split_once("http://").unwrap();
-        rest.split([' ', '"'])
-            .next()
-            .unwrap()
-            .clone_into(&mut server.address);
+        server.address = server.listens("requests");
         server
+    }
+
+    /// Where it says that it listens for something.
+    fn listens(&self, what: &str) -> String {
+        let line = self.until(&format!("listening for {what} on http://"));
+        let (_, rest) = line.split_once("http://").unwrap();
+        rest.split([' ', '"']).next().unwrap().to_owned()
     }
 
     /// Waits for a line of the log.
@@ -71,14 +73,7 @@ impl Server {
 
     /// Sends a request and leaves the connection open.
     fn send(&self, head: &str, body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        stream
+        send_to(&self.address, head, body)
     }
 
     /// The same with a form that the answer should have.
@@ -105,6 +100,17 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn send_to(address: &str, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    stream
 }
 
 /// The status of an answer, and what comes after its head.
@@ -145,6 +151,55 @@ fn a_start_removes_what_a_dead_worker_left_and_says_where_its_time_went() {
     );
     assert!(lines[1].contains("runpod-scratch-0dead"), "{lines:?}");
     assert!(!left.exists());
+}
+
+#[test]
+fn health_checks_say_204_while_the_state_is_loaded_and_then_200_on_both_ports() {
+    let place = tempfile::tempdir().unwrap();
+    // Whoever reads from it waits for somebody who writes.
+    let signs = place.path().join("signs");
+    assert!(Command::new("mkfifo").arg(&signs).status().unwrap().success());
+    let server = Server::begin(&[
+        ("PORT_HEALTH", &free_port()),
+        ("REFUSED_SIGNS", signs.to_str().unwrap()),
+    ]);
+    let health = server.listens("health checks");
+    assert_ne!(health, server.address);
+    let checked = || [&server.address, &health].map(|address| read(send_to(address, "GET /ping", "")).0);
+    assert_eq!(checked(), [204, 204]);
+    let (status, body) = server.ask("POST /", r#"{"text": "hi"}"#);
+    assert_eq!(
+        (status, &value(&body)["error"]["code"]),
+        (503, &json!("WORKER_STARTING"))
+    );
+
+    // On a thread of its own: it waits for the reader.
+    let written = std::thread::spawn(move || std::fs::write(signs, "?"));
+    server.until("ready for requests");
+    written.join().unwrap().unwrap();
+    assert_eq!(checked(), [200, 200]);
+    let (status, body) = server.ask("POST /", r#"{"text": "hi!"}"#);
+    assert_eq!((status, value(&body)), (200, json!(["H", "I", "!"])));
+    assert_eq!(
+        server.ask("POST /", r#"{"text": "hi?"}"#).0,
+        422,
+        "what was loaded counts"
+    );
+}
+
+#[test]
+fn a_line_of_the_log_can_be_read_while_the_worker_goes_on() {
+    let mut server = Server::start(&[("RUNPOD_ENDPOINT_ID", "ep1")]);
+    let _running = server.send("POST /", r#"{"text": "a", "pause_ms": 600000}"#);
+    let line = value(&server.until("Started."));
+    assert_eq!(
+        Vec::from_iter(line.as_object().unwrap().keys()),
+        ["requestId", "message", "level"]
+    );
+    assert!(
+        server.process.try_wait().unwrap().is_none(),
+        "it is not its end that wrote the line out"
+    );
 }
 
 #[test]

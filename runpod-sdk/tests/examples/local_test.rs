@@ -107,6 +107,18 @@ fn flags_are_known_by_their_whole_names_and_others_are_the_programs_own() {
 }
 
 #[test]
+fn the_debugger_adds_nothing_to_an_output_and_the_timeline_is_in_the_log_anyway() {
+    for flags in [&["--rp_debugger"][..], &[]] {
+        let text = stdout(&hello(&[&["--test_input", GOOD][..], flags].concat()));
+        assert!(
+            text.contains("Job result: {\"output\": \"Hello, World!\"}"),
+            "{text}"
+        );
+        assert!(text.contains("job timeline: received="), "{text}");
+    }
+}
+
+#[test]
 fn a_flag_whose_value_makes_no_sense_exits_with_2() {
     for (arguments, problem) in [
         (&["--test_input"][..], "--test_input needs a value"),

@@ -46,6 +46,7 @@ pub(super) async fn differences(
     // A script renders what it likes: other samplers, other prompts, more pictures.
     let script = request.decode::<String>("script_name").unwrap_or_default();
     if script.is_empty() {
+        found.extend(strength(request, told));
         found.extend(sampling(request, told, catalogue).await);
         found.extend(checkpoint(request, told, catalogue).await);
         found.extend(loras(request, told, catalogue).await);
@@ -73,6 +74,12 @@ fn seed(request: &Object<'_>, told: &Told, field: &str) -> Option<Finding> {
     let asked: i64 = request.decode(field)?;
     let got = told.info(field).as_i64()?;
     (asked != -1 && asked != got).then(|| Finding::other(field, asked, got))
+}
+
+/// How much of the first picture may change. Without one it counts in the second pass alone.
+fn strength(request: &Object<'_>, told: &Told) -> Option<Finding> {
+    request.get("init_images")?;
+    used(request, told, "denoising_strength", false)
 }
 
 /// What is only on or off. Off is not looked at: a setting may have it on.
@@ -124,9 +131,13 @@ async fn sampling(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> V
         && !got.is_empty()
         && asked != got
     {
+        // "Euler a" is no "Euler" with another schedule, but a sampler of its own.
+        let is_whole = catalogue.find(List::Samplers, &asked).await.is_some();
         match asked.strip_prefix(got).and_then(|rest| rest.strip_prefix(' ')) {
-            Some(ending) => wanted_schedule = wanted_schedule.or_else(|| Some(ending.to_owned())),
-            None => found.push(Finding::other(field, asked, got)),
+            Some(ending) if !is_whole => {
+                wanted_schedule = wanted_schedule.or_else(|| Some(ending.to_owned()));
+            }
+            _ => found.push(Finding::other(field, asked, got)),
         }
     }
     if let (Some(asked), Some(got)) = (wanted_schedule, schedule)

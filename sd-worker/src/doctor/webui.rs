@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::finding::{Finding, Section};
 use super::models::Folders;
 use crate::failure::Explain as _;
-use crate::webui::{WebUi, WebUiError};
+use crate::webui::{Call, WebUi, WebUiError};
 
 /// Fewer keys are no whole settings file: 1.10.1 has 312 (§9).
 const WHOLE_FILE: usize = 100;
 /// The worker keeps idle connections for so long.
 const POOL_IDLE_SECONDS: u64 = 20;
+/// A refusal comes at once, even while something renders.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the WebUI tells about itself.
 pub(super) struct Seen {
@@ -104,8 +108,13 @@ fn unreachable(webui: &WebUi, error: &WebUiError) -> Finding {
     Finding::failure(format!("the WebUI at {}: {error}", webui.url()), hint)
 }
 
-/// Versions are told apart by the routes and names they have (§12).
+/// Versions are told apart by the routes and names they have, SD.Next by how it refuses (§12).
 async fn version(webui: &WebUi) -> Finding {
+    if is_sd_next(webui).await {
+        return Finding::note(
+            "it looks like SD.Next: it gets requests as version 1.10 does, and what is its own is not known here",
+        );
+    }
     let schedulers = webui.list::<Vec<Value>>("/sdapi/v1/schedulers").await;
     let has_modules = webui.list::<Value>("/sdapi/v1/sd-modules").await.is_ok();
     match schedulers {
@@ -125,6 +134,16 @@ async fn version(webui: &WebUi) -> Finding {
         }
         Err(error) => Finding::note(format!("its version is not known: {error}")),
     }
+}
+
+/// Of a request without its picture nothing is rendered. The others answer 404 to it.
+async fn is_sd_next(webui: &WebUi) -> bool {
+    let Ok(body) = RawJson::parse("{}") else {
+        return false;
+    };
+    let nothing = Call::img2img(body);
+    let refused = tokio::time::timeout(PROBE_LIMIT, webui.send(&nothing)).await;
+    refused.is_ok_and(|answer| answer.is_err_and(|error| error.status() == Some(400)))
 }
 
 fn judge(flags: &Flags) -> Vec<Finding> {

@@ -162,9 +162,10 @@ impl Health {
     }
 
     fn give_up(&self, symptom: Symptom) {
-        self.shared.condition.send_replace(Condition::GivenUp(symptom));
+        // First: the results of jobs that learn of it have to ask for another worker.
         self.shared
             .intake
             .retire(format!("the WebUI could not be mended: {}", symptom.reason()));
+        self.shared.condition.send_replace(Condition::GivenUp(symptom));
     }
 }

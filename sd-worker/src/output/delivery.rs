@@ -12,10 +12,11 @@ use runpod_sdk::storage::{Bucket, UploadError};
 use runpod_sdk::{Context, JobId};
 use tracing::{debug, info};
 
-use super::encode::Encoding;
+use super::blocking::{blocking, unless_it_panics};
+use super::encode::{EncodeError, Encoding};
 use super::error::{OutputError, TooLarge, What};
 use super::picture::Picture;
-use super::storage::{Storage, blocking};
+use super::storage::Storage;
 use crate::monitor::{UPLOAD_FINISHED, UPLOAD_STARTED};
 use crate::picture::Kind;
 use crate::settings::OutputMode;
@@ -31,6 +32,8 @@ pub(crate) struct Delivery {
     pub(super) encoding: Option<Encoding>,
     pub(super) storage: Storage,
     pub(super) job: JobId,
+    /// Bytes that a result may have.
+    pub(super) limit: usize,
     /// Where it is noted when uploads begin and end; tests have none.
     pub(super) ctx: Option<Context>,
 }
@@ -102,6 +105,13 @@ impl Delivery {
         Err(too_large.into())
     }
 
+    /// Bytes that the job's result may have, as [`RawJson::len_as_output`] counts them.
+    ///
+    /// [`RawJson::len_as_output`]: runpod_sdk::json::RawJson::len_as_output
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     async fn upload(&self, bucket: &Bucket, picture: &Picture) -> Result<Delivered, OutputError> {
         self.mark(UPLOAD_STARTED);
         let delivered = upload(bucket.clone(), self.job.clone(), picture.clone()).await?;
@@ -157,9 +167,17 @@ impl Delivered {
         matches!(self.form, Form::AsItWas(_))
     }
 
-    /// What stands for the picture: base64 or a URL, as a JSON text.
-    pub(crate) fn json(&self) -> String {
-        quoted(self.text())
+    /// What stands in the picture's place in the answer, as a JSON text: a URL, or base64 with the kind before it where
+    /// that was so before.
+    pub(super) fn in_place_of(&self, picture: &Picture) -> String {
+        match &self.form {
+            Form::Base64(text) if picture.is_data_url => {
+                format!("\"data:{};base64,{text}\"", self.media_type())
+            }
+            // Nothing in base64 has to be escaped.
+            Form::Base64(text) => format!("\"{text}\""),
+            Form::AsItWas(_) | Form::Url(_) => quoted(self.text()),
+        }
     }
 
     /// The picture itself, unless it was uploaded.
@@ -199,28 +217,35 @@ impl Delivered {
 }
 
 async fn reencode(encoding: Encoding, picture: Picture) -> Delivered {
-    blocking(move || {
-        let as_it_was = Delivered::as_it_was(&picture);
-        let Some(file) = picture.file() else {
-            return as_it_was;
-        };
-        match encoding.encode(&file) {
-            Ok(smaller) if smaller.len() < file.len() => Delivered {
+    made_smaller(picture, encoding.kind(), move |file| encoding.encode(file)).await
+}
+
+/// The picture as `encode` writes it, if that is smaller. It is finished and stays what it was if that goes wrong.
+async fn made_smaller(
+    picture: Picture,
+    kind: Kind,
+    encode: impl FnOnce(&[u8]) -> Result<Vec<u8>, EncodeError> + Send + 'static,
+) -> Delivered {
+    let as_it_was = Delivered::as_it_was(&picture);
+    let smaller = unless_it_panics(move || {
+        let file = picture.file()?;
+        match encode(&file) {
+            Ok(smaller) if smaller.len() < file.len() => Some(Delivered {
                 form: Form::Base64(base64::Engine::encode(
                     &base64::engine::general_purpose::STANDARD,
                     &smaller,
                 )),
-                kind: encoding.kind(),
+                kind,
                 bytes: smaller.len(),
-            },
-            Ok(_) => as_it_was,
+            }),
+            Ok(_) => None,
             Err(error) => {
                 debug!(index = picture.index, %error, "a picture is not re-encoded");
-                as_it_was
+                None
             }
         }
-    })
-    .await
+    });
+    smaller.await.flatten().unwrap_or(as_it_was)
 }
 
 async fn upload(bucket: Bucket, job: JobId, picture: Picture) -> Result<Delivered, OutputError> {
@@ -265,6 +290,7 @@ mod tests {
             encoding,
             storage: Storage::for_test(bucket, &OwnBucket::default()),
             job: "job-1".into(),
+            limit: 10_000_000,
             ctx: None,
         }
     }
@@ -286,7 +312,7 @@ mod tests {
                 .picture(&picture(), whole())
                 .await
                 .unwrap();
-            assert_eq!(delivered.json(), format!("\"{}\"", STANDARD.encode(PNG)));
+            assert_eq!(delivered.base64(), Some(STANDARD.encode(PNG).as_str()));
             assert_eq!(
                 (delivered.media_type(), delivered.bytes()),
                 ("image/png", PNG.len())
@@ -300,13 +326,19 @@ mod tests {
         let encoding = Encoding::Jpeg { quality: 50 };
         let auto = delivery(OutputMode::Auto, Some(encoding), None);
         let delivered = auto.picture(&picture(), whole() - 1).await.unwrap();
-        let base64: String = serde_json::from_str(&delivered.json()).unwrap();
-        let file = STANDARD.decode(base64).unwrap();
+        let file = STANDARD.decode(delivered.base64().unwrap()).unwrap();
         assert_eq!(Kind::of(&file), Some(Kind::Jpeg));
         assert_eq!(
             (delivered.media_type(), delivered.bytes()),
             ("image/jpeg", file.len())
         );
+    }
+
+    #[tokio::test]
+    async fn a_codec_that_panics_leaves_the_picture_as_it_was() {
+        let delivered = made_smaller(picture(), Kind::WebP, |_| panic!("a codec's mistake")).await;
+        assert!(delivered.is_as_it_was());
+        assert_eq!(delivered.media_type(), "image/png");
     }
 
     #[tokio::test]

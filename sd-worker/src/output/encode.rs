@@ -1,7 +1,8 @@
 //! Writing a picture again in a format that takes fewer bytes.
 //!
-//! WebP is written without loss, so the pixels stay what they were; JPEG with loss, and without transparency.
-//! Text that the file carried, such as the infotext, is lost in both.
+//! WebP is written without loss, so the pixels stay what they were; JPEG with loss, and without transparency. Neither
+//! has more than eight bits for a channel, so a picture with sixteen stays as it is. Text that the file carried, such as
+//! the infotext, is lost in both.
 
 use std::io::Cursor;
 
@@ -25,6 +26,8 @@ pub(super) enum Encoding {
 pub(super) enum EncodeError {
     #[error("it is JPEG already, or nothing that can be read here")]
     NotFrom,
+    #[error("it has sixteen bits for each channel, of which half would be lost")]
+    Deep,
     #[error("it cannot be read: {0}")]
     Png(#[from] png::DecodingError),
     #[error("it cannot be read: {0}")]
@@ -78,6 +81,9 @@ impl Pixels {
         let mut decoder = png::Decoder::new(Cursor::new(file));
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info()?;
+        if reader.info().bit_depth == png::BitDepth::Sixteen {
+            return Err(EncodeError::Deep);
+        }
         let size = reader.output_buffer_size().ok_or(EncodeError::TooLarge)?;
         let mut data = vec![0; size];
         let frame = reader.next_frame(&mut data)?;
@@ -200,13 +206,22 @@ mod tests {
                 BitDepth::Eight,
                 &[0, 9, 1, 9, 2, 9, 3, 9],
             ),
-            png(ColorType::Rgb, BitDepth::Sixteen, &[7; 24]),
+            png(ColorType::Grayscale, BitDepth::Four, &[0x0f, 0xf0]),
+            png(ColorType::Rgb, BitDepth::Eight, &[7; 12]),
             png(ColorType::Rgba, BitDepth::Eight, &[7; 16]),
         ] {
             for encoding in [Encoding::WebP, Encoding::Jpeg { quality: 90 }] {
                 let written = encoding.encode(&file).unwrap();
                 assert_eq!(Kind::of(&written), Some(encoding.kind()));
             }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_are_not_made_eight() {
+        let deep = png(png::ColorType::Rgb, png::BitDepth::Sixteen, &[7; 24]);
+        for encoding in [Encoding::WebP, Encoding::Jpeg { quality: 90 }] {
+            assert!(matches!(encoding.encode(&deep), Err(EncodeError::Deep)));
         }
     }
 

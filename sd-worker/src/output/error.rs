@@ -14,6 +14,8 @@ use crate::failure::{Code, Explain};
 pub(crate) enum OutputError {
     #[error("input.worker.quality: {0}")]
     Quality(&'static str),
+    #[error("input.worker.reencode: nothing is re-encoded unless the output is \"auto\"")]
+    Reencode,
     #[error("the pictures should be uploaded, and there is no bucket: {}", .asked.text())]
     NoBucket { asked: Asked },
     #[error("the pictures cannot be uploaded: {0}")]
@@ -44,7 +46,7 @@ impl Asked {
 
 /// What is larger than it may be.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} takes {bytes} bytes, more than the {limit} that the platform takes{}", also(*.reencoded, *.auto))]
+#[error("{what} takes {bytes} bytes, more than the {limit} that {}{}", .what.limited_by(), also(*.reencoded, *.auto))]
 pub(crate) struct TooLarge {
     pub(super) what: What,
     pub(super) bytes: usize,
@@ -59,13 +61,36 @@ pub(crate) struct TooLarge {
 pub(super) enum What {
     Output,
     Picture(usize),
+    /// One that would fit, but for those before it in the list of all chunks.
+    Listed(usize),
+}
+
+impl What {
+    fn limited_by(self) -> &'static str {
+        match self {
+            Self::Output | Self::Picture(_) => "the platform takes",
+            Self::Listed(_) => "are left of what the platform takes of the list of all chunks",
+        }
+    }
+}
+
+impl OutputError {
+    /// What is too large is so because of what the list of all chunks has already.
+    pub(crate) fn of_a_list(mut self) -> Self {
+        if let Self::TooLarge(too_large) = &mut self
+            && let What::Picture(index) = too_large.what
+        {
+            too_large.what = What::Listed(index);
+        }
+        self
+    }
 }
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output => f.write_str("the output"),
-            Self::Picture(index) => write!(f, "picture {index}"),
+            Self::Picture(index) | Self::Listed(index) => write!(f, "picture {index}"),
         }
     }
 }
@@ -84,6 +109,9 @@ fn also(reencoded: Option<usize>, auto: bool) -> String {
 impl TooLarge {
     fn hint(&self) -> &'static str {
         match (self.auto, self.reencoded) {
+            (false, _) if matches!(self.what, What::Listed(_)) => {
+                "set worker.output to \"auto\" or \"upload\", or leave worker.aggregate away: the chunks are in the stream"
+            }
             (false, _) => "set worker.output to \"auto\" or \"upload\"",
             (true, None) => {
                 "send an s3Config with the job, allow re-encoding (worker.reencode: \"webp\" or \"jpeg\"), or ask for \
@@ -101,7 +129,7 @@ impl TooLarge {
 impl Explain for OutputError {
     fn code(&self) -> Code {
         match self {
-            Self::Quality(_) => Code::InvalidInput,
+            Self::Quality(_) | Self::Reencode => Code::InvalidInput,
             Self::NoBucket { asked: Asked::Job } => Code::NoBucketForWish,
             // The code of an upload is its own.
             Self::NoBucket { .. } | Self::Storage(_) | Self::Upload { .. } => Code::NoBucket,
@@ -115,6 +143,7 @@ impl Explain for OutputError {
             Self::Quality(_) => {
                 "send a number from 1 to 100 with worker.reencode: \"jpeg\", or leave it away"
             }
+            Self::Reencode => "send worker.output: \"auto\" with it, or leave it away",
             Self::NoBucket { asked: Asked::Job } => {
                 "send an s3Config with the job, or leave worker.output away; the worker's owner can set \
                  BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY"

@@ -5,11 +5,14 @@
 //! are re-encoded; a list `pictures` then says of each what a caller would have read from the file: seed, infotext,
 //! kind, size. Every other byte stays.
 
+mod blocking;
 mod delivery;
 mod encode;
 mod error;
 mod picture;
 mod storage;
+
+use std::sync::Arc;
 
 use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
@@ -22,9 +25,10 @@ use crate::request::Wishes;
 use crate::settings::{OutputMode, OutputSettings, Reencode};
 use crate::splice::Edits;
 
+pub(crate) use blocking::blocking;
 pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use error::OutputError;
-pub(crate) use picture::{Entry, Picture};
+pub(crate) use picture::{Entry, Picture, info};
 
 /// What the worker's owner has set, and the worker's bucket.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ impl Output {
         ctx: &Context,
     ) -> Result<Delivery, OutputError> {
         let mode = wishes.output.unwrap_or(self.settings.output);
-        let encoding = self.encoding(wishes)?;
+        let encoding = self.encoding(wishes, mode)?;
         // A job that goes the plain way is not looked at.
         let storage = match mode {
             OutputMode::Inline => Storage::own(&self.own),
@@ -72,17 +76,22 @@ impl Output {
             encoding,
             storage,
             job: ctx.job_id().clone(),
+            limit: ctx.job_id().result_limit(),
             ctx: Some(ctx.clone()),
         })
     }
 
-    fn encoding(&self, wishes: &Wishes) -> Result<Option<Encoding>, OutputError> {
+    fn encoding(&self, wishes: &Wishes, mode: OutputMode) -> Result<Option<Encoding>, OutputError> {
+        let is_auto = mode == OutputMode::Auto;
+        if !is_auto && wishes.reencode.is_some_and(|wish| wish != Reencode::Off) {
+            return Err(OutputError::Reencode);
+        }
         let reencode = wishes.reencode.unwrap_or(self.settings.reencode);
         match wishes.quality {
             Some(quality) if !(1..=100).contains(&quality) => {
                 return Err(OutputError::Quality("expected a number from 1 to 100"));
             }
-            Some(_) if reencode != Reencode::Jpeg => {
+            Some(_) if !is_auto || reencode != Reencode::Jpeg => {
                 return Err(OutputError::Quality(
                     "only JPEG has one, and nothing is re-encoded to JPEG",
                 ));
@@ -105,12 +114,12 @@ impl Delivery {
         match self.mode {
             OutputMode::Inline => Ok(answer),
             OutputMode::Upload => {
-                let pictures = Picture::all_of(&answer);
+                let pictures = all_of(&answer).await;
                 if pictures.is_empty() {
                     return Ok(answer);
                 }
                 let bucket = self.storage.bucket().await?;
-                self.uploaded(&bucket, answer, &pictures).await
+                self.uploaded(&bucket, answer, pictures).await
             }
             OutputMode::Auto => self.small_enough(answer).await,
         }
@@ -120,19 +129,19 @@ impl Delivery {
         &self,
         bucket: &Bucket,
         answer: RawJson,
-        pictures: &[Picture],
+        pictures: Arc<[Picture]>,
     ) -> Result<RawJson, OutputError> {
-        let delivered = self.upload_all(bucket, pictures).await?;
-        Ok(rewrite(answer, pictures, &delivered))
+        let delivered = self.upload_all(bucket, &pictures).await?;
+        Ok(blocking(move || rewrite(answer, &pictures, &delivered)).await)
     }
 
     async fn small_enough(&self, answer: RawJson) -> Result<RawJson, OutputError> {
-        let limit = self.job.result_limit();
+        let limit = self.limit;
         let bytes = answer.len_as_output();
         if bytes <= limit {
             return Ok(answer);
         }
-        let pictures = Picture::all_of(&answer);
+        let pictures = all_of(&answer).await;
         if pictures.is_empty() {
             // Nothing here can be made smaller. Whether it is taken is for the platform to say.
             return Ok(answer);
@@ -140,7 +149,8 @@ impl Delivery {
         let mut reencoded = None;
         if let Some(encoding) = self.encoding {
             let smaller = self.reencode_all(&pictures, encoding).await;
-            let smaller = rewrite(answer.clone(), &pictures, &smaller);
+            let (answer, pictures) = (answer.clone(), pictures.clone());
+            let smaller = blocking(move || rewrite(answer, &pictures, &smaller)).await;
             let bytes = smaller.len_as_output();
             if bytes <= limit {
                 return Ok(smaller);
@@ -148,7 +158,7 @@ impl Delivery {
             reencoded = Some(bytes);
         }
         match self.storage.bucket().await {
-            Ok(bucket) => self.uploaded(&bucket, answer, &pictures).await,
+            Ok(bucket) => self.uploaded(&bucket, answer, pictures).await,
             Err(UploadError::Missing) => Err(TooLarge {
                 what: What::Output,
                 bytes,
@@ -162,6 +172,12 @@ impl Delivery {
     }
 }
 
+/// The answer's pictures.
+async fn all_of(answer: &RawJson) -> Arc<[Picture]> {
+    let answer = answer.clone();
+    blocking(move || Picture::all_of(&answer).into()).await
+}
+
 /// The answer with what was delivered in the place of its pictures, and the list `pictures` at its end.
 fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> RawJson {
     let text = answer.as_str();
@@ -169,7 +185,7 @@ fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> Ra
     let mut entries = Vec::new();
     for (picture, delivered) in pictures.iter().zip(delivered) {
         if !delivered.is_as_it_was() {
-            edits.replace_at(picture.place.clone(), delivered.json());
+            edits.replace_at(picture.place.clone(), delivered.in_place_of(picture));
         }
         entries.push(picture.entry(delivered));
     }
@@ -196,7 +212,8 @@ mod tests {
         // What begins like a picture and is none can't be re-encoded.
         let broken = STANDARD.encode(b"\x89PNG\r\n\x1a\n and no more than that, I am afraid");
         let text = format!(
-            "{{ \"n\" : 1.0e0,\n\"images\": [ \"{png}\" ,\"data:image/png;base64,{broken}\", null ] }}"
+            "{{ \"n\" : 1.0e0,\n\"images\": [ \"{png}\" ,\"data:image/png;base64,{broken}\", null, \
+             \"data:image/png;base64,{png}\" ] }}"
         );
         let answer = RawJson::parse(text.clone()).unwrap();
         let delivery = Delivery {
@@ -204,6 +221,7 @@ mod tests {
             encoding: None,
             storage: Storage::own(&OwnBucket::default()),
             job: "job-1".into(),
+            limit: 10_000_000,
             ctx: None,
         };
         let pictures = Picture::all_of(&answer);
@@ -212,11 +230,18 @@ mod tests {
         let written = rewrite(answer, &pictures, &delivered);
         let jpeg = STANDARD.encode(jpeg.encode(PNG).unwrap());
         let (before, after) = written.as_str().split_once(",\"pictures\":").unwrap();
-        assert!(before == text.replace(&png, &jpeg).strip_suffix('}').unwrap());
+        // The kind is told anew where it is told in the picture's place.
+        let expected = text
+            .replace(
+                &format!("image/png;base64,{png}"),
+                &format!("image/jpeg;base64,{jpeg}"),
+            )
+            .replace(&png, &jpeg);
+        assert!(before == expected.strip_suffix('}').unwrap());
         let kinds: Vec<_> = after
             .match_indices("image/")
             .map(|(at, _)| &after[at..at + 10])
             .collect();
-        assert_eq!(kinds, ["image/jpeg", "image/png\""]);
+        assert_eq!(kinds, ["image/jpeg", "image/png\"", "image/jpeg"]);
     }
 }

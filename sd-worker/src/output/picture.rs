@@ -2,6 +2,7 @@
 //!
 //! Nothing is copied or decoded: a [`Picture`] shares the answer's buffer, and says what the answer tells of it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use runpod_sdk::json::RawJson;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::delivery::Delivered;
@@ -25,6 +27,9 @@ pub(crate) struct Picture {
     pub(crate) index: usize,
     /// A grid of the others, which has no seed of its own.
     pub(crate) is_grid: bool,
+    /// The answer lists the seeds that were used, and has one for this picture, whether or not it can be read. What
+    /// is added behind the pictures of a render has none.
+    pub(crate) is_seeded: bool,
     /// The seed that was used.
     pub(crate) seed: Option<i64>,
     /// The variation seed, where variations were asked for.
@@ -34,6 +39,8 @@ pub(crate) struct Picture {
     pub(super) kind: Kind,
     /// Without quotes.
     base64: Text,
+    /// The answer's text begins like `data:image/png;base64,`.
+    pub(super) is_data_url: bool,
     /// Where the text stands in the answer, with its quotes.
     pub(super) place: Range<usize>,
 }
@@ -105,19 +112,21 @@ impl Picture {
         } else {
             whole.slice_ref(inner.as_bytes())
         };
-        let text = without_data_prefix(text);
-        let start = STANDARD.decode(text.get(..START.min(text.len()))?).ok()?;
+        let base64 = without_data_prefix(&text);
+        let start = STANDARD.decode(base64.get(..START.min(base64.len()))?).ok()?;
         let start_of_text = quoted.as_ptr() as usize - whole.as_ptr() as usize;
         let of_render = index.checked_sub(info.index_of_first_image);
         let nth = |seeds: &[Option<i64>]| seeds.get(of_render?).copied().flatten();
         Some(Self {
             index,
             is_grid: of_render.is_none(),
+            is_seeded: of_render.is_some_and(|number| number < info.all_seeds.len()),
             seed: nth(&info.all_seeds),
             subseed: nth(&info.all_subseeds).filter(|_| info.subseed_strength != 0.0),
             infotext: info.infotexts.get(index).cloned().flatten(),
             kind: Kind::of(&start)?,
-            base64: Text(text),
+            is_data_url: base64.len() < text.len(),
+            base64: Text(base64),
             place: start_of_text..start_of_text + quoted.len(),
         })
     }
@@ -155,40 +164,48 @@ impl Picture {
 }
 
 impl Info {
-    /// It is a JSON text in a string; some servers leave the string away.
     fn of(answer: &Object<'_>) -> Self {
-        let Some(info) = answer.get("info") else {
+        let text = info(answer);
+        let Some(info) = text.as_deref().and_then(Object::read) else {
             return Self::default();
         };
-        let text = serde_json::from_str::<String>(info.get());
-        let Some(info) = Object::read(text.as_deref().unwrap_or(info.get())) else {
-            return Self::default();
-        };
-        // One that is odd is no reason to do without the others.
+        // One that is odd is no reason to do without the others, in a list or beside it.
+        let list = |key| info.decode::<Vec<Value>>(key).unwrap_or_default();
+        let numbers = |key| list(key).iter().map(Value::as_i64).collect();
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
         Self {
-            all_seeds: info.decode("all_seeds").unwrap_or_default(),
-            all_subseeds: info.decode("all_subseeds").unwrap_or_default(),
+            all_seeds: numbers("all_seeds"),
+            all_subseeds: numbers("all_subseeds"),
             subseed_strength: info.decode("subseed_strength").unwrap_or_default(),
             index_of_first_image: info.decode("index_of_first_image").unwrap_or_default(),
-            infotexts: info.decode("infotexts").unwrap_or_default(),
+            infotexts: list("infotexts").iter().map(text).collect(),
         }
     }
 }
 
+/// What an answer says of its render. It is a JSON text in a string; some servers leave the string away.
+pub(crate) fn info<'a>(answer: &Object<'a>) -> Option<Cow<'a, str>> {
+    let info = answer.get("info")?.get();
+    Some(match serde_json::from_str::<String>(info) {
+        Ok(text) => Cow::Owned(text),
+        Err(_) => Cow::Borrowed(info),
+    })
+}
+
 /// Without a beginning such as `data:image/png;base64,`.
-fn without_data_prefix(text: Bytes) -> Bytes {
+fn without_data_prefix(text: &Bytes) -> Bytes {
     let comma = text
         .starts_with(b"data:")
         .then(|| text.iter().take(100).position(|byte| *byte == b','));
     match comma.flatten() {
         Some(comma) => text.slice(comma + 1..),
-        None => text,
+        None => text.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -261,12 +278,17 @@ mod tests {
     #[test]
     fn an_odd_info_tells_what_it_can() {
         let base64 = STANDARD.encode(PNG);
-        let info = json!({ "all_seeds": ["5"], "subseed_strength": null, "infotexts": [null, "x"] });
-        let answer = json!({ "images": [base64, base64], "info": info });
+        let info = json!({ "all_seeds": ["5", 6], "subseed_strength": null, "infotexts": [null, "x", 3] });
+        let answer = json!({ "images": [base64, base64, base64], "info": info });
         assert_eq!(
             told(&answer),
-            json!([{ "index": 0 }, { "index": 1, "infotext": "x" }])
+            json!([{ "index": 0 }, { "index": 1, "seed": 6, "infotext": "x" }, { "index": 2 }])
         );
+        let seeded: Vec<bool> = pictures(&answer)
+            .iter()
+            .map(|picture| picture.is_seeded)
+            .collect();
+        assert_eq!(seeded, [true, true, false]);
         let answer = json!({ "images": [base64], "info": "Steps: 20" });
         assert_eq!(told(&answer), json!([{ "index": 0 }]));
     }

@@ -7,6 +7,8 @@ use runpod_sdk::storage::{Bucket, UploadError};
 use runpod_sdk::{Context, Job};
 use tokio::sync::OnceCell;
 
+use super::blocking::blocking;
+
 /// The worker's bucket, which the environment names. Made when it is first needed, for all jobs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OwnBucket(Arc<OnceCell<Bucket>>);
@@ -58,10 +60,4 @@ impl Storage {
         let find = || blocking(|| Bucket::for_job(&Job::new("any", RawJson::null())));
         own.get_or_try_init(find).await.cloned()
     }
-}
-
-/// Work that other jobs should not wait for: a client reads certificates, a picture takes a while to decode.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.expect("what runs there does not panic, and is not stopped while somebody waits for it")
 }

@@ -1,6 +1,5 @@
 //! One picture as a chunk of a stream.
 
-use runpod_sdk::handler::LARGEST_CHUNK;
 use runpod_sdk::json::RawJson;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,11 +22,11 @@ struct Chunk<'a> {
     image: Option<&'a str>,
 }
 
-/// The bytes of JSON that are left for the picture.
-pub(super) fn room(picture: &Picture, warnings: Option<&RawValue>) -> usize {
+/// The bytes of JSON that are left for the picture in a chunk of so many.
+pub(super) fn room(picture: &Picture, warnings: Option<&RawValue>, chunk: usize) -> usize {
     let infotext = picture.infotext.as_deref().map_or(0, |text| quoted(text).len());
     let warnings = warnings.map_or(0, |warnings| warnings.get().len());
-    LARGEST_CHUNK.saturating_sub(THE_REST + infotext + warnings)
+    chunk.saturating_sub(THE_REST + infotext + warnings)
 }
 
 pub(super) fn json(

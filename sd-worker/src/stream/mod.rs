@@ -1,28 +1,34 @@
 //! Pictures one by one: each is a chunk of the job's stream as soon as it is finished.
 //!
 //! The WebUI answers a request only when all its pictures are done, so the batches of a render are sent as
-//! [requests of their own](split), one after another, with one turn on the GPU for all of them. A picture is on its
-//! way to the platform before the next one is asked for; what was streamed before an error stays.
+//! [requests of their own](split), one after another, with one turn on the GPU for all of them. A picture is handed over
+//! for the platform before the next one is asked for, and does not wait for it; what was streamed before an error stays.
 
 mod chunk;
+mod list;
 mod split;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::pin::pin;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
+use runpod_sdk::handler::LARGEST_CHUNK;
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, JobError, MaybeStreaming, Streaming};
 use serde_json::value::RawValue;
 use tracing::info;
 
-use self::split::Split;
+use self::list::List;
+use self::split::{Seeds, Split};
 use crate::app::App;
 use crate::checks::Checked;
 use crate::failure::{Code, Explain, Failure};
+use crate::health::Health;
 use crate::lenient::is_true;
-use crate::output::{Delivery, Picture};
+use crate::monitor::{PART_FINISHED, PART_STARTED};
+use crate::output::{Delivery, Picture, blocking};
 use crate::request::{RequestError, Wishes, Work};
 use crate::settings::StreamSettings;
 use crate::splice::Object;
@@ -47,6 +53,10 @@ impl Wanted {
         work: Work,
         call: &Call,
     ) -> Result<Option<Self>, RequestError> {
+        if !wishes.stream.unwrap_or(settings.stream) && wishes.aggregate != Some(true) {
+            // A job that goes the plain way is not looked at.
+            return Ok(None);
+        }
         let obstacle = if work != Work::Render {
             Some("only txt2img and img2img are streamed")
         } else if sends_no_images(call) {
@@ -71,7 +81,8 @@ impl Wanted {
 
     /// Streams the pictures of a render that is ready to begin.
     pub(crate) fn answer(self, app: &App, ctx: &Context, ready: Ready) -> Answer {
-        let chunks = Streaming::new(Series::new(app, ctx, ready).chunks());
+        let list = self.aggregate.then(|| List::new(ready.delivery.limit()));
+        let chunks = Streaming::new(Series::new(app, ctx, ready, list).chunks());
         MaybeStreaming::Chunks(if self.aggregate {
             chunks.aggregated()
         } else {
@@ -94,21 +105,23 @@ pub(crate) struct Ready {
 struct Series {
     app: App,
     ctx: Context,
-    /// Given back when the last picture is rendered.
+    /// Given back when the last picture is rendered, and when the WebUI needs care between two of them.
     turn: Option<Turn>,
     split: Split,
     checked: Checked,
     delivery: Delivery,
     /// Rendered, and not yet on their way.
     finished: VecDeque<Picture>,
-    /// What the checks say of the last answer.
+    /// What the checks have added to the last answer.
     warnings: Option<Box<RawValue>>,
     /// Pictures that are on their way.
     streamed: usize,
+    /// The list of all chunks, where that is the job's output.
+    list: Option<List>,
 }
 
 impl Series {
-    fn new(app: &App, ctx: &Context, ready: Ready) -> Self {
+    fn new(app: &App, ctx: &Context, ready: Ready, list: Option<List>) -> Self {
         let Ready {
             turn,
             call,
@@ -129,6 +142,7 @@ impl Series {
             finished: VecDeque::new(),
             warnings: None,
             streamed: 0,
+            list,
         }
     }
 
@@ -157,27 +171,44 @@ impl Series {
 
     /// Renders the next part. False if none is left.
     async fn render(&mut self) -> Result<bool, Failure> {
-        let (Some(part), Some(turn)) = (self.split.part(), &mut self.turn) else {
+        let Some(part) = self.split.part() else {
             return Ok(false);
         };
         let call = self.split.call().ok_or(StreamError::NoSeed)?;
+        let mut turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => self.app.renderer.turn(&self.ctx).await?,
+        };
+        self.ctx.mark(PART_STARTED);
         let answer = turn.render_part(&call, part, &self.ctx).await?;
+        self.ctx.mark(PART_FINISHED);
         if part.is_last() {
-            self.turn = None;
+            drop(turn);
             self.ctx.mark("inference_finished");
+        } else {
+            self.turn = Some(turn);
         }
-        self.split.done(&answer);
+        let before = answer.clone();
         let answer = self.app.checks.after(self.checked.clone(), &call, answer).await?;
-        let pictures = Picture::all_of(&answer);
+        let has_more = !std::ptr::eq(before.as_str(), answer.as_str());
+        drop(before);
+        let wants_seeds = self.split.wants_seeds();
+        let (pictures, seeds, warnings) = blocking(move || {
+            let seeds = wants_seeds.then(|| Seeds::of(&answer)).flatten();
+            let warnings = has_more.then(|| warnings(&answer)).flatten();
+            (Picture::all_of(&answer), seeds, warnings)
+        })
+        .await;
         if pictures.is_empty() {
             return Err(StreamError::NoPictures.into());
         }
-        // What is added behind the pictures of a render, such as a map, comes once, and last.
-        let belongs = |picture: &Picture| part.is_last() || picture.seed.is_some();
+        self.split.done(seeds);
+        // What is added behind the pictures of a render, such as a map, comes once, and last. Where no seeds are
+        // listed it cannot be told apart.
+        let seeds_are_listed = pictures.iter().any(|picture| picture.is_seeded);
+        let belongs = |picture: &Picture| part.is_last() || !seeds_are_listed || picture.is_seeded;
         self.finished.extend(pictures.into_iter().filter(belongs));
-        self.warnings = Object::read(answer.as_str())
-            .and_then(|answer| answer.get("warnings"))
-            .map(ToOwned::to_owned);
+        self.warnings = warnings;
         Ok(true)
     }
 
@@ -185,10 +216,41 @@ impl Series {
         picture.index = self.streamed;
         self.streamed += 1;
         let warnings = self.warnings.as_deref();
-        let room = chunk::room(&picture, warnings);
-        let delivered = unless_cancelled(&self.ctx, self.delivery.picture(&picture, room)).await??;
-        chunk::json(&picture, &delivered, warnings).map_err(|error| StreamError::NotJson(error).into())
+        let left = self.list.as_ref().map_or(usize::MAX, List::left);
+        let room = chunk::room(&picture, warnings, LARGEST_CHUNK.min(left));
+        let delivering = unless_cancelled(&self.ctx, self.delivery.picture(&picture, room));
+        let delivered = lending(&mut self.turn, &self.app.health, delivering).await?;
+        let delivered = delivered.map_err(|error| {
+            if left < LARGEST_CHUNK {
+                error.of_a_list()
+            } else {
+                error
+            }
+        })?;
+        let chunk = chunk::json(&picture, &delivered, warnings).map_err(StreamError::NotJson)?;
+        if let Some(list) = &mut self.list {
+            list.add(&chunk);
+        }
+        Ok(chunk)
     }
+}
+
+/// Does the work, and lets go of the GPU if the WebUI needs care meanwhile.
+async fn lending<F: Future>(turn: &mut Option<Turn>, health: &Health, work: F) -> F::Output {
+    let mut work = pin!(work);
+    if turn.is_some() {
+        tokio::select! {
+            biased;
+            () = health.ill() => *turn = None,
+            done = &mut work => return done,
+        }
+    }
+    work.await
+}
+
+fn warnings(answer: &RawJson) -> Option<Box<RawValue>> {
+    let warnings = Object::read(answer.as_str())?.get("warnings")?;
+    Some(warnings.to_owned())
 }
 
 fn sends_no_images(call: &Call) -> bool {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::lenient::{is_true, number};
+use crate::output::info;
 use crate::splice::{Edits, Object};
 use crate::webui::{Call, Part};
 
@@ -93,19 +94,22 @@ impl Split {
         Some(self.call.clone().with_body(edits.apply()?))
     }
 
-    /// The part is done; its answer tells what the later ones need.
-    pub(super) fn done(&mut self, answer: &RawJson) {
+    /// Whether the answer to the part that comes next has to tell what the later ones need.
+    pub(super) fn wants_seeds(&self) -> bool {
+        self.seeds.is_none() && self.next + 1 < self.batches
+    }
+
+    /// The part is done; `seeds` is what its answer says of them.
+    pub(super) fn done(&mut self, seeds: Option<Seeds>) {
         self.next += 1;
-        if self.next < self.batches && self.seeds.is_none() {
-            self.seeds = Seeds::of(answer);
-        }
+        self.seeds = self.seeds.or(seeds);
     }
 }
 
 impl Seeds {
     /// A seed below zero means another thing when it is sent than when it was counted up to.
-    fn of(answer: &RawJson) -> Option<Self> {
-        let info: String = Object::read(answer.as_str())?.decode("info")?;
+    pub(super) fn of(answer: &RawJson) -> Option<Self> {
+        let info = info(&Object::read(answer.as_str())?)?;
         let seeds: Self = serde_json::from_str(&info).ok()?;
         (seeds.seed >= 0 && seeds.subseed.is_none_or(|subseed| subseed >= 0)).then_some(seeds)
     }
@@ -131,16 +135,19 @@ fn set<'a>(edits: &mut Edits<'a>, text: &'a str, request: &Object<'a>, key: &str
     }
 }
 
-/// How many batches there are; 1 for what the WebUI would not take for a number.
+/// How many batches there are; 1 for what the WebUI would not take for a whole number, which it then says itself. It
+/// takes `1e9` for one, and `"1e9"` not.
 fn batches(request: &Object<'_>) -> u32 {
-    let number = request.decode::<Value>("n_iter").as_ref().and_then(number);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is within u32"
-    )]
-    let count = number.unwrap_or(1.0).clamp(1.0, f64::from(u32::MAX)) as u32;
-    count
+    let count = match request.decode::<Value>("n_iter") {
+        Some(Value::String(text)) => text.trim().parse::<i64>().ok(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "what is too large becomes the largest"
+        )]
+        Some(value) => number(&value).map(|count| count as i64),
+        None => None,
+    };
+    u32::try_from(count.unwrap_or(1).max(1)).unwrap_or(u32::MAX)
 }
 
 /// Why the batches would not be the same apart.
@@ -201,7 +208,7 @@ mod tests {
         while split.part().is_some() {
             let call = split.call().unwrap();
             sent.push(call.body.unwrap().as_str().to_owned());
-            split.done(&answer(info));
+            split.done(Seeds::of(&answer(info)));
         }
         sent
     }
@@ -242,6 +249,11 @@ mod tests {
             r#"{"n_iter": 1.9}"#,
             r#"{"n_iter": null}"#,
             r#"{"n_iter": 0}"#,
+            r#"{"n_iter": "nan"}"#,
+            r#"{"n_iter": "inf"}"#,
+            r#"{"n_iter": "1e9"}"#,
+            r#"{"n_iter": "2.0"}"#,
+            r#"{"n_iter": 1e999}"#,
             "[]",
         ] {
             assert_eq!(sent(body, &json!({})), [body]);
@@ -289,9 +301,20 @@ mod tests {
             json!({ "seed": 1, "subseed": -2 }),
         ] {
             let mut split = split(r#"{"n_iter": 2}"#);
-            split.done(&answer(&info));
+            split.done(Seeds::of(&answer(&info)));
             assert!(split.part().is_some() && split.call().is_none(), "{info}");
         }
+    }
+
+    #[test]
+    fn seeds_are_read_from_an_info_that_is_no_text_as_well() {
+        let mut split = split(r#"{"n_iter": 2}"#);
+        assert!(split.wants_seeds());
+        let info = json!({ "seed": 4, "subseed": 6 });
+        split.done(Seeds::of(&RawJson::from(json!({ "info": info }))));
+        let body = split.call().unwrap().body.unwrap();
+        assert_eq!(body.as_str(), r#"{"n_iter": 1,"seed":5,"subseed":7}"#);
+        assert!(!split.wants_seeds(), "the last part tells nothing that is needed");
     }
 
     proptest::proptest! {

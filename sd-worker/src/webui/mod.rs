@@ -53,8 +53,6 @@ const INTERRUPT: &str = "/sdapi/v1/interrupt";
 const SAMPLERS: &str = "/sdapi/v1/samplers";
 const SCHEDULERS: &str = "/sdapi/v1/schedulers";
 
-/// The WebUI closes idle connections after 30 s; ours must be gone before.
-const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the small requests beside a render. With dozens of requests waiting the WebUI takes up to 8 s.
 const SIDE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,6 +74,7 @@ impl WebUi {
         // Nothing here speaks TLS, but a client can't be built without a provider. That the process has
         // one already is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let idle = settings.webui_pool_idle;
         let http = Client::builder()
             .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -84,7 +83,8 @@ impl WebUi {
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_idle_timeout(idle)
+            .pool_max_idle_per_host(if idle.is_zero() { 0 } else { usize::MAX })
             .build()
             .map_err(NotReady::NoClient)?;
         Ok(Self {

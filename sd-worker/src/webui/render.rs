@@ -42,6 +42,7 @@ pub(crate) struct Renderer {
     interrupt_patience: Duration,
     stall_after: Duration,
     retries: u32,
+    retry_wait: Duration,
     reporter: Reporter,
     pub(super) memory: Memory,
     overrides: Option<Overrides>,
@@ -87,6 +88,7 @@ impl Renderer {
             interrupt_patience: backend.interrupt_patience,
             stall_after: backend.stall_after,
             retries: settings.retries,
+            retry_wait: settings.retry_wait,
             reporter: Reporter::new(settings.progress),
             memory: Memory::default(),
             overrides: (!backend.no_settings_guard).then(Overrides::default),
@@ -179,7 +181,7 @@ impl Turn {
         }
         let changes = renderer.changes.as_ref();
         let _change = changes.and_then(|changes| changes.made_by(call, restored));
-        let mut waits = retry::waits(renderer.retries);
+        let mut waits = retry::waits(renderer.retry_wait, renderer.retries);
         let mut sent_again = false;
         loop {
             let mut attempt = Attempt::begin(&renderer, ctx).await?;

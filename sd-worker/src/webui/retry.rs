@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use super::error::WebUiError;
 
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The tenth wait, 51.2 s, is the longest.
+/// The tenth wait is the longest: 51.2 s, where the first is 0.1 s.
 const MOST_DOUBLINGS: u32 = 9;
 
-/// The waits before each retry: 0.1 s, 0.2 s … 51.2 s. There is no jitter because nobody else retries
-/// against this WebUI.
-pub(super) fn waits(retries: u32) -> impl Iterator<Item = Duration> {
-    (0..retries).map(|retry| FIRST_WAIT * 2_u32.pow(retry.min(MOST_DOUBLINGS)))
+/// The waits before each retry, from the first on: 0.1 s, 0.2 s … 51.2 s. There is no jitter because nobody else
+/// retries against this WebUI.
+pub(super) fn waits(first: Duration, retries: u32) -> impl Iterator<Item = Duration> {
+    (0..retries).map(move |retry| first.saturating_mul(2_u32.pow(retry.min(MOST_DOUBLINGS))))
 }
 
 /// Whether the request may be sent again: nothing can have come of it.
@@ -39,9 +38,11 @@ pub(super) fn is_about_the_way(error: &WebUiError) -> bool {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_millis(100);
+
     #[test]
     fn ten_waits_double_from_a_tenth_of_a_second() {
-        let waits: Vec<_> = waits(10).collect();
+        let waits: Vec<_> = waits(FIRST, 10).collect();
         assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
         assert_eq!(waits[9], Duration::from_millis(51_200));
         assert_eq!(waits.iter().sum::<Duration>(), Duration::from_millis(102_300));
@@ -49,7 +50,13 @@ mod tests {
 
     #[test]
     fn more_retries_wait_no_longer() {
-        assert_eq!(waits(40).last(), Some(Duration::from_millis(51_200)));
+        assert_eq!(waits(FIRST, 40).last(), Some(Duration::from_millis(51_200)));
+    }
+
+    #[test]
+    fn any_first_wait_will_do() {
+        assert!(waits(Duration::ZERO, 3).all(|wait| wait.is_zero()));
+        assert_eq!(waits(Duration::MAX, 2).last(), Some(Duration::MAX));
     }
 
     #[test]

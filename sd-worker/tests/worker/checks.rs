@@ -194,6 +194,95 @@ async fn whatever_the_webui_forgets_is_found_afterwards() {
     insta::assert_snapshot!(told);
 }
 
+/// A request for a picture from a picture, and how it is to be checked.
+fn from_picture(more: &Value, checks: &str) -> String {
+    let mut payload: Value = serde_json::from_str(&small(&json!({ "steps": 4 }))).unwrap();
+    payload["init_images"] = json!([crate::support::png_64()]);
+    for (key, value) in more.as_object().unwrap() {
+        payload[key] = value.clone();
+    }
+    json!({ "api": { "endpoint": "img2img" }, "payload": payload, "worker": { "checks": checks } })
+        .to_string()
+}
+
+#[tokio::test]
+async fn pictures_from_pictures_are_checked_before_and_afterwards() {
+    let webui = equipped().start().await;
+    let stage = Stage::new(webui.url()).await;
+    let whole = json!({ "denoising_strength": 0.5, "cfg_scale": 5.5, "seed": 7, "batch_size": 2, "sampler_name": "Euler a" });
+    let output: Value =
+        serde_json::from_slice(&stage.complete(&from_picture(&whole, "strict")).await).unwrap();
+    assert_eq!(output["warnings"], Value::Null, "{}", output["warnings"]);
+    assert_eq!(output["images"].as_array().unwrap().len(), 2);
+
+    let renders = webui.gpu().renders();
+    let odd = json!({ "strength": 0.5, "sampler_name": "Eulr a", "prompt": "<lora:detial:1>" });
+    let error = stage.fail(&from_picture(&odd, "strict")).await;
+    assert_eq!(verdict(&error), ["NOT_APPLIED", "user", "final"]);
+    let fields = |findings: &Value| -> Vec<String> {
+        let findings = findings.as_array().unwrap().iter();
+        findings
+            .map(|finding| finding["field"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        fields(&error["details"]["findings"]),
+        ["strength", "sampler_name", "prompt"],
+        "{error}"
+    );
+    assert_eq!(webui.gpu().renders(), renders);
+
+    webui.inject(Fault::forget_fields([
+        "cfg_scale",
+        "seed",
+        "batch_size",
+        "sampler_name",
+        "denoising_strength",
+    ]));
+    let output: Value = serde_json::from_slice(&stage.complete(&from_picture(&whole, "warn")).await).unwrap();
+    assert_eq!(
+        fields(&output["warnings"]),
+        [
+            "cfg_scale",
+            "batch_size",
+            "seed",
+            "denoising_strength",
+            "sampler_name",
+            "n_iter"
+        ],
+        "{}",
+        output["warnings"]
+    );
+}
+
+#[tokio::test]
+async fn another_guidance_and_another_vae_are_found_afterwards() {
+    let webui = equipped().start().await;
+    let stage = Stage::with(webui.url(), WARN).await;
+    let asked = json!({ "cfg_scale": 3.5, "override_settings": { "sd_vae": "clear.safetensors" } });
+    assert_eq!(warnings(&stage, &asked).await, Value::Null);
+    webui.inject(Fault::forget_fields(["cfg_scale", "override_settings"]));
+    let found = warnings(&stage, &asked).await;
+    let told: Vec<_> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| (&finding["field"], &finding["asked"], &finding["got"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("cfg_scale"), &json!(3.5), &json!(7.0)),
+            (
+                &json!("override_settings.sd_vae"),
+                &json!("clear.safetensors"),
+                &Value::Null
+            ),
+        ],
+        "{found}"
+    );
+}
+
 #[tokio::test]
 async fn where_there_is_none_of_a_kind_no_name_of_it_is_known() {
     let webui = MockWebUi::start().await;

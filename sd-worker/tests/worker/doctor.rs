@@ -1,16 +1,27 @@
 //! `sd-worker doctor` finds what is wrong and says what mends it.
 
-use mock_webui::{MockWebUi, Profile};
-use serde_json::Value;
+use std::path::Path;
 
-use crate::support::{program, soon};
+use mock_webui::{MockWebUi, Profile};
+use serde_json::{Value, json};
+use wiremock::matchers::path;
+use wiremock::{Mock, ResponseTemplate};
+
+use crate::monitor::driver;
+use crate::support::{S3, Uploads, program, soon};
 
 /// What the doctor prints, without what differs from machine to machine, and its exit code.
 async fn doctor(url: &str, arguments: &[&str]) -> (String, Option<i32>) {
+    doctor_in(url, arguments, &[]).await
+}
+
+/// The same, with variables set.
+async fn doctor_in(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (String, Option<i32>) {
     let output = program()
         .arg("doctor")
         .args(["--webui-url", url])
         .args(arguments)
+        .envs(variables.iter().copied())
         .output();
     let output = soon(output).await.unwrap();
     assert!(
@@ -21,10 +32,18 @@ async fn doctor(url: &str, arguments: &[&str]) -> (String, Option<i32>) {
     (String::from_utf8(output.stdout).unwrap(), output.status.code())
 }
 
+/// The findings of one section, one line each.
+fn section(text: &str, title: &str) -> String {
+    let text = format!("\n\n{text}");
+    let (_, findings) = text.split_once(&format!("\n\n{title}\n")).unwrap();
+    findings.split("\n\n").next().unwrap().to_owned()
+}
+
 fn redacted() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     for (pattern, replacement) in [
         (r"127\.0\.0\.1:\d+", "<webui>"),
+        (r"probe/[0-9a-f-]{36}", "probe/<random>"),
         (r"[\d.]+ GiB free", "<free> GiB free"),
         (
             r"(ok  |warn)  (the folder for temporary files.*)(\n {8}.*)?",
@@ -77,12 +96,122 @@ async fn the_version_is_told_by_what_it_knows() {
         (Profile::V1_8, "1.8 or earlier"),
         (Profile::V1_9_3, "version 1.9"),
         (Profile::V1_10_1, "1.10 or later"),
+        (Profile::SdNext, "SD.Next"),
         (Profile::Forge, "Forge"),
     ] {
         let webui = MockWebUi::builder().profile(profile).start().await;
         let (text, _) = doctor(webui.url(), &[]).await;
         assert!(text.contains(told), "{text}");
+        assert_eq!(webui.gpu().renders(), 0, "{profile}: it only looks");
     }
+}
+
+#[tokio::test]
+async fn a_bucket_takes_gives_back_and_deletes_an_object() {
+    let webui = MockWebUi::start().await;
+    let storage = S3::start(Uploads::Stored).await;
+    let (text, code) = doctor_in(webui.url(), &[], &storage.variables()).await;
+    assert_eq!(
+        section(&text, "Storage"),
+        "  ok    the bucket takes, gives back and deletes an object"
+    );
+    // What was put is looked at, and deleting is a POST to `?delete`.
+    assert_eq!(storage.methods(), ["PUT", "HEAD", "GET", "POST"]);
+    assert!(!storage.has("probe"), "nothing is left behind");
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn a_bucket_that_refuses_the_key_is_a_failure_with_its_remedy() {
+    let webui = MockWebUi::start().await;
+    let storage = S3::start(Uploads::Stored).await;
+    let mut variables = storage.variables();
+    let secret = variables
+        .iter_mut()
+        .find(|(name, _)| *name == "BUCKET_SECRET_ACCESS_KEY")
+        .unwrap();
+    secret.1 = "not-the-secret";
+    let (text, code) = doctor_in(webui.url(), &[], &variables).await;
+    redacted().bind(|| insta::assert_snapshot!(section(&text, "Storage")));
+    assert_eq!(storage.methods(), ["PUT"], "it would be refused again");
+    assert!(!text.contains("not-the-secret"), "{text}");
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test]
+async fn what_the_platform_has_not_set_is_named_and_its_key_is_not_shown() {
+    let webui = MockWebUi::start().await;
+    let mut variables = vec![
+        (
+            "RUNPOD_WEBHOOK_GET_JOB",
+            "https://api.runpod.ai/v2/e/job-take/$ID?gpu=A",
+        ),
+        (
+            "RUNPOD_WEBHOOK_POST_OUTPUT",
+            "https://api.runpod.ai/v2/e/job-done/$ID?gpu=A",
+        ),
+        ("RUNPOD_WEBHOOK_PING", "https://api.runpod.ai/v2/e/ping"),
+        ("RUNPOD_POD_ID", "pod-1"),
+    ];
+    let (without_key, code) = doctor_in(webui.url(), &[], &variables).await;
+    assert_eq!(code, Some(1), "jobs can't be taken");
+    variables.push(("RUNPOD_AI_API_KEY", "rpa_secret"));
+    let (with_key, code) = doctor_in(webui.url(), &[], &variables).await;
+    assert_eq!(code, Some(0));
+    assert!(!with_key.contains("rpa_secret"), "{with_key}");
+    let told = [without_key, with_key].map(|text| section(&text, "Platform"));
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+/// A WebUI that says that its folders lie in `root`.
+async fn webui_in(root: &Path) -> MockWebUi {
+    let webui = MockWebUi::start().await;
+    let flags = json!({
+        "nowebui": true, "server_name": "127.0.0.1",
+        "data_dir": root, "ckpt_dir": root.join("checkpoints"), "ui_settings_file": root.join("config.json"),
+    });
+    Mock::given(path("/sdapi/v1/cmd-flags"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(flags))
+        .with_priority(1)
+        .mount(webui.stubs())
+        .await;
+    webui
+}
+
+#[tokio::test]
+async fn a_settings_file_that_leaks_and_models_that_are_not_listed_are_named_with_the_remedy() {
+    let root = tempfile::tempdir().unwrap();
+    let webui = webui_in(root.path()).await;
+    std::fs::write(root.path().join("config.json"), r#"{"samples_format": "png"}"#).unwrap();
+    let (here, beside) = (root.path().join("checkpoints"), root.path().join("models"));
+    std::fs::create_dir_all(&here).unwrap();
+    std::fs::create_dir_all(&beside).unwrap();
+    std::fs::write(here.join("new.ckpt"), "PK").unwrap();
+    std::fs::write(here.join("dream.safetensors.txt"), "x").unwrap();
+    // As large as a checkpoint, and takes no room.
+    let large = std::fs::File::create(beside.join("photo.ckpt")).unwrap();
+    large.set_len(1 << 30).unwrap();
+
+    let (text, code) = doctor(webui.url(), &[]).await;
+    let told = ["WebUI", "Models"]
+        .map(|title| section(&text, title))
+        .join("\n\n");
+    let told = told.replace(root.path().to_str().unwrap(), "[webui]");
+    redacted().bind(|| insta::assert_snapshot!(told));
+    assert_eq!(code, Some(1), "a broken checkpoint has to go");
+}
+
+#[tokio::test]
+async fn each_gpu_is_told_with_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    driver(folder.path());
+    let webui = MockWebUi::start().await;
+    let library = ("LD_LIBRARY_PATH", folder.path().to_str().unwrap());
+    let (text, _) = doctor_in(webui.url(), &[], &[library]).await;
+    assert_eq!(
+        section(&text, "GPU"),
+        "  ok    Fake GPU, 20.0 of 24.0 GiB free\n  ok    Fake GPU, 8.0 of 16.0 GiB free"
+    );
 }
 
 #[tokio::test]

@@ -70,11 +70,15 @@ async fn after_a_504_nothing_is_sent_while_a_render_runs() {
 #[tokio::test]
 async fn retries_end_and_the_last_answer_is_told() {
     let webui = RawWebUi::in_turn([(|| Reply::json(503, "")) as fn() -> Reply]).await;
-    let stage = Stage::with(&webui.url, &[("SD_WORKER_RETRIES", "2")]).await;
+    let variables = [("SD_WORKER_RETRIES", "2"), ("SD_WORKER_RETRY_WAIT", "3ms")];
+    let stage = Stage::with(&webui.url, &variables).await;
     let error = stage.fail(EXAMPLE).await;
     assert_eq!(verdict(&error), ["BACKEND_UNAVAILABLE", "backend", "retryable"]);
     assert_eq!(error["details"]["status"], 503);
     assert_eq!(webui.renders().len(), 3);
+    for wait in ["wait=3ms", "wait=6ms"] {
+        stage.worker.says(wait).await;
+    }
 }
 
 #[tokio::test]

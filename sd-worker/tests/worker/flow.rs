@@ -1,7 +1,8 @@
 //! The reference flow (`docs/protocol/request-flow.md`): one request, seen from all sides.
 
 use mock_webui::{MockWebUi, Profile};
-use serde_json::Value;
+use runpod_sdk::client::JobHandle;
+use serde_json::{Value, json};
 
 use crate::support::wire::Message;
 use crate::support::{EXAMPLE, Stage, Tap, soon};
@@ -103,6 +104,48 @@ async fn the_example_event_is_unchanged_on_the_wire() {
 }
 
 #[tokio::test]
+async fn connections_to_the_webui_are_kept_unless_their_idle_time_is_0() {
+    let webui = MockWebUi::start().await;
+    for (idle, kept) in [("20s", true), ("0", false)] {
+        let tap = Tap::before(webui.address()).await;
+        let variables = [("SD_WORKER_WEBUI_POOL_IDLE", idle)];
+        let stage = Stage::with(&format!("http://{}", tap.address), &variables).await;
+        for _ in 0..2 {
+            stage.complete(EXAMPLE).await;
+        }
+        let requests = tap.requests();
+        assert_eq!(requests.iter().any(|carried| *carried > 1), kept, "{requests:?}");
+    }
+}
+
+/// Neither jobs nor renders go through a proxy, whatever the pod's environment says.
+#[tokio::test]
+async fn a_proxy_that_is_dead_changes_nothing() {
+    // Bound and never listened to: whoever connects is refused, and nobody else gets the port.
+    let dead = tokio::net::TcpSocket::new_v4().unwrap();
+    dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let proxy = format!("http://{}", dead.local_addr().unwrap());
+    let variables = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ]
+    .map(|name| (name, proxy.as_str()));
+    let webui = MockWebUi::start().await;
+    let tap = Tap::before(webui.address()).await;
+    let stage = Stage::with(&format!("http://{}", tap.address), &variables).await;
+    let output = stage.complete(EXAMPLE).await;
+    let (request, answer) = tap.render();
+    assert_eq!(request.body, EXAMPLE.as_bytes());
+    assert_eq!(output, answer.body);
+    let heartbeats = |call: &runpod_sdk::local::RecordedCall| call.path_and_query.contains("/ping/");
+    assert!(stage.platform.recorded_calls().iter().any(heartbeats));
+}
+
+#[tokio::test]
 async fn credentials_and_a_path_are_used_for_every_request() {
     let webui = MockWebUi::builder()
         .credentials("anna", "hunter2")
@@ -156,22 +199,9 @@ async fn progress_is_seen_by_the_client_and_never_goes_back() {
     let stage = Stage::with(webui.url(), &[("SD_WORKER_PROGRESS_INTERVAL", "20ms")]).await;
     let job = stage.submit(EXAMPLE).await;
     let mut seen: Vec<Value> = Vec::new();
-    for _ in 0..3 {
+    for step in [5, 10, 15] {
         soon(webui.gpu().advance(5)).await;
-        let before = seen.last().cloned().unwrap_or(Value::Null);
-        let update = soon(async {
-            loop {
-                let report = job.status().await.unwrap();
-                match report.output::<Value>() {
-                    Ok(update) if update["step"].is_number() && update["step"] != before["step"] => {
-                        return update;
-                    }
-                    _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-                }
-            }
-        })
-        .await;
-        seen.push(update);
+        seen.push(update(&job, |update| update["step"] == step).await);
     }
     let steps: Vec<_> = seen
         .iter()
@@ -193,6 +223,93 @@ async fn progress_is_seen_by_the_client_and_never_goes_back() {
     assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
 }
 
+/// Waits until a client sees such an update of the job.
+async fn update(job: &JobHandle, wanted: impl Fn(&Value) -> bool) -> Value {
+    soon(async {
+        loop {
+            match job.status().await.unwrap().output::<Value>() {
+                Ok(update) if wanted(&update) => return update,
+                _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    })
+    .await
+}
+
+/// Everything that was told of a job before its result, in order.
+fn told(stage: &Stage, job: &JobHandle) -> Vec<Value> {
+    stage
+        .platform
+        .recorded_calls()
+        .iter()
+        .filter(|call| call.path_and_query.contains(job.id()))
+        .filter_map(|call| serde_json::from_slice::<Value>(&call.body).ok())
+        .filter(|body| body["status"] == "IN_PROGRESS")
+        .map(|body| body["output"].clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_a_failed_upscaling_left_behind_is_not_told_of_the_render_after_it() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_PROGRESS_INTERVAL", "20ms")]).await;
+    let payload = json!({ "image": crate::support::png_64(), "upscaler_1": "nope" });
+    let upscaling = json!({ "api": { "endpoint": "extra-single-image" }, "payload": payload });
+    stage.fail(&upscaling.to_string()).await;
+    let left = webui.gpu().progress();
+    assert_eq!(
+        (left.job_count, left.job_no),
+        (1, 1),
+        "as if it were done: {left:?}"
+    );
+
+    let job = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().advance(5)).await;
+    let seen = update(&job, |update| update["step"] == 5).await;
+    assert_eq!(
+        (&seen["phase"], &seen["percent"]),
+        (&json!("sampling"), &json!(21))
+    );
+    soon(webui.gpu().advance(20)).await;
+    assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
+    let percents: Vec<u64> = told(&stage, &job)
+        .iter()
+        .map(|update| update["percent"].as_u64().unwrap())
+        .collect();
+    assert!(
+        percents.is_sorted() && percents.first() <= Some(&21),
+        "{percents:?}"
+    );
+    // The result may overtake the last update, which says that all is done.
+    let whole = percents.iter().filter(|percent| **percent == 100).count();
+    assert!(whole <= 1, "{percents:?}");
+}
+
+#[tokio::test]
+async fn the_second_pass_of_hires_fix_is_the_second_half() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_PROGRESS_INTERVAL", "20ms")]).await;
+    let job = stage
+        .submit(r#"{"prompt": "x", "steps": 10, "width": 64, "height": 64, "enable_hr": true, "denoising_strength": 0.5, "hr_second_pass_steps": 20}"#)
+        .await;
+    soon(webui.gpu().advance(5)).await;
+    let first = update(&job, |update| update["step"] == 5).await;
+    soon(webui.gpu().advance(10)).await;
+    let second = update(&job, |update| {
+        update["phase"] == "upscaling" && update["step"] == 5
+    })
+    .await;
+    let parts = |update: &Value| {
+        ["phase", "percent", "step", "steps", "image", "images"].map(|key| update[key].clone())
+    };
+    assert_eq!(
+        json!([parts(&first), parts(&second)]),
+        json!([["sampling", 26, 5, 10, 1, 1], ["upscaling", 63, 5, 20, 1, 1],])
+    );
+    soon(webui.gpu().advance(15)).await;
+    assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
+}
+
 /// The update of the twelfth step, from a worker with these variables.
 async fn update_of_a_render(variables: &[(&str, &str)]) -> Value {
     let webui = MockWebUi::builder().manual_clock().start().await;
@@ -200,16 +317,7 @@ async fn update_of_a_render(variables: &[(&str, &str)]) -> Value {
     let job = stage.submit(EXAMPLE).await;
     soon(webui.gpu().rendering()).await;
     soon(webui.gpu().advance(12)).await;
-    soon(async {
-        loop {
-            let update: Value = job.status().await.unwrap().output().unwrap_or_default();
-            if update["step"] == 12 {
-                return update;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
+    update(&job, |update| update["step"] == 12).await
 }
 
 #[tokio::test]

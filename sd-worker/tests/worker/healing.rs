@@ -115,6 +115,75 @@ async fn out_of_memory_that_a_reload_does_not_mend_leads_to_a_restart() {
 }
 
 #[tokio::test]
+async fn after_three_reloads_a_small_picture_is_tried_at_once_and_then_a_restart() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.complete(SMALL).await;
+    let count = |words: &str| stage.worker.log().matches(words).count();
+    for illness in 1..=5 {
+        webui.inject(json!({ "kind": "out-of-memory" })).await;
+        assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
+        stage.worker.says_again(WELL, illness).await;
+    }
+    assert_eq!(count("mending the WebUI: reloading the checkpoint"), 3);
+    assert_eq!(count("mending the WebUI: rendering a small picture"), 5);
+    assert_eq!(
+        started(&stage.worker).len(),
+        1,
+        "it rendered, so nothing is wrong"
+    );
+
+    webui
+        .inject(json!({ "kind": "out-of-memory", "until": "restart" }))
+        .await;
+    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "GPU_OUT_OF_MEMORY");
+    stage.complete(SMALL).await;
+    assert_eq!(count("mending the WebUI: reloading the checkpoint"), 3);
+    assert_eq!(started(&stage.worker).len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_one_that_is_given_up_asks_for_another_worker_with_its_result() {
+    // Renders wait for the model, so both jobs are here before the first fails.
+    let webui = MockWebUi::builder()
+        .phase(mock_webui::Phase::ModelLoading)
+        .fault(Fault::out_of_memory(Relief::Restart))
+        .start()
+        .await;
+    let variables = [
+        ("SD_WORKER_WEBUI_PATIENCE", "0"),
+        ("RUNPOD_WORKER_CONCURRENCY", "2"),
+    ];
+    let mut stage = Stage::with(webui.url(), &variables).await;
+    let jobs = [stage.submit(SMALL).await, stage.submit(SMALL).await];
+    stage.worker.says_again("Started.", 2).await;
+    soon(webui.gpu().begun(1)).await;
+    webui.set_phase(mock_webui::Phase::Ready).await;
+
+    let mut codes = Vec::new();
+    let mut waited = None;
+    for job in &jobs {
+        let report = soon(job.wait()).await.unwrap();
+        let code = verdict(&error_of(&report))[0].to_owned();
+        if code == "BACKEND_UNAVAILABLE" {
+            waited = Some(job.id().to_string());
+        }
+        codes.push(code);
+    }
+    codes.sort();
+    assert_eq!(codes, ["BACKEND_UNAVAILABLE", "GPU_OUT_OF_MEMORY"]);
+    assert_eq!(stage.worker.exit().await.code(), Some(0));
+    let waited = waited.unwrap();
+    let calls = stage.platform.recorded_calls();
+    let result = calls
+        .iter()
+        .find(|call| call.path_and_query.contains("/job-done/") && call.path_and_query.contains(&waited))
+        .unwrap();
+    let body = String::from_utf8_lossy(&result.body);
+    assert!(body.ends_with(r#", "stopPod": true}"#), "{body}");
+}
+
+#[tokio::test]
 async fn one_that_can_not_be_restarted_is_left_to_another_worker() {
     let webui = MockWebUi::builder()
         .fault(Fault::out_of_memory(Relief::Restart))
@@ -319,6 +388,34 @@ async fn one_that_grows_is_restarted_between_two_jobs() {
     stage.worker.says(WELL).await;
     stage.complete(SMALL).await;
     assert_eq!(started(&stage.worker).len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_grows_in_mid_render_is_restarted_when_the_job_is_done() {
+    let webui = OwnedWebUi::new("--step-ms 20");
+    let stage = webui.stage(&[("SD_WORKER_MEMORY_CEILING", "300MB")]).await;
+    stage.complete(SMALL).await;
+    webui
+        .inject(json!({ "kind": "grow-memory", "megabytes": 400 }))
+        .await;
+    // Eight seconds: the memory is looked at every five.
+    let job = stage
+        .submit(r#"{"prompt": "x", "steps": 400, "width": 64, "height": 64}"#)
+        .await;
+    stage.worker.says("mending the WebUI: restarting it").await;
+    let gpu = webui.gpu().await;
+    assert_eq!(gpu["renders"], 2, "the render goes on: {gpu}");
+    assert_ne!(gpu["job"], "", "{gpu}");
+    let report = soon(job.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    stage.worker.says(WELL).await;
+    assert_eq!(started(&stage.worker).len(), 2);
+    stage.complete(SMALL).await;
+    assert_eq!(
+        webui.gpu().await["renders"],
+        2,
+        "a small picture and the last job; the first was not repeated"
+    );
 }
 
 #[tokio::test]

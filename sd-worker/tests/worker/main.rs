@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
 
+mod answers;
 mod cache;
 mod cancel;
 mod checks;
@@ -18,6 +19,7 @@ mod monitor;
 mod operations;
 mod output;
 mod pictures;
+mod ready;
 mod requests_page;
 mod sd_next;
 mod shutdown;

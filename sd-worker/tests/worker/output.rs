@@ -289,8 +289,9 @@ async fn a_quality_without_jpeg_is_refused_before_the_render() {
     for wishes in [
         json!({ "quality": 80 }),
         json!({ "reencode": "webp", "quality": 80 }),
-        json!({ "reencode": "jpeg", "quality": 0 }),
-        json!({ "reencode": "jpeg", "quality": 101 }),
+        json!({ "output": "auto", "quality": 80 }),
+        json!({ "output": "auto", "reencode": "jpeg", "quality": 0 }),
+        json!({ "output": "auto", "reencode": "jpeg", "quality": 101 }),
         json!({ "reencode": "png" }),
         json!({ "output": "ftp" }),
     ] {
@@ -300,6 +301,32 @@ async fn a_quality_without_jpeg_is_refused_before_the_render() {
         assert!(message.starts_with("input.worker"), "{message}");
     }
     assert_eq!(webui.gpu().renders(), 0);
+}
+
+#[tokio::test]
+async fn re_encoding_that_would_never_happen_is_refused_before_the_render() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_REENCODE", "jpeg")]).await;
+    for (wishes, wish) in [
+        (json!({ "reencode": "webp" }), "reencode"),
+        (json!({ "output": "inline", "reencode": "jpeg" }), "reencode"),
+        (json!({ "output": "upload", "reencode": "jpeg" }), "reencode"),
+        (json!({ "quality": 80 }), "quality"),
+    ] {
+        let error = stage.fail(&wishing(SMALL, &wishes)).await;
+        assert_eq!(verdict(&error), ["INVALID_INPUT", "user", "final"], "{error}");
+        let message = error["error_message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("input.worker.{wish}: ")),
+            "{message}"
+        );
+    }
+    assert_eq!(webui.gpu().renders(), 0);
+    // What the owner allows is no wish, and to wish for nothing is always granted.
+    stage.complete(SMALL).await;
+    stage
+        .complete(&wishing(SMALL, &json!({ "reencode": "off" })))
+        .await;
 }
 
 #[tokio::test]
@@ -408,6 +435,7 @@ async fn uploads_of_streamed_pictures_are_timed_as_well() {
     }
     let timeline = stage.worker.says("job timeline").await;
     assert_eq!(timeline.matches("upload_finished=").count(), 2, "{timeline}");
+    assert_eq!(timeline.matches("part_finished=").count(), 2, "{timeline}");
     let figures = scrape(&stage).await;
     assert_eq!(
         lines(&figures, &["sd_worker_upload_seconds_count"]),

@@ -14,17 +14,36 @@ fn log_of_level<'a>(log: &'a str, level: &str) -> Vec<&'a str> {
     log.lines().filter(|line| line.contains(&level)).collect()
 }
 
+/// The start report has these phases, in this order.
+fn assert_phases(report: &str, phases: &[&str]) {
+    let mut from = 0;
+    for phase in phases {
+        from += report[from..]
+            .find(&format!("{phase}=+"))
+            .unwrap_or_else(|| panic!("no {phase}: {report}"));
+    }
+}
+
+/// The worker ends with 1 and the cause, after the last words of its WebUI, which is gone; it has taken no job.
+/// Returns the line with the cause.
+async fn assert_given_up(mut stage: Stage, cause: &str, last_words: &str) -> String {
+    let job = stage.submit(SMALL).await;
+    assert_eq!(stage.worker.exit().await.code(), Some(1));
+    let told = stage.worker.says(cause).await;
+    stage.worker.says("lines of the WebUI's log:").await;
+    let line = stage.worker.says(&format!("| {last_words}")).await;
+    assert!(line.contains("\"level\": \"ERROR\""), "{line}");
+    assert!(!exists(started(&stage.worker)[0]));
+    assert_eq!(soon(job.status()).await.unwrap().status.as_str(), "IN_QUEUE");
+    told
+}
+
 #[tokio::test]
 async fn it_is_ready_when_it_has_rendered_and_ends_with_the_worker() {
     let webui = OwnedWebUi::new("--ready-after 200ms --model-after 300ms");
     let mut stage = webui.stage(&[("SD_WORKER_WARM_UP", "on")]).await;
     let report = stage.worker.says("WebUI start:").await;
-    let mut from = 0;
-    for phase in ["spawned=+", "port_open=+", "api_answers=+", "model_loaded=+"] {
-        from += report[from..]
-            .find(phase)
-            .unwrap_or_else(|| panic!("no {phase}: {report}"));
-    }
+    assert_phases(&report, &["spawned", "port_open", "api_answers", "model_loaded"]);
     stage.complete(SMALL).await;
     assert_eq!(webui.gpu().await["renders"], 2, "the warm-up and the job");
 
@@ -32,6 +51,50 @@ async fn it_is_ready_when_it_has_rendered_and_ends_with_the_worker() {
     stage.worker.signal("TERM").await;
     assert_eq!(stage.worker.exit().await.code(), Some(0));
     assert!(!exists(process), "ended and reaped before the worker");
+}
+
+#[tokio::test]
+async fn each_render_of_a_warm_up_list_is_made_before_the_first_job() {
+    let webui = OwnedWebUi::new("");
+    let list = r#"[{"prompt": "one", "steps": 2, "width": 64, "height": 64}, {"prompt": "two", "steps": 3, "width": 64, "height": 64}]"#;
+    let stage = webui.stage(&[("SD_WORKER_WARM_UP", list)]).await;
+    let report = stage.worker.says("WebUI start:").await;
+    assert_phases(
+        &report,
+        &["spawned", "port_open", "api_answers", "model_loaded", "warmed_up"],
+    );
+    let gpu = webui.gpu().await;
+    assert_eq!((&gpu["renders"], &gpu["steps_done"]), (&json!(2), &json!(5)));
+    stage.complete(SMALL).await;
+    assert_eq!(webui.gpu().await["renders"], 3, "and the job");
+}
+
+#[tokio::test]
+async fn a_warm_up_that_is_refused_ends_the_worker_with_its_number_and_the_cause() {
+    let webui = OwnedWebUi::new("");
+    let list =
+        r#"[{"prompt": "one", "steps": 1, "width": 64, "height": 64}, {"prompt": "two", "steps": "many"}]"#;
+    let stage = webui.stage(&[("SD_WORKER_WARM_UP", list)]).await;
+    assert_given_up(
+        stage,
+        "warm-up 2 failed: the WebUI refused the parameters (HTTP 422): steps: value is not a valid integer",
+        "mock-webui listening on",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_that_lives_and_never_opens_its_port_is_given_up_at_the_deadline() {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = json!({ "faults": [{ "kind": "never-ready" }] });
+    let webui = OwnedWebUi::broken(&scenario, directory.path(), "");
+    let command = format!("sh -c 'echo loading for ever; exec {}'", webui.command);
+    let variables = [
+        ("SD_WORKER_WEBUI_COMMAND", command.as_str()),
+        ("SD_WORKER_READY_TIMEOUT", "2s"),
+    ];
+    let stage = Stage::with(&webui.url, &variables).await;
+    assert_given_up(stage, "was not ready after 2s", "loading for ever").await;
 }
 
 #[tokio::test]
@@ -87,20 +150,20 @@ async fn one_whose_model_never_loads_is_given_up_at_the_deadline() {
     let scenario = json!({ "faults": [{ "kind": "up-but-no-model" }] });
     let webui = OwnedWebUi::broken(&scenario, directory.path(), "");
     let variables = [("SD_WORKER_WARM_UP", "on"), ("SD_WORKER_READY_TIMEOUT", "1s")];
-    let mut stage = webui.stage(&variables).await;
-    let job = stage.submit(SMALL).await;
-    assert_eq!(stage.worker.exit().await.code(), Some(1));
-    stage.worker.says("it has come no further than api_answers").await;
-    assert!(!exists(started(&stage.worker)[0]));
-    assert_eq!(soon(job.status()).await.unwrap().status.as_str(), "IN_QUEUE");
+    let stage = webui.stage(&variables).await;
+    assert_given_up(
+        stage,
+        "it has come no further than api_answers",
+        "mock-webui listening on",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_checkpoint_that_is_missing_or_not_used_is_named() {
     let webui = OwnedWebUi::new("--model one --model two");
-    let mut stage = webui.stage(&[("SD_WORKER_CHECKPOINT", "three")]).await;
-    assert_eq!(stage.worker.exit().await.code(), Some(1));
-    let line = stage.worker.says("no checkpoint 'three'").await;
+    let stage = webui.stage(&[("SD_WORKER_CHECKPOINT", "three")]).await;
+    let line = assert_given_up(stage, "no checkpoint 'three'", "mock-webui listening on").await;
     assert!(line.contains("one") && line.contains("two"), "{line}");
 
     let webui = OwnedWebUi::new("--model one --model two");

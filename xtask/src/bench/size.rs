@@ -1,43 +1,21 @@
 //! `cargo xtask bench --size`: what a worker costs before it has done anything, beside the published Python SDK.
 //!
-//! Ours is the example `hello` as a project of its own: the SDK with its default features, as a user depends on it. (Built
-//! as an example, cargo would give it the features of the tests, too.)
+//! Ours is the example [`hello`](crate::hello).
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use super::machine::Setting;
 use super::python;
-use crate::cargo::{cargo, root};
+use crate::cargo::{output, root};
+use crate::hello::{Hello, MOST_CRATES};
 use crate::screen::Screen;
 
-const MANIFEST: &str = r#"[package]
-name = "hello"
-version = "0.1.0"
-edition = "2024"
-publish = false
-
-[workspace]
-
-[dependencies]
-runpod-sdk = { path = "SDK" }
-serde = { version = "1", features = ["derive"] }
-
-[profile.release]
-lto = "fat"
-codegen-units = 1
-strip = "symbols"
-"#;
-const PROGRAM: &str = include_str!("../../../runpod-sdk/examples/hello.rs");
-
-/// The system whose dependencies are counted.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 const MOST_BYTES: u64 = 5_000_000;
-const MOST_CRATES: usize = 120;
 
 /// What one side costs.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -140,53 +118,21 @@ fn megabytes(bytes: u64) -> String {
 fn hello(folder: &Path, screen: Screen) -> anyhow::Result<Cost> {
     screen.stage("build", "hello with default features, release, fat LTO, stripped");
     start_afresh(folder)?;
-    let source = folder.join("src");
-    std::fs::create_dir_all(&source).with_context(|| format!("cannot make {}", source.display()))?;
-    let sdk = root().join("runpod-sdk");
-    std::fs::write(
-        folder.join("Cargo.toml"),
-        MANIFEST.replace("SDK", &sdk.to_string_lossy()),
-    )?;
-    std::fs::write(source.join("main.rs"), PROGRAM)?;
-    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    let here = |arguments: &[&str]| {
-        let mut command = cargo(arguments);
-        command.current_dir(folder).env_remove("CARGO_TARGET_DIR");
-        command
-    };
+    let hello = Hello::write(folder)?;
     // Downloading is not building.
-    output(&mut here(&["fetch"]))?;
+    hello.fetch()?;
     let began = Instant::now();
-    output(&mut here(&["build", "--release", "--locked"]))?;
+    output(&mut hello.cargo(&["build", "--release", "--locked"]))?;
     let build = began.elapsed();
-    let tree = output(&mut here(&[
-        "tree",
-        "--locked",
-        "--edges=normal",
-        "--prefix=none",
-        "--target",
-        TARGET,
-        "--format={p}",
-    ]))?;
     let program = folder.join("target").join("release").join("hello");
     let bytes = std::fs::metadata(&program)
         .with_context(|| format!("cannot read {}", program.display()))?
         .len();
     Ok(Cost {
         bytes,
-        packages: crates(&tree),
+        packages: hello.tree()?.crates(),
         build,
     })
-}
-
-/// How many crates a dependency tree names, each once, and without the program itself.
-fn crates(tree: &str) -> usize {
-    let names: std::collections::BTreeSet<&str> = tree
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)"))
-        .filter(|line| !line.is_empty() && !line.starts_with("hello "))
-        .collect();
-    names.len()
 }
 
 /// Installs the published package from nothing.
@@ -240,29 +186,9 @@ fn size_of_folder(folder: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-/// Runs a command to its end; what it says of its work goes to the terminal.
-fn output(command: &mut Command) -> anyhow::Result<String> {
-    let ran = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    if !ran.status.success() {
-        bail!("{command:?} failed ({})", ran.status);
-    }
-    Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_crate_counts_once_and_the_program_not_at_all() {
-        let tree =
-            "hello v0.1.0 (/x)\nserde v1.0.0\ntokio v1.0.0\nserde v1.0.0 (*)\nsyn v2.0.0 \nsyn v3.0.0\n";
-        assert_eq!(crates(tree), 4);
-    }
 
     #[test]
     fn the_table_says_what_is_missed() {

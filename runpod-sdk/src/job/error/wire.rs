@@ -1,12 +1,18 @@
 //! The error as it is posted: a JSON *string* that holds an object. Six keys that the platform's own tools know come
 //! first, then those of ours (`docs/protocol/worker-protocol.md` §7).
 
+use std::borrow::Cow;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Inner, JobError};
 use crate::redact::redacted;
+
+/// Bytes that are kept of each text in an error: its start. A message may quote a whole page, and the error must not
+/// be refused for its size.
+const LONGEST_TEXT: usize = 16 * 1024;
 
 impl JobError {
     /// The error's text as it goes over the wire: a JSON object. What must not be read is masked: a message may
@@ -31,7 +37,7 @@ impl JobError {
     fn encoded(&self, text: serde_json::Result<String>) -> String {
         text.unwrap_or_else(|error| {
             // Strings and a `Value` always encode; if that should ever change, the code still tells.
-            format!("{}: {} ({error})", self.inner.code, redacted(&self.inner.message))
+            format!("{}: {} ({error})", self.inner.code, shown(&self.inner.message))
         })
     }
 }
@@ -70,8 +76,8 @@ impl Serialize for WireError<'_> {
         } = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("error_type", &error.error_type)?;
-        map.serialize_entry("error_message", &redacted(&error.message))?;
-        map.serialize_entry("error_traceback", &redacted(&error.traceback))?;
+        map.serialize_entry("error_message", &shown(&error.message))?;
+        map.serialize_entry("error_traceback", &shown(&error.traceback))?;
         map.serialize_entry("hostname", &identity.hostname)?;
         map.serialize_entry("worker_id", &identity.worker_id)?;
         map.serialize_entry("runpod_version", &identity.runpod_version)?;
@@ -79,28 +85,96 @@ impl Serialize for WireError<'_> {
         map.serialize_entry("class", &error.class)?;
         map.serialize_entry("retryable", &error.retryable)?;
         if let Some(hint) = &error.hint {
-            map.serialize_entry("hint", hint)?;
+            map.serialize_entry("hint", &shown(hint))?;
         }
         if let Some(details) = &error.details {
             map.serialize_entry("details", &masked(details))?;
         }
         if !log_tail.is_empty() {
-            let lines: Vec<_> = log_tail.iter().map(|line| redacted(line)).collect();
+            let lines: Vec<_> = log_tail.iter().map(|line| shown(line)).collect();
             map.serialize_entry("log_tail", &lines)?;
         }
         map.end()
     }
 }
 
-/// The same value with every text in it masked.
+/// A text as others may read it: masked, and then cut. Half a secret is one, too.
+fn shown(text: &str) -> Cow<'_, str> {
+    let text = redacted(text);
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
+    let end = text.floor_char_boundary(LONGEST_TEXT);
+    format!("{}… [{} more bytes]", &text[..end], text.len() - end).into()
+}
+
+/// The same value with every text in it masked and cut, its keys included.
 fn masked(value: &Value) -> Value {
     match value {
-        Value::String(text) => redacted(text).into(),
+        Value::String(text) => shown(text).into(),
         Value::Array(items) => items.iter().map(masked).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, field)| (name.clone(), masked(field)))
+            .map(|(name, field)| (shown(name).into_owned(), masked(field)))
             .collect(),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::job::{ErrorClass, ErrorCode};
+    use crate::redact::hide_secret;
+
+    fn wire(error: &JobError) -> Value {
+        serde_json::from_str(&error.to_wire(&Identity::default())).unwrap()
+    }
+
+    #[test]
+    fn no_text_of_an_error_shows_a_secret() {
+        let secret = "in-every-text-of-an-error";
+        let _hidden = hide_secret(secret);
+        let error = JobError::message_only(secret)
+            .with_hint(format!("use another key than {secret}"))
+            .with_details(json!({ secret: [{ "url": format!("https://h/?id_token={secret}") }] }))
+            .with_log_tail([secret.to_owned()])
+            .with_traceback(secret.to_owned());
+        let text = error.to_wire(&Identity::default());
+        assert!(!text.contains(secret), "{text}");
+        let told = wire(&error);
+        assert_eq!(told["hint"], "use another key than [secret]");
+        assert_eq!(
+            told["details"],
+            json!({ "[secret]": [{ "url": "https://h/?id_token=[secret]" }] })
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_told_by_its_start_and_what_is_left_out() {
+        let long = "é ".repeat(100_000);
+        let error = JobError::new(ErrorCode::new("LONG"), ErrorClass::Worker, long.clone())
+            .with_hint(long.clone())
+            .with_details(json!([long]))
+            .with_traceback(long.clone());
+        let told = wire(&error);
+        let end = long.floor_char_boundary(LONGEST_TEXT);
+        let shown = format!("{}… [{} more bytes]", &long[..end], long.len() - end);
+        for text in [
+            &told["error_message"],
+            &told["error_traceback"],
+            &told["hint"],
+            &told["details"][0],
+        ] {
+            assert_eq!(*text, shown);
+        }
+        let whole = JobError::message_only("x ".repeat(LONGEST_TEXT / 2));
+        assert_eq!(
+            wire(&whole)["error_message"],
+            whole.message(),
+            "not above the limit"
+        );
     }
 }

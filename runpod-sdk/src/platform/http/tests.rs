@@ -295,15 +295,86 @@ async fn a_redirect_that_leads_nowhere_is_no_acceptance() {
 }
 
 #[tokio::test]
-async fn the_other_redirects_end_the_matter_as_in_python() {
+async fn a_redirect_that_loses_the_body_is_no_acceptance_whatever_comes_after_it() {
     for status in ["301 Moved", "302 Found", "303 See Other"] {
-        let server = Server::start([answer(status, "location: /seen\r\n", ""), ok()]).await;
-        post_to(&server).await.unwrap();
-        let seen = server.seen();
-        assert!(seen[1].head.starts_with("GET /seen "), "{}", seen[1].head);
-        let nowhere = Server::start([answer(status, "", "")]).await;
-        post_to(&nowhere).await.unwrap();
+        for location in [
+            "location: /seen\r\n",
+            "location: /v2/e/job-done/w1/j1?gpu=A+1&isStream=false\r\n",
+            "",
+        ] {
+            for after in ["200 OK", "404 Not Found", "400 Bad Request"] {
+                let server = Server::start([answer(status, location, ""), answer(after, "", "")]).await;
+                let error = post_to(&server).await.unwrap_err();
+                assert_eq!(
+                    error.fate(),
+                    Fate::NotNow,
+                    "{status}, {location}, {after}: {error}"
+                );
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_follows_redirects_and_does_not_say_where_it_came_from() {
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect"] {
+        let server = Server::start([answer(status, "location: /elsewhere\r\n", ""), ok()]).await;
+        let platform = server.platform(Limits::default());
+        soon(platform.heartbeat(&[])).await.unwrap();
+        let seen = server.seen();
+        assert_eq!(seen[1].target(), "/elsewhere");
+        assert_eq!(seen[1].header("referer"), None);
+        let round = Server::start([answer(status, "location: /round\r\n", "")]).await;
+        let error = soon(round.platform(Limits::default()).heartbeat(&[])).await;
+        assert_eq!(error.unwrap_err().fate(), Fate::NotNow);
+        assert_eq!(round.seen().len(), 2, "no place is asked twice");
+    }
+}
+
+#[test]
+fn key_and_result_go_to_the_same_scheme_host_and_port_or_to_https_of_the_same_host() {
+    for (here, location, may) in [
+        ("https://h/a", "/b?x=1", true),
+        ("https://h/a", "https://h:443/b", true),
+        ("https://h:8443/a", "https://h:8443/b", true),
+        ("http://h:80/a", "http://h/b", true),
+        ("http://h/a", "https://h/b", true),
+        ("https://h/a", "http://h/b", false),
+        ("https://h/a", "http://h:443/b", false),
+        ("https://h:8443/a", "http://h:8443/b", false),
+        ("https://h/a", "https://h:8443/b", false),
+        ("http://h:8080/a", "https://h:8080/b", false),
+        ("http://h:8080/a", "https://h/b", false),
+        ("http://h/a", "https://other/b", false),
+        ("https://h/a", "//other/b", false),
+        ("https://h/a", "https://u:p@h/b", false),
+        ("https://h/a", "https://h@other/b", false),
+        ("https://h/a", "ftp://h/b", false),
+    ] {
+        let here = Url::parse(here).unwrap();
+        let next = here.join(location).unwrap();
+        assert_eq!(may_have(&here, &next), may, "{here} to {location}");
+    }
+}
+
+#[test]
+fn a_redirected_request_does_not_leave_https() {
+    let url = |text: &str| Url::parse(text).unwrap();
+    for (here, next, may) in [
+        ("https://h/a", "https://other/b", true),
+        ("http://h/a", "https://h/b", true),
+        ("http://h/a", "http://h/b", true),
+        ("https://h/a", "http://h:443/b", false),
+        ("https://h/a", "http://other/b", false),
+        ("https://h/a", "https://h/a", false),
+    ] {
+        assert_eq!(may_follow(&[url(here)], &url(next)), may, "{here} to {next}");
+    }
+    let places: Vec<Url> = (0..=MOST_REDIRECTS)
+        .map(|n| url(&format!("https://h/{n}")))
+        .collect();
+    assert!(may_follow(&places[..MOST_REDIRECTS], &url("https://h/next")));
+    assert!(!may_follow(&places, &url("https://h/next")), "it ends");
 }
 
 #[tokio::test]

@@ -169,6 +169,9 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
     )
     .await;
     assert!(short.iter().all(|pause| *pause <= Duration::from_secs(1)));
+    // No time at all asks for nothing: a result is never posted as fast as it is refused.
+    let at_once = pauses(echo(), Fault::RefuseFor(429, Duration::ZERO)).await;
+    assert_eq!(at_once, grown);
     // 503 with a time is waited out, 429 without one is five seconds; only the last pause is cut.
     for (fault, pause) in [
         (Fault::RefuseFor(503, Duration::from_secs(40)), 40),

@@ -37,6 +37,26 @@ async fn a_whole_life_is_told_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_result_that_is_too_large_to_be_sent_is_told_as_the_failure_that_its_caller_sees() {
+    let (worker, ledger) = Ledger::of(Worker::new(work).largest_result(10));
+    let running = Running::start(worker).await;
+    running.platform.submit("j", json!(1));
+    let body = running.platform.result("j").await;
+    assert!(body.contains("RESULT_TOO_LARGE"), "{body}");
+    running.drained().await;
+    let told = ledger.events().into_iter().find_map(|event| match event {
+        WorkerEvent::JobFinished(summary) => Some((summary.outcome, summary.output_bytes)),
+        _ => None,
+    });
+    let failed = JobOutcome::Failed {
+        code: crate::ErrorCode::RESULT_TOO_LARGE,
+        class: crate::ErrorClass::Worker,
+        retryable: false,
+    };
+    assert_eq!(told, Some((failed, 0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_six_points_of_a_job_come_with_its_delivery() {
     let (worker, ledger) = Ledger::of(Worker::new(work));
     let running = Running::start(worker).await;

@@ -10,6 +10,21 @@ use crate::runtime::Ended;
 use crate::{Context, JobError, Worker};
 
 #[tokio::test(start_paused = true)]
+async fn a_cancelled_handler_may_have_all_the_time_there_is() {
+    let worker = Worker::new(|_: u32, ctx: Context| async move {
+        ctx.cancelled().await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        Err::<(), _>(JobError::message_only("cancelled"))
+    })
+    .shutdown_grace(Duration::from_secs(1))
+    .cancel_grace(Duration::MAX);
+    let running = Running::start(worker).await;
+    running.platform.submit("j", json!(0));
+    running.held.until(|held| held.len() == 1).await;
+    assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_longest_time_there_is_counts_as_no_limit() {
     let worker = Worker::new(|steps: u32, ctx: Context| async move {
         for done in 1..=steps {

@@ -117,6 +117,24 @@ async fn a_larger_result_than_the_worker_sends_fails_its_job_unsent() {
     assert_eq!(posted.len(), 2, "the error was posted, however long it is");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_handler_can_ask_how_large_its_result_may_be() {
+    let limit = || {
+        Worker::new(|_: RawJson, ctx: crate::Context| async move { Ok::<_, JobError>(ctx.result_limit()) })
+    };
+    for (worker, job, told) in [
+        (limit(), "j", 10_000_000),
+        (limit(), "sync-j", 20_000_000),
+        (limit().largest_result(15_000_000), "j", 10_000_000),
+        (limit().largest_result(15_000_000), "sync-j", 15_000_000),
+    ] {
+        let running = Running::start(worker).await;
+        running.platform.submit(job, json!(1));
+        let body = running.platform.result(job).await;
+        assert_eq!(body, format!("{{\"output\": {told}}}"));
+    }
+}
+
 /// With a plain function Python's worker could neither take nor stop while it ran.
 #[tokio::test]
 async fn blocking_handlers_run_side_by_side_and_nothing_waits_for_them() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use super::support::Running;
@@ -66,6 +66,47 @@ async fn an_error_after_good_chunks_keeps_those_and_fails_the_job_with_the_error
             .count();
         assert_eq!(results, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_ends_a_stream_its_end_says_that_it_was_one() {
+    let ends = |how: String| async move {
+        let rest = match how.as_str() {
+            "hangs" => stream::pending().boxed(),
+            "panics" => stream::once(async { panic!("on purpose") as Result<u32, JobError> }).boxed(),
+            "is too large" => stream::iter([Ok(1_234_567_890)]).boxed(),
+            _ => stream::empty().boxed(),
+        };
+        Ok::<_, JobError>(Streaming::new(stream::iter([Ok(1)]).chain(rest)).aggregated())
+    };
+    let worker = Worker::new(ends)
+        .timeout(Duration::from_mins(1))
+        .largest_result(20);
+    let running = Running::start(worker).await;
+    running.platform.with_faults(|said| match said {
+        Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
+        _ => None,
+    });
+    for (how, code) in [
+        ("hangs", "TIMEOUT"),
+        ("panics", "PANIC"),
+        ("is too large", "RESULT_TOO_LARGE"),
+        ("is refused", "RESULT_REFUSED"),
+    ] {
+        running.platform.submit(how, json!(how));
+        let body = running.platform.result(how).await;
+        assert!(body.contains(code), "{how}: {body}");
+    }
+    let said = running.platform.said();
+    let ends: Vec<bool> = said
+        .iter()
+        .filter_map(|said| match said {
+            Said::Result { is_stream, .. } => Some(*is_stream),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [true; 4]);
+    assert_eq!(chunks_of("hangs", &said), [r#"{"output": 1}"#]);
 }
 
 /// A job's chunks as they were posted, in their order.

@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 use super::routes::App;
 use crate::error::Error;
 
-/// More connections than this wait until others close.
+/// More connections than this to one port wait until others close.
 const MOST_CONNECTIONS: usize = 1024;
 /// How long a request's head may take to arrive.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
@@ -41,11 +41,15 @@ pub(super) struct Server {
 impl Server {
     /// Binds what the settings say, and begins to answer.
     pub(super) async fn start(app: Arc<App>) -> Result<Self, Error> {
+        Self::start_with(app, MOST_CONNECTIONS).await
+    }
+
+    /// The same with room for so many connections on each port.
+    pub(super) async fn start_with(app: Arc<App>, most: usize) -> Result<Self, Error> {
         let server = Self {
             closing: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let settings = &app.settings;
         let addresses = [
             Some((settings.address, "requests")),
@@ -62,7 +66,8 @@ impl Server {
             server.connections.spawn(accept(
                 listener,
                 app.clone(),
-                room.clone(),
+                // Each port its own: a health check is answered however many requests there are.
+                Arc::new(Semaphore::new(most)),
                 server.closing.clone(),
                 server.connections.clone(),
             ));

@@ -8,8 +8,10 @@ use runpod_sdk::client::ClientError;
 use serde_json::{Value, json};
 
 use super::{as_pictures, chunks, four, on_its_own_clock, pictures, read, streaming};
-use crate::support::owned::started;
-use crate::support::{OwnedWebUi, RawWebUi, Reply, Stage, aside, error_of, png_64, soon, verdict};
+use crate::support::owned::{kill, started};
+use crate::support::{
+    OwnedWebUi, RawWebUi, Reply, S3, Stage, Uploads, aside, error_of, png_64, soon, verdict,
+};
 
 #[tokio::test]
 async fn a_cancel_in_the_middle_frees_the_gpu_and_what_was_streamed_stays() {
@@ -35,12 +37,14 @@ async fn a_cancel_in_the_middle_frees_the_gpu_and_what_was_streamed_stays() {
 #[tokio::test]
 async fn a_stream_past_its_deadline_frees_the_gpu_and_is_told_so() {
     let webui = on_its_own_clock().start().await;
-    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_TIMEOUT", "500ms")]).await;
+    let stage = Stage::with(webui.url(), &[("RUNPOD_WORKER_TIMEOUT", "3s")]).await;
     let job = stage.submit(&streaming(&four(&json!({})), &json!({}))).await;
+    soon(webui.gpu().rendering()).await;
     let report = soon(job.wait()).await.unwrap();
     assert_eq!(report.status.as_str(), "FAILED");
     assert_eq!(verdict(&error_of(&report)), ["TIMEOUT", "user", "final"]);
     soon(webui.gpu().idle()).await;
+    assert!(webui.gpu().interrupts() > 0, "nothing else ends a render here");
 }
 
 #[tokio::test]
@@ -100,19 +104,60 @@ async fn a_webui_that_dies_at_the_second_picture_is_started_again_and_the_seeds_
 }
 
 #[tokio::test]
+async fn a_webui_that_dies_during_an_upload_is_mended_meanwhile() {
+    let (webui, s3) = (OwnedWebUi::new(""), S3::start(Uploads::Held).await);
+    let stage = webui.stage(&s3.variables()).await;
+    let job = stage
+        .submit(&streaming(&four(&json!({})), &json!({ "output": "upload" })))
+        .await;
+    s3.uploads_reach(1).await;
+    kill(started(&stage.worker)[0]).await;
+    stage.worker.says("the WebUI is well again").await;
+    assert_eq!(s3.uploads(), 1, "the stream still waits for its first upload");
+    soon(job.cancel()).await.unwrap();
+    stage.complete(&four(&json!({ "n_iter": 1 })).to_string()).await;
+}
+
+/// A WebUI that gives this answer to every render.
+async fn answering(answer: String) -> RawWebUi {
+    RawWebUi::start(move |request| match request.start() {
+        "POST /sdapi/v1/txt2img" => {
+            let answer = answer.clone();
+            Box::pin(async move { Reply::json(200, answer) })
+        }
+        _ => aside(&request),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn pictures_whose_seeds_are_not_told_are_streamed_all_the_same() {
+    for (info, seeds) in [
+        (
+            json!(json!({ "seed": 7 }).to_string()),
+            [Value::Null, Value::Null],
+        ),
+        (
+            json!({ "seed": 7, "all_seeds": [7, "8"] }),
+            [json!(7), Value::Null],
+        ),
+    ] {
+        let webui = answering(json!({ "images": [png_64(), png_64()], "info": info }).to_string()).await;
+        let stage = Stage::new(&webui.url).await;
+        let chunks = chunks(&stage, &streaming(&four(&json!({ "n_iter": 2 })), &json!({}))).await;
+        let streamed: Vec<_> = chunks.iter().map(|chunk| chunk["seed"].clone()).collect();
+        assert_eq!(streamed, [&seeds[..], &seeds].concat(), "{info}");
+        assert_eq!(webui.renders().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_streamed_is_an_error() {
     for (answer, words) in [
         (r#"{"images":[],"info":"{}"}"#.to_owned(), "no pictures"),
         (json!({ "images": [png_64()] }).to_string(), "which seed"),
     ] {
-        let webui = RawWebUi::start(move |request| match request.start() {
-            "POST /sdapi/v1/txt2img" => {
-                let answer = answer.clone();
-                Box::pin(async move { Reply::json(200, answer) })
-            }
-            _ => aside(&request),
-        })
-        .await;
+        let webui = answering(answer).await;
         let stage = Stage::new(&webui.url).await;
         let error = stage.fail(&streaming(&four(&json!({})), &json!({}))).await;
         assert_eq!(verdict(&error), ["BACKEND_BAD_ANSWER", "backend", "retryable"]);

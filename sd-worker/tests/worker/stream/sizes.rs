@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use mock_webui::MockWebUi;
 use serde_json::json;
 
-use super::{chunks, four, pictures, streaming};
-use crate::support::{RawWebUi, Reply, S3, Stage, Uploads, aside, get, soon, verdict};
+use super::{chunks, four, pictures, read, streaming};
+use crate::support::{RawWebUi, Reply, S3, Stage, Uploads, aside, error_of, get, soon, verdict};
 
 /// A WebUI whose pictures are files of so many bytes.
 async fn drawing(bytes: usize) -> RawWebUi {
@@ -130,6 +130,41 @@ async fn a_cancel_during_an_upload_renders_no_further_picture() {
     // The GPU is free for the next job, and nothing of this one is left.
     stage.complete(&four(&json!({ "n_iter": 1 })).to_string()).await;
     assert_eq!(webui.gpu().renders(), 2);
+}
+
+#[tokio::test]
+async fn the_list_of_all_chunks_never_grows_beyond_a_result() {
+    // Ten of them fit into 10 MB.
+    let webui = drawing(740_000).await;
+    let s3 = S3::start(Uploads::Stored).await;
+    let stage = Stage::with(&webui.url, &s3.variables()).await;
+    let twelve = four(&json!({ "n_iter": 12 }));
+    let job = stage
+        .submit(&streaming(&twelve, &json!({ "aggregate": true })))
+        .await;
+    let (streamed, error) = read(&job).await;
+    assert!(error.is_some());
+    assert_eq!((streamed.len(), webui.renders().len()), (10, 11), "it ends there");
+    let error = error_of(&soon(job.wait()).await.unwrap());
+    assert_eq!(verdict(&error), ["OUTPUT_TOO_LARGE", "user", "final"]);
+    let message = error["error_message"].as_str().unwrap();
+    assert!(message.starts_with("picture 10 takes 986670 bytes"), "{message}");
+    assert!(message.contains("the list of all chunks"), "{message}");
+    assert!(
+        error["hint"].as_str().unwrap().contains("worker.aggregate"),
+        "{error}"
+    );
+
+    let wishes = json!({ "aggregate": true, "output": "auto" });
+    let report = stage.run(&streaming(&twelve, &wishes)).await;
+    let output = report.raw_output().unwrap();
+    assert!(output.len() < 10_000_000, "{}", output.len());
+    let list: Vec<serde_json::Value> = serde_json::from_slice(output).unwrap();
+    let uploaded: Vec<bool> = list.iter().map(|chunk| chunk["url"].is_string()).collect();
+    assert_eq!(uploaded, [vec![false; 10], vec![true; 2]].concat());
+
+    // Without the list there is nothing that grows.
+    assert_eq!(chunks(&stage, &streaming(&twelve, &json!({}))).await.len(), 12);
 }
 
 #[tokio::test]

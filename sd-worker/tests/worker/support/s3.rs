@@ -1,8 +1,8 @@
 //! A real S3 server on loopback, over a directory.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -39,6 +39,8 @@ pub(crate) struct S3 {
 
 #[derive(Default)]
 struct Traffic {
+    /// The method of each request, in the order in which they came.
+    methods: Mutex<Vec<String>>,
     /// Uploads that have come so far.
     came: watch::Sender<usize>,
     now: AtomicUsize,
@@ -97,6 +99,16 @@ impl S3 {
         std::fs::read(self.path(key)).unwrap()
     }
 
+    /// Whether the folder of the bucket has an object.
+    pub(crate) fn has(&self, folder: &str) -> bool {
+        std::fs::read_dir(self.path(folder)).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// The methods of all requests, however they were answered.
+    pub(crate) fn methods(&self) -> Vec<String> {
+        self.traffic.methods.lock().unwrap().clone()
+    }
+
     /// Uploads that have come, however they were answered.
     pub(crate) fn uploads(&self) -> usize {
         *self.traffic.came.borrow()
@@ -125,6 +137,8 @@ async fn answer(
     traffic: &Traffic,
 ) -> Result<Response<s3s::Body>, s3s::HttpError> {
     let is_upload = request.method() == Method::PUT;
+    let method = request.method().to_string();
+    traffic.methods.lock().unwrap().push(method);
     if is_upload {
         let now = traffic.now.fetch_add(1, Ordering::Relaxed) + 1;
         traffic.most.fetch_max(now, Ordering::Relaxed);

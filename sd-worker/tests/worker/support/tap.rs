@@ -44,6 +44,14 @@ impl Tap {
         tap
     }
 
+    /// How many requests each connection has carried, oldest first.
+    pub(crate) fn requests(&self) -> Vec<usize> {
+        let connections = self.connections.lock().unwrap();
+        let sent = connections.iter().map(|connection| &connection.sent);
+        sent.map(|sent| Message::all(&sent.lock().unwrap()).len())
+            .collect()
+    }
+
     /// The first render: what was asked and what was answered.
     pub(crate) fn render(&self) -> (Message, Message) {
         let connections = self.connections.lock().unwrap();

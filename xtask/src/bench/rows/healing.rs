@@ -76,7 +76,8 @@ impl Bench {
         Ok(took)
     }
 
-    /// From SIGKILL between two jobs to the end of a job that was submitted at once.
+    /// From the WebUI's end between two jobs to the end of a job that was submitted at once. No SIGKILL: the
+    /// process ends itself at once, as `server-kill` asks.
     async fn killed(&self, mock: &Path) -> anyhow::Result<Duration> {
         let owned = self.owned(mock, "--api-server-stop", &[]).await?;
         owned.complete().await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::stream;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use super::{dies_before_delivery, echo, files, life, refuse_results, until_files
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::Ended;
 use crate::runtime::tests::support::{Running, results};
-use crate::{JobError, Worker};
+use crate::{JobError, Streaming, Worker};
 
 #[test]
 fn a_result_whose_process_died_is_delivered_once_by_the_next_start() {
@@ -31,6 +32,33 @@ fn a_result_whose_process_died_is_delivered_once_by_the_next_start() {
     for kind in ["results", "started", "writing", "workers", "unreadable"] {
         assert!(files(&dir, kind).is_empty(), "something is left in {kind}");
     }
+}
+
+#[test]
+fn the_refused_end_of_a_stream_of_an_earlier_run_still_ends_a_stream() {
+    let dir = TempDir::new().unwrap();
+    let counting = |to: u32| async move {
+        Ok::<_, JobError>(Streaming::new(stream::iter((0..to).map(Ok::<_, JobError>))))
+    };
+    life(async {
+        let running = Running::start(Worker::new(counting).journal(dir.path())).await;
+        refuse_results(&running, &Fault::Refuse(503));
+        running.platform.submit("j", json!(2));
+        until_files(&dir, "results", 1).await;
+    });
+    life(async {
+        let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+        platform.with_faults(|said| match said {
+            Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
+            _ => None,
+        });
+        let running = Running::start_on(platform, Worker::new(counting).journal(dir.path()), 1).await;
+        let body = running.platform.result("j").await;
+        assert!(body.contains("RESULT_REFUSED"), "{body}");
+        let said = running.platform.said();
+        let ends_stream = |said: &Said| matches!(said, Said::Result { is_stream: true, .. });
+        assert!(said.iter().any(ends_stream), "{said:?}");
+    });
 }
 
 #[test]
@@ -193,7 +221,7 @@ fn failures_and_ends_of_streams_are_stored_as_what_they_are() {
                     Ok(2)
                 },
             ];
-            Ok::<_, JobError>(crate::Streaming::new(futures_util::stream::iter(chunks)).aggregated())
+            Ok::<_, JobError>(Streaming::new(stream::iter(chunks)).aggregated())
         };
         let running = Running::start(stream(Worker::new(handler))).await;
         refuse_results(&running, &Fault::LoseRequest);

@@ -1,18 +1,25 @@
 //! Clients that are slow or deaf, over connections that follow the paused clock.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::routes::App;
 use super::super::server;
+use super::super::settings::Settings;
 use super::{app, work};
+use crate::job::Identity;
 use crate::prelude::*;
 use crate::runtime::Held;
+use crate::start::mode::HttpMode;
+use crate::telemetry::heard::Heard;
+use crate::worker::HttpOptions;
 
 /// A client's end of a new connection, in which so many bytes fit that nobody has read yet.
 fn connect(app: &Arc<App>, room: usize) -> DuplexStream {
@@ -45,6 +52,38 @@ fn letters() -> Worker {
             (0..thousands).map(|_| JobResult::Ok("x".repeat(1000))),
         )))
     })
+}
+
+#[tokio::test]
+async fn health_checks_on_their_own_port_are_answered_while_the_other_port_is_full() {
+    let mut settings = Settings::read(&HttpMode::LoadBalancing, &HttpOptions::default(), |_| None).unwrap();
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    (settings.address, settings.health) = (any_port, Some(any_port));
+    let app = Arc::new(App::new(settings, super::desk(1), Identity::default()));
+    app.desk.open(super::one());
+    let log = Heard::begin();
+    let server = server::Server::start_with(app, 1).await.unwrap();
+    let at = |what: &str| {
+        let line = log.lines_with(what).pop().unwrap();
+        line.rsplit_once("http://").unwrap().1.to_owned()
+    };
+    let (requests, health) = (at("for requests"), at("for health checks"));
+    // Two, so that the second waits for room, and nobody says anything.
+    let _full = [
+        TcpStream::connect(&requests).await.unwrap(),
+        TcpStream::connect(&requests).await.unwrap(),
+    ];
+    let asking = async {
+        let mut client = TcpStream::connect(&health).await.unwrap();
+        let request = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), asking).await;
+    assert!(answer.unwrap().starts_with("HTTP/1.1 200 "));
+    server.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
