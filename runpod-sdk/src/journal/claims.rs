@@ -1,7 +1,7 @@
 //! Who in this process is busy with a job's files: a job that was taken, or the delivery of leftovers.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -16,71 +16,73 @@ pub(super) enum By {
     Recovery,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<Key, Claim>>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Claims(Arc<Mutex<HashMap<Key, Entry>>>);
+
+/// A job's files are its holder's until this is dropped. Nobody else can end the claim.
+#[derive(Debug)]
+#[must_use = "it ends when it is dropped"]
+pub(crate) struct Claim {
+    claims: Claims,
+    key: Key,
+}
 
 #[derive(Debug)]
-struct Claim {
+struct Entry {
     by: By,
     /// Closed when the claim ends.
     held: watch::Sender<()>,
 }
 
-impl Claim {
-    fn new(by: By) -> Self {
-        Self {
-            by,
-            held: watch::Sender::new(()),
-        }
-    }
-}
-
 impl Claims {
     /// Claims a job's files for the delivery of leftovers, if nobody has.
-    pub(super) fn try_claim(&self, key: &Key) -> bool {
-        let mut claims = self.lock();
-        let free = !claims.contains_key(key);
-        if free {
-            claims.insert(key.clone(), Claim::new(By::Recovery));
-        }
-        free
+    pub(super) fn try_claim(&self, key: &Key) -> Option<Claim> {
+        self.enter(key, By::Recovery).ok()
     }
 
     /// Waits until the files of a job that was taken are free and claims them.
-    pub(super) async fn claim(&self, key: &Key) {
+    pub(super) async fn claim(&self, key: &Key) -> Claim {
         loop {
-            let mut held = {
-                let mut claims = self.lock();
-                match claims.get(key) {
-                    Some(claim) => claim.held.subscribe(),
-                    None => {
-                        claims.insert(key.clone(), Claim::new(By::Job));
-                        return;
-                    }
-                }
+            let mut held = match self.enter(key, By::Job) {
+                Ok(claim) => return claim,
+                Err(held) => held,
             };
             // Nothing is ever sent: it ends in an error when the claim does.
             while held.changed().await.is_ok() {}
         }
     }
 
-    pub(super) fn release(&self, key: &Key, by: By) {
-        let mut claims = self.lock();
-        if claims.get(key).is_some_and(|claim| claim.by == by) {
-            claims.remove(key);
-        }
-    }
-
     pub(super) fn are_with(&self, key: &Key, by: By) -> bool {
-        self.lock().get(key).is_some_and(|claim| claim.by == by)
+        self.lock().get(key).is_some_and(|entry| entry.by == by)
     }
 
     pub(super) fn is_claimed(&self, key: &Key) -> bool {
         self.lock().contains_key(key)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Claim>> {
+    /// Claims what is free. What it fails with ends when the present claim does.
+    fn enter(&self, key: &Key, by: By) -> Result<Claim, watch::Receiver<()>> {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get(key) {
+            return Err(entry.held.subscribe());
+        }
+        let held = watch::Sender::new(());
+        entries.insert(key.clone(), Entry { by, held });
+        Ok(Claim {
+            claims: self.clone(),
+            key: key.clone(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // An entry is made with its claim and for nobody else's: this is our own.
+        self.claims.lock().remove(&self.key);
     }
 }
 
@@ -92,17 +94,31 @@ mod tests {
     async fn whoever_waits_for_a_claim_has_it_once_its_holder_lets_go() {
         let claims = Claims::default();
         let key = Key::of(&"j".into());
-        assert!(claims.try_claim(&key));
-        assert!(!claims.try_claim(&key));
+        let first = claims.try_claim(&key).unwrap();
+        assert!(claims.try_claim(&key).is_none());
         let second = claims.claim(&key);
         tokio::pin!(second);
         assert!(futures_util::poll!(&mut second).is_pending());
-        claims.release(&key, By::Job);
-        assert!(futures_util::poll!(&mut second).is_pending(), "it is not a job's");
-        claims.release(&key, By::Recovery);
-        second.await;
+        assert!(claims.are_with(&key, By::Recovery));
+        drop(first);
+        let second = second.await;
         assert!(claims.are_with(&key, By::Job));
-        claims.release(&key, By::Job);
+        drop(second);
         assert!(!claims.is_claimed(&key));
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_for_a_claim_leaves_it_to_its_holder_and_to_others() {
+        let claims = Claims::default();
+        let key = Key::of(&"j".into());
+        let first = claims.claim(&key).await;
+        {
+            let second = claims.claim(&key);
+            tokio::pin!(second);
+            assert!(futures_util::poll!(&mut second).is_pending());
+        }
+        assert!(claims.try_claim(&key).is_none());
+        drop(first);
+        assert!(claims.try_claim(&key).is_some());
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::claims::{By, Claims};
+use super::claims::{By, Claim, Claims};
 use super::disk::{Disk, RealDisk};
 use super::entry::Entry;
 use super::hands::Hands;
@@ -44,12 +44,12 @@ pub(super) struct Open {
     work: TaskTracker,
 }
 
-/// What to do with a job that has just been taken.
+/// What to do with a job that has just been taken. [`Keeper::keep`] or [`Keeper::forget`] must follow.
 #[derive(Debug)]
 pub(crate) enum Begin {
-    /// Run it. [`Keeper::keep`] or [`Keeper::forget`] must follow.
+    /// Run it.
     Run,
-    /// End it like this. [`Keeper::keep`] or [`Keeper::forget`] must follow.
+    /// End it like this.
     Answer(Outcome),
 }
 
@@ -59,6 +59,8 @@ pub(crate) struct Leftover {
     pub(crate) job: JobId,
     pub(crate) report: Report,
     key: Key,
+    /// Ends when this is dropped: the leftover has to wait, or is settled.
+    _claim: Claim,
 }
 
 impl Keeper {
@@ -100,59 +102,64 @@ impl Keeper {
         }
     }
 
-    /// Looks up a job that was taken, before its handler runs.
-    pub(crate) async fn begin(&self, job: &JobId) -> Begin {
-        let Some(open) = &self.0 else { return Begin::Run };
+    /// Looks up a job that was taken, before its handler runs. Whoever no longer wants to know drops this.
+    ///
+    /// The claim, which keeps others from the job's files, belongs to the job until its end. There is none if there is
+    /// no journal, or if somebody else is busy with the files for too long.
+    pub(crate) async fn begin(&self, job: &JobId) -> (Begin, Option<Claim>) {
+        let Some(open) = &self.0 else {
+            return (Begin::Run, None);
+        };
         let key = Key::of(job);
         let claim = open.claims.claim(&key);
         tokio::pin!(claim);
-        loop {
+        let claim = loop {
             match tokio::time::timeout(PATIENCE, &mut claim).await {
-                Ok(()) => break,
+                Ok(claim) => break claim,
                 // The platform takes its time over what an earlier run has left. The same answers this job.
                 Err(_) if open.claims.are_with(&key, By::Recovery) => {
                     let id = job.clone();
                     if let Some(report) = open.ask(move |store| store.stored(&id)).await.flatten() {
-                        return Begin::stored(report);
+                        return (Begin::stored(report), None);
                     }
                     if open.health.is_stuck() {
-                        return Begin::Run;
+                        return (Begin::Run, None);
                     }
                 }
                 // An earlier run of the job waits for a disk that does not answer.
-                Err(_) => return Begin::Run,
+                Err(_) => return (Begin::Run, None),
             }
-        }
+        };
         if open.closed.load(Ordering::Relaxed) {
-            return Begin::Run;
+            return (Begin::Run, Some(claim));
         }
         let id = job.clone();
-        match open.ask(move |store| store.begin(&id)).await {
+        let begin = match open.ask(move |store| store.begin(&id)).await {
             None | Some(Begun::Run) => Begin::Run,
             Some(Begun::Stored(report)) => Begin::stored(report),
             Some(Begun::Poison(times)) => Begin::Answer(Outcome::Failed(poison(&times))),
-        }
+        };
+        (begin, Some(claim))
     }
 
-    /// Writes a result beside its delivery.
-    pub(crate) fn keep(&self, job: &JobId, report: &Report) -> Kept {
+    /// Writes a result beside its delivery. The claim is that of [`begin`](Self::begin).
+    pub(crate) fn keep(&self, job: &JobId, report: &Report, claim: Option<Claim>) -> Kept {
         match &self.0 {
-            Some(open) => Kept::write(open, job, report),
+            Some(open) => Kept::write(open, job, report, claim),
             None => Kept::nowhere(),
         }
     }
 
-    /// The job has ended without a result to deliver.
-    pub(crate) fn forget(&self, job: &JobId) {
+    /// The job has ended without a result to deliver. The claim is that of [`begin`](Self::begin).
+    pub(crate) fn forget(&self, job: &JobId, claim: Option<Claim>) {
         let Some(open) = &self.0 else { return };
-        let (inner, key) = (open.clone(), Key::of(job));
-        let Some(_) = open.store() else {
-            return open.claims.release(&key, By::Job);
-        };
-        open.spawn_blocking(move |store| {
-            store.ended(&key);
-            inner.claims.release(&key, By::Job);
-        });
+        if open.store().is_some() {
+            let key = Key::of(job);
+            open.spawn_blocking(move |store| {
+                store.ended(&key);
+                drop(claim);
+            });
+        }
     }
 
     /// Whether there is a journal to look for leftovers in.
@@ -179,22 +186,20 @@ impl Keeper {
     pub(crate) async fn adopt(&self, name: Name) -> Option<Leftover> {
         let open = self.0.as_ref()?;
         let key = name.key.clone();
-        if !open.claims.try_claim(&key) {
-            return None;
-        }
-        match open.ask(move |store| store.adopt(&name)).await.flatten() {
-            Some(Entry { job, report }) => Some(Leftover { job, report, key }),
-            None => {
-                open.claims.release(&key, By::Recovery);
-                None
-            }
-        }
+        let claim = open.claims.try_claim(&key)?;
+        let Entry { job, report } = open.ask(move |store| store.adopt(&name)).await.flatten()?;
+        Some(Leftover {
+            job,
+            report,
+            key,
+            _claim: claim,
+        })
     }
 
     /// The leftover was delivered, or else the platform will never want it.
     pub(crate) async fn settle(&self, leftover: Leftover, delivered: bool) {
         let Some(open) = &self.0 else { return };
-        let key = leftover.key.clone();
+        let Leftover { key, _claim, .. } = leftover;
         open.ask(move |store| {
             if delivered {
                 store.delivered(&key);
@@ -203,14 +208,6 @@ impl Keeper {
             }
         })
         .await;
-        open.claims.release(&leftover.key, By::Recovery);
-    }
-
-    /// The leftover has to wait.
-    pub(crate) fn put_back(&self, leftover: &Leftover) {
-        if let Some(open) = &self.0 {
-            open.claims.release(&leftover.key, By::Recovery);
-        }
     }
 
     /// Finishes what is being written and says goodbye: what this process leaves may be taken over at once.

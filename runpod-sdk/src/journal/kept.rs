@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::claims::By;
+use super::claims::Claim;
 use super::keeper::{Open, PATIENCE};
 use super::name::Key;
 use super::store::{Store, Written};
@@ -18,12 +18,15 @@ pub(crate) struct Kept(Option<Arc<Slip>>);
 
 struct Slip {
     open: Arc<Open>,
+    job: JobId,
     key: Key,
     /// Delivered: what is not yet written need not be.
     unwanted: AtomicBool,
     /// Set to done with `unwanted` looked at under the same lock.
     writer: Mutex<Writer>,
     stored: watch::Sender<Option<bool>>,
+    /// Ends with this: when the result is settled or parked, and nobody writes it any more.
+    _claim: Option<Claim>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,15 @@ enum Writer {
     Done,
 }
 
+/// How much depends on a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chance {
+    /// The result may yet be delivered: a disk that failed a moment ago is left alone.
+    First,
+    /// Or else the result is lost.
+    Last,
+}
+
 impl Kept {
     /// Where there is no journal.
     pub(super) fn nowhere() -> Self {
@@ -41,19 +53,17 @@ impl Kept {
     }
 
     /// Begins to write a result, beside whatever the caller does next.
-    pub(super) fn write(open: &Arc<Open>, job: &JobId, report: &Report) -> Self {
-        let writes = open.store().is_some();
+    pub(super) fn write(open: &Arc<Open>, job: &JobId, report: &Report, claim: Option<Claim>) -> Self {
         let slip = Arc::new(Slip {
             open: open.clone(),
+            job: job.clone(),
             key: Key::of(job),
             unwanted: AtomicBool::new(false),
-            writer: Mutex::new(if writes { Writer::AtWork } else { Writer::Nobody }),
+            writer: Mutex::new(Writer::Nobody),
             stored: watch::Sender::new(None),
+            _claim: claim,
         });
-        if writes {
-            let (pen, job, report) = (slip.clone(), job.clone(), report.without_stop_pod());
-            open.spawn_blocking(move |store| pen.run(store, &job, &report));
-        }
+        slip.write(report, Chance::First);
         Self(Some(slip))
     }
 
@@ -62,42 +72,60 @@ impl Kept {
         let Some(slip) = self.0 else { return };
         let writer = slip.writer();
         slip.unwanted.store(true, Ordering::Relaxed);
-        let now = *writer;
+        let done = *writer == Writer::Done;
         drop(writer);
-        match now {
-            Writer::Nobody => slip.release(),
-            // It removes what it wrote.
-            Writer::AtWork => {}
-            Writer::Done => {
-                let open = slip.open.clone();
-                open.spawn_blocking(move |store| slip.settled(store));
-            }
+        // Whoever still writes removes it himself.
+        if done {
+            let open = slip.open.clone();
+            open.spawn_blocking(move |store| store.settle(&slip.key));
         }
     }
 
-    /// Whether the result is on the disk by now.
-    pub(crate) fn is_stored(&self) -> bool {
-        let stored = self.0.as_ref().map(|slip| *slip.stored.borrow());
-        stored.flatten() == Some(true)
-    }
-
-    /// The result could not be delivered in time. Returns whether it is on the disk, to be tried again later.
-    pub(crate) async fn park(self) -> bool {
-        let Some(slip) = &self.0 else { return false };
-        if *slip.writer() == Writer::AtWork && !slip.open.health.is_stuck() {
-            let mut stored = slip.stored.subscribe();
-            let _ = tokio::time::timeout(PATIENCE, stored.wait_for(Option::is_some)).await;
+    /// The result could not be delivered in time. Returns whether it is on the disk, to be tried again later. If it is
+    /// not, because the disk failed or hung when the job ended, it is written now: much may have happened since.
+    pub(crate) async fn park(self, report: &Report) -> bool {
+        let Some(slip) = self.0 else { return false };
+        slip.written().await;
+        if !slip.is_stored() && slip.write(report, Chance::Last) {
+            slip.written().await;
         }
-        slip.release();
-        self.is_stored()
+        slip.is_stored()
     }
 }
 
 impl Slip {
-    fn run(&self, store: &Store, job: &JobId, report: &Report) {
+    /// Begins to write, unless somebody does or the disk does not even answer.
+    fn write(self: &Arc<Self>, report: &Report, chance: Chance) -> bool {
+        let mut writer = self.writer();
+        if *writer == Writer::AtWork || self.open.store().is_none() {
+            return false;
+        }
+        *writer = Writer::AtWork;
+        drop(writer);
+        self.stored.send_replace(None);
+        let (pen, report) = (self.clone(), report.without_stop_pod());
+        self.open
+            .spawn_blocking(move |store| pen.run(store, &report, chance));
+        true
+    }
+
+    /// Waits for whoever writes, but not for a disk that hangs.
+    async fn written(&self) {
+        if *self.writer() == Writer::AtWork && !self.open.health.is_stuck() {
+            let mut stored = self.stored.subscribe();
+            let _ = tokio::time::timeout(PATIENCE, stored.wait_for(Option::is_some)).await;
+        }
+    }
+
+    fn is_stored(&self) -> bool {
+        *self.stored.borrow() == Some(true)
+    }
+
+    fn run(&self, store: &Store, report: &Report, chance: Chance) {
+        let job = &self.job;
         let wanted = || !self.unwanted.load(Ordering::Relaxed);
         let mut stored = false;
-        if wanted() && store.health().usable() {
+        if wanted() && (chance == Chance::Last || store.health().usable()) {
             match store.health().note(store.write(job, report, &wanted)) {
                 Some(Written::Stored) => {
                     stored = true;
@@ -118,17 +146,8 @@ impl Slip {
         if wanted {
             self.stored.send_replace(Some(stored));
         } else {
-            self.settled(store);
+            store.settle(&self.key);
         }
-    }
-
-    fn settled(&self, store: &Store) {
-        store.settle(&self.key);
-        self.release();
-    }
-
-    fn release(&self) {
-        self.open.claims.release(&self.key, By::Job);
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -1,14 +1,14 @@
 //! Results and starts of jobs on disk, so that they outlive the process.
 //!
 //! ```text
-//!  DIR/v1/results/KEY@OWNER    a result that waits for delivery: written whole, then renamed into place
-//!                KEY@delivered one that was delivered after its process had died
-//!        /started/KEY@OWNER    the job's handler runs, or ran when its process died
-//!        /workers/OWNER        locked and touched while the process lives
-//!        /writing, /unreadable what is not yet, and what is no longer, a result
+//!  DIR/v1/ENDPOINT/results/KEY@OWNER    a result that waits for delivery: written whole, then renamed into place
+//!                          KEY@delivered one that was delivered after its process had died
+//!                 /started/KEY@OWNER    the job's handler runs, or ran when its process died
+//!                 /workers/OWNER        locked and touched while the process lives
+//!                 /writing, /unreadable what is not yet, and what is no longer, a result
 //! ```
 //!
-//! KEY stands for a job, OWNER for one life of one process. Several workers may share a directory: a file
+//! ENDPOINT is the one whose jobs these are: another's workers could not deliver them. KEY stands for a job, OWNER for one life of one process. Several workers may share a directory: a file
 //! belongs to the owner in its name, and whoever renames it to its own has taken it over, which only one can.
 //!
 //! A result that is delivered after its process has died may come too late: the platform has queued the job again, and
@@ -39,6 +39,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use claims::Claim;
 #[cfg(test)]
 pub(crate) use hands::Hands;
 pub(crate) use keeper::{Begin, Keeper, Leftover};

@@ -35,6 +35,15 @@ impl From<&str> for Owner {
     }
 }
 
+/// Where no endpoint is named. No endpoint's own folder is called like this: it has no `@`.
+const NO_ENDPOINT: &str = "@no-endpoint";
+
+/// The folder in which everything of an endpoint is: results of another's jobs would be posted to where nobody knows
+/// them, and then be dropped.
+pub(super) fn folder_of(endpoint: Option<&str>) -> String {
+    endpoint.map_or_else(|| NO_ENDPOINT.to_owned(), as_file_name)
+}
+
 /// A job's id as part of a file name. Ids are opaque and may hold anything; ids too long for a name share a key
 /// in theory, so an entry names its job in full.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,26 +51,7 @@ pub(crate) struct Key(String);
 
 impl Key {
     pub(super) fn of(job: &JobId) -> Self {
-        use std::fmt::Write as _;
-
-        let id = job.as_str();
-        let mut key = String::with_capacity(id.len());
-        for byte in id.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
-                key.push(char::from(byte));
-            } else {
-                let _ = write!(key, "%{byte:02X}");
-            }
-        }
-        if key.len() > LONGEST {
-            // FNV-1a.
-            let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-            key.truncate(KEPT);
-            let _ = write!(key, "~{hash:016x}");
-        }
-        Self(key)
+        Self(as_file_name(job.as_str()))
     }
 
     /// The name of this job's file if it belongs to `owner`.
@@ -71,6 +61,29 @@ impl Key {
             owner: owner.clone(),
         }
     }
+}
+
+/// An id, which may hold anything, as a name of letters, digits and `-_%~`.
+fn as_file_name(id: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut name = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "%{byte:02X}");
+        }
+    }
+    if name.len() > LONGEST {
+        // FNV-1a.
+        let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        name.truncate(KEPT);
+        let _ = write!(name, "~{hash:016x}");
+    }
+    name
 }
 
 impl fmt::Display for Key {
@@ -122,6 +135,13 @@ mod tests {
             let text = name.to_string();
             prop_assert!(text.len() <= 255 && !text.starts_with('.') && !text.contains(['/', '\0']));
             prop_assert_eq!(Name::read(&text), Some(name));
+        }
+
+        #[test]
+        fn any_endpoint_has_one_harmless_folder_of_its_own(id in "\\PC{1,300}") {
+            let folder = folder_of(Some(&id));
+            prop_assert!(folder.len() <= 255 && !folder.starts_with('.') && !folder.contains(['/', '\0']));
+            prop_assert_ne!(folder, folder_of(None));
         }
 
         #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 ///   next worker that starts on the directory delivers the result before its first take, or beside it if the
 ///   platform needs longer than 2 s to accept it. It does so in the name of the worker that ran the job.
 /// - A result that is not delivered within the [delivery window](crate::Worker::delivery_window) is tried again
-///   until it expires.
+///   until it expires. If it could not be written when the job ended, it is written then.
 /// - A job that is handed out again while its result is stored is answered without running its handler. So is one
 ///   whose result was delivered by a later start, until that result expires: it may have come too late to count.
 /// - A job whose process died while it ran is counted. After [`crashes`](Self::crashes) such ends it fails with
@@ -39,8 +39,9 @@ use std::time::Duration;
 ///
 /// # The directory
 ///
-/// Best on the network volume, where the next worker finds it; any number of workers may share it. It holds what
-/// handlers returned, in the clear: directories are made with mode 0700 and files with 0600, and nothing but
+/// Best on the network volume, where the next worker finds it; any number of workers may share it, those of several
+/// endpoints too: each endpoint has a folder of its own there (`v1/RUNPOD_ENDPOINT_ID`), and its workers neither
+/// deliver, drop nor count what is in another's. It holds what handlers returned, in the clear: directories are made with mode 0700 and files with 0600, and nothing but
 /// delivery or expiry removes them.
 ///
 /// If it cannot be used (full, read-only, no permission) the worker says so in one line and goes on without it; no
@@ -60,6 +61,8 @@ use std::time::Duration;
 #[must_use = "give it to Worker::journal"]
 pub struct Journal {
     pub(super) dir: PathBuf,
+    /// Whose jobs it is about; `None` where the platform names no endpoint.
+    pub(super) endpoint: Option<String>,
     pub(super) keep: Duration,
     pub(super) most_bytes: u64,
     pub(super) crashes: usize,
@@ -71,6 +74,7 @@ impl Journal {
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            endpoint: None,
             keep: Duration::from_mins(30),
             most_bytes: 1 << 30,
             crashes: 3,
@@ -84,7 +88,7 @@ impl Journal {
         self
     }
 
-    /// How many bytes the results in the directory may have, those of all workers together. A result that does
+    /// How many bytes the results of an endpoint may have, those of all its workers together. A result that does
     /// not fit is not kept. Default 1 GiB. Overridden by `RUNPOD_WORKER_JOURNAL_BYTES`.
     pub fn most_bytes(mut self, bytes: u64) -> Self {
         self.most_bytes = bytes;
@@ -141,6 +145,9 @@ pub(crate) fn override_from(
             None => *journal = Some(Journal::at(dir)),
         },
         None => {}
+    }
+    if let Some(journal) = journal {
+        journal.endpoint = lookup("RUNPOD_ENDPOINT_ID");
     }
     // Without a journal the limits are still checked: a typing error shows before it matters.
     let mut unused = Journal::at("");
@@ -205,6 +212,22 @@ mod tests {
         assert_eq!(journal, Some(wanted));
         assert!(problems.is_empty());
         assert_eq!(with(None, &[("", "/env")]).0, Some(Journal::at("/env")));
+    }
+
+    #[test]
+    fn the_journal_is_that_of_the_endpoint_that_the_platform_names() {
+        let of = |endpoint: Option<&str>| {
+            let mut journal = Some(Journal::at("/journal"));
+            override_from(&mut journal, |name| {
+                endpoint
+                    .filter(|_| name == "RUNPOD_ENDPOINT_ID")
+                    .map(str::to_owned)
+            });
+            journal.unwrap().endpoint
+        };
+        assert_eq!(of(Some("abc123")).as_deref(), Some("abc123"));
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some("")), None, "empty means unset");
     }
 
     #[test]

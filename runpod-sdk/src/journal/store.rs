@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::disk::{Disk, Stat};
 use super::entry::{self, Entry};
 use super::health::Health;
-use super::name::{Key, Name, Owner};
+use super::name::{self, Key, Name, Owner};
 use super::owners::{Owners, age};
 use super::settings::Journal;
 use crate::job::{JobId, Report};
@@ -32,6 +32,7 @@ pub(super) struct Store {
     /// Bytes of all results, as far as this process knows.
     used: AtomicU64,
     warned_of_unreadable: AtomicBool,
+    warned_of_irremovable: AtomicBool,
 }
 
 /// What the journal knows of a job that was just taken.
@@ -58,7 +59,10 @@ pub(super) enum Written {
 
 impl Store {
     pub(super) fn open(limits: Journal, disk: Arc<dyn Disk>, health: Arc<Health>) -> io::Result<Self> {
-        let root = limits.dir.join("v1");
+        let root = limits
+            .dir
+            .join("v1")
+            .join(name::folder_of(limits.endpoint.as_deref()));
         make_dirs(&*disk, &root)?;
         let owners = Owners::join(disk.clone(), root.join("workers"))?;
         Ok(Self {
@@ -69,6 +73,7 @@ impl Store {
             owners,
             used: AtomicU64::new(0),
             warned_of_unreadable: AtomicBool::new(false),
+            warned_of_irremovable: AtomicBool::new(false),
         })
     }
 
@@ -120,6 +125,8 @@ impl Store {
         let key = Key::of(job);
         // The first result of a job is its result.
         if self.with_dirs(|| self.of_key("results", &key))?.next().is_some() {
+            // An earlier attempt may have failed just here.
+            self.disk.sync_dir(&self.root.join("results"))?;
             return Ok(Written::Stored);
         }
         let pieces = entry::encode(job, report);
@@ -375,9 +382,22 @@ impl Store {
         Ok(wanted())
     }
 
+    /// Removes what need not be there any more. That it stays is no reason to write nothing else.
     fn remove(&self, path: &Path) {
         match self.disk.remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => self.health.failed(&error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let path = path.display();
+                if self.warned_of_irremovable.swap(true, Ordering::Relaxed) {
+                    debug!(%error, "one more file of the journal can't be removed: {path}");
+                } else {
+                    warn!(
+                        %error,
+                        "a file of the journal can't be removed: {path}; a result that stays is delivered once more \
+                         by a later start, and a mark of a start may count as a crash. Others that stay are logged \
+                         at level debug"
+                    );
+                }
+            }
             _ => {}
         }
     }

@@ -15,6 +15,7 @@ use super::Runtime;
 use crate::context::{Timeline, point};
 use crate::events::WorkerEvent;
 use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
+use crate::journal::Claim;
 use crate::json::RawJson;
 use crate::platform::{Backoff, Fate, Platform, PlatformError};
 
@@ -165,21 +166,21 @@ pub(super) async fn deliver<P: Platform>(
     outcome: &Outcome,
     stop_pod: bool,
     timeline: &Timeline,
+    claim: Option<Claim>,
 ) -> bool {
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
     let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
-        runtime.journal.forget(id);
+        runtime.journal.forget(id, claim);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
     runtime.held.finished(id, report.len());
     warn_of_size(id, report.len());
     // Whoever delivers it after us does so in our name: the job was given to us.
-    let kept = runtime
-        .journal
-        .keep(id, &report.clone().of_worker(runtime.identity.known_worker()));
+    let in_our_name = |report: &Report| report.clone().of_worker(runtime.identity.known_worker());
+    let kept = runtime.journal.keep(id, &in_our_name(&report), claim);
 
     let began = Instant::now();
     let mut attempts = Attempts::new(runtime);
@@ -189,7 +190,8 @@ pub(super) async fn deliver<P: Platform>(
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
             () = runtime.give_up.cancelled() => {
-                undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                let stays = kept.park(&in_our_name(&report)).await;
+                undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                 return false;
             }
         };
@@ -222,7 +224,8 @@ pub(super) async fn deliver<P: Platform>(
                 tokio::select! {
                     biased;
                     () = runtime.give_up.cancelled() => {
-                        undelivered(runtime, id, report.len(), &GAVE_UP, kept.is_stored());
+                        let stays = kept.park(&in_our_name(&report)).await;
+                        undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                         return false;
                     }
                     () = tokio::time::sleep(wait) => {}
@@ -249,7 +252,7 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::GiveUp => {
                 let (bytes, window) = (report.len(), runtime.options.delivery_window);
-                let stays = kept.park().await;
+                let stays = kept.park(&in_our_name(&report)).await;
                 if stays {
                     warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
                 } else {

@@ -61,17 +61,28 @@ pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: C
     }
 }
 
-/// Tries each leftover once, until the platform is not to be had.
+/// Tries each leftover once, until the platform is not to be had. The error is that which ended the round, or else the
+/// first: one result that the platform chokes on must not keep the others waiting.
 async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
+    let mut first = Ok(());
     for name in runtime.journal.leftovers().await {
         if runtime.shutdown.drain.is_cancelled() {
             break;
         }
         if let Some(leftover) = runtime.journal.adopt(name).await {
-            post(runtime, leftover).await?;
+            match post(runtime, leftover).await {
+                Err(error) if is_about_all(&error) => return Err(error),
+                posted => first = first.and(posted),
+            }
         }
     }
-    Ok(())
+    first
+}
+
+/// Whether a post failed for a reason that every other post meets as well: no answer, or one that is about the worker or
+/// the platform. Any other status may be about this one result.
+fn is_about_all(error: &PlatformError) -> bool {
+    error.is_credentials() || matches!(error.status(), None | Some(429 | 503))
 }
 
 async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(), PlatformError> {
@@ -94,7 +105,7 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
     match posted.map_err(|error| (error.fate(), error)) {
         Ok(()) => info!(job.id = %id, bytes, "delivered the result of an earlier run"),
         Err((Fate::NotNow | Fate::NotHere, error)) => {
-            runtime.journal.put_back(&leftover);
+            // Dropped, it waits for the next round.
             return Err(error);
         }
         Err((Fate::Gone, error)) => {

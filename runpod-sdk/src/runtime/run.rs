@@ -1,5 +1,6 @@
 //! One job: input → handler → outcome, with its deadline, its cancellation and its panics.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeli
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
-use crate::journal::Begin;
+use crate::journal::{Begin, Claim};
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -66,22 +67,11 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     telemetry::keep_last_lines(runtime.options.log_tail);
     let id = job.id().clone();
     let batch = job.batch_id().map(str::to_owned);
-    let slot = match seat {
-        Seat::Taken(slot) => slot,
-        Seat::Queued(slot) => tokio::select! {
-            biased;
-            reason = cancel.cancelled() => {
-                info!("Stopping job: it had not begun.");
-                let outcome = cancelled_outcome(runtime, Some(reason), None, None);
-                return not_run(runtime, &id, batch, outcome, &timeline).await;
-            }
-            slot = slot => slot,
-        },
+    let (admitted, claim) = admit(runtime, &id, seat, &cancel).await;
+    let slot = match admitted {
+        ControlFlow::Continue(slot) => slot,
+        ControlFlow::Break(outcome) => return not_run(runtime, &id, batch, outcome, &timeline, claim).await,
     };
-    if let Begin::Answer(outcome) = runtime.journal.begin(&id).await {
-        drop(slot);
-        return not_run(runtime, &id, batch, outcome, &timeline).await;
-    }
 
     let deadline = runtime
         .options
@@ -171,7 +161,35 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         let after = hooks.clone().after_job(context, summary());
         runtime.jobs.spawn_on(after.in_current_span(), &runtime.handlers);
     }
-    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline).await
+    deliver::deliver(runtime, &id, &outcome, stop_pod, &timeline, claim).await
+}
+
+/// Waits for the job's slot and asks the journal about it. A job that is cancelled meanwhile waits for neither: the
+/// journal may be slow, or wait for an earlier run of the job.
+async fn admit<P: Platform>(
+    runtime: &Runtime<P>,
+    id: &JobId,
+    seat: Seat,
+    cancel: &Cancel,
+) -> (ControlFlow<Outcome, Slot>, Option<Claim>) {
+    let admitted = async {
+        let slot = match seat {
+            Seat::Taken(slot) => slot,
+            Seat::Queued(slot) => slot.await,
+        };
+        match runtime.journal.begin(id).await {
+            (Begin::Run, claim) => (ControlFlow::Continue(slot), claim),
+            (Begin::Answer(outcome), claim) => (ControlFlow::Break(outcome), claim),
+        }
+    };
+    tokio::select! {
+        biased;
+        reason = cancel.cancelled() => {
+            info!("Stopping job: it had not begun.");
+            (ControlFlow::Break(cancelled_outcome(runtime, Some(reason), None, None)), None)
+        }
+        admitted = admitted => admitted,
+    }
 }
 
 /// The end of a job whose handler does not run.
@@ -181,6 +199,7 @@ async fn not_run<P: Platform>(
     batch: Option<String>,
     outcome: Outcome,
     timeline: &Timeline,
+    claim: Option<Claim>,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
     let stop_pod = runtime.options.intake.is_retired();
@@ -189,7 +208,7 @@ async fn not_run<P: Platform>(
     runtime
         .events
         .emit(|| WorkerEvent::JobFinished(JobSummary::new(id.clone(), batch, &outcome, timeline.clone())));
-    deliver::deliver(runtime, id, &outcome, stop_pod, timeline).await
+    deliver::deliver(runtime, id, &outcome, stop_pod, timeline, claim).await
 }
 
 /// A slot in use. What must be known before another job may take its place is said before the slot

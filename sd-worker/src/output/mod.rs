@@ -76,7 +76,7 @@ impl Output {
             encoding,
             storage,
             job: ctx.job_id().clone(),
-            limit: ctx.job_id().result_limit(),
+            limit: ctx.result_limit(),
             ctx: Some(ctx.clone()),
         })
     }

@@ -174,6 +174,25 @@ async fn one_byte_decides_between_inline_and_upload() {
 }
 
 #[tokio::test]
+async fn what_the_owner_takes_for_too_large_is_uploaded_and_not_failed() {
+    let s3 = S3::start(Uploads::Stored).await;
+    let bodies = [400_000, 400_001].map(answer_of);
+    let webui = answering(bodies.clone()).await;
+    let options = [
+        ("SD_WORKER_OUTPUT", "auto"),
+        ("RUNPOD_WORKER_LARGEST_RESULT", "400000"),
+    ];
+    let stage = Stage::with(&webui.url, &with(&s3, &options)).await;
+    assert!(stage.complete(SMALL).await == bodies[0].as_bytes());
+    let told = parsed(&stage.complete(SMALL).await);
+    assert!(
+        told["images"][0].as_str().unwrap().starts_with("http://"),
+        "{told}"
+    );
+    assert_eq!(s3.uploads(), 1);
+}
+
+#[tokio::test]
 async fn pictures_are_re_encoded_only_where_that_is_allowed() {
     let (pixels, body) = wasteful_answer();
     let webui = answering(std::iter::repeat_n(body.clone(), 6)).await;

@@ -36,6 +36,8 @@ pub(super) enum Trouble {
     DieAt(usize),
     /// Every change fails from this step on.
     FailFrom(usize, io::ErrorKind),
+    /// Nothing can be removed.
+    KeepAll,
 }
 
 /// One process's hold on the volume.
@@ -201,6 +203,9 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.step(false)?;
+        if matches!(self.trouble().0, Trouble::KeepAll) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let mut volume = self.volume();
         volume.unsynced_moves.retain(|(_, to)| to != path);
         volume.files.remove(path).map(drop).ok_or_else(missing)

@@ -1,6 +1,7 @@
 //! Several processes on one directory, on the real disk.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,11 +13,16 @@ use crate::job::JobId;
 use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
 use crate::journal::health::Health;
+use crate::journal::name::{Key, folder_of};
 use crate::journal::store::{Begun, Store, Written};
 
 fn open(dir: &TempDir) -> Store {
     let health = Health::new(dir.path().into());
     Store::open(Journal::at(dir.path()).crashes(2), Arc::new(RealDisk), health).unwrap()
+}
+
+fn folder(dir: &TempDir, kind: &str) -> PathBuf {
+    dir.path().join("v1").join(folder_of(None)).join(kind)
 }
 
 fn write(store: &Store, job: &str) {
@@ -38,6 +44,33 @@ fn what_a_living_process_delivers_is_left_to_it() {
     );
     drop(one);
     assert_eq!(other.leftovers(&|_| false).unwrap().len(), 1, "its lock is gone");
+}
+
+#[test]
+fn endpoints_that_share_a_directory_neither_deliver_nor_drop_nor_count_each_others_results() {
+    let dir = TempDir::new().unwrap();
+    let open = |endpoint: Option<&str>| {
+        let mut journal = Journal::at(dir.path()).crashes(1);
+        journal.endpoint = endpoint.map(str::to_owned);
+        Store::open(journal, Arc::new(RealDisk), Health::new(dir.path().into())).unwrap()
+    };
+    let dead = open(Some("one"));
+    write(&dead, "j");
+    assert!(matches!(dead.begin(&"crashed".into()), Begun::Run));
+    drop(dead);
+    for other in [Some("two"), Some("../one"), Some("one/"), None] {
+        let store = open(other);
+        assert!(store.leftovers(&|_| false).unwrap().is_empty(), "{other:?}");
+        for job in ["j", "crashed"] {
+            assert!(matches!(store.begin(&job.into()), Begun::Run), "{other:?}");
+        }
+        store.settle(&Key::of(&"j".into()));
+        store.close();
+    }
+    let next = open(Some("one"));
+    assert!(matches!(next.begin(&"crashed".into()), Begun::Poison(_)));
+    assert!(matches!(open(Some("two")).begin(&"crashed".into()), Begun::Run));
+    assert!(next.stored(&"j".into()).is_some(), "it is still there");
 }
 
 #[test]
@@ -78,7 +111,7 @@ fn the_first_result_of_a_job_is_its_result() {
     for store in [&one, &other] {
         let written = store.write(&job, &report("second"), &|| true).unwrap();
         assert_eq!(written, Written::Stored, "there is one, so nothing is lost");
-        let files = std::fs::read_dir(dir.path().join("v1/results")).unwrap();
+        let files = std::fs::read_dir(folder(&dir, "results")).unwrap();
         assert_eq!(files.count(), 1);
         for reader in [&one, &other] {
             let begun = reader.begin(&job);
@@ -109,7 +142,7 @@ fn a_file_that_is_cut_is_set_aside_and_its_job_runs() {
     let dead = open(&dir);
     write(&dead, "j");
     drop(dead);
-    let results = dir.path().join("v1/results");
+    let results = folder(&dir, "results");
     let file = std::fs::read_dir(&results)
         .unwrap()
         .next()
@@ -122,13 +155,8 @@ fn a_file_that_is_cut_is_set_aside_and_its_job_runs() {
         let store = open(&dir);
         assert!(matches!(store.begin(&"j".into()), Begun::Run), "cut at {length}");
         assert_eq!(std::fs::read_dir(&results).unwrap().count(), 0);
-        assert_eq!(
-            std::fs::read_dir(dir.path().join("v1/unreadable"))
-                .unwrap()
-                .count(),
-            1
-        );
-        std::fs::remove_dir_all(dir.path().join("v1/unreadable")).unwrap();
+        assert_eq!(std::fs::read_dir(folder(&dir, "unreadable")).unwrap().count(), 1);
+        std::fs::remove_dir_all(folder(&dir, "unreadable")).unwrap();
         store.close();
     }
 }
@@ -139,7 +167,7 @@ fn nobody_else_may_read_a_result() {
     let store = open(&dir);
     write(&store, "j");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let root = dir.path().join("v1");
+    let root = dir.path().join("v1").join(folder_of(None));
     assert_eq!(mode(&root), 0o700);
     for kind in ["results", "workers"] {
         assert_eq!(mode(&root.join(kind)), 0o700);
@@ -164,12 +192,7 @@ fn a_result_that_is_delivered_first_is_not_written() {
         let written = store.write(&"j".into(), &report("x"), &wanted).unwrap();
         assert_eq!(written, Written::NotWanted, "{times}");
         for kind in ["results", "writing"] {
-            assert_eq!(
-                std::fs::read_dir(dir.path().join("v1").join(kind))
-                    .unwrap()
-                    .count(),
-                0
-            );
+            assert_eq!(std::fs::read_dir(folder(&dir, kind)).unwrap().count(), 0);
         }
     }
 }
@@ -204,7 +227,7 @@ fn what_was_delivered_answers_its_job_until_it_expires_or_its_room_is_needed() {
     write(&next, "new");
     assert_eq!(stored(&next, "early"), None, "it has made room");
     assert_eq!(stored(&next, "asked").as_deref(), Some(r#"{"output": "asked"}"#));
-    next.delivered(&crate::journal::name::Key::of(&"asked".into()));
+    next.delivered(&Key::of(&"asked".into()));
     volume.lock().unwrap().pass(Duration::from_mins(31));
     next.leftovers(&|_| true).unwrap();
     assert_eq!(stored(&next, "asked"), None, "it has expired");

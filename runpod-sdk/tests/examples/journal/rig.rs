@@ -87,7 +87,7 @@ impl Rig {
 
     /// A folder of the journal.
     pub(super) fn folder(&self, name: &str) -> PathBuf {
-        self.journal.path().join("v1").join(name)
+        self.journal.path().join("v1").join(EP).join(name)
     }
 
     /// The files in one of them that wait for something.
@@ -129,14 +129,6 @@ impl Rig {
         self.clock.advance(Duration::from_secs(41));
     }
 
-    pub(super) fn pings(&self) -> usize {
-        let calls = self.platform.recorded_calls();
-        calls
-            .iter()
-            .filter(|call| call.path_and_query.contains("/ping/"))
-            .count()
-    }
-
     /// Starts the worker on this pod.
     pub(super) fn start(&self, pod: &str) -> Life {
         self.start_by(Command::new(example("journal")), pod)
@@ -175,10 +167,6 @@ impl Rig {
             lines,
             said: Vec::new(),
         }
-    }
-
-    pub(super) fn journal(&self) -> PathBuf {
-        self.journal.path().to_owned()
     }
 
     /// A life in which a job's result comes as far as the journal before the process is killed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{echo, files, life, refuse_results};
+use super::{echo, files, folder, life, refuse_results};
 use crate::json::RawJson;
 use crate::platform::memory::Fault;
 use crate::runtime::Ended;
@@ -39,7 +39,7 @@ fn a_journal_whose_directory_is_taken_away_is_made_again() {
         std::fs::remove_dir_all(dir.path().join("v1")).unwrap();
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("two", json!(2));
-        while !dir.path().join("v1/results").exists() || files(&dir, "results").is_empty() {
+        while !folder(&dir, "results").exists() || files(&dir, "results").is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });

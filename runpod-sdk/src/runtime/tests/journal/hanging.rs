@@ -3,6 +3,7 @@
 //! The paused clock stands still while a call to the disk is out, so these tests move it by hand.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{echo, files, life, refuse_results, until_files};
+use super::{echo, files, folder, life, refuse_results, until_files};
 use crate::events::Events;
 use crate::journal::tests::hanging_disk::Network;
 use crate::journal::{Hands, Keeper};
@@ -167,6 +168,51 @@ fn a_result_that_cannot_be_delivered_does_not_wait_for_a_disk_that_hangs() {
 }
 
 #[test]
+fn a_result_whose_disk_hung_is_kept_if_the_disk_is_back_before_the_delivery_is_given_up() {
+    let dir = TempDir::new().unwrap();
+    life(async {
+        let network = Network::default();
+        let ran = Arc::default();
+        let worker = echo(&dir, &ran).delivery_window(Duration::from_mins(5));
+        let running = start(&dir, &network, worker).await;
+        network.go();
+        refuse_results(&running, &Fault::Refuse(503));
+        running.platform.submit("j", json!("kept"));
+        passing(async {
+            while ran.load(Ordering::SeqCst) == 0 {
+                tokio::time::sleep(STEP).await;
+            }
+        })
+        .await;
+        passing(tokio::time::sleep(SLACK)).await;
+        network.come_back();
+        running.held.until(crate::runtime::Held::is_empty).await;
+        assert_eq!(files(&dir, "results").len(), 1);
+        running.platform.with_faults(|_| None);
+        assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_a_disk_that_hangs_can_be_stopped() {
+    let dir = TempDir::new().unwrap();
+    life(async {
+        let network = Network::default();
+        let ran = Arc::default();
+        let running = start(&dir, &network, echo(&dir, &ran)).await;
+        network.go();
+        running.platform.submit("j", json!(1));
+        passing(running.held.until(|held| held.len() == 1)).await;
+        let began = Instant::now();
+        running.platform.stop("j");
+        passing(running.held.until(crate::runtime::Held::is_empty)).await;
+        assert!(began.elapsed() < SLACK, "{:?}", began.elapsed());
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+        network.come_back();
+    });
+}
+
+#[test]
 fn a_journal_that_could_not_be_opened_at_the_start_is_opened_once_its_disk_answers() {
     let dir = TempDir::new().unwrap();
     life(async {
@@ -182,7 +228,7 @@ fn a_journal_that_could_not_be_opened_at_the_start_is_opened_once_its_disk_answe
         assert!(!dir.path().join("v1").exists());
 
         network.come_back();
-        while !dir.path().join("v1/results").exists() {
+        while !folder(&dir, "results").exists() {
             tokio::time::sleep(STEP).await;
         }
         running.platform.submit("kept", json!(2));

@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{dies_before_delivery, echo, files, life, refuse_results, until_files};
+use super::{dies_before_delivery, echo, files, folder, life, refuse_results, until_files};
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::Ended;
 use crate::runtime::tests::support::{Running, results};
@@ -178,7 +178,7 @@ fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
     let asked = asked.load(Ordering::SeqCst);
     assert!((10..=60).contains(&asked), "{asked} posts in ten minutes");
 
-    let result = dir.path().join("v1/results").join(&files(&dir, "results")[0]);
+    let result = folder(&dir, "results").join(&files(&dir, "results")[0]);
     let file = std::fs::File::options().write(true).open(result).unwrap();
     let long_ago = std::time::SystemTime::now() - Duration::from_mins(31);
     file.set_modified(long_ago).unwrap();
@@ -190,6 +190,78 @@ fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
             "half an hour is the limit"
         );
     });
+}
+
+/// A life that leaves these results, the first of them first.
+fn dies_with(dir: &TempDir, jobs: &[&str]) {
+    life(async {
+        let running = Running::start(echo(dir, &Arc::default())).await;
+        refuse_results(&running, &Fault::LoseRequest);
+        for (number, job) in jobs.iter().enumerate() {
+            running.platform.submit(job, json!(number));
+            until_files(dir, "results", number + 1).await;
+        }
+    });
+    for (number, job) in jobs.iter().enumerate() {
+        let name = files(dir, "results")
+            .into_iter()
+            .find(|name| name.starts_with(job));
+        let file = std::fs::File::options()
+            .write(true)
+            .open(folder(dir, "results").join(name.unwrap()))
+            .unwrap();
+        let age = Duration::from_secs(60 - number as u64);
+        file.set_modified(std::time::SystemTime::now() - age).unwrap();
+    }
+}
+
+#[test]
+fn a_leftover_that_the_platform_chokes_on_does_not_keep_younger_ones_waiting() {
+    for status in [500, 502, 408, 302] {
+        let dir = TempDir::new().unwrap();
+        dies_with(&dir, &["a", "b", "c"]);
+        life(async {
+            let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+            platform.with_faults(move |said| match said {
+                Said::Result { job, .. } if job.as_str() == "a" => Some(Fault::Refuse(status)),
+                _ => None,
+            });
+            let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+            running.platform.result("b").await;
+            running.platform.result("c").await;
+            until_files(&dir, "results", 1).await;
+            running.platform.with_faults(|_| None);
+            running.platform.result("a").await;
+        });
+    }
+}
+
+#[test]
+fn a_platform_that_is_not_to_be_had_is_asked_once_a_round() {
+    let faults = [401, 403, 429, 503].map(Fault::Refuse);
+    for fault in faults.into_iter().chain([Fault::LoseRequest]) {
+        let dir = TempDir::new().unwrap();
+        dies_with(&dir, &["a", "b", "c"]);
+        life(async {
+            let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
+            let tried = Arc::<std::sync::Mutex<Vec<String>>>::default();
+            let (note, with) = (tried.clone(), fault.clone());
+            platform.with_faults(move |said| match said {
+                Said::Result { job, .. } => {
+                    note.lock().unwrap().push(job.to_string());
+                    Some(with.clone())
+                }
+                _ => None,
+            });
+            let _running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            let tried = tried.lock().unwrap().clone();
+            assert!(
+                tried.len() > 2 && tried.iter().all(|job| job == "a"),
+                "{fault:?}: {tried:?}"
+            );
+        });
+    }
 }
 
 #[test]

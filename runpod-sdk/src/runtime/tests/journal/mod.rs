@@ -8,6 +8,7 @@ mod hanging;
 mod leftovers;
 mod poison;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -64,10 +65,15 @@ fn files(dir: &TempDir, kind: &str) -> Vec<String> {
 }
 
 fn all_files(dir: &TempDir, kind: &str) -> Vec<String> {
-    let names = std::fs::read_dir(dir.path().join("v1").join(kind)).unwrap();
+    let names = std::fs::read_dir(folder(dir, kind)).unwrap();
     names
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect()
+}
+
+/// Where the files of a kind are.
+fn folder(dir: &TempDir, kind: &str) -> PathBuf {
+    dir.path().join("v1/@no-endpoint").join(kind)
 }
 
 /// Waits until there are so many files of a kind.
