@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runpod_sdk::Intake;
 use tracing::error;
 
+use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::compat::Compat;
 use crate::health::{Health, Medic};
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<Pictures>>,
     pub(crate) checks: Arc<Checks>,
+    /// Where answers are kept, if they are.
+    pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) output: Arc<Output>,
     pub(crate) stream: StreamSettings,
 }
@@ -49,7 +52,14 @@ impl App {
         let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
         let health = medic.health().clone();
         monitor.know(&health);
-        let renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
+        let mut renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
+        let cache = match settings.cache.response_cache {
+            0 => None,
+            mib => {
+                let bound = u64::from(mib) << 20;
+                Some(Cache::new(bound, renderer.count_changes(), monitor.lookups()))
+            }
+        };
         let renderer = Arc::new(renderer);
         tokio::spawn(medic.practise());
         let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
@@ -66,6 +76,7 @@ impl App {
             compat,
             checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
             pictures: pictures.map(Arc::new),
+            cache: cache.map(Arc::new),
             output: Arc::new(Output::new(settings.output)),
             stream: settings.stream,
             allowed: Arc::new(Allowed::new(&requests.allowed_routes)),

@@ -13,6 +13,7 @@
 //! ```
 
 mod app;
+mod cache;
 mod checks;
 mod command_line;
 mod compat;
@@ -43,8 +44,8 @@ pub use command_line::Told;
 pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
 pub use settings::{
-    BackendSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings, Reencode,
-    RequestSettings, Settings, StreamSettings, WebUiUrl,
+    BackendSettings, CacheSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings,
+    Reencode, RequestSettings, Settings, StreamSettings, WebUiUrl,
 };
 pub use webui::WarmUp;
 

@@ -8,6 +8,8 @@
 //! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them; of a stream that of all its renders |
 //! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
 //! | `sd_worker_upload_seconds` | histogram of the time that a job's uploads took |
+//! | `sd_worker_cache_hits_total` | jobs that were answered from the cache |
+//! | `sd_worker_cache_misses_total` | jobs that could have been and had to be rendered |
 //!
 //! End to end, waiting, rendering, errors by code, and the GPUs' memory and load are among the
 //! [SDK's](runpod_sdk::metrics).
@@ -26,6 +28,7 @@ use runpod_sdk::metrics::prometheus_client::registry::Unit;
 use runpod_sdk::{ErrorClass, Worker};
 use tracing::info;
 
+use crate::cache::Lookups;
 use crate::health::Health;
 
 /// Marks around each upload of a job: of all its pictures, or of each where they are streamed.
@@ -52,6 +55,7 @@ struct Shared {
     jobs: Mutex<Jobs>,
     health: OnceLock<Health>,
     uploads: Histogram,
+    lookups: Lookups,
 }
 
 /// The last jobs, by the WebUI's time for them, and how many there were in all.
@@ -71,6 +75,7 @@ impl Monitor {
                 }),
                 health: OnceLock::new(),
                 uploads: Histogram::new(BUCKETS),
+                lookups: Lookups::default(),
             }),
         }
     }
@@ -86,6 +91,16 @@ impl Monitor {
                 Unit::Seconds,
                 self.shared.uploads.clone(),
             );
+            registry.register(
+                "cache_hits",
+                "Jobs that were answered from the cache",
+                self.shared.lookups.hits.clone(),
+            );
+            registry.register(
+                "cache_misses",
+                "Jobs whose answer can be kept, and had to be rendered",
+                self.shared.lookups.misses.clone(),
+            );
             registry.register_collector(Box::new(self.clone()));
         });
         let monitor = self.clone();
@@ -100,6 +115,11 @@ impl Monitor {
     pub(crate) fn know(&self, health: &Health) {
         // There is one WebUI in a worker's life; a second start would be a second process.
         let _ = self.shared.health.set(health.clone());
+    }
+
+    /// What the cache counts.
+    pub(crate) fn lookups(&self) -> Lookups {
+        self.shared.lookups.clone()
     }
 
     fn count(&self, job: &JobSummary) {

@@ -1,6 +1,7 @@
 //! The worker's options: command line first, then environment, then default.
 
 mod backend;
+mod cache;
 mod output;
 mod progress;
 mod requests;
@@ -15,6 +16,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 pub use self::backend::BackendSettings;
+pub use self::cache::CacheSettings;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub use self::requests::RequestSettings;
@@ -85,6 +87,10 @@ pub struct Settings {
     /// What jobs may ask for.
     #[command(flatten)]
     pub requests: RequestSettings,
+
+    /// Whether a request that comes again is rendered again
+    #[command(flatten)]
+    pub cache: CacheSettings,
 
     /// How pictures are delivered
     #[command(flatten)]

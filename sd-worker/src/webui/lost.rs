@@ -85,6 +85,8 @@ pub(super) struct Attempt {
     /// Its render was seen to run, or its answer to begin.
     pub(super) seen_running: bool,
     pub(super) signs: Signs,
+    /// It was seen to have come to its end.
+    pub(super) seen_over: bool,
 }
 
 impl Attempt {
@@ -108,14 +110,16 @@ impl Attempt {
             began_at: SystemTime::now(),
             seen_running: false,
             signs: Signs::default(),
+            seen_over: false,
         })
     }
 }
 
 impl Attempt {
     /// The render was answered, and this was seen after it: the next one is told from it by that.
-    pub(super) fn is_over(&self, renderer: &Renderer, after: &Progress) {
+    pub(super) fn is_over(&mut self, renderer: &Renderer, after: &Progress) {
         if !after.is_rendering() {
+            self.seen_over = true;
             renderer
                 .memory
                 .set(self.generation, after.state.job_timestamp.clone());
@@ -125,7 +129,8 @@ impl Attempt {
 
 impl Attempt {
     /// The render was answered so soon that nobody looked. Should the next one be lost, it cannot be told from this one.
-    pub(super) fn was_brief(&self, renderer: &Renderer) {
+    pub(super) fn was_brief(&mut self, renderer: &Renderer) {
+        self.seen_over = true;
         renderer.memory.set(self.generation, None);
     }
 }

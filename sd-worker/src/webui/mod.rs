@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod changes;
 mod checkpoint;
 mod ending;
 mod error;
@@ -36,10 +37,11 @@ use serde::de::DeserializeOwned;
 use crate::settings::{Credentials, Settings, WebUiUrl};
 
 pub(crate) use call::{Begins, Call};
+pub(crate) use changes::{Changes, Era};
 pub(crate) use error::WebUiError;
 pub(crate) use part::Part;
 pub(crate) use ready::{NotReady, Readiness};
-pub(crate) use render::{Renderer, Turn, unless_cancelled};
+pub(crate) use render::{Finished, Renderer, Turn, unless_cancelled};
 pub use warm_up::WarmUp;
 
 const MODELS: &str = "/sdapi/v1/sd-models";

@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
 use super::WebUi;
+use super::call::Call;
+use crate::lenient::is_true;
+use crate::splice::Object;
 
 /// The settings that the running WebUI is known to restore.
 #[derive(Debug, Default)]
@@ -24,15 +27,20 @@ pub(super) struct Overrides {
 #[derive(Debug, Default)]
 struct Pinned {
     generation: u64,
+    /// Nothing more is to be done about them.
     keys: BTreeSet<String>,
+    /// Those of them that may stay all the same.
+    loose: BTreeSet<String>,
 }
 
 impl Overrides {
-    /// Makes sure that what `request` overrides is restored after it. A WebUI that refuses is left as it is.
-    pub(super) async fn pin(&self, webui: &WebUi, request: &RawJson, generation: u64) {
-        let new = self.unknown(overridden(request), generation);
+    /// Makes sure that what `request` overrides is restored after it, unless it is itself against that. A WebUI that
+    /// refuses is left as it is. False if something may stay.
+    pub(super) async fn pin(&self, webui: &WebUi, request: &RawJson, generation: u64) -> bool {
+        let keys = overridden(request);
+        let new = self.unknown(keys.clone(), generation);
         if new.is_empty() {
-            return;
+            return keys.is_empty() || (self.restores(&keys, generation) && !is_to_stay(request));
         }
         let pinned = async {
             let mut options: Map<String, Value> = webui.get_small(super::steer::OPTIONS).await?;
@@ -46,26 +54,39 @@ impl Overrides {
             }
             Ok::<_, super::WebUiError>(values)
         };
-        match pinned.await {
+        let loose = match pinned.await {
             Ok(values) => {
                 let keys: Vec<&String> = values.keys().collect();
                 info!(
                     ?keys,
                     "settings that this job overrides are restored after it (off with --no-settings-guard)"
                 );
+                new.iter()
+                    .filter(|key| !values.contains_key(*key))
+                    .cloned()
+                    .collect()
             }
             Err(error) if error.status().is_none() => {
                 debug!(%error, "can't see to the settings; the job itself will tell what is wrong");
-                return;
+                return false;
             }
             Err(error) => {
                 warn!(%error, keys = ?new, "settings that this job overrides may stay for the next");
+                new.clone()
             }
-        }
+        };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation == generation {
             state.keys.extend(new);
+            state.loose.extend(loose);
         }
+        drop(state);
+        self.restores(&keys, generation) && !is_to_stay(request)
+    }
+
+    fn restores(&self, keys: &BTreeSet<String>, generation: u64) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.generation == generation && keys.is_disjoint(&state.loose)
     }
 
     fn unknown(&self, keys: BTreeSet<String>, generation: u64) -> BTreeSet<String> {
@@ -73,11 +94,28 @@ impl Overrides {
         if state.generation != generation {
             *state = Pinned {
                 generation,
-                keys: BTreeSet::new(),
+                ..Pinned::default()
             };
         }
         keys.into_iter().filter(|key| !state.keys.contains(key)).collect()
     }
+}
+
+/// Whether a call overrides settings. Without a guard that is enough for them to stay.
+pub(super) fn may_stay(call: &Call) -> bool {
+    call.body
+        .as_ref()
+        .is_some_and(|request| !overridden(request).is_empty())
+}
+
+/// Whether a request wants its settings to stay.
+fn is_to_stay(request: &RawJson) -> bool {
+    const KEY: &str = "override_settings_restore_afterwards";
+    let text = request.as_str();
+    text.contains(KEY)
+        && Object::read(text)
+            .and_then(|request| request.decode(KEY))
+            .is_some_and(|restore| !is_true(&restore))
 }
 
 /// The keys of `override_settings`.
@@ -112,6 +150,36 @@ mod tests {
         assert_eq!(keys(r#"{"override_settings": null}"#), "");
         assert_eq!(keys(r#"{"override_settings": [1]}"#), "");
         assert_eq!(keys(r#"{"override_settings": {"b": 1, "a": {"x": 2}}}"#), "a b");
+    }
+
+    #[test]
+    fn a_request_may_want_its_settings_to_stay() {
+        let stays = |text: &str| is_to_stay(&RawJson::parse(text.to_owned()).unwrap());
+        for no in [
+            "{}",
+            r#"{"override_settings_restore_afterwards": null}"#,
+            r#"{"override_settings_restore_afterwards": "yes"}"#,
+            r#"{"prompt": "override_settings_restore_afterwards"}"#,
+        ] {
+            assert!(!stays(no), "{no}");
+        }
+        assert!(stays(r#"{"override_settings_restore_afterwards": false}"#));
+        assert!(stays(r#"{"override_settings_restore_afterwards": 0}"#));
+    }
+
+    #[test]
+    fn what_could_not_be_pinned_may_stay() {
+        let overrides = Overrides::default();
+        let keys = BTreeSet::from(["a".to_owned()]);
+        overrides.unknown(keys.clone(), 1);
+        assert!(overrides.restores(&keys, 1));
+        assert!(
+            !overrides.restores(&keys, 2),
+            "of another process nothing is known"
+        );
+        overrides.state.lock().unwrap().loose.insert("a".to_owned());
+        assert!(!overrides.restores(&keys, 1));
+        assert!(overrides.restores(&BTreeSet::from(["b".to_owned()]), 1));
     }
 
     #[test]

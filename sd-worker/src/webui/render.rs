@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::call::Call;
+use super::changes::Changes;
 use super::error::WebUiError;
 use super::fate::Fate;
 use super::lost::{Attempt, Memory};
@@ -45,6 +46,8 @@ pub(crate) struct Renderer {
     reporter: Reporter,
     pub(super) memory: Memory,
     overrides: Option<Overrides>,
+    /// Where somebody wants to know.
+    changes: Option<Arc<Changes>>,
     pub(super) recovery: Option<Recovery>,
 }
 
@@ -53,6 +56,15 @@ pub(crate) struct Renderer {
 pub(crate) struct Turn {
     pub(super) renderer: Arc<Renderer>,
     gpu: Option<OwnedSemaphorePermit>,
+    seen_over: bool,
+}
+
+/// A render's answer.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) answer: RawJson,
+    /// The WebUI has said that nobody cut it short. Else nothing is known against it.
+    pub(crate) surely: bool,
 }
 
 /// Why a render is not waited for any longer.
@@ -80,8 +92,15 @@ impl Renderer {
             reporter: Reporter::new(settings.progress),
             memory: Memory::default(),
             overrides: (!backend.no_settings_guard).then(Overrides::default),
+            changes: None,
             recovery: backend.recover_saved.clone().map(Recovery::new),
         }
+    }
+
+    /// Counts from now on what may change how the WebUI renders.
+    pub(crate) fn count_changes(&mut self) -> Arc<Changes> {
+        let changes = || Arc::new(Changes::new(self.health.clone()));
+        self.changes.get_or_insert_with(changes).clone()
     }
 
     /// Waits until the WebUI is well and the GPU is free.
@@ -90,6 +109,7 @@ impl Renderer {
         Ok(Turn {
             renderer: self.clone(),
             gpu: Some(gpu),
+            seen_over: false,
         })
     }
 
@@ -123,8 +143,12 @@ impl Renderer {
 
 impl Turn {
     /// Renders. Tries again where nothing can have come of an attempt, and never while one may still run.
-    pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<RawJson, WebUiError> {
-        self.render_part(call, Part::WHOLE, ctx).await
+    pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<Finished, WebUiError> {
+        let answer = self.render_part(call, Part::WHOLE, ctx).await?;
+        Ok(Finished {
+            answer,
+            surely: self.seen_over,
+        })
     }
 
     /// Renders a part of a job in the same way, and keeps the GPU for the next one, unless the WebUI needs care
@@ -150,16 +174,22 @@ impl Turn {
 
     async fn render_once(&mut self, call: &Call, part: Part, ctx: &Context) -> Result<RawJson, WebUiError> {
         let renderer = self.renderer.clone();
+        let mut restored = false;
         if let (Some(overrides), Some(request)) = (&renderer.overrides, &call.body) {
             let generation = renderer.health.generation();
-            unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
+            restored = unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
         }
+        let changes = renderer.changes.as_ref();
+        let _change = changes.and_then(|changes| changes.made_by(call, restored));
         let mut waits = retry::waits(renderer.retry_wait, renderer.retries);
         let mut has_died = false;
         loop {
             let mut attempt = Attempt::begin(&renderer, ctx).await?;
             let error = match self.attempt(call, part, ctx, &mut attempt).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.seen_over = attempt.seen_over;
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let again = if retry::may_hide_a_render(&error, attempt.seen_running) {

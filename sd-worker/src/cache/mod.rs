@@ -1,0 +1,174 @@
+//! Answers that are kept, for requests that come again (`docs/protocol/request-flow.md`, Improvements wished for).
+//!
+//! Only with `--response-cache`. What is kept is the WebUI's answer as it came, under a hash of the request as it was
+//! sent: after pictures were fetched and samplers split. Checks and delivery follow, as after a render, so that each
+//! job gets it as it wishes. Which answers are kept is told by [`repeatable`], until when by
+//! [`Changes`](crate::webui::Changes), how many by [`store`].
+
+mod repeatable;
+mod store;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ring::digest;
+use runpod_sdk::json::RawJson;
+use runpod_sdk::metrics::prometheus_client::metrics::counter::Counter;
+use tracing::{debug, info};
+
+use self::store::Store;
+use crate::webui::{Call, Changes, Era, Finished};
+
+/// What an entry takes beside its answer, roughly.
+const ENTRY: u64 = 256;
+
+/// SHA-256 of a request.
+type Key = [u8; 32];
+
+/// The answers, within a bound of memory.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    kept: Mutex<Kept>,
+    changes: Arc<Changes>,
+    lookups: Lookups,
+}
+
+/// Answers of one era.
+#[derive(Debug)]
+struct Kept {
+    era: Era,
+    answers: Store<Key, RawJson>,
+}
+
+/// How often an answer was there. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lookups {
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+}
+
+/// Where the answer to one request is or will be. Without a cache, or for a request whose answer is not kept, there
+/// is never one.
+#[derive(Debug)]
+pub(crate) struct Place<'a>(Option<Open<'a>>);
+
+#[derive(Debug)]
+struct Open<'a> {
+    cache: &'a Cache,
+    key: Key,
+    /// When it was looked for last.
+    era: Era,
+    rendered: Option<RawJson>,
+}
+
+impl Cache {
+    /// `bound`: in bytes.
+    pub(crate) fn new(bound: u64, changes: Arc<Changes>, lookups: Lookups) -> Self {
+        let kept = Kept {
+            era: changes.era(),
+            answers: Store::new(bound),
+        };
+        Self {
+            kept: Mutex::new(kept),
+            changes,
+            lookups,
+        }
+    }
+
+    /// The answers that still hold.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let era = self.changes.era();
+        if kept.era != era {
+            if !kept.answers.is_empty() {
+                info!("the cache is emptied: what renders may have changed");
+            }
+            kept.answers.clear();
+            kept.era = era;
+        }
+        kept
+    }
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(call: &Call, cache: Option<&'a Cache>) -> Self {
+        let Some(cache) = cache else {
+            return Self(None);
+        };
+        let body = match repeatable::body(call) {
+            Ok(body) => body,
+            Err(why) => {
+                debug!("the answer will not be kept: {why}");
+                return Self(None);
+            }
+        };
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(call.method.as_str().as_bytes());
+        hash.update(b" ");
+        hash.update(call.route.as_bytes());
+        hash.update(b"\n");
+        hash.update(body.as_bytes());
+        let mut key = Key::default();
+        key.copy_from_slice(hash.finish().as_ref());
+        Self(Some(Open {
+            cache,
+            key,
+            era: cache.changes.era(),
+            rendered: None,
+        }))
+    }
+
+    /// The answer, if it is there.
+    pub(crate) fn answer(&mut self) -> Option<RawJson> {
+        self.0.as_mut()?.find()
+    }
+
+    /// The answer, if it has come while the job waited for its turn. If not, it is to be rendered now.
+    pub(crate) fn answer_in_turn(&mut self) -> Option<RawJson> {
+        let open = self.0.as_mut()?;
+        let found = open.find();
+        if found.is_none() {
+            open.cache.lookups.misses.inc();
+        }
+        found
+    }
+
+    /// What was rendered, to be kept if nothing is wrong with it.
+    pub(crate) fn put(&mut self, finished: &Finished) {
+        if let Some(open) = &mut self.0
+            && finished.surely
+        {
+            open.rendered = Some(finished.answer.clone());
+        }
+    }
+
+    /// Nothing is wrong with it.
+    pub(crate) fn keep(self) {
+        let Some(Open {
+            cache,
+            key,
+            era,
+            rendered: Some(answer),
+        }) = self.0
+        else {
+            return;
+        };
+        let mut kept = cache.kept();
+        // Else it is not known before or after which change it was rendered.
+        if kept.era == era {
+            let weight = ENTRY + answer.len() as u64;
+            kept.answers.put(key, answer, weight);
+        }
+    }
+}
+
+impl Open<'_> {
+    fn find(&mut self) -> Option<RawJson> {
+        let mut kept = self.cache.kept();
+        self.era = kept.era;
+        let answer = kept.answers.get(&self.key)?.clone();
+        drop(kept);
+        self.cache.lookups.hits.inc();
+        info!("answered from the cache");
+        Some(answer)
+    }
+}
