@@ -59,6 +59,7 @@ fn is_elsewhere(request: &Object<'_>, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webui::Begins;
 
     fn obstacle(body: &str) -> Option<&'static str> {
         let call = Call::img2img(RawJson::parse(body.to_owned()).unwrap());
@@ -126,7 +127,7 @@ mod tests {
     fn other_routes_are_not_kept() {
         let mut call = Call::txt2img(RawJson::parse(r#"{"seed": 7}"#).unwrap());
         assert!(body(&call).is_ok());
-        call.route = "/sdapi/v1/extra-single-image".into();
+        call.begins = Begins::Extras;
         assert!(body(&call).is_err());
     }
 }
