@@ -3,18 +3,16 @@
 //! The library is looked for while the check runs, so a worker that was built with it starts on a
 //! machine without. It tells what is there and how much memory is free; it cannot compute.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod driver;
 
-use nvml_wrapper::Nvml;
-use nvml_wrapper::error::NvmlError;
+use std::path::PathBuf;
+
 use tracing::{debug, warn};
 
 use super::check::BuiltIn;
 use super::settings::CudaVersion;
 use super::{Check, FitnessError, Work, gib};
+use driver::{Card, Driver, Seen};
 
 /// Checks the GPUs; see [`gpu`].
 #[derive(Debug, Clone)]
@@ -233,77 +231,6 @@ pub fn gpus() -> Result<Vec<GpuFacts>, FitnessError> {
     facts(DRIVER.read(None)?)
 }
 
-/// How long one waits for the answer that another gets. A driver that hangs must not take a thread of each who asks.
-const TURN_LIMIT: Duration = Duration::from_secs(10);
-
-/// The driver's library, kept open.
-struct Driver {
-    open: Mutex<Open>,
-    free: Condvar,
-}
-
-struct Open {
-    asked: bool,
-    nvml: Option<Nvml>,
-}
-
-/// The one who asks. Dropping it lets the next one ask.
-struct Turn<'a> {
-    driver: &'a Driver,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.driver.lock().asked = false;
-        self.driver.free.notify_one();
-    }
-}
-
-impl Driver {
-    const fn new() -> Self {
-        Self {
-            open: Mutex::new(Open {
-                asked: false,
-                nvml: None,
-            }),
-            free: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn turn(&self, limit: Duration) -> Result<Turn<'_>, FitnessError> {
-        let waiting = self
-            .free
-            .wait_timeout_while(self.lock(), limit, |open| open.asked);
-        let (mut open, waited) = waiting.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            return Err(FitnessError::Gpu("the driver does not answer".to_owned()));
-        }
-        open.asked = true;
-        Ok(Turn { driver: self })
-    }
-
-    fn read(&self, library: Option<&OsStr>) -> Result<Seen, FitnessError> {
-        let _turn = self.turn(TURN_LIMIT)?;
-        // Not held while the driver is asked: it may never answer.
-        let open = self.lock().nvml.take();
-        let nvml = match open {
-            Some(nvml) => nvml,
-            None => match load(library)? {
-                Ok(nvml) => nvml,
-                Err(why) => return Ok(Seen::Nothing { why }),
-            },
-        };
-        // A driver that does not answer any more is looked for anew next time.
-        let seen = look(&nvml)?;
-        self.lock().nvml = Some(nvml);
-        Ok(seen)
-    }
-}
-
 fn facts(seen: Seen) -> Result<Vec<GpuFacts>, FitnessError> {
     let Seen::Driver { cards, .. } = seen else {
         return Ok(Vec::new());
@@ -323,83 +250,6 @@ fn facts(seen: Seen) -> Result<Vec<GpuFacts>, FitnessError> {
         })
     });
     each.collect()
-}
-
-/// What there is.
-#[derive(Debug)]
-enum Seen {
-    /// No driver, or none that wants to speak with us.
-    Nothing { why: String },
-    /// A driver with its cards; those that cannot be read with the reason.
-    Driver {
-        version: String,
-        cuda: Option<CudaVersion>,
-        cards: Vec<Result<Card, String>>,
-    },
-}
-
-#[derive(Debug)]
-struct Card {
-    name: String,
-    /// Free and total; `None` with a driver that is too old to say.
-    memory: Option<(u64, u64)>,
-    utilization: Option<u8>,
-}
-
-/// The driver's library, or why there is none.
-fn load(library: Option<&OsStr>) -> Result<Result<Nvml, String>, FitnessError> {
-    let mut builder = Nvml::builder();
-    if let Some(library) = library {
-        builder.lib_path(library);
-    }
-    match builder.init() {
-        Ok(nvml) => Ok(Ok(nvml)),
-        // No library or no driver behind it: there is no GPU. A driver that is there and broken is
-        // another matter.
-        Err(error @ (NvmlError::LibloadingError(_) | NvmlError::DriverNotLoaded)) => {
-            Ok(Err(error.to_string()))
-        }
-        Err(error) => Err(FitnessError::Gpu(format!(
-            "the driver's library can't be used: {error}"
-        ))),
-    }
-}
-
-fn look(nvml: &Nvml) -> Result<Seen, FitnessError> {
-    let count = nvml
-        .device_count()
-        .map_err(|error| FitnessError::Gpu(format!("the driver can't count its GPUs: {error}")))?;
-    let cards = (0..count).map(|index| card(nvml, index).map_err(|error| error.to_string()));
-    Ok(Seen::Driver {
-        version: nvml
-            .sys_driver_version()
-            .unwrap_or_else(|_| "of unknown version".to_owned()),
-        cuda: nvml.sys_cuda_driver_version().ok().and_then(|version| {
-            Some(CudaVersion {
-                major: u32::try_from(nvml_wrapper::cuda_driver_version_major(version)).ok()?,
-                minor: u32::try_from(nvml_wrapper::cuda_driver_version_minor(version)).ok()?,
-            })
-        }),
-        cards: cards.collect(),
-    })
-}
-
-fn card(nvml: &Nvml, index: u32) -> Result<Card, NvmlError> {
-    let device = nvml.device_by_index(index)?;
-    let memory = match device.memory_info() {
-        Ok(memory) => Some((memory.free, memory.total)),
-        Err(NvmlError::FailedToLoadSymbol(_) | NvmlError::NotSupported) => None,
-        Err(error) => return Err(error),
-    };
-    Ok(Card {
-        name: device.name().unwrap_or_else(|_| "unnamed".to_owned()),
-        memory,
-        // Some cards don't tell it while they are shared. It is a figure to look at; nothing hangs on it.
-        utilization: device
-            .utilization_rates()
-            .ok()
-            .and_then(|rates| u8::try_from(rates.gpu).ok()),
-    })
 }
 
 #[cfg(test)]
@@ -463,23 +313,6 @@ mod tests {
         std::fs::remove_file(folder.path().join("broken")).unwrap();
         driver.read(Some(library.as_os_str())).unwrap();
         assert_eq!(opened(), 2);
-    }
-
-    #[test]
-    fn a_driver_that_hangs_takes_no_others_thread_and_one_that_answers_is_asked_in_turn() {
-        let driver = Driver::new();
-        let hanging = driver.turn(TURN_LIMIT).unwrap();
-        let refused = driver.turn(Duration::from_millis(20)).err();
-        assert_eq!(
-            refused.map(|error| error.to_string()).as_deref(),
-            Some("the driver does not answer")
-        );
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| driver.turn(TURN_LIMIT).is_ok());
-            drop(hanging);
-            assert!(waiting.join().unwrap());
-        });
-        assert!(driver.turn(Duration::ZERO).is_ok(), "it was given back");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use runpod_sdk::client::JobHandle;
 use serde_json::{Value, json};
 
 use crate::support::wire::Message;
-use crate::support::{EXAMPLE, Stage, Tap, soon};
+use crate::support::{EXAMPLE, Stage, Tap, soon, told};
 
 /// Pictures, ids, times and random numbers are different every time.
 fn redacted() -> insta::Settings {
@@ -201,7 +201,7 @@ async fn progress_is_seen_by_the_client_and_never_goes_back() {
     let mut seen: Vec<Value> = Vec::new();
     for step in [5, 10, 15] {
         soon(webui.gpu().advance(5)).await;
-        seen.push(update(&job, |update| update["step"] == step).await);
+        seen.push(told(&job, |update| update["step"] == step).await);
     }
     let steps: Vec<_> = seen
         .iter()
@@ -223,21 +223,8 @@ async fn progress_is_seen_by_the_client_and_never_goes_back() {
     assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
 }
 
-/// Waits until a client sees such an update of the job.
-async fn update(job: &JobHandle, wanted: impl Fn(&Value) -> bool) -> Value {
-    soon(async {
-        loop {
-            match job.status().await.unwrap().output::<Value>() {
-                Ok(update) if wanted(&update) => return update,
-                _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-            }
-        }
-    })
-    .await
-}
-
 /// Everything that was told of a job before its result, in order.
-fn told(stage: &Stage, job: &JobHandle) -> Vec<Value> {
+fn updates(stage: &Stage, job: &JobHandle) -> Vec<Value> {
     stage
         .platform
         .recorded_calls()
@@ -265,14 +252,14 @@ async fn what_a_failed_upscaling_left_behind_is_not_told_of_the_render_after_it(
 
     let job = stage.submit(EXAMPLE).await;
     soon(webui.gpu().advance(5)).await;
-    let seen = update(&job, |update| update["step"] == 5).await;
+    let seen = told(&job, |update| update["step"] == 5).await;
     assert_eq!(
         (&seen["phase"], &seen["percent"]),
         (&json!("sampling"), &json!(21))
     );
     soon(webui.gpu().advance(20)).await;
     assert_eq!(soon(job.wait()).await.unwrap().status.as_str(), "COMPLETED");
-    let percents: Vec<u64> = told(&stage, &job)
+    let percents: Vec<u64> = updates(&stage, &job)
         .iter()
         .map(|update| update["percent"].as_u64().unwrap())
         .collect();
@@ -293,9 +280,9 @@ async fn the_second_pass_of_hires_fix_is_the_second_half() {
         .submit(r#"{"prompt": "x", "steps": 10, "width": 64, "height": 64, "enable_hr": true, "denoising_strength": 0.5, "hr_second_pass_steps": 20}"#)
         .await;
     soon(webui.gpu().advance(5)).await;
-    let first = update(&job, |update| update["step"] == 5).await;
+    let first = told(&job, |update| update["step"] == 5).await;
     soon(webui.gpu().advance(10)).await;
-    let second = update(&job, |update| {
+    let second = told(&job, |update| {
         update["phase"] == "upscaling" && update["step"] == 5
     })
     .await;
@@ -317,7 +304,7 @@ async fn update_of_a_render(variables: &[(&str, &str)]) -> Value {
     let job = stage.submit(EXAMPLE).await;
     soon(webui.gpu().rendering()).await;
     soon(webui.gpu().advance(12)).await;
-    update(&job, |update| update["step"] == 12).await
+    told(&job, |update| update["step"] == 12).await
 }
 
 #[tokio::test]

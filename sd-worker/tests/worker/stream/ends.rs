@@ -7,11 +7,9 @@ use mock_webui::{Fault, MockWebUi};
 use runpod_sdk::client::ClientError;
 use serde_json::{Value, json};
 
-use super::{as_pictures, chunks, four, on_its_own_clock, pictures, read, streaming};
+use super::{answering, as_pictures, chunks, four, on_its_own_clock, pictures, read, streaming};
 use crate::support::owned::{kill, started};
-use crate::support::{
-    OwnedWebUi, RawWebUi, Reply, S3, Stage, Uploads, aside, error_of, png_64, soon, told, verdict,
-};
+use crate::support::{OwnedWebUi, S3, Stage, Uploads, error_of, png_64, soon, told, verdict};
 
 #[tokio::test]
 async fn a_cancel_in_the_middle_frees_the_gpu_and_what_was_streamed_stays() {
@@ -145,18 +143,6 @@ async fn a_webui_that_dies_during_an_upload_is_mended_meanwhile() {
     assert_eq!(s3.uploads(), 1, "the stream still waits for its first upload");
     soon(job.cancel()).await.unwrap();
     stage.complete(&four(&json!({ "n_iter": 1 })).to_string()).await;
-}
-
-/// A WebUI that gives this answer to every render.
-async fn answering(answer: String) -> RawWebUi {
-    RawWebUi::start(move |request| match request.start() {
-        "POST /sdapi/v1/txt2img" => {
-            let answer = answer.clone();
-            Box::pin(async move { Reply::json(200, answer) })
-        }
-        _ => aside(&request),
-    })
-    .await
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use mock_webui::{MockWebUi, MockWebUiBuilder};
 use runpod_sdk::client::{ClientError, JobHandle};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, png_64, soon, told, verdict};
+use crate::support::{RawWebUi, Reply, Stage, aside, png_64, soon, told, verdict};
 
 /// Four pictures of five steps each.
 fn four(more: &Value) -> Value {
@@ -23,6 +23,18 @@ fn four(more: &Value) -> Value {
         payload[key] = value.clone();
     }
     payload
+}
+
+/// A WebUI that gives this answer to every render.
+async fn answering(answer: String) -> RawWebUi {
+    RawWebUi::start(move |request| match request.start() {
+        "POST /sdapi/v1/txt2img" => {
+            let answer = answer.clone();
+            Box::pin(async move { Reply::json(200, answer) })
+        }
+        _ => aside(&request),
+    })
+    .await
 }
 
 /// A job that wishes a stream.

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use mock_webui::MockWebUi;
 use serde_json::json;
 
-use super::{chunks, four, pictures, read, streaming};
-use crate::support::{RawWebUi, Reply, S3, Stage, Uploads, aside, error_of, get, soon, verdict};
+use super::{answering, chunks, four, pictures, read, streaming};
+use crate::support::{RawWebUi, S3, Stage, Uploads, error_of, get, soon, verdict};
 
 /// A WebUI whose pictures are files of so many bytes.
 async fn drawing(bytes: usize) -> RawWebUi {
@@ -20,14 +20,7 @@ async fn drawing(bytes: usize) -> RawWebUi {
 async fn showing(file: &[u8]) -> RawWebUi {
     let info = json!({ "seed": 7, "all_seeds": [7], "infotexts": ["a fox"], "index_of_first_image": 0 });
     let answer = json!({ "images": [STANDARD.encode(file)], "info": info.to_string() }).to_string();
-    RawWebUi::start(move |request| match request.start() {
-        "POST /sdapi/v1/txt2img" => {
-            let answer = answer.clone();
-            Box::pin(async move { Reply::json(200, answer) })
-        }
-        _ => aside(&request),
-    })
-    .await
+    answering(answer).await
 }
 
 #[tokio::test]
