@@ -62,78 +62,44 @@
 //! | `volume-cache` | directories kept on the network volume, shared with Python workers |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// What `#[handler]` writes in this crate's own tests finds the crate by its name.
-#[cfg(test)]
-extern crate self as runpod_sdk;
-
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-pub mod client;
-mod config;
-mod context;
-mod error;
-pub mod events;
-pub mod fitness;
-pub mod handler;
-#[cfg(feature = "schema")]
-mod input;
-mod job;
-mod journal;
-pub mod json;
+pub use runpod_client as client;
 #[cfg(feature = "local-server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "local-server")))]
-pub mod local;
-#[cfg(feature = "metrics")]
-#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub mod metrics;
-pub mod model_cache;
-mod nearest;
-mod panics;
-mod platform;
-pub mod prelude;
-mod redact;
-mod router;
-mod runtime;
-mod scratch;
-mod start;
+pub use runpod_local as local;
+
+pub use runpod_files::model_cache;
 #[cfg(any(feature = "download", feature = "upload"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]
-pub mod storage;
-mod telemetry;
-#[cfg(any(test, feature = "testing"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-pub mod testing;
-mod tls;
+pub use runpod_files::storage;
 #[cfg(feature = "volume-cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "volume-cache")))]
-pub mod volume_cache;
-mod worker;
+pub use runpod_files::volume_cache;
+
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use runpod_worker::metrics;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use runpod_worker::testing;
+pub use runpod_worker::{events, fitness, json, prelude};
 
 #[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+pub use runpod_worker::__private;
 
-pub use context::{CancelReason, Context, Counter};
-pub use error::Error;
-pub use events::WorkerEvent;
-pub use handler::{MaybeStreaming, State, Streaming};
+// The module and, with the feature `macros`, the attribute.
+pub use runpod_worker::handler;
+pub use runpod_worker::{
+    CancelReason, Concurrency, Context, Counter, Error, ErrorClass, ErrorCode, FLAGS, Flag, Hidden,
+    InputProblem, Intake, IntoJobError, Job, JobError, JobId, JobResult, Journal, KnownCode, Load,
+    MaybeStreaming, PlatformError, Router, StartPhase, StartReport, State, Streaming, TakeAhead,
+    UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker, WorkerEvent, hide_secret, keep_code_of,
+    redacted, secret, start,
+};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
-pub use input::{Checked, Validated};
-pub use job::{
-    ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult, KnownCode,
-};
-pub use journal::Journal;
-pub use platform::PlatformError;
-pub use redact::{Hidden, hide_secret, redacted, secret};
-pub use router::Router;
-#[cfg(feature = "macros")]
-#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
-pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{
-    Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker,
-};
+pub use runpod_worker::{Checked, Validated};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

@@ -137,7 +137,7 @@ async fn a_webui_that_refuses_connections_is_down_until_it_is_back() {
 
 /// A driver library with two cards, made by the system's C compiler.
 pub(crate) fn driver(folder: &Path) {
-    let source = include_str!("../../../runpod-sdk/tests/fixtures/driver.c")
+    let source = include_str!("../../../tests/fixtures/driver.c")
         .replace("CUDA_VERSION", "12040")
         .replace("CARDS", "2")
         .replace("FOLDER", &format!("\"{}\"", folder.display()));

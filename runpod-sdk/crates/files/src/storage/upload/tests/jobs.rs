@@ -1,0 +1,154 @@
+//! Whose storage it is.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::settings::Settings;
+use super::*;
+use crate::storage::reach::SystemLookup;
+use runpod_worker::Job;
+use runpod_worker::json::RawJson;
+use runpod_worker::{ErrorClass, JobError};
+
+fn job(endpoint: &str, more: &serde_json::Value) -> Job {
+    let mut config = json!({ "endpointUrl": endpoint, "accessId": ACCESS_ID, "accessSecret": SECRET, "bucketName": "pics" });
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let whole = json!({ "id": "job-1", "input": {}, "s3Config": config });
+    Job::from_json(whole.to_string()).unwrap()
+}
+
+fn open(name: &str) -> Option<String> {
+    (name == "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS").then(|| "1".to_owned())
+}
+
+#[tokio::test]
+async fn a_jobs_own_storage_comes_first() {
+    let of_job = S3Server::start().await;
+    let of_worker = S3Server::start().await;
+    let worker = of_worker.url();
+    let lookup = move |name: &str| match name {
+        "BUCKET_ENDPOINT_URL" => Some(worker.clone()),
+        "BUCKET_ACCESS_KEY_ID" => Some(ACCESS_ID.to_owned()),
+        "BUCKET_SECRET_ACCESS_KEY" => Some(SECRET.to_owned()),
+        "BUCKET_NAME" => Some("pics".to_owned()),
+        name => open(name),
+    };
+    let with_config = job(&of_job.url(), &json!({ "objectPath": "/results/7/" }));
+    let bucket = Bucket::for_job_with(&with_config, &lookup).unwrap();
+    let uploaded = bucket.put("a.png", "x", None).await.unwrap();
+    assert_eq!(uploaded.key, "results/7/a.png");
+    assert!(of_job.stored("results/7/a.png").exists());
+
+    let without = Job::new("job-2", RawJson::null());
+    let bucket = Bucket::for_job_with(&without, &lookup).unwrap();
+    bucket
+        .put(&Bucket::key(without.id(), "a.png"), "x", None)
+        .await
+        .unwrap();
+    assert!(of_worker.stored("job-2/a.png").exists());
+}
+
+#[tokio::test]
+async fn without_storage_an_upload_is_an_error_unless_a_directory_is_named() {
+    let job = Job::new("job-1", RawJson::null());
+    let error = JobError::from(Bucket::for_job_with(&job, |_| None).unwrap_err());
+    assert_eq!(
+        (error.code().as_str(), error.class()),
+        ("UPLOAD_NOT_CONFIGURED", ErrorClass::Worker)
+    );
+    assert!(error.hint().unwrap().contains("BUCKET_SECRET_ACCESS_KEY"));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap().to_owned();
+    let lookup = move |name: &str| (name == "RUNPOD_WORKER_LOCAL_UPLOADS").then(|| path.clone());
+    let uploaded = Bucket::for_job_with(&job, lookup)
+        .unwrap()
+        .put("a.png", "x", None)
+        .await
+        .unwrap();
+    assert!(std::path::Path::new(&uploaded.url).exists());
+}
+
+#[tokio::test]
+async fn a_jobs_endpoint_must_be_public() {
+    let server = S3Server::start().await;
+    let by_name = server.url().replace("127.0.0.1", "localhost");
+    for endpoint in [
+        server.url(),
+        "http://169.254.169.254".into(),
+        "http://[::1]:80".into(),
+        "http://2130706433".into(),
+    ] {
+        let error = Bucket::for_job_with(&job(&endpoint, &json!({})), |_| None).unwrap_err();
+        assert!(error.to_string().contains("not public"), "{endpoint}: {error}");
+        let error = JobError::from(error);
+        assert_eq!(
+            (error.code().as_str(), error.class()),
+            ("UPLOAD_NOT_CONFIGURED", ErrorClass::User)
+        );
+    }
+    let bucket = Bucket::for_job_with(&job(&by_name, &json!({})), |_| None).unwrap();
+    let error = bucket.put("a.png", "x", None).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            UploadError::Config {
+                origin: Origin::Job,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
+    // `pics.s3.….amazonaws.com` is what is looked up.
+    struct Inner;
+    impl crate::storage::reach::Lookup for Inner {
+        fn lookup(
+            &self,
+            name: String,
+        ) -> futures_util::future::BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+            assert!(name.starts_with("pics."), "{name}");
+            Box::pin(std::future::ready(Ok(vec![Ipv4Addr::LOCALHOST.into()])))
+        }
+    }
+    let settings = Settings::from_job(&job("http://s3.eu-west-1.amazonaws.com", &json!({})))
+        .unwrap()
+        .unwrap();
+    let bucket = BucketBuilder::new(settings)
+        .build_with(|_| None, Arc::new(Inner))
+        .unwrap();
+    let error = bucket.put("a.png", "x", None).await.unwrap_err();
+    assert!(error.to_string().contains("not public"), "{error}");
+}
+
+#[tokio::test]
+async fn a_jobs_wrong_secret_is_the_callers_mistake() {
+    let server = S3Server::start().await;
+    let job = job(&server.url(), &json!({ "accessSecret": "wrong" }));
+    let settings = Settings::from_job(&job).unwrap().unwrap();
+    let bucket = BucketBuilder::new(settings)
+        .build_with(open, Arc::new(SystemLookup))
+        .unwrap();
+    let error = JobError::from(bucket.put("a.png", "x", None).await.unwrap_err());
+    assert_eq!(
+        (error.code().as_str(), error.class()),
+        ("UPLOAD_REFUSED", ErrorClass::User)
+    );
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("accessSecret of the job's s3Config"),
+        "{:?}",
+        error.hint()
+    );
+}

@@ -1,0 +1,275 @@
+//! The operations that clients call (`docs/protocol/endpoint-api.md` §2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, Uri};
+use uuid::Uuid;
+
+use super::body::{self, Json, Sent};
+use super::query::Parameters;
+use super::refused::Refused;
+use super::{Answer, job};
+use crate::endpoint::Endpoint;
+use crate::request::JobRequest;
+use crate::store::{JobId, JobView, NotRetried, Origin, Status, Store, StoreFull};
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// Entries `/requests` lists when the request does not say.
+const LISTED: usize = 100;
+
+/// One call of a client.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) endpoint: &'a Arc<Endpoint>,
+    pub(crate) uri: &'a Uri,
+}
+
+impl Call<'_> {
+    pub(crate) async fn run(self, headers: &HeaderMap, body: Body) -> Answer {
+        let id = self.submit(Origin::Run, headers, body).await?;
+        Ok(brief(&id, Status::InQueue))
+    }
+
+    pub(crate) async fn runsync(self, headers: &HeaderMap, body: Body) -> Answer {
+        let wait = self.wait()?;
+        let id = self.submit(Origin::RunSync, headers, body).await?;
+        full(self.ended(&id, wait).await)
+    }
+
+    /// Runs a job to its end and answers as its worker did: `{"output": …}` or `{"error": …}`.
+    pub(crate) async fn realtime(self, headers: &HeaderMap, body: Body) -> Answer {
+        let id = self.submit(Origin::RunSync, headers, body).await?;
+        let view = self
+            .ended(&id, Duration::MAX)
+            .await
+            .ok_or_else(Refused::unknown_job)?;
+        let mut json = Json::default();
+        json.text("{");
+        for (key, value) in [("output", &view.output), ("error", &view.error)] {
+            if let Some(value) = value {
+                json.key(key).raw(value);
+            }
+        }
+        json.text("}");
+        Ok(json.into_ok())
+    }
+
+    async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
+        let limit = match origin {
+            Origin::Run => self.endpoint.settings.run_limit,
+            Origin::RunSync => self.endpoint.settings.runsync_limit,
+        };
+        let body = body::read(headers, body, limit)
+            .await
+            .map_err(|problem| Refused::body(problem, limit))?;
+        let request =
+            JobRequest::parse(&body).map_err(|problem| Refused::job_request(problem.to_string()))?;
+        let id = new_id(origin);
+        self.endpoint
+            .with(|store, now| store.submit(now, &id, origin, request))
+            .map_err(|StoreFull| Refused::too_many("the queue is full; try again later"))?;
+        Ok(id)
+    }
+
+    pub(crate) fn status(self, id: &str) -> Answer {
+        let ttl = Parameters::of(self.uri).ttl()?;
+        full(self.endpoint.with(|store, now| {
+            if let Some(ttl) = ttl {
+                store.set_ttl(now, id, ttl);
+            }
+            store.view(now, id)
+        }))
+    }
+
+    pub(crate) async fn status_sync(self, id: &str) -> Answer {
+        full(self.ended(&id.into(), self.wait()?).await)
+    }
+
+    /// The job once it is final, or what it is when the wait runs out; `None` once it is gone.
+    async fn ended(self, id: &JobId, wait: Duration) -> Option<JobView> {
+        let bell = self.endpoint.jobs.listen(id);
+        let until = self.endpoint.now().saturating_add(wait);
+        let ended = self
+            .endpoint
+            .wait_for(&bell, until, |store, now| match store.view(now, id) {
+                Some(view) if !view.status.is_final() => None,
+                ended_or_gone => Some(ended_or_gone),
+            });
+        match ended.await {
+            Some(view) => view,
+            None => self.endpoint.with(|store, now| store.view(now, id)),
+        }
+    }
+
+    /// How long `/runsync` and `/status-sync` wait.
+    fn wait(self) -> Result<Duration, Refused> {
+        let asked = Parameters::of(self.uri).wait()?;
+        Ok(asked.map_or(self.endpoint.settings.sync_wait, |wait| {
+            wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)
+        }))
+    }
+
+    /// Hands out the chunks that wait. An empty poll is held.
+    pub(crate) async fn stream(self, id: &str) -> Answer {
+        let asked = Parameters::of(self.uri).wait()?;
+        let hold = asked.map_or(self.endpoint.settings.stream_hold, |wait| wait.min(LONGEST_WAIT));
+        let id = JobId::from(id);
+        let read = |store: &mut Store, now| store.read_chunks(now, &id);
+        let bell = self.endpoint.jobs.listen(&id);
+        let until = self.endpoint.now().saturating_add(hold);
+        let filled = self
+            .endpoint
+            .wait_for(&bell, until, |store, now| match read(store, now) {
+                Some(page) if page.chunks.is_empty() && !page.status.is_final() => None,
+                page_or_gone => Some(page_or_gone),
+            });
+        let page = match filled.await {
+            Some(page) => page,
+            None => self.endpoint.with(read),
+        };
+        let page = page.ok_or_else(Refused::unknown_job)?;
+        let mut json = Json::default();
+        json.text("{")
+            .key("status")
+            .string(page.status.name())
+            .key("stream")
+            .text("[");
+        for chunk in page.chunks.values() {
+            json.comma().text("{").key("output").raw(chunk).text("}");
+        }
+        json.text("]}");
+        let (endpoint, id) = (Arc::clone(self.endpoint), JobId::clone(&id));
+        Ok(json.into_ok_then(move |sent| {
+            if sent == Sent::Cut {
+                endpoint.with(|store, _| store.put_back_chunks(&id, page.chunks));
+            }
+        }))
+    }
+
+    pub(crate) fn cancel(self, id: &str) -> Answer {
+        match self.endpoint.with(|store, now| store.cancel(now, &id.into())) {
+            Some(view) if view.status == Status::Cancelled => Ok(brief(&view.id, view.status)),
+            already_final_or_gone => full(already_final_or_gone),
+        }
+    }
+
+    pub(crate) fn retry(self, id: &str) -> Answer {
+        match self.endpoint.with(|store, now| store.retry(now, &id.into())) {
+            Ok(()) => Ok(brief(id, Status::InQueue)),
+            Err(NotRetried::UnknownJob) => Err(Refused::unknown_job()),
+            Err(NotRetried::NotFailed(status)) => {
+                let status = status.name();
+                let text =
+                    format!("bad request: the job is {status}; only FAILED and TIMED_OUT jobs are retried");
+                Err(Refused::bad_request(text))
+            }
+        }
+    }
+
+    pub(crate) fn purge_queue(self) -> Response {
+        let removed = self.endpoint.with(Store::purge);
+        let mut json = Json::default();
+        json.text("{")
+            .key("removed")
+            .text(&removed.to_string())
+            .key("status")
+            .string("completed")
+            .text("}");
+        json.into_ok()
+    }
+
+    /// Two groups of counters (`docs/protocol/endpoint-api.md` §9). Nothing is created here.
+    pub(crate) fn health(self) -> Response {
+        let (jobs, workers) = self
+            .endpoint
+            .with(|store, now| (store.counts(now), store.worker_counts(now)));
+        let answer = serde_json::json!({
+            "jobs": {
+                "completed": jobs.completed,
+                "failed": jobs.failed,
+                "inProgress": jobs.in_progress,
+                "inQueue": jobs.in_queue,
+                "retried": jobs.retried,
+            },
+            "workers": {
+                "idle": workers.idle,
+                "initializing": 0,
+                "ready": workers.idle,
+                "running": workers.running,
+                "throttled": 0,
+                "unhealthy": workers.unhealthy,
+            },
+        });
+        let mut json = Json::default();
+        json.text(&answer.to_string());
+        json.into_ok()
+    }
+
+    /// The jobs the endpoint knows, newest first, without payloads, and what its workers did against the protocol.
+    ///
+    /// RunPod documents no shape; this is ours.
+    pub(crate) fn requests(self) -> Response {
+        let parameters = Parameters::of(self.uri);
+        let (jobs, violations) = self
+            .endpoint
+            .with(|store, now| (store.list(now), store.violations()));
+        let wanted = jobs
+            .iter()
+            .filter(|job| {
+                parameters
+                    .status
+                    .as_deref()
+                    .is_none_or(|status| status == job.status.name())
+            })
+            .take(parameters.limit().unwrap_or(LISTED));
+        let mut json = Json::default();
+        json.text("{").key("requests").text("[");
+        for job in wanted {
+            json.comma();
+            job::for_list(&mut json, job);
+        }
+        json.text("]").key("violations").text("[");
+        for violation in &violations {
+            json.comma()
+                .text("{")
+                .key("at")
+                .text(&violation.at.as_millis().to_string());
+            json.key("kind")
+                .string(&violation.kind.to_string())
+                .key("worker")
+                .string(&violation.worker);
+            if let Some(job) = &violation.job {
+                json.key("job").string(job);
+            }
+            json.text("}");
+        }
+        json.text("]}");
+        json.into_ok()
+    }
+}
+
+/// A fresh job id in the form RunPod's have. Clients treat it as opaque.
+fn new_id(origin: Origin) -> JobId {
+    let uuid = Uuid::new_v4();
+    match origin {
+        Origin::Run => format!("{uuid}-u1").into(),
+        Origin::RunSync => format!("sync-{uuid}-u1").into(),
+    }
+}
+
+fn brief(id: &str, status: Status) -> Response {
+    let mut json = Json::default();
+    job::brief(&mut json, id, status);
+    json.into_ok()
+}
+
+fn full(view: Option<JobView>) -> Answer {
+    let view = view.ok_or_else(Refused::unknown_job)?;
+    let mut json = Json::default();
+    job::for_client(&mut json, &view);
+    Ok(json.into_ok())
+}

@@ -1,0 +1,194 @@
+//! Which endpoint and operation a path means.
+
+use http::Method;
+
+use crate::limits::Class;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation<'p> {
+    Run,
+    RunSync,
+    Status(&'p str),
+    StatusSync(&'p str),
+    Stream(&'p str),
+    Cancel(&'p str),
+    Retry(&'p str),
+    PurgeQueue,
+    Health,
+    Requests,
+    /// The Python worker's direct way to its handler (`docs/protocol/worker-protocol.md` §13).
+    Realtime,
+    Take(&'p str),
+    TakeBatch(&'p str),
+    Stop(&'p str),
+    Ping(&'p str),
+    Done {
+        worker: &'p str,
+        job: &'p str,
+    },
+    Chunk {
+        worker: &'p str,
+        job: &'p str,
+    },
+}
+
+/// An operation on an endpoint. Without a name, the platform's only endpoint is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target<'p> {
+    pub(crate) endpoint: Option<&'p str>,
+    pub(crate) operation: Operation<'p>,
+}
+
+impl<'p> Target<'p> {
+    /// Reads `[…/]v2/{endpoint}/{operation}`, `/{operation}` or `/{endpoint}/{operation}`.
+    pub(crate) fn parse(path: &'p str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        if segments.iter().any(|segment| segment.is_empty()) {
+            return None;
+        }
+        if let Some(v2) = segments.iter().position(|segment| *segment == "v2") {
+            return Self::named(segments.get(v2 + 1..)?);
+        }
+        match Operation::parse(&segments) {
+            Some(operation) => Some(Self {
+                endpoint: None,
+                operation,
+            }),
+            None => Self::named(&segments),
+        }
+    }
+
+    fn named(segments: &[&'p str]) -> Option<Self> {
+        let (endpoint, rest) = segments.split_first()?;
+        Some(Self {
+            endpoint: Some(endpoint),
+            operation: Operation::parse(rest)?,
+        })
+    }
+}
+
+impl<'p> Operation<'p> {
+    fn parse(segments: &[&'p str]) -> Option<Self> {
+        Some(match *segments {
+            ["run"] => Self::Run,
+            ["runsync"] => Self::RunSync,
+            ["status", job] => Self::Status(job),
+            ["status-sync", job] => Self::StatusSync(job),
+            ["stream", job] => Self::Stream(job),
+            ["cancel", job] => Self::Cancel(job),
+            ["retry", job] => Self::Retry(job),
+            ["purge-queue"] => Self::PurgeQueue,
+            ["health"] => Self::Health,
+            ["requests"] => Self::Requests,
+            ["realtime"] => Self::Realtime,
+            ["job-take", worker] => Self::Take(worker),
+            ["job-take-batch", worker] => Self::TakeBatch(worker),
+            ["job-stop", worker] => Self::Stop(worker),
+            ["ping", worker] => Self::Ping(worker),
+            ["job-done", worker, job] => Self::Done { worker, job },
+            ["job-stream", worker, job] => Self::Chunk { worker, job },
+            _ => return None,
+        })
+    }
+
+    /// The methods it takes, as in an `Allow` header. Clients differ: some poll by POST.
+    pub(crate) fn methods(self) -> &'static str {
+        match self {
+            Self::Run
+            | Self::RunSync
+            | Self::Cancel(_)
+            | Self::Retry(_)
+            | Self::PurgeQueue
+            | Self::Realtime
+            | Self::Done { .. }
+            | Self::Chunk { .. } => "POST",
+            Self::Status(_) | Self::StatusSync(_) | Self::Stream(_) => "GET, POST",
+            Self::Health
+            | Self::Requests
+            | Self::Take(_)
+            | Self::TakeBatch(_)
+            | Self::Stop(_)
+            | Self::Ping(_) => "GET",
+        }
+    }
+
+    /// What rate limit it counts towards; workers' calls and `/health` have none.
+    pub(crate) fn class(self) -> Option<Class> {
+        Some(match self {
+            Self::Run => Class::Run,
+            Self::RunSync => Class::RunSync,
+            Self::Status(_) => Class::Status,
+            Self::StatusSync(_) => Class::StatusSync,
+            Self::Stream(_) => Class::Stream,
+            Self::Cancel(_) => Class::Cancel,
+            Self::PurgeQueue => Class::PurgeQueue,
+            Self::Requests => Class::Requests,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        self.methods()
+            .split(", ")
+            .any(|allowed| allowed == method.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_may_be_named_with_or_without_a_prefix_or_not_at_all() {
+        let run = |endpoint| {
+            Some(Target {
+                endpoint,
+                operation: Operation::Run,
+            })
+        };
+        assert_eq!(Target::parse("/v2/ep/run"), run(Some("ep")));
+        assert_eq!(Target::parse("/some/proxy/v2/ep/run"), run(Some("ep")));
+        assert_eq!(Target::parse("/ep/run"), run(Some("ep")));
+        assert_eq!(Target::parse("/run"), run(None));
+    }
+
+    #[test]
+    fn ids_are_where_the_protocol_puts_them() {
+        let done = Target::parse("/v2/ep/job-done/w1/j1").unwrap();
+        assert_eq!(
+            done.operation,
+            Operation::Done {
+                worker: "w1",
+                job: "j1"
+            }
+        );
+        assert_eq!(
+            Target::parse("/status/j1").unwrap().operation,
+            Operation::Status("j1")
+        );
+    }
+
+    #[test]
+    fn other_paths_mean_nothing() {
+        for path in [
+            "",
+            "/",
+            "/v2",
+            "/v2/ep",
+            "/v2/ep/",
+            "/v2/ep/status",
+            "/v2//run",
+            "/v2/ep/run/x",
+            "/a/b/c/d",
+        ] {
+            assert_eq!(Target::parse(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_can_be_asked_for_by_post() {
+        assert!(Operation::Status("j").takes(&Method::POST));
+        assert!(!Operation::Run.takes(&Method::GET));
+    }
+}

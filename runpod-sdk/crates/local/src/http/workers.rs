@@ -1,0 +1,183 @@
+//! The operations that workers call (`docs/protocol/worker-protocol.md` §5–§10).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri};
+
+use super::body::{self, BodyError, Json, Sent};
+use super::query::Parameters;
+use super::refused::Refused;
+use super::{Answer, job};
+use crate::chunk;
+use crate::endpoint::Endpoint;
+use crate::report::Report;
+use crate::store::{JobId, Lease, Store, Verdict, WorkerId};
+use crate::violation::ViolationKind;
+
+/// One call of a worker.
+pub(crate) struct Call<'a> {
+    pub(crate) endpoint: &'a Arc<Endpoint>,
+    pub(crate) uri: &'a Uri,
+    pub(crate) worker: WorkerId,
+}
+
+impl Call<'_> {
+    pub(crate) async fn take(self) -> Response {
+        let leases = self.lease(1).await;
+        let mut json = Json::default();
+        match leases.first() {
+            Some(lease) => job::for_worker(&mut json, lease),
+            None => return StatusCode::NO_CONTENT.into_response(),
+        }
+        self.hand_over(json, leases)
+    }
+
+    pub(crate) async fn take_batch(self) -> Response {
+        let leases = self.lease(Parameters::of(self.uri).batch_size()).await;
+        if leases.is_empty() {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        let mut json = Json::default();
+        json.text("[");
+        for lease in &leases {
+            json.comma();
+            job::for_worker(&mut json, lease);
+        }
+        json.text("]");
+        self.hand_over(json, leases)
+    }
+
+    /// Waits for up to `at_most` jobs. While it waits nothing is taken, so a worker that hangs up loses nothing.
+    async fn lease(&self, at_most: usize) -> Vec<Lease> {
+        let busy = Parameters::of(self.uri).job_in_progress;
+        let says_busy = busy.as_deref() != Some("0");
+        self.endpoint
+            .with(|store, now| store.worker_asks(now, &self.worker, says_busy));
+        let until = self
+            .endpoint
+            .now()
+            .saturating_add(self.endpoint.settings.take_hold);
+        let leases = self.endpoint.wait_for(&self.endpoint.work, until, |store, now| {
+            let leases = store.take(now, &self.worker, at_most);
+            (!leases.is_empty()).then_some(leases)
+        });
+        leases.await.unwrap_or_default()
+    }
+
+    /// Answers with jobs that go back to the queue if the worker is gone before it has been sent all of them.
+    fn hand_over(self, json: Json, leases: Vec<Lease>) -> Response {
+        let (endpoint, worker) = (Arc::clone(self.endpoint), self.worker);
+        json.into_ok_then(move |sent| {
+            endpoint.with(|store, now| match sent {
+                Sent::Whole => store.delivered(&worker, &leases),
+                Sent::Cut => store.put_back(now, &worker, &leases),
+            });
+        })
+    }
+
+    pub(crate) async fn stop(self) -> Response {
+        let bell = self.endpoint.stops.listen(&self.worker);
+        let until = self
+            .endpoint
+            .now()
+            .saturating_add(self.endpoint.settings.stop_hold);
+        let stops = self.endpoint.wait_for(&bell, until, |store, now| {
+            let stops = store.take_stops(now, &self.worker);
+            (!stops.is_empty()).then_some(stops)
+        });
+        let Some(stops) = stops.await else {
+            return StatusCode::NO_CONTENT.into_response();
+        };
+        let mut json = Json::default();
+        json.text("{").key("jobsToStop").text("[");
+        for id in &stops {
+            json.comma().string(id);
+        }
+        json.text("]}");
+        let (endpoint, worker) = (Arc::clone(self.endpoint), WorkerId::clone(&self.worker));
+        json.into_ok_then(move |sent| {
+            if sent == Sent::Cut {
+                endpoint.with(|store, _| store.put_back_stops(&worker, stops));
+            }
+        })
+    }
+
+    pub(crate) fn ping(self) -> Response {
+        let parameters = Parameters::of(self.uri);
+        self.endpoint.with(|store, now| {
+            if parameters.status.as_deref() == Some("unhealthy") {
+                let check = parameters.check.unwrap_or_else(|| "unnamed check".to_owned());
+                let reason = parameters.reason.unwrap_or_else(|| "no reason given".to_owned());
+                store.unhealthy(now, &self.worker, format!("{check}: {reason}"));
+            } else {
+                let jobs = parameters.job_id.as_deref().unwrap_or_default();
+                let jobs: Vec<&str> = jobs
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|id| !id.is_empty())
+                    .collect();
+                store.ping(now, &self.worker, &jobs, parameters.runpod_version.as_deref());
+            }
+        });
+        StatusCode::OK.into_response()
+    }
+
+    pub(crate) async fn done(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
+        let job = JobId::from(job);
+        let body = self.read(&job, headers, body).await?;
+        let report = Report::parse(&body).map_err(|_| self.malformed(&job))?;
+        verdict(self.endpoint.with(|store, now| match report {
+            Report::Progress(update) => store.progress(now, &self.worker, &job, update),
+            Report::Result(result) => store.finish(now, &self.worker, &job, result),
+        }))
+    }
+
+    pub(crate) async fn chunk(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
+        let job = JobId::from(job);
+        let limit = self.endpoint.settings.chunk_limit;
+        let body = self.read(&job, headers, body).await?;
+        let output = chunk::parse(&body).map_err(|_| self.malformed(&job))?;
+        let chunks = chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit))?;
+        verdict(
+            self.endpoint
+                .with(|store, now| store.push_chunks(now, &self.worker, &job, chunks)),
+        )
+    }
+
+    async fn read(&self, job: &str, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
+        let limit = self.endpoint.settings.result_limit;
+        body::read(headers, body, limit)
+            .await
+            .map_err(|problem| match problem {
+                BodyError::TooLarge => self.too_large(job, limit),
+                BodyError::Broken => Refused::body(problem, limit),
+            })
+    }
+
+    fn too_large(&self, job: &str, limit: usize) -> Refused {
+        self.record(job, ViolationKind::TooLarge);
+        Refused::too_large(limit)
+    }
+
+    fn malformed(&self, job: &str) -> Refused {
+        self.record(job, ViolationKind::MalformedBody);
+        Refused::bad_request("bad request: body: not the JSON object this channel takes")
+    }
+
+    fn record(&self, job: &str, kind: ViolationKind) {
+        self.endpoint
+            .with(|store: &mut Store, now| store.record_violation(now, &self.worker, job, kind));
+    }
+}
+
+/// Workers look at the status only.
+fn verdict(verdict: Verdict) -> Answer {
+    match verdict {
+        Verdict::Accepted | Verdict::Discarded => Ok(StatusCode::OK.into_response()),
+        Verdict::UnknownJob => Err(Refused::unknown_job()),
+        Verdict::Backlog => Err(Refused::too_many("nobody reads this job's chunks")),
+    }
+}

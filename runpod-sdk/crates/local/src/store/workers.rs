@@ -1,0 +1,269 @@
+//! What workers do to jobs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::job::{JobId, Phase, Status, WorkerId};
+use super::{Ending, Event, SharedRequest, Store};
+use crate::report::JobResult;
+use crate::violation::ViolationKind;
+
+/// One job handed to one worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) id: JobId,
+    pub(crate) request: SharedRequest,
+    attempt: u32,
+}
+
+/// What became of something a worker posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    /// It is of no use any more. The worker need not care.
+    Discarded,
+    UnknownJob,
+    /// Too many chunks of this job wait to be read; later there may be room.
+    Backlog,
+}
+
+impl Store {
+    /// Hands out up to `at_most` queued jobs. Until [`delivered`](Self::delivered) they may be put back.
+    pub(crate) fn take(&mut self, now: Duration, worker: &WorkerId, at_most: usize) -> Vec<Lease> {
+        self.advance(now);
+        let mut leases = Vec::new();
+        while leases.len() < at_most
+            && let Some(id) = self.queue.pop_first()
+        {
+            leases.extend(self.hand_out(now, worker, &id));
+        }
+        leases
+    }
+
+    fn hand_out(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
+        // A stop meant for an earlier attempt must not hit this one.
+        self.roster.seen(now, worker).stops.retain(|stop| stop != id);
+        self.events.push(Event::Changed(JobId::clone(id)));
+        self.change(id, |job| {
+            job.phase = Phase::Running {
+                worker: WorkerId::clone(worker),
+                since: now,
+                seen: now,
+            };
+            job.attempt += 1;
+            job.delay = Some(now.saturating_sub(job.submitted));
+            job.worker = Some(WorkerId::clone(worker));
+            Lease {
+                id: JobId::clone(&job.id),
+                request: SharedRequest::clone(&job.request),
+                attempt: job.attempt,
+            }
+        })
+    }
+
+    /// The jobs are on their way: from now on the worker is held to having them.
+    pub(crate) fn delivered(&mut self, worker: &WorkerId, leases: &[Lease]) {
+        for lease in leases {
+            if self.is_current(worker, lease)
+                && let Some(worker) = self.roster.get_mut(worker)
+            {
+                worker.held.insert(JobId::clone(&lease.id));
+            }
+        }
+    }
+
+    /// The taker was gone: its jobs go to the front of the queue, in their old order.
+    pub(crate) fn put_back(&mut self, now: Duration, worker: &WorkerId, leases: &[Lease]) {
+        self.advance(now);
+        for lease in leases.iter().rev() {
+            if self.is_current(worker, lease) {
+                self.requeue_first(&lease.id);
+                self.change(&lease.id, |job| {
+                    job.delay = None;
+                    job.worker = None;
+                });
+            }
+        }
+    }
+
+    fn is_current(&self, worker: &WorkerId, lease: &Lease) -> bool {
+        self.jobs
+            .get(&lease.id)
+            .is_some_and(|job| job.is_held_by(worker) && job.attempt == lease.attempt)
+    }
+
+    /// A worker asks for work and says whether it is busy.
+    pub(crate) fn worker_asks(&mut self, now: Duration, worker: &WorkerId, says_busy: bool) {
+        self.advance(now);
+        let holding = self.roster.seen(now, worker).held.first().cloned();
+        if let Some(job) = holding
+            && !says_busy
+        {
+            self.violations
+                .record(now, worker, Some(&job), ViolationKind::IdleWhileHolding);
+        }
+    }
+
+    /// A worker posts a job's result.
+    pub(crate) fn finish(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        id: &JobId,
+        result: JobResult,
+    ) -> Verdict {
+        let verdict = self.judge(now, worker, id, ViolationKind::SecondResult);
+        if result.stop_pod {
+            self.roster.seen(now, worker).stop_pod = true;
+        }
+        if verdict == Verdict::Accepted {
+            if result.error_is_no_text {
+                self.violations
+                    .record(now, worker, Some(id), ViolationKind::ErrorIsNoText);
+            }
+            let status = match result.error {
+                Some(_) => Status::Failed,
+                None => Status::Completed,
+            };
+            match status {
+                Status::Failed => self.totals.failed += 1,
+                _ => self.totals.completed += 1,
+            }
+            let JobResult { output, error, .. } = result;
+            self.end(
+                now,
+                id,
+                Ending {
+                    status,
+                    output,
+                    error,
+                    by_worker: true,
+                },
+            );
+        }
+        verdict
+    }
+
+    /// A worker posts a progress update; the latest one counts.
+    pub(crate) fn progress(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        id: &JobId,
+        update: Option<Bytes>,
+    ) -> Verdict {
+        let verdict = self.judge(now, worker, id, ViolationKind::ProgressAfterResult);
+        if verdict == Verdict::Accepted {
+            self.sign_of_life(now, id);
+            self.change(id, |job| {
+                if let Phase::Running { since, .. } = job.phase {
+                    job.execution = Some(now.saturating_sub(since));
+                }
+                job.output = update;
+            });
+            self.events.push(Event::Changed(JobId::clone(id)));
+        }
+        verdict
+    }
+
+    /// A worker posts chunks of a stream, all of them or none.
+    pub(crate) fn push_chunks(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        id: &JobId,
+        chunks: Vec<Bytes>,
+    ) -> Verdict {
+        let verdict = self.judge(now, worker, id, ViolationKind::ChunkAfterResult);
+        if verdict != Verdict::Accepted {
+            return verdict;
+        }
+        self.sign_of_life(now, id);
+        let most = self.settings.max_unread_chunks;
+        let pushed = self.change(id, |job| {
+            let room = job.chunks.len() + chunks.len() <= most || job.chunks.is_empty();
+            if room {
+                for chunk in chunks {
+                    job.chunks.push(chunk);
+                }
+            }
+            room
+        });
+        if pushed != Some(true) {
+            return Verdict::Backlog;
+        }
+        self.events.push(Event::Changed(JobId::clone(id)));
+        Verdict::Accepted
+    }
+
+    /// A worker says it lives and names the jobs it has.
+    pub(crate) fn ping(&mut self, now: Duration, worker: &WorkerId, jobs: &[&str], version: Option<&str>) {
+        self.advance(now);
+        let entry = self.roster.seen(now, worker);
+        entry.last_ping = Some(now);
+        entry.unhealthy = None;
+        entry.version = version.map(str::to_owned);
+        for id in jobs {
+            if self.jobs.get(*id).is_some_and(|job| job.is_held_by(worker)) {
+                self.sign_of_life(now, id);
+            }
+        }
+    }
+
+    /// A worker reports that it cannot work.
+    pub(crate) fn unhealthy(&mut self, now: Duration, worker: &WorkerId, reason: String) {
+        self.advance(now);
+        self.roster.seen(now, worker).unhealthy = Some(reason);
+    }
+
+    /// The jobs a worker is to stop, each told once.
+    pub(crate) fn take_stops(&mut self, now: Duration, worker: &WorkerId) -> Vec<JobId> {
+        self.advance(now);
+        std::mem::take(&mut self.roster.seen(now, worker).stops)
+    }
+
+    /// The worker was gone before it could be told.
+    pub(crate) fn put_back_stops(&mut self, worker: &WorkerId, stops: Vec<JobId>) {
+        let still_meant: Vec<JobId> = stops
+            .into_iter()
+            .filter(|id| !self.jobs.get(id).is_some_and(|job| job.is_held_by(worker)))
+            .collect();
+        if let Some(entry) = self.roster.get_mut(worker)
+            && !still_meant.is_empty()
+        {
+            entry.stops.splice(0..0, still_meant);
+            self.events.push(Event::Stop(WorkerId::clone(worker)));
+        }
+    }
+
+    fn sign_of_life(&mut self, now: Duration, id: &str) {
+        self.change(id, |job| {
+            if let Phase::Running { seen, .. } = &mut job.phase {
+                *seen = now;
+            }
+        });
+    }
+
+    /// Whether a worker may report about a job now. `late` is what it is called after the worker's own result.
+    fn judge(&mut self, now: Duration, worker: &WorkerId, id: &JobId, late: ViolationKind) -> Verdict {
+        self.advance(now);
+        self.roster.seen(now, worker);
+        let (verdict, violation) = match self.jobs.get(id) {
+            Some(job) if job.is_held_by(worker) => (Verdict::Accepted, None),
+            Some(job) => match job.phase {
+                Phase::Final { by_worker: true, .. } => (Verdict::Discarded, Some(late)),
+                Phase::Final { by_worker: false, .. } => (Verdict::Discarded, None),
+                Phase::Queued(_) | Phase::Running { .. } => {
+                    (Verdict::Discarded, Some(ViolationKind::JobNotHeld))
+                }
+            },
+            None if self.forgotten.contains(id) => (Verdict::Discarded, None),
+            None => (Verdict::UnknownJob, Some(ViolationKind::UnknownJob)),
+        };
+        if let Some(kind) = violation {
+            self.violations.record(now, worker, Some(id), kind);
+        }
+        verdict
+    }
+}

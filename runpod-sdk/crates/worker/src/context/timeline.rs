@@ -1,0 +1,147 @@
+//! When a job came to which point (`docs/protocol/request-flow.md`, Monitoring).
+
+use runpod_protocol::sync::{Mutex, MutexGuard};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// Names of the points that every worker tells apart. The runtime marks those that it knows of; a
+/// handler marks the others with [`Context::mark`](crate::Context::mark).
+pub mod point {
+    /// The job has arrived. Marked by the runtime.
+    pub const RECEIVED: &str = "received";
+    /// The job has its slot. Marked by the runtime.
+    pub const HANDLER_STARTED: &str = "handler_started";
+    /// What the handler relies on is ready. For the handler to mark.
+    pub const READINESS_CHECKED: &str = "readiness_checked";
+    /// The real work begins. For the handler to mark.
+    pub const INFERENCE_STARTED: &str = "inference_started";
+    /// The real work is done. For the handler to mark.
+    pub const INFERENCE_FINISHED: &str = "inference_finished";
+    /// The job has come to its end. Marked by the runtime.
+    pub const PROCESSING_COMPLETE: &str = "processing_complete";
+    /// The result has reached the platform. Marked by the runtime.
+    pub const RESPONSE_SENT: &str = "response_sent";
+}
+
+/// The points a job has passed, each with its time since the job arrived.
+///
+/// Cheap to clone; clones show the same points, those passed later included.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    started: SystemTime,
+    origin: Instant,
+    points: Arc<Mutex<Vec<(&'static str, Instant)>>>,
+}
+
+impl Timeline {
+    /// Starts with the point `received`, now.
+    pub(crate) fn start() -> Self {
+        Self {
+            started: SystemTime::now(),
+            origin: Instant::now(),
+            points: Arc::default(),
+        }
+    }
+
+    pub(crate) fn mark(&self, point: &'static str) {
+        let now = Instant::now();
+        self.lock().push((point, now));
+    }
+
+    /// When the job arrived, by the clock on the wall.
+    pub fn received_at(&self) -> SystemTime {
+        self.started
+    }
+
+    /// All points after the first, in the order in which they were passed, with the time since the
+    /// job arrived.
+    pub fn points(&self) -> Vec<(&'static str, Duration)> {
+        self.lock()
+            .iter()
+            .map(|(point, at)| (*point, at.duration_since(self.origin)))
+            .collect()
+    }
+
+    /// Time from the job's arrival to when it first passed `point`; `None` if it has not.
+    pub fn at(&self, point: &str) -> Option<Duration> {
+        if point == point::RECEIVED {
+            return Some(Duration::ZERO);
+        }
+        let points = self.lock();
+        let (_, at) = points.iter().find(|(name, _)| *name == point)?;
+        Some(at.duration_since(self.origin))
+    }
+
+    /// Time between two points; `None` unless both have been passed, in this order.
+    pub fn between(&self, from: &str, to: &str) -> Option<Duration> {
+        self.at(to)?.checked_sub(self.at(from)?)
+    }
+
+    /// Time since the job arrived.
+    pub(crate) fn age(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(&'static str, Instant)>> {
+        self.points.lock()
+    }
+}
+
+impl fmt::Display for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "received={}", humantime::format_rfc3339_millis(self.started))?;
+        for (point, at) in self.lock().iter() {
+            let millis = at.duration_since(self.origin).as_secs_f64() * 1000.0;
+            write!(f, " {point}=+{millis:.1}ms")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_the_points_in_order_with_their_times() {
+        let timeline = Timeline::start();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        timeline.mark("handler_started");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        timeline.mark("response_sent");
+        let line = timeline.to_string();
+        let (received, rest) = line.split_once(' ').unwrap();
+        assert!(received.starts_with("received=20"), "{received}");
+        assert_eq!(rest, "handler_started=+1.0ms response_sent=+2001.0ms");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_the_time_between_two_points() {
+        let timeline = Timeline::start();
+        for point in [
+            point::HANDLER_STARTED,
+            point::READINESS_CHECKED,
+            point::READINESS_CHECKED,
+        ] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            timeline.mark(point);
+        }
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(timeline.between(point::RECEIVED, point::HANDLER_STARTED), second);
+        assert_eq!(
+            timeline.between(point::HANDLER_STARTED, point::READINESS_CHECKED),
+            second,
+            "the first of two marks counts"
+        );
+        assert_eq!(
+            timeline.between(point::READINESS_CHECKED, point::HANDLER_STARTED),
+            None
+        );
+        assert_eq!(timeline.at(point::RESPONSE_SENT), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! The JSON Schema of a type, as it is published and checked against.
+
+use runpod_protocol::sync::Mutex;
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+static MADE: LazyLock<Mutex<HashMap<TypeId, Arc<Value>>>> = LazyLock::new(Mutex::default);
+
+/// The schema of `T` for inputs. Structs take no fields but their own, unless they say so: that is what
+/// the check does, so the schema says it, too.
+pub(super) fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    close(&mut schema);
+    schema
+}
+
+/// The same, made once for each type.
+pub(super) fn shared<T: JsonSchema + 'static>() -> Arc<Value> {
+    let mut made = MADE.lock();
+    let schema = made
+        .entry(TypeId::of::<T>())
+        .or_insert_with(|| Arc::new(schema_of::<T>()));
+    schema.clone()
+}
+
+/// Allows no fields beside the known ones, wherever that says nothing wrong.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            // Words beside `properties` may add fields to them.
+            let open = [
+                "allOf",
+                "anyOf",
+                "oneOf",
+                "$ref",
+                "additionalProperties",
+                "unevaluatedProperties",
+                "patternProperties",
+            ]
+            .iter()
+            .any(|word| object.contains_key(*word));
+            for (word, inner) in object.iter_mut() {
+                match (word.as_str(), inner) {
+                    // Names of fields and types, not words of the schema.
+                    ("properties" | "$defs", Value::Object(named)) => named.values_mut().for_each(close),
+                    // Examples and values, however they look.
+                    ("const" | "enum" | "default" | "examples", _) => {}
+                    (_, inner) => close(inner),
+                }
+            }
+            if object.get("properties").is_some_and(Value::is_object) && !open {
+                object.insert("additionalProperties".to_owned(), false.into());
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(close),
+        _ => {}
+    }
+}

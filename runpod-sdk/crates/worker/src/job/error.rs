@@ -1,0 +1,373 @@
+//! What the caller of the endpoint is told when a job fails.
+
+mod code;
+mod known;
+mod wire;
+
+use std::any::{Any, type_name};
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+
+pub use code::{ErrorClass, ErrorCode};
+pub use known::keep_code_of;
+pub(crate) use wire::Identity;
+
+/// What a handler returns: a value, or the reason why there is none.
+pub type JobResult<T> = Result<T, JobError>;
+
+/// Why a job failed, as its caller will read it.
+///
+/// Any error becomes one by `?`. A plain message does too:
+///
+/// ```
+/// use runpod_sdk::{JobError, JobResult};
+///
+/// fn steps(text: &str) -> JobResult<u32> {
+///     let steps: u32 = text.parse()?;
+///     if steps == 0 {
+///         return Err(JobError::invalid_input("steps must be at least 1"));
+///     }
+///     Ok(steps)
+/// }
+/// assert_eq!(steps("0").unwrap_err().code().as_str(), "INVALID_INPUT");
+/// assert_eq!(steps("x").unwrap_err().message(), "invalid digit found in string");
+/// ```
+///
+/// `?` takes any error, so it does not see the code that a type has by [`IntoJobError`]. Return such a type from
+/// the handler itself, write `.map_err(IntoJobError::into_job_error)?`, or call [`keep_code_of`] for it once.
+/// The SDK's own errors, such as `storage::DownloadError`, keep their codes in any case.
+///
+/// It does not implement [`std::error::Error`] itself: that would forbid the conversion from any error.
+#[derive(Debug)]
+pub struct JobError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    code: ErrorCode,
+    class: ErrorClass,
+    retryable: bool,
+    message: String,
+    error_type: Cow<'static, str>,
+    traceback: String,
+    hint: Option<Cow<'static, str>>,
+    details: Option<Value>,
+    log_tail: Vec<String>,
+}
+
+impl JobError {
+    /// An error with a code and class of its own. Not retryable unless said.
+    pub fn new(code: ErrorCode, class: ErrorClass, message: impl Into<String>) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                error_type: Cow::Owned(code.as_str().to_owned()),
+                code,
+                class,
+                retryable: false,
+                message: message.into(),
+                traceback: String::new(),
+                hint: None,
+                details: None,
+                log_tail: Vec::new(),
+            }),
+        }
+    }
+
+    /// The request is at fault: [`ErrorCode::INVALID_INPUT`], class user, not retryable.
+    pub fn invalid_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::INVALID_INPUT, ErrorClass::User, message)
+    }
+
+    /// An error of the worker's program: [`ErrorCode::HANDLER_ERROR`], class worker.
+    pub fn message_only(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::HANDLER_ERROR, ErrorClass::Worker, message)
+    }
+
+    /// Says that sending the same request again may succeed.
+    #[must_use]
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.inner.retryable = retryable;
+        self
+    }
+
+    /// What the caller can do about it, in one sentence.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Anything a program may want to read: a status, a list of fields, limits.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.inner.details = Some(details);
+        self
+    }
+
+    /// The last lines of a log that explain the failure, oldest first: those of a backend, for example.
+    ///
+    /// An error without them gets the last lines that the job itself has logged, see
+    /// [`Worker::log_tail`](crate::Worker::log_tail).
+    #[must_use]
+    pub fn with_log_tail(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.inner.log_tail = lines.into_iter().collect();
+        self
+    }
+
+    /// Replaces code and class and keeps message, cause and everything else.
+    #[must_use]
+    pub fn with_code(mut self, code: ErrorCode, class: ErrorClass) -> Self {
+        self.inner.code = code;
+        self.inner.class = class;
+        self
+    }
+
+    /// Takes everything that `error` knows beyond its message.
+    fn describe(&mut self, error: &impl IntoJobError) {
+        let inner = &mut *self.inner;
+        (inner.code, inner.class) = (error.code(), error.class());
+        inner.retryable = error.is_retryable();
+        (inner.hint, inner.details) = (error.hint(), error.details());
+    }
+
+    /// Text for `error_traceback`: the chain of causes.
+    #[must_use]
+    pub(crate) fn with_traceback(mut self, traceback: String) -> Self {
+        self.inner.traceback = traceback;
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> &ErrorCode {
+        &self.inner.code
+    }
+
+    /// Whose mistake it was.
+    pub fn class(&self) -> ErrorClass {
+        self.inner.class
+    }
+
+    /// Whether the same request may succeed when sent again.
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// The hint, if there is one.
+    pub fn hint(&self) -> Option<&str> {
+        self.inner.hint.as_deref()
+    }
+
+    /// The details, if there are any.
+    pub fn details(&self) -> Option<&Value> {
+        self.inner.details.as_ref()
+    }
+
+    /// The last lines of the log, in the place of none.
+    pub(crate) fn or_log_tail(&mut self, lines: impl FnOnce() -> Vec<String>) {
+        if self.inner.log_tail.is_empty() {
+            self.inner.log_tail = lines();
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.inner.code, self.inner.message)
+    }
+}
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
+    fn from(error: E) -> Self {
+        let name = type_name::<E>();
+        let error: Box<dyn StdError + Send + Sync> = error.into();
+        let mut traceback = source_chain(&*error);
+        // Costs nothing unless `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            // Writing to a string does not fail.
+            let _ = write!(traceback, "\nbacktrace:\n{backtrace}");
+        }
+        let mut failed = Self::message_only(error.to_string()).with_traceback(traceback);
+        failed.inner.error_type = Cow::Borrowed(name);
+        known::describe(&*error, &mut failed);
+        failed
+    }
+}
+
+/// Ends a job with an error type of the worker's own.
+///
+/// Every method has a default, so an empty `impl` is enough; overriding `code` and `class` tells
+/// callers more.
+///
+/// ```
+/// use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError, JobResult, handler};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum PaintError {
+///     #[error("the model has no colour called {0}")]
+///     UnknownColour(String),
+/// }
+///
+/// impl IntoJobError for PaintError {
+///     fn code(&self) -> ErrorCode {
+///         ErrorCode::new("UNKNOWN_COLOUR")
+///     }
+///     fn class(&self) -> ErrorClass {
+///         ErrorClass::User
+///     }
+/// }
+///
+/// #[handler]
+/// async fn paint(colour: String) -> Result<String, PaintError> {
+///     Err(PaintError::UnknownColour(colour))
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a job can't fail with `{Self}`",
+    label = "not an error that a handler may return",
+    note = "return `JobResult<T>`: every error type converts to it with `?`",
+    note = "or write `impl runpod_sdk::IntoJobError for {Self} {{}}`"
+)]
+pub trait IntoJobError: Into<JobError> {
+    /// The code; [`ErrorCode::HANDLER_ERROR`] unless overridden.
+    fn code(&self) -> ErrorCode {
+        ErrorCode::HANDLER_ERROR
+    }
+
+    /// Whose mistake it is; the worker's unless overridden.
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Worker
+    }
+
+    /// Whether the same request may succeed when sent again; no, unless overridden.
+    fn is_retryable(&self) -> bool {
+        false
+    }
+
+    /// What the caller can do about it.
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        None
+    }
+
+    /// Anything a program may want to read.
+    fn details(&self) -> Option<Value> {
+        None
+    }
+
+    /// The whole conversion. The default takes the message and the chain of causes from the
+    /// error and the rest from the methods above.
+    fn into_job_error(self) -> JobError {
+        let (hint, details) = (self.hint(), self.details());
+        let (code, class, retryable) = (self.code(), self.class(), self.is_retryable());
+        let mut error = self.into().with_code(code, class).retryable(retryable);
+        error.inner.hint = hint;
+        error.inner.details = details;
+        error
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoJobError for JobError {
+    fn into_job_error(self) -> JobError {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoJobError for String {}
+#[diagnostic::do_not_recommend]
+impl IntoJobError for &'static str {}
+#[diagnostic::do_not_recommend]
+impl IntoJobError for Box<dyn StdError + Send + Sync> {}
+
+fn source_chain(error: &(dyn StdError + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        chain.push_str("\ncaused by: ");
+        chain.push_str(&source.to_string());
+        cause = source.source();
+    }
+    chain
+}
+
+/// A caught panic as the job's error. `place` is where it happened, if the panic hook saw it.
+pub(crate) fn panic_error(payload: &(dyn Any + Send), place: Option<String>) -> JobError {
+    let message = payload
+        .downcast_ref::<&'static str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
+    let mut error = JobError::new(ErrorCode::PANIC, ErrorClass::Worker, message);
+    error.inner.error_type = Cow::Borrowed("panic");
+    error.with_traceback(place.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the model is gone")]
+    struct Gone(#[source] std::io::Error);
+
+    impl IntoJobError for Gone {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::new("MODEL_GONE")
+        }
+        fn is_retryable(&self) -> bool {
+            true
+        }
+    }
+
+    fn wire(error: &JobError) -> String {
+        let identity = Identity {
+            hostname: "h".into(),
+            worker_id: "w".into(),
+            runpod_version: "1.12.0".into(),
+        };
+        error.to_wire(&identity)
+    }
+
+    /// Whoever runs the tests may have asked for backtraces.
+    fn without_backtrace() -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r#"\\nbacktrace:\\n.*?","#, r#"","#);
+        settings
+    }
+
+    #[test]
+    fn the_six_known_keys_come_first_and_in_order() {
+        let error = JobError::from(Gone(std::io::Error::other("disk unplugged")));
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
+    }
+
+    #[test]
+    fn a_typed_error_chooses_its_code() {
+        let error = Gone(std::io::Error::other("disk unplugged"))
+            .into_job_error()
+            .with_hint("plug it in")
+            .with_details(json!({ "disk": 1 }))
+            .with_log_tail(["one".to_owned(), "two".to_owned()]);
+        without_backtrace().bind(|| insta::assert_snapshot!(wire(&error)));
+    }
+
+    #[test]
+    fn a_panic_without_text_still_has_a_message() {
+        let error = panic_error(&42_u8, Some("src/paint.rs:7".to_owned()));
+        assert_eq!(error.message(), "a panic whose payload is not text");
+        assert_eq!(error.code(), &ErrorCode::PANIC);
+    }
+}

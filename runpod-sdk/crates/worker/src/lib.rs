@@ -1,0 +1,67 @@
+//! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
+//!
+//! The modules, from the ground up: `json`, `redact`, `job`, `settings`, `context`, `handler`, `router`, `platform`,
+//! `events`, `telemetry`, `metrics`, `journal`, `fitness`, `runtime`, `worker`, `boot`. Each imports only from those
+//! before it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// What `#[handler]` writes in this crate's own tests finds the crate by its name.
+#[cfg(all(test, feature = "macros"))]
+extern crate self as runpod_sdk;
+
+mod context;
+mod error;
+pub mod events;
+mod exit;
+pub mod fitness;
+pub mod handler;
+#[cfg(feature = "schema")]
+mod input;
+mod job;
+mod journal;
+pub mod json;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+mod panics;
+mod platform;
+pub mod prelude;
+mod redact;
+mod router;
+mod runtime;
+mod scratch;
+pub mod settings;
+mod start;
+mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+mod worker;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use context::{CancelReason, Context, Counter};
+pub use error::Error;
+pub use events::WorkerEvent;
+pub use exit::before_exit;
+pub use handler::{MaybeStreaming, State, Streaming};
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+pub use input::{Checked, Validated};
+pub use job::{
+    ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult, KnownCode,
+    MalformedJob, keep_code_of,
+};
+pub use journal::Journal;
+pub use platform::PlatformError;
+pub use redact::{Hidden, hide_secret, redacted, secret};
+pub use router::Router;
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use runpod_macros::handler;
+pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
+pub use worker::{
+    Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker,
+};

@@ -1,0 +1,177 @@
+//! The seam between the runtime and the platform.
+//!
+//! [`HttpPlatform`] speaks RunPod's protocol; [`MemoryPlatform`] makes the runtime testable on a
+//! paused clock; the local test mode is a platform with a single job.
+
+mod body;
+mod http;
+mod limits;
+mod once;
+mod patience;
+mod taken;
+
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "faults are injected by this crate's own tests only")
+)]
+pub(crate) mod memory;
+
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::job::{Job, JobId, Report};
+
+pub(crate) use http::{HttpPlatform, client};
+pub(crate) use limits::Limits;
+pub(crate) use once::OncePlatform;
+pub(crate) use patience::wait_after;
+
+/// What a worker says to the platform. Each method is one request; retrying is the runtime's.
+pub(crate) trait Platform: Send + Sync + 'static {
+    /// Asks for at most `at_most` jobs and waits until there is one, the platform's patience ends,
+    /// or `give_up` is cancelled. An answer that has begun to arrive is read to its end in any case.
+    fn take_jobs(
+        &self,
+        at_most: NonZeroUsize,
+        busy: bool,
+        give_up: &CancellationToken,
+    ) -> impl Future<Output = Result<Vec<Job>, PlatformError>> + Send;
+
+    /// Posts one chunk of a streaming handler.
+    fn post_chunk(
+        &self,
+        job: &JobId,
+        chunk: &Report,
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Posts a progress update or a final result.
+    fn post_report(
+        &self,
+        job: &JobId,
+        report: &Report,
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Tells that the worker is alive and holds `jobs`.
+    fn heartbeat(&self, jobs: &[JobId]) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Waits for jobs that are to be stopped. An empty list is a normal answer.
+    fn stop_signals(&self) -> impl Future<Output = Result<Vec<JobId>, PlatformError>> + Send;
+}
+
+/// A request to the platform that did not do what it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlatformError {
+    /// The platform answered with a status other than success.
+    #[error("{operation}: the platform answered {status}{}", excerpt(.body))]
+    Refused {
+        /// What was asked: `take`, `done`, `stream`, `stop` or `ping`.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// What the answer's `Retry-After` header says.
+        retry_after: Option<Duration>,
+        /// The start of the answer's body.
+        body: String,
+    },
+    /// The platform could not be reached, or the connection broke.
+    #[error("{operation}: {reason}")]
+    Network {
+        /// What was asked.
+        operation: &'static str,
+        /// The chain of causes, innermost last.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("{operation}: no answer within {limit:?}")]
+    TimedOut {
+        /// What was asked.
+        operation: &'static str,
+        /// How long the worker waited.
+        limit: Duration,
+    },
+    /// An answer that says success and makes no sense.
+    #[error("{operation}: {reason}{}", excerpt(.body))]
+    Garbled {
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong with it.
+        reason: String,
+        /// The start of the answer's body.
+        body: String,
+    },
+    /// The worker cannot use this channel; the message says why.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl PlatformError {
+    /// The HTTP status, if the platform answered.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What this error of a post means for what was posted.
+    pub(crate) fn fate(&self) -> Fate {
+        match self.status() {
+            Some(404 | 410) => Fate::Gone,
+            // A redirect that could not be followed may lead somewhere later.
+            Some(300..=399 | 401 | 403 | 408 | 429 | 500..) => Fate::NotNow,
+            Some(_) => Fate::Refused,
+            None if matches!(self, Self::Unavailable(_)) => Fate::NotHere,
+            None => Fate::NotNow,
+        }
+    }
+
+    /// What was asked; `None` if nothing could be.
+    pub(crate) fn operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { operation, .. }
+            | Self::Network { operation, .. }
+            | Self::TimedOut { operation, .. }
+            | Self::Garbled { operation, .. } => Some(operation),
+            Self::Unavailable(_) => None,
+        }
+    }
+
+    /// How long the platform asked to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// 401 or 403: the key is missing, wrong or not for this endpoint.
+    pub(crate) fn is_credentials(&self) -> bool {
+        matches!(self.status(), Some(401 | 403))
+    }
+}
+
+/// What becomes of a post that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The same post may succeed later.
+    NotNow,
+    /// The job is not there any more.
+    Gone,
+    /// The platform will never take this body.
+    Refused,
+    /// This worker has no way to post it.
+    NotHere,
+}
+
+fn excerpt(body: &str) -> String {
+    if body.is_empty() {
+        String::new()
+    } else {
+        format!(": {body}")
+    }
+}

@@ -1,0 +1,174 @@
+//! Tells the platform that the worker is alive, and which jobs it holds
+//! (`docs/protocol/worker-protocol.md` §10).
+//!
+//! In production it runs on a thread of its own with a client of its own, so that no handler can
+//! silence it. It vouches for the worker only while the control loop gives signs of life.
+
+use runpod_protocol::sync::Mutex;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info};
+
+use super::Held;
+use crate::error::Error;
+use crate::events::Events;
+use crate::platform::{Platform, PlatformError};
+
+/// Waits before the second, third and fourth try of one ping.
+const RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(4)];
+
+/// When the control loop last showed that it is not stuck.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    last: Mutex<Instant>,
+    limit: Duration,
+}
+
+impl Liveness {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            last: Mutex::new(Instant::now()),
+            limit,
+        }
+    }
+
+    /// Gives a sign of life at each interval, for as long as it is polled.
+    pub(crate) async fn keep_fresh(self: Arc<Self>, every: Duration) {
+        let mut ticks = tokio::time::interval(every.min(self.limit / 4).max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            *self.last.lock() = Instant::now();
+        }
+    }
+
+    /// For how long the control loop has been silent, if that is longer than it may be.
+    fn stuck_for(&self) -> Option<Duration> {
+        let silence = self.last.lock().elapsed();
+        (silence > self.limit).then_some(silence)
+    }
+}
+
+/// Pings at a fixed cadence until `stop` is cancelled.
+pub(crate) async fn beat<P: Platform>(
+    platform: &P,
+    held: &Held,
+    liveness: &Liveness,
+    interval: Duration,
+    stop: &CancellationToken,
+    events: &Events,
+) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stuck = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Some(silence) = liveness.stuck_for() {
+            if !stuck {
+                error!(
+                    ?silence,
+                    "the worker's control loop is stuck; no more heartbeats until it moves"
+                );
+            }
+            stuck = true;
+            continue;
+        }
+        if stuck {
+            info!("the worker's control loop moves again");
+            stuck = false;
+        }
+        let deadline = Instant::now() + interval;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = ping(platform, held, deadline, events) => {}
+        }
+    }
+}
+
+/// One ping with its retries, none of which may reach into the next ping's time.
+async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant, events: &Events) {
+    let mut waits = RETRIES.into_iter();
+    loop {
+        let Some(jobs) = held.ids() else { return };
+        let tried = tokio::time::timeout_at(deadline, platform.heartbeat(&jobs)).await;
+        let Ok(tried) = tried else {
+            return error!("heartbeat failed: no answer before the next one is due");
+        };
+        let Err(error) = tried else {
+            return debug!(jobs = jobs.len(), "heartbeat sent");
+        };
+        events.request_failed(&error);
+        let wait = waits
+            .next()
+            .filter(|_| may_pass(&error))
+            .map(|wait| wait.max(error.retry_after().unwrap_or_default()));
+        match wait {
+            Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
+            _ => return error!(%error, "heartbeat failed"),
+        }
+    }
+}
+
+/// Whether the same ping may be heard if it is sent again.
+fn may_pass(error: &PlatformError) -> bool {
+    error
+        .status()
+        .is_none_or(|status| matches!(status, 429 | 500 | 502..=504))
+}
+
+/// The heartbeat's thread. Dropping it stops the thread.
+#[derive(Debug)]
+pub(crate) struct HeartbeatThread {
+    stop: CancellationToken,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for HeartbeatThread {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the heartbeat thread panicked");
+        }
+    }
+}
+
+/// Starts the heartbeat on a thread of its own. `connect` makes its platform there.
+pub(crate) fn on_thread<P: Platform>(
+    connect: impl FnOnce() -> Result<P, Error> + Send + 'static,
+    held: Arc<Held>,
+    liveness: Arc<Liveness>,
+    interval: Duration,
+    events: Events,
+) -> Result<HeartbeatThread, Error> {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let body = move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return error!(%error, "no heartbeat: its runtime could not be made"),
+        };
+        match connect() {
+            Ok(platform) => runtime.block_on(beat(&platform, &held, &liveness, interval, &stopped, &events)),
+            Err(error) => error!(%error, "no heartbeat"),
+        }
+    };
+    let thread = thread::Builder::new()
+        .name("runpod-heartbeat".to_owned())
+        .spawn(body)
+        .map_err(|error| Error::Startup(format!("no thread for the heartbeat: {error}").into()))?;
+    Ok(HeartbeatThread {
+        stop,
+        thread: Some(thread),
+    })
+}

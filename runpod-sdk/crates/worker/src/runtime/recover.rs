@@ -1,0 +1,122 @@
+//! Delivers what earlier processes left in the journal, beside the jobs of this one.
+//!
+//! One result at a time and one attempt a round: a platform that is down is not flooded. The first round has a short
+//! head start on the first take: the next job may be the one that kills this process as well, before it has
+//! delivered anything. Later rounds come every 30 s, sooner after a failure, because the owner of a result may only
+//! be known to be dead after a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::deliver::Failing;
+use super::{Runtime, deliver};
+use crate::journal::Leftover;
+use runpod_protocol::backoff::Backoff;
+
+use crate::platform::{Fate, Platform, PlatformError, wait_after};
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(30);
+/// The longest that a first take waits for what is left from before.
+const HEAD_START: Duration = Duration::from_secs(2);
+
+/// Cancels `first_round` after the first round.
+pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: CancellationToken) {
+    let mut first_round = Some(first_round.drop_guard());
+    if !runtime.journal.is_on() {
+        return;
+    }
+    let drain = runtime.shutdown.drain.clone();
+    let mut backoff = Backoff::half_jitter(FIRST_RETRY, ROUND, runtime.random_for("recover"));
+    while !drain.is_cancelled() {
+        let delivered = round(&runtime).await;
+        first_round.take();
+        let wait = match delivered {
+            Ok(()) => {
+                backoff.reset();
+                ROUND
+            }
+            Err(error) => {
+                let wait = wait_after(&error, &mut backoff);
+                debug!(%error, retry_in = ?wait, "results of earlier runs can't be delivered yet");
+                wait
+            }
+        };
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Waits until takes may begin.
+pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = runtime.shutdown.drain.cancelled() => {}
+        () = first_round.cancelled() => {}
+        () = tokio::time::sleep(HEAD_START) => {}
+    }
+}
+
+/// Tries each leftover once, until the platform is not to be had. The error is that which ended the round, or else the
+/// first: one result that the platform chokes on must not keep the others waiting.
+async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
+    let mut first = Ok(());
+    for name in runtime.journal.leftovers().await {
+        if runtime.shutdown.drain.is_cancelled() {
+            break;
+        }
+        if let Some(leftover) = runtime.journal.adopt(name).await {
+            match post(runtime, leftover).await {
+                Err(error) if is_about_all(&error) => return Err(error),
+                posted => first = first.and(posted),
+            }
+        }
+    }
+    first
+}
+
+/// Whether a post failed for a reason that every other post meets as well: no answer, or one that is about the worker or
+/// the platform. Any other status may be about this one result.
+fn is_about_all(error: &PlatformError) -> bool {
+    error.is_credentials() || matches!(error.status(), None | Some(429 | 503))
+}
+
+async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(), PlatformError> {
+    let (id, bytes) = (leftover.job.clone(), leftover.report.len());
+    let posted = match runtime.platform.post_report(&id, &leftover.report).await {
+        Err(error) if error.fate() == Fate::Refused && !leftover.report.is_failure() => {
+            error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run; failing the job instead");
+            let what = format!("the result of {bytes} bytes");
+            let failed = Failing {
+                stop_pod: false,
+                is_stream: leftover.report.is_stream(),
+            };
+            let report = failed.report(deliver::refused(&error, &what), &runtime.identity);
+            let report = report.of_worker(leftover.report.worker());
+            runtime.platform.post_report(&id, &report).await
+        }
+        posted => posted,
+    };
+    let delivered = posted.is_ok();
+    match posted.map_err(|error| (error.fate(), error)) {
+        Ok(()) => info!(job.id = %id, bytes, "delivered the result of an earlier run"),
+        Err((Fate::NotNow | Fate::NotHere, error)) => {
+            // Dropped, it waits for the next round.
+            return Err(error);
+        }
+        Err((Fate::Gone, error)) => {
+            warn!(job.id = %id, %error, bytes, "the platform no longer knows the job of an earlier run; its result is dropped");
+        }
+        Err((Fate::Refused, error)) => {
+            error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run, which is lost");
+        }
+    }
+    runtime.journal.settle(leftover, delivered).await;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The platform's stop signals become cancellations (`docs/protocol/worker-protocol.md` §6).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Runtime;
+use crate::context::CancelReason;
+use runpod_protocol::backoff::Backoff;
+
+use crate::platform::{Platform, PlatformError, wait_after};
+
+/// Shortest time between two polls when nothing is to be stopped.
+const FLOOR: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// So many answers of 404 in a row mean that this platform has no such channel.
+const MISSING: u32 = 3;
+const MISSING_RETRY: Duration = Duration::from_mins(5);
+
+pub(super) async fn stop<P: Platform>(runtime: Arc<Runtime<P>>, end: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = end.cancelled() => {}
+        () = listen(&runtime) => {}
+    }
+}
+
+async fn listen<P: Platform>(runtime: &Runtime<P>) {
+    let mut backoff = Backoff::half_jitter(FLOOR, LONGEST_RETRY, runtime.random_for("stop"));
+    let mut missing = 0;
+    loop {
+        let error = match runtime.platform.stop_signals().await {
+            Ok(ids) => {
+                backoff.reset();
+                missing = 0;
+                if ids.is_empty() {
+                    tokio::time::sleep(FLOOR).await;
+                }
+                for id in ids {
+                    if !runtime.held.cancel(&id, CancelReason::Stopped) {
+                        debug!(job.id = %id, "told to stop a job that does not run here");
+                    }
+                }
+                continue;
+            }
+            Err(PlatformError::Unavailable(reason)) => {
+                warn!("{reason}");
+                return;
+            }
+            Err(error) => error,
+        };
+        runtime.events.request_failed(&error);
+        let wait = match error.status() {
+            Some(404) => {
+                missing += 1;
+                if missing == MISSING {
+                    info!("this platform has no channel for stop signals; asking again every few minutes");
+                }
+                if missing >= MISSING { MISSING_RETRY } else { FLOOR }
+            }
+            _ => wait_after(&error, &mut backoff),
+        };
+        debug!(%error, retry_in = ?wait, "could not ask for stop signals");
+        tokio::time::sleep(wait).await;
+    }
+}
