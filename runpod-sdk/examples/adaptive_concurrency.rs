@@ -9,8 +9,9 @@
 
 use std::time::Duration;
 
+use runpod_sdk::Concurrency;
 use runpod_sdk::prelude::*;
-use runpod_sdk::{Concurrency, Load};
+use runpod_sdk::settings::Load;
 
 /// Waits for a backend, so many milliseconds. Several jobs can wait at once.
 #[handler]

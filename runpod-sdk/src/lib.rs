@@ -83,23 +83,20 @@ pub use runpod_worker::metrics;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use runpod_worker::testing;
-pub use runpod_worker::{events, fitness, json, prelude};
+pub use runpod_worker::{boot, context, error, events, fitness, job, json, prelude, redact, settings};
 
 #[doc(hidden)]
 pub use runpod_worker::__private;
 
 // The module and, with the feature `macros`, the attribute.
 pub use runpod_worker::handler;
-pub use runpod_worker::{
-    CancelReason, Concurrency, Context, Counter, Error, ErrorClass, ErrorCode, FLAGS, Flag, Hidden,
-    InputProblem, Intake, IntoJobError, Job, JobError, JobId, JobResult, Journal, KnownCode, Load,
-    MaybeStreaming, PlatformError, Router, StartPhase, StartReport, State, Streaming, TakeAhead,
-    UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker, WorkerEvent, hide_secret, keep_code_of,
-    redacted, secret, start,
-};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use runpod_worker::{Checked, Validated};
+pub use runpod_worker::{
+    Concurrency, Context, Error, ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult,
+    Journal, MaybeStreaming, Router, State, Streaming, TakeAhead, Worker, start,
+};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

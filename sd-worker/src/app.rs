@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runpod_sdk::Intake;
+use runpod_sdk::settings::Intake;
 use tracing::error;
 
 use crate::cache::Cache;

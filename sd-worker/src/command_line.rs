@@ -60,7 +60,7 @@ impl Settings {
 
 /// Our options, and after them the SDK's flags: `start` reads those itself, clap only has to know them.
 fn command() -> Command {
-    let flags = runpod_sdk::FLAGS.iter().map(|flag| {
+    let flags = runpod_sdk::boot::FLAGS.iter().map(|flag| {
         let arg = Arg::new(flag.name)
             .long(flag.name)
             .help(flag.help)

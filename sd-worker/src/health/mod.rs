@@ -12,7 +12,8 @@ mod stall;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runpod_sdk::{ErrorClass, Intake, IntoJobError, JobError};
+use runpod_sdk::settings::Intake;
+use runpod_sdk::{ErrorClass, IntoJobError, JobError};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use runpod_sdk::CancelReason;
+use runpod_sdk::context::CancelReason;
 use serde_json::{Value, json};
 
 use super::call::Call;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use runpod_sdk::Context;
+use runpod_sdk::context::CancelReason;
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{CancelReason, Context};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};

@@ -1,6 +1,10 @@
 //! Why a worker could not start or go on.
 
-use crate::platform::PlatformError;
+use std::error::Error as StdError;
+use std::io;
+use std::net::SocketAddr;
+
+pub use crate::platform::{NoClient, PlatformError};
 
 /// A failure of the worker as a whole. A failure of one job is a [`JobError`](crate::JobError).
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +13,7 @@ pub enum Error {
     /// The environment does not describe a worker. One line for each problem.
     #[error("the environment can't be used:\n  {}", .0.join("\n  "))]
     Config(Vec<String>),
-    /// A fitness check failed; the platform has been told.
+    /// A fitness check failed; the platform knows.
     #[error("Worker is unhealthy, exiting.")]
     Unfit {
         /// The check's name.
@@ -17,9 +21,9 @@ pub enum Error {
         /// Why it failed.
         reason: String,
     },
-    /// The worker's state could not be loaded.
+    /// The worker could not be made ready.
     #[error("start-up failed: {0}")]
-    Startup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Startup(#[source] StartupError),
     /// The platform cannot be reached at all.
     #[error("{0}")]
     Platform(#[from] PlatformError),
@@ -32,4 +36,71 @@ pub enum Error {
     /// A part of the runtime itself broke. This is a bug.
     #[error("Uncaught exception | {0}")]
     Runtime(String),
+}
+
+/// What could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartupError {
+    /// The worker's state could not be loaded.
+    #[error("{0}")]
+    State(#[source] Box<dyn StdError + Send + Sync>),
+    /// Loading the worker's state panicked.
+    #[error("loading the state panicked: {0}")]
+    StatePanicked(String),
+    /// The router's routes do not fit together.
+    #[error("{}", .0.join("; "))]
+    Routes(Vec<String>),
+    /// One route of a router could not be made ready.
+    #[error("route {name:?}: {source}")]
+    Route {
+        /// The route's name.
+        name: String,
+        /// What could not be made ready.
+        #[source]
+        source: Box<StartupError>,
+    },
+    /// The system gave no thread or no event loop.
+    #[error("no {what}: {source}")]
+    NoThread {
+        /// What it was for.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// SIGTERM and SIGINT cannot be listened for.
+    #[error("can't listen for signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The port for requests cannot be listened on.
+    #[error("can't listen on {address}: {source}; PORT says which port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no HTTPS client.
+    #[error("{0}")]
+    NoClient(#[source] NoClient),
+    /// The platform on this machine could not be started.
+    #[cfg(feature = "local-server")]
+    #[error("{0}")]
+    LocalPlatform(#[source] runpod_local::StartError),
+}
+
+impl From<StartupError> for Error {
+    fn from(error: StartupError) -> Self {
+        Self::Startup(error)
+    }
+}
+
+impl From<NoClient> for Error {
+    fn from(error: NoClient) -> Self {
+        match error {
+            NoClient::Key => Self::Config(vec![error.to_string()]),
+            NoClient::Tls(_) => Self::Startup(StartupError::NoClient(error)),
+        }
+    }
 }

@@ -9,15 +9,17 @@
 #[cfg(all(test, feature = "macros"))]
 extern crate self as runpod_sdk;
 
-mod context;
-mod error;
+pub mod boot;
+pub mod context;
+pub mod error;
 pub mod events;
 mod exit;
 pub mod fitness;
 pub mod handler;
+mod hooks;
 #[cfg(feature = "schema")]
 mod input;
-mod job;
+pub mod job;
 mod journal;
 pub mod json;
 #[cfg(feature = "metrics")]
@@ -26,12 +28,11 @@ pub mod metrics;
 mod panics;
 mod platform;
 pub mod prelude;
-mod redact;
+pub mod redact;
 mod router;
 mod runtime;
 mod scratch;
 pub mod settings;
-mod start;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -42,26 +43,18 @@ mod worker;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use context::{CancelReason, Context, Counter};
+pub use boot::start;
+pub use context::Context;
 pub use error::Error;
-pub use events::WorkerEvent;
 pub use exit::before_exit;
 pub use handler::{MaybeStreaming, State, Streaming};
 #[cfg(feature = "schema")]
 #[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
 pub use input::{Checked, Validated};
-pub use job::{
-    ErrorClass, ErrorCode, InputProblem, IntoJobError, Job, JobError, JobId, JobResult, KnownCode,
-    MalformedJob, keep_code_of,
-};
-pub use journal::Journal;
-pub use platform::PlatformError;
-pub use redact::{Hidden, hide_secret, redacted, secret};
+pub use job::{ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult};
 pub use router::Router;
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use runpod_macros::handler;
-pub use start::{FLAGS, Flag, StartPhase, StartReport, start};
-pub use worker::{
-    Concurrency, Intake, Load, TakeAhead, UnknownTakeAhead, UnknownWhenAbandoned, WhenAbandoned, Worker,
-};
+pub use settings::{Concurrency, Journal, TakeAhead};
+pub use worker::Worker;

@@ -32,9 +32,9 @@ pub use upload::{
 fn keep_codes() {
     #[cfg(feature = "download")]
     {
-        runpod_worker::keep_code_of::<DownloadError>();
-        runpod_worker::keep_code_of::<UnzipError>();
+        runpod_worker::job::keep_code_of::<DownloadError>();
+        runpod_worker::job::keep_code_of::<UnzipError>();
     }
     #[cfg(feature = "upload")]
-    runpod_worker::keep_code_of::<UploadError>();
+    runpod_worker::job::keep_code_of::<UploadError>();
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::StartReport;
 use super::{JobSummary, Timeline};
 use crate::job::JobId;
-use crate::start::StartReport;
 
 /// One thing that happened to a worker.
 ///
@@ -144,10 +144,10 @@ pub enum WorkerEvent {
     /// The worker asks the platform to put a fresh one in its place.
     #[non_exhaustive]
     Refreshing {
-        /// Why: which job asked for it, or what the worker's [`Intake`](crate::Intake) was retired for.
+        /// Why: which job asked for it, or what the worker's [`Intake`](crate::settings::Intake) was retired for.
         reason: String,
     },
-    /// No more jobs are taken for now: the worker's [`Intake`](crate::Intake) is paused.
+    /// No more jobs are taken for now: the worker's [`Intake`](crate::settings::Intake) is paused.
     #[non_exhaustive]
     Paused {
         /// What for.

@@ -30,6 +30,7 @@
 mod channel;
 mod emit;
 mod event;
+mod start_report;
 mod summary;
 mod window;
 
@@ -37,5 +38,7 @@ pub use crate::context::{Timeline, point};
 pub use channel::{EventReceiver, channel};
 pub(crate) use emit::Events;
 pub use event::WorkerEvent;
+pub(crate) use start_report::StartTimer;
+pub use start_report::{StartPhase, StartReport};
 pub use summary::{JobOutcome, JobSummary};
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! The checks that nobody has to ask for.
 
-use super::{FitnessCheck, Surroundings, disk, memory, network};
+use super::{CheckEnvironment, FitnessCheck, disk, memory, network};
 
 /// The automatic checks of a worker.
 #[derive(Debug, Default)]
@@ -13,20 +13,19 @@ pub(crate) struct Automatic {
 
 /// Which checks are made. `wanted` is what the worker says, if it says anything. It is `deployed` where the platform
 /// is not on this machine: such a machine is a laptop or runs tests.
-pub(crate) fn automatic(wanted: Option<bool>, deployed: bool, surroundings: &Surroundings) -> Automatic {
-    if surroundings.skip_automatic || !wanted.unwrap_or(deployed) {
+pub(crate) fn automatic(wanted: Option<bool>, deployed: bool, environment: &CheckEnvironment) -> Automatic {
+    if environment.skip_automatic || !wanted.unwrap_or(deployed) {
         return Automatic::default();
     }
-    let disk = surroundings.disk_paths.iter().fold(disk(), super::Disk::path);
-    let network = surroundings
+    let network = environment
         .network_targets
         .iter()
         .fold(network(), super::Network::target);
-    let [health, cuda] = of_the_gpu(surroundings);
+    let [health, cuda] = of_the_gpu(environment);
     let before = [
         health,
         Some(FitnessCheck::new("_memory_check", memory())),
-        Some(FitnessCheck::new("_disk_check", disk)),
+        Some(FitnessCheck::new("_disk_check", disk())),
         cuda,
     ];
     Automatic {
@@ -36,8 +35,8 @@ pub(crate) fn automatic(wanted: Option<bool>, deployed: bool, surroundings: &Sur
 }
 
 #[cfg(feature = "gpu")]
-fn of_the_gpu(surroundings: &Surroundings) -> [Option<FitnessCheck>; 2] {
-    let health = (!surroundings.skip_gpu)
+fn of_the_gpu(environment: &CheckEnvironment) -> [Option<FitnessCheck>; 2] {
+    let health = (!environment.skip_gpu)
         .then(|| FitnessCheck::new("_gpu_health_check", super::gpu().any_cuda_version()));
     [
         health,
@@ -46,7 +45,7 @@ fn of_the_gpu(surroundings: &Surroundings) -> [Option<FitnessCheck>; 2] {
 }
 
 #[cfg(not(feature = "gpu"))]
-fn of_the_gpu(_: &Surroundings) -> [Option<FitnessCheck>; 2] {
+fn of_the_gpu(_: &CheckEnvironment) -> [Option<FitnessCheck>; 2] {
     [None, None]
 }
 
@@ -54,12 +53,12 @@ fn of_the_gpu(_: &Surroundings) -> [Option<FitnessCheck>; 2] {
 mod tests {
     use super::*;
 
-    fn surroundings(on: &[&str]) -> Surroundings {
-        Surroundings::new(|name| on.contains(&name).then(|| "true".to_owned()), None)
+    fn environment(on: &[&str]) -> CheckEnvironment {
+        CheckEnvironment::new(|name| on.contains(&name).then(|| "true".to_owned()), None, &[])
     }
 
     fn names(wanted: Option<bool>, deployed: bool, skip: &[&str]) -> Vec<String> {
-        let automatic = automatic(wanted, deployed, &surroundings(skip));
+        let automatic = automatic(wanted, deployed, &environment(skip));
         let all = automatic.before.into_iter().chain(automatic.beside);
         all.map(|check| check.name)
             .filter(|name| !name.contains("gpu") && !name.contains("cuda"))
@@ -81,32 +80,11 @@ mod tests {
         assert!(names(Some(true), true, &["RUNPOD_SKIP_AUTO_SYSTEM_CHECKS"]).is_empty());
     }
 
-    #[tokio::test]
-    async fn the_worker_says_what_is_looked_at() {
-        let surroundings = std::sync::Arc::new(Surroundings {
-            disk_paths: vec!["/not/there".into()],
-            network_targets: vec!["no port".to_owned()],
-            ..Surroundings::default()
-        });
-        let complaint = async |name: &str| {
-            let automatic = automatic(None, true, &surroundings);
-            let mut all = automatic.before.into_iter().chain(automatic.beside);
-            let check = all.find(|check| check.name == name).unwrap();
-            let limit = std::time::Duration::from_secs(30);
-            let unfit = super::super::run_one(check, surroundings.clone(), limit).await;
-            unfit.unwrap_err().reason
-        };
-        let reason = complaint("_disk_check").await;
-        assert!(reason.contains("free space of /not/there"), "{reason}");
-        let reason = complaint("_network_check").await;
-        assert!(reason.contains("no port: invalid"), "{reason}");
-    }
-
     #[cfg(feature = "gpu")]
     #[test]
     fn the_gpu_check_can_be_left_out_alone() {
         let count = |skip: &str| {
-            automatic(None, true, &surroundings(&[skip]))
+            automatic(None, true, &environment(&[skip]))
                 .before
                 .iter()
                 .filter(|check| check.name == "_gpu_health_check")

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{FitnessError, Surroundings};
+use super::{CheckEnvironment, FitnessError};
 
-type Run = Box<dyn FnOnce(Arc<Surroundings>) -> BoxFuture<'static, Result<(), String>> + Send>;
+type Run = Box<dyn FnOnce(Arc<CheckEnvironment>) -> BoxFuture<'static, Result<(), String>> + Send>;
 
 /// Something that [`Worker::fitness_check`](crate::Worker::fitness_check) accepts: a closure that
 /// returns a future of a `Result`, or one of the [built-in checks](super).
@@ -71,12 +71,12 @@ where
 
 impl Work {
     /// A check of this crate.
-    pub(super) fn built_in<Fut>(check: impl FnOnce(Arc<Surroundings>) -> Fut + Send + 'static) -> Self
+    pub(super) fn built_in<Fut>(check: impl FnOnce(Arc<CheckEnvironment>) -> Fut + Send + 'static) -> Self
     where
         Fut: Future<Output = Result<(), FitnessError>> + Send + 'static,
     {
-        let run: Run = Box::new(move |surroundings| {
-            let checking = check(surroundings);
+        let run: Run = Box::new(move |environment| {
+            let checking = check(environment);
             Box::pin(async move { checking.await.map_err(|error| format!("FitnessError: {error}")) })
         });
         Self { run, limit: None }
@@ -140,8 +140,8 @@ impl FitnessCheck {
     }
 
     /// Begins the check. It ends with the reason for which the machine is unfit, or none.
-    pub(super) async fn run(self, surroundings: Arc<Surroundings>) -> Result<(), String> {
-        (self.work.run)(surroundings).await
+    pub(super) async fn run(self, environment: Arc<CheckEnvironment>) -> Result<(), String> {
+        (self.work.run)(environment).await
     }
 }
 

@@ -66,8 +66,8 @@ impl Disk {
 
 impl Check<BuiltIn> for Disk {
     fn into_work(self) -> Work {
-        Work::built_in(move |surroundings| {
-            let asked = surroundings.min_disk_percent;
+        Work::built_in(move |environment| {
+            let asked = environment.min_disk_percent;
             async move {
                 // A network volume that does not answer holds up the thread that asks.
                 tokio::task::spawn_blocking(move || self.look(asked))

@@ -191,8 +191,8 @@ impl Gpu {
 
 impl Check<BuiltIn> for Gpu {
     fn into_work(self) -> Work {
-        Work::built_in(move |surroundings| {
-            let asked = surroundings.min_cuda;
+        Work::built_in(move |environment| {
+            let asked = environment.min_cuda;
             async move {
                 // The driver may take its time: on a machine without a display it starts now.
                 tokio::task::spawn_blocking(move || self.look(asked))

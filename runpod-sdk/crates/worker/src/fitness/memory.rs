@@ -67,7 +67,7 @@ impl Memory {
 
 impl Check<BuiltIn> for Memory {
     fn into_work(self) -> Work {
-        Work::built_in(move |surroundings| std::future::ready(self.look(surroundings.min_memory)))
+        Work::built_in(move |environment| std::future::ready(self.look(environment.min_memory)))
     }
 }
 

@@ -75,7 +75,7 @@ pub use gpu::{Gpu, GpuFacts, gpu, gpus};
 pub use memory::{Memory, memory};
 pub use network::{Network, network};
 pub(crate) use run::{Unfit, run, run_one};
-pub(crate) use settings::Surroundings;
+pub(crate) use settings::CheckEnvironment;
 
 /// Bytes in a gibibyte.
 pub const GIB: u64 = 1 << 30;

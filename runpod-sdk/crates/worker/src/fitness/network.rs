@@ -73,9 +73,7 @@ impl Network {
 
 impl Check<BuiltIn> for Network {
     fn into_work(self) -> Work {
-        Work::built_in(move |surroundings| {
-            self.look(surroundings.platform.clone(), surroundings.network_limit)
-        })
+        Work::built_in(move |environment| self.look(environment.platform.clone(), environment.network_limit))
     }
 }
 

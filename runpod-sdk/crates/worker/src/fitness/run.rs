@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
-use super::{FitnessCheck, Surroundings};
+use super::{CheckEnvironment, FitnessCheck};
 use crate::job::panic_error;
 
 /// Why a worker is not fit.
@@ -28,7 +28,7 @@ pub(crate) struct Unfit {
 /// are left as they are.
 pub(crate) async fn run(
     checks: Vec<FitnessCheck>,
-    surroundings: Arc<Surroundings>,
+    environment: Arc<CheckEnvironment>,
     limit: Duration,
     handlers: &Handle,
 ) -> Result<(), Unfit> {
@@ -42,7 +42,7 @@ pub(crate) async fn run(
         .map(|check| {
             let name = check.name.clone();
             let limit = check.limit_or(limit);
-            (name, limit, Running::start(check, surroundings.clone(), handlers))
+            (name, limit, Running::start(check, environment.clone(), handlers))
         })
         .collect();
     for (check, limit, running) in running {
@@ -66,12 +66,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(check: FitnessCheck, surroundings: Arc<Surroundings>, handlers: &Handle) -> Self {
+    fn start(check: FitnessCheck, environment: Arc<CheckEnvironment>, handlers: &Handle) -> Self {
         let (told, outcome) = oneshot::channel();
         let end = CancellationToken::new();
         let (ended, handle) = (end.clone(), handlers.clone());
         let work = move || {
-            let checking = AssertUnwindSafe(check.run(surroundings)).catch_unwind();
+            let checking = AssertUnwindSafe(check.run(environment)).catch_unwind();
             handle.block_on(async move {
                 tokio::select! {
                     biased;
@@ -107,12 +107,12 @@ fn panicked(payload: &(dyn Any + Send)) -> String {
 /// Runs the one check that nobody waits for.
 pub(crate) async fn run_one(
     check: FitnessCheck,
-    surroundings: Arc<Surroundings>,
+    environment: Arc<CheckEnvironment>,
     limit: Duration,
 ) -> Result<(), Unfit> {
     let name = check.name.clone();
     let limit = check.limit_or(limit);
-    let outcome = tokio::time::timeout(limit, check.run(surroundings)).await;
+    let outcome = tokio::time::timeout(limit, check.run(environment)).await;
     outcome.unwrap_or_else(|_| Err(late(limit))).map_err(|reason| {
         error!("Fitness check failed: {name} | {reason}");
         Unfit { check: name, reason }

@@ -1,25 +1,22 @@
 //! What the environment says about fitness (`docs/protocol/worker-protocol.md` §2).
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::GIB;
 use crate::settings::Template;
-use crate::worker::Options;
 
 /// What built-in checks know of their surroundings. `None` where nobody has said anything: the
 /// check's own default holds.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Surroundings {
+pub(crate) struct CheckEnvironment {
     pub(crate) skip_automatic: bool,
     pub(crate) skip_gpu: bool,
     pub(crate) min_memory: Option<u64>,
     pub(crate) min_disk_percent: Option<f64>,
     pub(crate) min_cuda: Option<CudaVersion>,
     pub(crate) network_limit: Option<Duration>,
-    pub(crate) disk_paths: Vec<PathBuf>,
     pub(crate) network_targets: Vec<String>,
     /// The platform: host and port of one of its URLs.
     pub(crate) platform: Option<String>,
@@ -27,19 +24,15 @@ pub(crate) struct Surroundings {
     pub(crate) warnings: Vec<String>,
 }
 
-impl Surroundings {
+impl CheckEnvironment {
     /// Reads the environment; `platform` is a URL of the platform, if this worker knows one.
-    pub(crate) fn new(lookup: impl Fn(&str) -> Option<String>, platform: Option<&Template>) -> Self {
+    pub(crate) fn new(
+        lookup: impl Fn(&str) -> Option<String>,
+        platform: Option<&Template>,
+        network_targets: &[String],
+    ) -> Self {
         let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let on = |name: &str| get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-        let list = |name: &str| -> Vec<String> {
-            let items = get(name).unwrap_or_default();
-            items
-                .split(',')
-                .map(|item| item.trim().to_owned())
-                .filter(|item| !item.is_empty())
-                .collect()
-        };
         let mut warnings = Vec::new();
         let mut number = |name: &str, unit: &str, default: &str, most: f64| -> Option<f64> {
             let text = get(name)?;
@@ -74,11 +67,7 @@ impl Surroundings {
             min_disk_percent,
             min_cuda,
             network_limit,
-            disk_paths: list("RUNPOD_WORKER_DISK_PATHS")
-                .into_iter()
-                .map(PathBuf::from)
-                .collect(),
-            network_targets: list("RUNPOD_WORKER_NETWORK_TARGETS"),
+            network_targets: network_targets.to_vec(),
             platform: platform.and_then(Template::address).map(|(host, port)| {
                 if host.contains(':') {
                     format!("[{host}]:{port}")
@@ -88,19 +77,6 @@ impl Surroundings {
             }),
             warnings,
         }
-    }
-}
-
-impl Surroundings {
-    /// Where the environment says nothing, what the worker says holds.
-    pub(crate) fn or_else_as_in(mut self, options: &Options) -> Self {
-        if self.disk_paths.is_empty() {
-            self.disk_paths.clone_from(&options.disk_check_paths);
-        }
-        if self.network_targets.is_empty() {
-            self.network_targets.clone_from(&options.network_check_targets);
-        }
-        self
     }
 }
 
@@ -148,14 +124,15 @@ impl FromStr for CudaVersion {
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> Surroundings {
+    fn read(pairs: &[(&str, &str)]) -> CheckEnvironment {
         let take = Template::parse("https://api.runpod.ai/v2/ep/job-take/$ID?gpu=A").unwrap();
-        Surroundings::new(
+        CheckEnvironment::new(
             |name| {
                 let found = pairs.iter().find(|(key, _)| *key == name)?;
                 Some(found.1.to_owned())
             },
             Some(&take),
+            &[],
         )
     }
 
@@ -183,32 +160,13 @@ mod tests {
             ("RUNPOD_MIN_DISK_PERCENT", "3"),
             ("RUNPOD_MIN_CUDA_VERSION", "12.4.1"),
             ("RUNPOD_NETWORK_CHECK_TIMEOUT", "2"),
-            ("RUNPOD_WORKER_DISK_PATHS", "/, /runpod-volume"),
-            ("RUNPOD_WORKER_NETWORK_TARGETS", "mirror.example:443"),
         ]);
         assert_eq!(seen.min_memory, Some(GIB / 2));
         assert_eq!(seen.min_disk_percent, Some(3.0));
         assert_eq!(seen.min_cuda, Some(CudaVersion { major: 12, minor: 4 }));
         assert_eq!(seen.network_limit, Some(Duration::from_secs(2)));
-        assert_eq!(seen.disk_paths, ["/", "/runpod-volume"].map(PathBuf::from));
-        assert_eq!(seen.network_targets, ["mirror.example:443"]);
         assert_eq!(seen.platform.as_deref(), Some("api.runpod.ai:443"));
         assert!(seen.warnings.is_empty());
-    }
-
-    #[test]
-    fn what_the_environment_leaves_open_the_worker_says() {
-        let options = Options {
-            disk_check_paths: vec!["/volume".into()],
-            network_check_targets: vec!["code.example:1".to_owned()],
-            ..Options::default()
-        };
-        let code = read(&[]).or_else_as_in(&options);
-        assert_eq!(code.disk_paths, ["/volume"].map(PathBuf::from));
-        assert_eq!(code.network_targets, ["code.example:1"]);
-        let environment = read(&[("RUNPOD_WORKER_NETWORK_TARGETS", "env.example:2")]);
-        let both = environment.or_else_as_in(&options);
-        assert_eq!(both.network_targets, ["env.example:2"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn app() -> App {
 
 /// Runs one job of the id `j-1`.
 async fn run(worker: Worker, input: &str) -> JobResult<Produced> {
-    let (_, load) = worker.into_parts();
+    let load = worker.into_parts().load;
     let handler = load().await.unwrap();
     let input = RawJson::parse(input.to_owned()).unwrap();
     let job = Job::new("j-1", input.clone());

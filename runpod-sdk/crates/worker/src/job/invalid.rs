@@ -60,7 +60,8 @@ impl JobError {
     /// first 20 of them), and the path of the first for programs that look at one only.
     ///
     /// ```
-    /// use runpod_sdk::{InputProblem, JobError};
+    /// use runpod_sdk::JobError;
+    /// use runpod_sdk::job::InputProblem;
     ///
     /// let error = JobError::invalid_inputs(vec![
     ///     InputProblem::new("steps", "must be at least 1"),

@@ -32,7 +32,7 @@ pub(crate) struct Claim {
 struct Entry {
     by: By,
     /// Closed when the claim ends.
-    held: watch::Sender<()>,
+    active_jobs: watch::Sender<()>,
 }
 
 impl Claims {
@@ -44,12 +44,12 @@ impl Claims {
     /// Waits until the files of a job that was taken are free and claims them.
     pub(super) async fn claim(&self, key: &Key) -> Claim {
         loop {
-            let mut held = match self.enter(key, By::Job) {
+            let mut active_jobs = match self.enter(key, By::Job) {
                 Ok(claim) => return claim,
-                Err(held) => held,
+                Err(active_jobs) => active_jobs,
             };
             // Nothing is ever sent: it ends in an error when the claim does.
-            while held.changed().await.is_ok() {}
+            while active_jobs.changed().await.is_ok() {}
         }
     }
 
@@ -65,10 +65,10 @@ impl Claims {
     fn enter(&self, key: &Key, by: By) -> Result<Claim, watch::Receiver<()>> {
         let mut entries = self.lock();
         if let Some(entry) = entries.get(key) {
-            return Err(entry.held.subscribe());
+            return Err(entry.active_jobs.subscribe());
         }
-        let held = watch::Sender::new(());
-        entries.insert(key.clone(), Entry { by, held });
+        let active_jobs = watch::Sender::new(());
+        entries.insert(key.clone(), Entry { by, active_jobs });
         Ok(Claim {
             claims: self.clone(),
             key: key.clone(),

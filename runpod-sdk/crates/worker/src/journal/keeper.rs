@@ -17,9 +17,9 @@ use super::health::Health;
 use super::kept::Kept;
 use super::name::{Key, Name};
 use super::owners::RENEW;
-use super::settings::Journal;
 use super::store::{Begun, Store};
 use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+use crate::settings::Journal;
 
 /// A disk that does not answer for so long is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

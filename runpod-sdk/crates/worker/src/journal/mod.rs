@@ -14,7 +14,7 @@
 //! A result that is delivered after its process has died may come too late: the platform has queued the job again, and
 //! takes no notice. Therefore it stays for a while, and answers the job should that be handed out.
 //!
-//! - [`Journal`]: where the journal is, and its limits.
+//! - [`Journal`](crate::settings::Journal): where the journal is, and its limits.
 //! - [`Keeper`]: what the runtime asks; keeps the disk away from the control loop.
 //! - `store`: the same, blocking, over a [`disk`] that tests replace.
 //!
@@ -34,7 +34,6 @@ mod keeper;
 mod kept;
 mod name;
 mod owners;
-mod settings;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,5 +42,3 @@ pub(crate) use claims::Claim;
 #[cfg(test)]
 pub(crate) use hands::Hands;
 pub(crate) use keeper::{Begin, Keeper, Leftover};
-pub use settings::Journal;
-pub(crate) use settings::override_from;

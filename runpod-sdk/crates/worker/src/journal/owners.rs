@@ -43,7 +43,9 @@ impl Owners {
     /// Shows once more that this process lives.
     pub(super) fn renew(&self) -> io::Result<()> {
         let mut sign = self.sign.lock();
-        let Some(held) = sign.as_mut() else { return Ok(()) };
+        let Some(active_jobs) = sign.as_mut() else {
+            return Ok(());
+        };
         let path = self.dir.join(self.me.as_str());
         // Somebody who could not see this process for a minute may have taken its file away.
         if self
@@ -51,10 +53,10 @@ impl Owners {
             .stat(&path)
             .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         {
-            *held = self.disk.show_life(&path)?;
+            *active_jobs = self.disk.show_life(&path)?;
             return Ok(());
         }
-        held.renew()
+        active_jobs.renew()
     }
 
     /// The disk's time.

@@ -14,8 +14,8 @@ use super::entry::{self, Entry};
 use super::health::Health;
 use super::name::{self, Key, Name, Owner};
 use super::owners::{Owners, age};
-use super::settings::Journal;
 use crate::job::{JobId, Report};
+use crate::settings::Journal;
 
 /// How long starts of jobs that died are remembered, and files that could not be read are kept: as long as a
 /// job may live (`docs/protocol/worker-protocol.md` §5, `policy.ttl`).

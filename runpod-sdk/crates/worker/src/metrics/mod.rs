@@ -55,7 +55,6 @@ mod count;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod memory;
-mod options;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -66,12 +65,12 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
-use crate::events::WorkerEvent;
+use crate::events::{Events, WorkerEvent};
 use count::Counted;
 
-pub(crate) use options::MetricsOptions;
 /// The library that the figures are kept in, so that a program's own are of the same version.
 pub use prometheus_client;
+pub(crate) use serve::{MetricsThread, serve};
 
 /// The figures of one worker. Cheap to clone; clones are the same figures.
 #[derive(Clone)]
@@ -96,6 +95,12 @@ impl Metrics {
                 counted,
             }),
         }
+    }
+
+    /// Counts what `events` say from now on.
+    pub(crate) fn listen_to(&self, events: &mut Events) {
+        let counting = self.clone();
+        events.listen(move |event| counting.count(event));
     }
 
     /// Lends out the registry, for figures of the program's own. It has no prefix: give yours one.

@@ -67,8 +67,12 @@ impl Drop for MetricsThread {
     }
 }
 
-/// Starts to serve; `None`, with a line in the log, if that can't be done.
-pub(crate) fn on_thread(metrics: &Metrics, address: SocketAddr, limits: Limits) -> Option<MetricsThread> {
+/// Serves `metrics` at `address` until the thread is dropped; `None`, with a line in the log, if that can't be done.
+pub(crate) fn serve(metrics: &Metrics, address: SocketAddr) -> Option<MetricsThread> {
+    on_thread(metrics, address, Limits::default())
+}
+
+fn on_thread(metrics: &Metrics, address: SocketAddr, limits: Limits) -> Option<MetricsThread> {
     match start(metrics.clone(), address, limits) {
         Ok(thread) => Some(thread),
         Err(error) => {
@@ -95,7 +99,7 @@ fn start(metrics: Metrics, address: SocketAddr, limits: Limits) -> std::io::Resu
                 match TcpListener::from_std(listener) {
                     Ok(listener) => {
                         stopped
-                            .run_until_cancelled(serve(&listener, &metrics, limits))
+                            .run_until_cancelled(accept(&listener, &metrics, limits))
                             .await;
                     }
                     Err(error) => error!(%error, "no metrics are served"),
@@ -114,7 +118,7 @@ fn start(metrics: Metrics, address: SocketAddr, limits: Limits) -> std::io::Resu
     })
 }
 
-async fn serve(listener: &TcpListener, metrics: &Metrics, limits: Limits) {
+async fn accept(listener: &TcpListener, metrics: &Metrics, limits: Limits) {
     let room = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(place) = room.clone().acquire_owned().await else {

@@ -13,10 +13,9 @@ use tracing::{debug, trace};
 use runpod_protocol::http::{causes, retry_after};
 
 use super::body::Pieces;
-use super::{Limits, Platform, PlatformError, taken};
-use crate::error::Error;
+use super::{Platform, PlatformError, taken};
 use crate::job::{Job, JobId, Report};
-use crate::settings::{Config, Template};
+use crate::settings::{Config, Limits, Template};
 
 /// How long the report of an unfit worker may take.
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
@@ -43,7 +42,7 @@ pub(crate) struct HttpPlatform {
 }
 
 impl HttpPlatform {
-    pub(crate) fn new(config: &Config, client: Client) -> Self {
+    pub(crate) fn new(config: &Config, limits: Limits, client: Client) -> Self {
         Self {
             client,
             batch: config.take.on_channel("/job-take-batch/"),
@@ -54,7 +53,7 @@ impl HttpPlatform {
             ping: config.ping.clone(),
             // A hung ping must not eat the next one's turn.
             ping_limit: config.ping_interval,
-            limits: config.limits,
+            limits,
             worker_id: config.worker_id.clone(),
             protocol_version: config.protocol_version.clone(),
         }
@@ -245,14 +244,10 @@ impl Platform for HttpPlatform {
 }
 
 /// The HTTP client of one thread. Without TLS the system's certificates are not even looked at.
-pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
+pub(crate) fn client(config: &Config, limits: Limits, tls: bool) -> Result<Client, NoClient> {
     let mut headers = HeaderMap::new();
     if let Some(key) = &config.api_key {
-        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| {
-            Error::Config(vec![
-                "RUNPOD_AI_API_KEY holds a character that can't stand in a header".into(),
-            ])
-        })?;
+        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| NoClient::Key)?;
         key.set_sensitive(true);
         headers.insert(AUTHORIZATION, key);
     }
@@ -271,20 +266,24 @@ pub(crate) fn client(config: &Config, tls: bool) -> Result<Client, Error> {
             }
         }))
         .http1_only()
-        .connect_timeout(config.limits.connect)
+        .connect_timeout(limits.connect)
         .tcp_keepalive(Duration::from_secs(30));
     if !tls {
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|error| {
-        Error::Startup(
-            format!(
-                "no HTTPS client: {}; if the image has no certificates, install the package ca-certificates",
-                causes(&error)
-            )
-            .into(),
-        )
-    })
+    builder.build().map_err(NoClient::Tls)
+}
+
+/// Why there is no HTTP client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoClient {
+    /// The key cannot be sent.
+    #[error("RUNPOD_AI_API_KEY holds a character that can't stand in a header")]
+    Key,
+    /// The system's certificates cannot be used.
+    #[error("no HTTPS client: {}; if the image has no certificates, install the package ca-certificates", causes(.0))]
+    Tls(#[source] reqwest::Error),
 }
 
 fn user_agent(integration: Option<&str>) -> String {

@@ -5,7 +5,6 @@
 
 mod body;
 mod http;
-mod limits;
 mod once;
 mod patience;
 mod taken;
@@ -25,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{Job, JobId, Report};
 
+pub use http::NoClient;
 pub(crate) use http::{HttpPlatform, client};
-pub(crate) use limits::Limits;
 pub(crate) use once::OncePlatform;
 pub(crate) use patience::wait_after;
 
@@ -119,14 +118,14 @@ impl PlatformError {
     }
 
     /// What this error of a post means for what was posted.
-    pub(crate) fn fate(&self) -> Fate {
+    pub(crate) fn disposition(&self) -> PostDisposition {
         match self.status() {
-            Some(404 | 410) => Fate::Gone,
+            Some(404 | 410) => PostDisposition::Gone,
             // A redirect that could not be followed may lead somewhere later.
-            Some(300..=399 | 401 | 403 | 408 | 429 | 500..) => Fate::NotNow,
-            Some(_) => Fate::Refused,
-            None if matches!(self, Self::Unavailable(_)) => Fate::NotHere,
-            None => Fate::NotNow,
+            Some(300..=399 | 401 | 403 | 408 | 429 | 500..) => PostDisposition::NotNow,
+            Some(_) => PostDisposition::Refused,
+            None if matches!(self, Self::Unavailable(_)) => PostDisposition::NotHere,
+            None => PostDisposition::NotNow,
         }
     }
 
@@ -157,7 +156,7 @@ impl PlatformError {
 
 /// What becomes of a post that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PostDisposition {
     /// The same post may succeed later.
     NotNow,
     /// The job is not there any more.

@@ -49,8 +49,8 @@ pub(crate) fn hide_environment(lookup: impl Fn(&str) -> Option<String>) {
 /// passes its lines through [`redacted`].
 ///
 /// ```
-/// let hidden = runpod_sdk::hide_secret("correct horse battery");
-/// assert_eq!(runpod_sdk::redacted("Bearer correct horse battery"), "Bearer [secret]");
+/// let hidden = runpod_sdk::redact::hide_secret("correct horse battery");
+/// assert_eq!(runpod_sdk::redact::redacted("Bearer correct horse battery"), "Bearer [secret]");
 /// drop(hidden);
 /// ```
 #[must_use = "the value is hidden until this is dropped; `for_good` keeps it hidden"]

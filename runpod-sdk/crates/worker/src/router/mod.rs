@@ -12,10 +12,11 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use self::route::{Route, Routes};
-use crate::error::Error;
+use crate::error::StartupError;
 use crate::fitness::FitnessCheck;
 use crate::handler::ErasedHandler;
-use crate::worker::{Loader, Options, Worker};
+use crate::settings::Settings;
+use crate::worker::{Loader, Worker, WorkerParts};
 
 /// The key that names the handler, unless another is chosen.
 const KEY: &str = "task";
@@ -120,12 +121,17 @@ impl Router {
         let mut widest = 1;
         let mut schemas = Vec::new();
         let mut loading = Vec::new();
-        for (name, mut worker) in self.routes {
-            checks.extend(worker.take_fitness_checks());
+        for (name, worker) in self.routes {
             schemas.push((name.clone(), worker.schema()));
-            let (options, load) = worker.into_parts();
-            widest = widest.max(options.concurrency.most());
-            loading.push((name, options, load));
+            let WorkerParts {
+                settings,
+                fitness,
+                load,
+                ..
+            } = worker.into_parts();
+            checks.extend(fitness);
+            widest = widest.max(settings.concurrency.most());
+            loading.push((name, settings, load));
         }
         let (nested, default) = (self.nested, self.default);
         let schema = {
@@ -135,7 +141,7 @@ impl Router {
         let load: Loader = Box::new(move || {
             Box::pin(async move {
                 if !problems.is_empty() {
-                    return Err(Error::Startup(problems.join("; ").into()));
+                    return Err(StartupError::Routes(problems));
                 }
                 let all = try_join_all(loading.into_iter().map(load_route)).await?;
                 let routes = Routes {
@@ -147,9 +153,7 @@ impl Router {
                 Ok(Arc::new(routes) as Arc<dyn ErasedHandler>)
             })
         });
-        let mut worker = Worker::from_loader(load, schema);
-        worker.set_fitness_checks(checks);
-        worker.concurrency(widest)
+        Worker::from_loader(load, schema, checks).concurrency(widest)
     }
 
     /// What is wrong with the routes, one line for each.
@@ -173,11 +177,13 @@ impl Router {
     }
 }
 
-async fn load_route((name, options, load): (String, Options, Loader)) -> Result<Arc<Route>, Error> {
+async fn load_route((name, settings, load): (String, Settings, Loader)) -> Result<Arc<Route>, StartupError> {
     match load().await {
-        Ok(handler) => Ok(Arc::new(Route::new(name, &options, handler))),
-        Err(Error::Startup(cause)) => Err(Error::Startup(format!("route {name:?}: {cause}").into())),
-        Err(other) => Err(other),
+        Ok(handler) => Ok(Arc::new(Route::new(name, &settings, handler))),
+        Err(source) => Err(StartupError::Route {
+            name,
+            source: Box::new(source),
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::context::{Context, Lease};
 use crate::handler::{ErasedHandler, Produced};
 use crate::job::{InputProblem, JobError};
 use crate::json::{RawJson, excerpt, hint};
-use crate::worker::Options;
+use crate::settings::Settings;
 use runpod_protocol::nearest;
 
 const MISSING: &str = "required, and missing";
@@ -43,12 +43,12 @@ struct Place {
 }
 
 impl Route {
-    pub(super) fn new(name: String, options: &Options, handler: Arc<dyn ErasedHandler>) -> Self {
-        let jobs = options.concurrency.most().min(Semaphore::MAX_PERMITS);
+    pub(super) fn new(name: String, settings: &Settings, handler: Arc<dyn ErasedHandler>) -> Self {
+        let jobs = settings.concurrency.most().min(Semaphore::MAX_PERMITS);
         Self {
             name,
-            timeout: options.timeout,
-            refresh: options.refresh,
+            timeout: settings.timeout,
+            refresh: settings.refresh,
             room: Arc::new(Semaphore::new(jobs)),
             handler,
         }

@@ -278,14 +278,14 @@ async fn mistakes_in_the_routes_are_told_when_the_worker_starts() {
         .route("a", echo())
         .route("a", echo())
         .default_route("b");
-    let (_, load) = router.into_worker().into_parts();
-    let problem = load().await.err().unwrap().to_string();
+    let load = router.into_worker().into_parts().load;
+    let problem = crate::Error::from(load().await.err().unwrap()).to_string();
     assert_eq!(
         problem,
         "start-up failed: the router has two routes called \"a\"; \
          the router's default route \"b\" is not one of its routes"
     );
-    let (_, load) = Router::new().into_worker().into_parts();
+    let load = Router::new().into_worker().into_parts().load;
     assert!(load().await.is_err());
 }
 
@@ -296,7 +296,11 @@ async fn a_state_that_cannot_be_loaded_names_its_route() {
         Ok(())
     }
     let worker = greet::worker().state_with(async || Err("no disk"));
-    let (_, load) = Router::new().route("greet", worker).into_worker().into_parts();
-    let problem = load().await.err().unwrap().to_string();
+    let load = Router::new()
+        .route("greet", worker)
+        .into_worker()
+        .into_parts()
+        .load;
+    let problem = crate::Error::from(load().await.err().unwrap()).to_string();
     assert_eq!(problem, "start-up failed: route \"greet\": no disk");
 }

@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep_until};
 use super::round_trip::RoundTrip;
 use super::slots::{Slot, Slots};
 use crate::context::Finishes;
-use crate::worker::TakeAhead;
+use crate::settings::TakeAhead;
 
 /// What a worker goes by when it takes jobs ahead.
 #[derive(Debug)]

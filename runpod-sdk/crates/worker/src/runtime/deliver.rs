@@ -19,7 +19,7 @@ use crate::journal::Claim;
 use crate::json::RawJson;
 use runpod_protocol::backoff::Backoff;
 
-use crate::platform::{Fate, Platform, PlatformError, wait_after};
+use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Longer pauses between two updates of a job are no different from this one.
@@ -29,7 +29,7 @@ const A_YEAR: Duration = Duration::from_hours(365 * 24);
 const GAVE_UP: &str = "the worker had to go";
 
 /// The way from one job's handler to the platform.
-pub(super) struct Lane<'a, P> {
+pub(super) struct Delivery<'a, P> {
     runtime: &'a Runtime<P>,
     id: &'a JobId,
     progress: watch::Receiver<Option<RawJson>>,
@@ -38,7 +38,7 @@ pub(super) struct Lane<'a, P> {
     lost_chunk: Option<PlatformError>,
 }
 
-impl<'a, P: Platform> Lane<'a, P> {
+impl<'a, P: Platform> Delivery<'a, P> {
     pub(super) fn open(
         runtime: &'a Runtime<P>,
         id: &'a JobId,
@@ -92,7 +92,7 @@ impl<'a, P: Platform> Lane<'a, P> {
                 () = tokio::time::sleep_until(next_progress), if fresh => {
                     fresh = false;
                     self.post_progress().await;
-                    next_progress = Instant::now() + self.runtime.options.progress_interval.min(A_YEAR);
+                    next_progress = Instant::now() + self.runtime.settings.progress_interval.min(A_YEAR);
                 }
                 Ok(()) = self.progress.changed(), if !fresh => fresh = true,
             }
@@ -110,7 +110,7 @@ impl<'a, P: Platform> Lane<'a, P> {
         // No retry: the next update says more. But the answer is waited for, so that this one
         // cannot arrive after the result.
         let post = self.runtime.platform.post_report(self.id, &report);
-        match tokio::time::timeout(self.runtime.options.limits.progress, post).await {
+        match tokio::time::timeout(self.runtime.settings.limits.progress, post).await {
             Ok(Ok(())) => {
                 debug!(bytes = report.len(), "progress posted");
                 self.runtime.events.emit(|| WorkerEvent::ProgressSent {
@@ -178,7 +178,7 @@ pub(super) async fn deliver<P: Platform>(
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
     };
-    runtime.held.finished(id, report.len());
+    runtime.active_jobs.finished(id, report.len());
     warn_of_size(id, report.len());
     // Whoever delivers it after us does so in our name: the job was given to us.
     let in_our_name = |report: &Report| report.clone().of_worker(runtime.identity.known_worker());
@@ -244,7 +244,7 @@ pub(super) async fn deliver<P: Platform>(
                 let error = refused(&error, &format!("the result of {} bytes", report.len()));
                 let is_stream = report.is_stream();
                 report = Failing { stop_pod, is_stream }.report(error, &runtime.identity);
-                runtime.held.finished(id, report.len());
+                runtime.active_jobs.finished(id, report.len());
             }
             Next::Refused => {
                 error!(%error, bytes = report.len(), "the platform refuses even the error; the result is lost");
@@ -253,7 +253,7 @@ pub(super) async fn deliver<P: Platform>(
                 return true;
             }
             Next::GiveUp => {
-                let (bytes, window) = (report.len(), runtime.options.delivery_window);
+                let (bytes, window) = (report.len(), runtime.settings.delivery_window);
                 let stays = kept.park(&in_our_name(&report)).await;
                 if stays {
                     warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
@@ -270,7 +270,7 @@ pub(super) async fn deliver<P: Platform>(
 /// The outcome, or a failure in its place if it is larger than this worker sends. Known before anybody is told how
 /// the job ended.
 pub(super) fn limited<P: Platform>(runtime: &Runtime<P>, outcome: Outcome, stop_pod: bool) -> Outcome {
-    let Some(limit) = runtime.options.largest_result else {
+    let Some(limit) = runtime.settings.largest_result else {
         return outcome;
     };
     // Errors are small, and are told however long they are.
@@ -343,10 +343,10 @@ impl Attempts {
         Self {
             backoff: Backoff::full_jitter(
                 FIRST_RETRY,
-                runtime.options.delivery_longest_wait,
+                runtime.settings.limits.delivery_longest_wait,
                 runtime.random_for("deliver"),
             ),
-            until: Instant::now().checked_add(runtime.options.delivery_window),
+            until: Instant::now().checked_add(runtime.settings.delivery_window),
             credentials_reported: false,
             failures: 0,
         }
@@ -354,11 +354,11 @@ impl Attempts {
 
     fn after(&mut self, error: &PlatformError) -> Next {
         self.failures += 1;
-        let wait = match error.fate() {
-            Fate::Gone => return Next::Gone,
-            Fate::Refused => return Next::Refused,
-            Fate::NotHere => return Next::GiveUp,
-            Fate::NotNow => wait_after(error, &mut self.backoff),
+        let wait = match error.disposition() {
+            PostDisposition::Gone => return Next::Gone,
+            PostDisposition::Refused => return Next::Refused,
+            PostDisposition::NotHere => return Next::GiveUp,
+            PostDisposition::NotNow => wait_after(error, &mut self.backoff),
         };
         // The last attempt comes at the very end of the window, whatever the wait would be.
         let left = self

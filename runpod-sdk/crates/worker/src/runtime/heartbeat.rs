@@ -13,8 +13,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
-use super::Held;
-use crate::error::Error;
+use super::ActiveJobs;
+use crate::error::{Error, StartupError};
 use crate::events::Events;
 use crate::platform::{Platform, PlatformError};
 
@@ -56,7 +56,7 @@ impl Liveness {
 /// Pings at a fixed cadence until `stop` is cancelled.
 pub(crate) async fn beat<P: Platform>(
     platform: &P,
-    held: &Held,
+    active_jobs: &ActiveJobs,
     liveness: &Liveness,
     interval: Duration,
     stop: &CancellationToken,
@@ -89,16 +89,16 @@ pub(crate) async fn beat<P: Platform>(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = ping(platform, held, deadline, events) => {}
+            () = ping(platform, active_jobs, deadline, events) => {}
         }
     }
 }
 
 /// One ping with its retries, none of which may reach into the next ping's time.
-async fn ping<P: Platform>(platform: &P, held: &Held, deadline: Instant, events: &Events) {
+async fn ping<P: Platform>(platform: &P, active_jobs: &ActiveJobs, deadline: Instant, events: &Events) {
     let mut waits = RETRIES.into_iter();
     loop {
-        let Some(jobs) = held.ids() else { return };
+        let Some(jobs) = active_jobs.ids() else { return };
         let tried = tokio::time::timeout_at(deadline, platform.heartbeat(&jobs)).await;
         let Ok(tried) = tried else {
             return error!("heartbeat failed: no answer before the next one is due");
@@ -146,7 +146,7 @@ impl Drop for HeartbeatThread {
 /// Starts the heartbeat on a thread of its own. `connect` makes its platform there.
 pub(crate) fn on_thread<P: Platform>(
     connect: impl FnOnce() -> Result<P, Error> + Send + 'static,
-    held: Arc<Held>,
+    active_jobs: Arc<ActiveJobs>,
     liveness: Arc<Liveness>,
     interval: Duration,
     events: Events,
@@ -159,14 +159,24 @@ pub(crate) fn on_thread<P: Platform>(
             Err(error) => return error!(%error, "no heartbeat: its runtime could not be made"),
         };
         match connect() {
-            Ok(platform) => runtime.block_on(beat(&platform, &held, &liveness, interval, &stopped, &events)),
+            Ok(platform) => runtime.block_on(beat(
+                &platform,
+                &active_jobs,
+                &liveness,
+                interval,
+                &stopped,
+                &events,
+            )),
             Err(error) => error!(%error, "no heartbeat"),
         }
     };
     let thread = thread::Builder::new()
         .name("runpod-heartbeat".to_owned())
         .spawn(body)
-        .map_err(|error| Error::Startup(format!("no thread for the heartbeat: {error}").into()))?;
+        .map_err(|source| StartupError::NoThread {
+            what: "thread for the heartbeat",
+            source,
+        })?;
     Ok(HeartbeatThread {
         stop,
         thread: Some(thread),

@@ -10,12 +10,12 @@
 //! A job's slot is free again when its handler returns, not when its result has arrived: the next
 //! job is taken while this one's result is still on its way.
 
-mod adapt;
+mod active_jobs;
 mod ahead;
 mod deliver;
 mod heartbeat;
-mod held;
-mod life;
+mod intake;
+mod load_meter;
 mod recover;
 mod round_trip;
 mod run;
@@ -36,20 +36,19 @@ use tracing::{error, info, warn};
 
 use crate::context::CancelReason;
 use crate::error::Error;
-use crate::events::{Events, WorkerEvent};
+use crate::events::{Events, StartTimer, WorkerEvent};
 use crate::handler::ErasedHandler;
+use crate::hooks::Hooks;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::Platform;
 use crate::scratch::Scratch;
-use crate::start::Starting;
-use crate::worker::{Options, WhenAbandoned};
+use crate::settings::{Settings, WhenAbandoned};
 
-pub(crate) use adapt::Meter;
-pub(crate) use ahead::Ahead;
+use self::ahead::Ahead;
+use self::load_meter::LoadMeter;
+pub(crate) use active_jobs::ActiveJobs;
 pub(crate) use heartbeat::{HeartbeatThread, Liveness, on_thread};
-pub(crate) use held::Held;
-pub(crate) use life::live;
 pub(crate) use slots::Slots;
 #[cfg(test)]
 pub(crate) use span::of as span_of;
@@ -75,57 +74,84 @@ pub(crate) struct Shutdown {
     pub(crate) abandon: CancellationToken,
 }
 
-/// Everything the loops of one worker share.
-pub(crate) struct Runtime<P> {
+/// What a runtime is made of.
+pub(crate) struct RuntimeParts<P> {
     pub(crate) platform: Arc<P>,
     pub(crate) handler: Arc<dyn ErasedHandler>,
-    pub(crate) options: Options,
+    pub(crate) settings: Settings,
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
     pub(crate) identity: Identity,
-    /// Where results and starts of jobs outlive this process; off unless set.
+    /// Where results and starts of jobs outlive this process.
     pub(crate) journal: Keeper,
     /// Where handlers run; the loops run where [`Runtime::run`] is called.
     pub(crate) handlers: Handle,
-    pub(crate) held: Arc<Held>,
+    pub(crate) active_jobs: Arc<ActiveJobs>,
+    /// One for each job that may run.
     pub(crate) slots: Slots,
-    pub(crate) ahead: Ahead,
-    pub(crate) meter: Arc<Meter>,
     pub(crate) shutdown: Shutdown,
     pub(crate) random: fastrand::Rng,
-    pub(crate) events: Events,
-    pub(crate) scratch: Arc<Scratch>,
-    /// Where the start has got to, until the first take.
-    pub(crate) starting: Option<Starting>,
+    /// Ends with the first take; `None` where no start is reported.
+    pub(crate) start_timer: Option<StartTimer>,
+}
+
+/// Everything the loops of one worker share.
+pub(crate) struct Runtime<P> {
+    platform: Arc<P>,
+    handler: Arc<dyn ErasedHandler>,
+    settings: Settings,
+    events: Events,
+    hooks: Hooks,
+    identity: Identity,
+    journal: Keeper,
+    handlers: Handle,
+    active_jobs: Arc<ActiveJobs>,
+    slots: Slots,
+    ahead: Ahead,
+    meter: Arc<LoadMeter>,
+    shutdown: Shutdown,
+    random: fastrand::Rng,
+    scratch: Arc<Scratch>,
+    start_timer: Option<StartTimer>,
     /// Results still on their way are given up.
     give_up: CancellationToken,
     jobs: TaskTracker,
 }
 
 impl<P: Platform> Runtime<P> {
-    pub(crate) fn new(
-        platform: Arc<P>,
-        handler: Arc<dyn ErasedHandler>,
-        options: Options,
-        identity: Identity,
-        held: Arc<Held>,
-        shutdown: Shutdown,
-    ) -> Self {
-        let limit = *options.concurrency.changes().borrow();
-        Self {
+    pub(crate) fn new(parts: RuntimeParts<P>) -> Self {
+        let RuntimeParts {
             platform,
             handler,
-            slots: Slots::new(limit),
-            ahead: Ahead::new(options.take_ahead()),
-            meter: Meter::new(&options.concurrency),
-            held,
-            handlers: Handle::current(),
-            events: options.events.clone(),
-            scratch: Arc::new(Scratch::new(options.scratch.clone())),
-            options,
+            settings,
+            events,
+            hooks,
             identity,
-            journal: Keeper::default(),
+            journal,
+            handlers,
+            active_jobs,
+            slots,
             shutdown,
-            random: fastrand::Rng::new(),
-            starting: None,
+            random,
+            start_timer,
+        } = parts;
+        Self {
+            ahead: Ahead::new(settings.take_ahead()),
+            meter: LoadMeter::new(&settings.concurrency),
+            scratch: Arc::new(Scratch::new(settings.scratch.clone())),
+            platform,
+            handler,
+            settings,
+            events,
+            hooks,
+            identity,
+            journal,
+            handlers,
+            active_jobs,
+            slots,
+            shutdown,
+            random,
+            start_timer,
             give_up: CancellationToken::new(),
             jobs: TaskTracker::new(),
         }
@@ -144,16 +170,11 @@ impl<P: Platform> Runtime<P> {
         let stop_polls = CancellationToken::new();
         runtime.events.emit(|| WorkerEvent::Ready);
         let resizing = tokio::spawn(follow_concurrency(runtime.clone()));
-        let concurrency = runtime.options.concurrency.clone();
-        let adapting = tokio::spawn(adapt::adapt(runtime.meter.clone(), concurrency));
+        let concurrency = runtime.settings.concurrency.clone();
+        let adapting = tokio::spawn(load_meter::adapt(runtime.meter.clone(), concurrency));
         let drain = runtime.shutdown.drain.clone();
-        let intake = tokio::spawn(
-            runtime
-                .options
-                .intake
-                .clone()
-                .follow(drain, runtime.events.clone()),
-        );
+        let intake = runtime.settings.intake.clone();
+        let intake = tokio::spawn(intake::follow(intake, drain, runtime.events.clone()));
         let first_round = CancellationToken::new();
         let recovery = tokio::spawn(recover::recover(runtime.clone(), first_round.clone()));
         let taking = runtime.clone();
@@ -167,10 +188,13 @@ impl<P: Platform> Runtime<P> {
         if let Err(panicked) = &taken {
             error!(error = %panicked, "Uncaught exception | the take loop broke; finishing what is there");
         } else {
-            info!(jobs = runtime.held.len(), "draining: no more jobs are taken");
+            info!(
+                jobs = runtime.active_jobs.len(),
+                "draining: no more jobs are taken"
+            );
         }
         runtime.events.emit(|| WorkerEvent::Draining {
-            jobs: runtime.held.len(),
+            jobs: runtime.active_jobs.len(),
         });
         let ended = runtime.drain().await;
         // Cancelled jobs are heard of until the last one has ended.
@@ -192,30 +216,30 @@ impl<P: Platform> Runtime<P> {
     /// had to be cancelled. A second signal ends both.
     async fn drain(&self) -> Ended {
         self.jobs.close();
-        let Options {
+        let Settings {
             shutdown_grace,
             cancel_grace,
             when_abandoned,
             ..
-        } = &self.options;
+        } = &self.settings;
         if !self.done_within(*shutdown_grace).await && !self.shutdown.abandon.is_cancelled() {
             warn!(
-                jobs = self.held.len(),
+                jobs = self.active_jobs.len(),
                 grace = ?shutdown_grace,
                 "the grace period is over; cancelling what still runs"
             );
-            self.held.cancel_all(CancelReason::ShuttingDown);
+            self.active_jobs.cancel_all(CancelReason::ShuttingDown);
             self.done_within(cancel_grace.saturating_add(LAST_WORDS)).await;
         }
-        if self.shutdown.abandon.is_cancelled() && !self.held.is_empty() {
-            warn!(jobs = self.held.len(), "leaving at once");
+        if self.shutdown.abandon.is_cancelled() && !self.active_jobs.is_empty() {
+            warn!(jobs = self.active_jobs.len(), "leaving at once");
             if *when_abandoned == WhenAbandoned::PostError {
-                self.held.cancel_all(CancelReason::ShuttingDown);
+                self.active_jobs.cancel_all(CancelReason::ShuttingDown);
                 let _ = tokio::time::timeout(LAST_WORDS, self.jobs.wait()).await;
             }
         }
         self.give_up.cancel();
-        match self.held.abandon() {
+        match self.active_jobs.abandon() {
             0 => Ended::Drained,
             jobs => Ended::Abandoned { jobs },
         }
@@ -242,7 +266,7 @@ impl<P: Platform> Runtime<P> {
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
 async fn follow_concurrency<P: Platform>(runtime: Arc<Runtime<P>>) {
-    let mut changes = runtime.options.concurrency.changes();
+    let mut changes = runtime.settings.concurrency.changes();
     loop {
         let limit = *changes.borrow_and_update();
         if runtime.slots.resize(limit) {

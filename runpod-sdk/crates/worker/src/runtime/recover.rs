@@ -16,7 +16,7 @@ use super::{Runtime, deliver};
 use crate::journal::Leftover;
 use runpod_protocol::backoff::Backoff;
 
-use crate::platform::{Fate, Platform, PlatformError, wait_after};
+use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(30);
@@ -90,7 +90,7 @@ fn is_about_all(error: &PlatformError) -> bool {
 async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(), PlatformError> {
     let (id, bytes) = (leftover.job.clone(), leftover.report.len());
     let posted = match runtime.platform.post_report(&id, &leftover.report).await {
-        Err(error) if error.fate() == Fate::Refused && !leftover.report.is_failure() => {
+        Err(error) if error.disposition() == PostDisposition::Refused && !leftover.report.is_failure() => {
             error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run; failing the job instead");
             let what = format!("the result of {bytes} bytes");
             let failed = Failing {
@@ -104,16 +104,16 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
         posted => posted,
     };
     let delivered = posted.is_ok();
-    match posted.map_err(|error| (error.fate(), error)) {
+    match posted.map_err(|error| (error.disposition(), error)) {
         Ok(()) => info!(job.id = %id, bytes, "delivered the result of an earlier run"),
-        Err((Fate::NotNow | Fate::NotHere, error)) => {
+        Err((PostDisposition::NotNow | PostDisposition::NotHere, error)) => {
             // Dropped, it waits for the next round.
             return Err(error);
         }
-        Err((Fate::Gone, error)) => {
+        Err((PostDisposition::Gone, error)) => {
             warn!(job.id = %id, %error, bytes, "the platform no longer knows the job of an earlier run; its result is dropped");
         }
-        Err((Fate::Refused, error)) => {
+        Err((PostDisposition::Refused, error)) => {
             error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run, which is lost");
         }
     }

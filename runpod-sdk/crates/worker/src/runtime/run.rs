@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, warn};
 
-use super::adapt::Stint;
-use super::deliver::Lane;
+use super::deliver::Delivery;
+use super::load_meter::RunningGuard;
 use super::slots::Slot;
-use super::{Held, Runtime, deliver, span};
+use super::{ActiveJobs, Runtime, deliver, span};
 use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
@@ -25,8 +25,8 @@ use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
 use crate::scratch::JobScratch;
+use crate::settings::WhenAbandoned;
 use crate::telemetry;
-use crate::worker::WhenAbandoned;
 
 /// Chunks that may wait for delivery before the handler's stream has to.
 const CHUNKS_AHEAD: usize = 64;
@@ -34,13 +34,13 @@ const CHUNKS_AHEAD: usize = 64;
 /// A job that has just been taken.
 pub(super) struct Arrived {
     pub(super) job: Job,
-    pub(super) seat: Seat,
+    pub(super) place: SlotOrWait,
     pub(super) cancel: Cancel,
     pub(super) timeline: Timeline,
 }
 
 /// Where a job runs.
-pub(super) enum Seat {
+pub(super) enum SlotOrWait {
     /// In this slot.
     Taken(Slot),
     /// In the slot that comes: it was taken ahead, or the platform sent more than were asked for.
@@ -51,7 +51,7 @@ pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived)
     let span = span::of(&arrived.job);
     let id = arrived.job.id().clone();
     if follow(&runtime, arrived).instrument(span).await {
-        runtime.held.release(&id);
+        runtime.active_jobs.release(&id);
     }
 }
 
@@ -60,14 +60,14 @@ pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, arrived: Arrived)
 async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let Arrived {
         job,
-        seat,
+        place,
         cancel,
         timeline,
     } = arrived;
-    telemetry::keep_last_lines(runtime.options.log_tail);
+    telemetry::keep_last_lines(runtime.settings.log_tail);
     let id = job.id().clone();
     let batch = job.batch_id().map(str::to_owned);
-    let (admitted, claim) = admit(runtime, &id, seat, &cancel).await;
+    let (admitted, claim) = admit(runtime, &id, place, &cancel).await;
     let slot = match admitted {
         ControlFlow::Continue(slot) => slot,
         ControlFlow::Break(outcome) => return not_run(runtime, &id, batch, outcome, &timeline, claim).await,
@@ -81,20 +81,20 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         waited: timeline.age(),
     });
     let input = job.input().clone();
-    let refresh = Arc::new(AtomicBool::new(runtime.options.refresh));
+    let refresh = Arc::new(AtomicBool::new(runtime.settings.refresh));
     let streams = Arc::new(AtomicBool::new(false));
     let occupied = Arc::new(Occupied {
         streams: streams.clone(),
         _slot: slot,
         id: id.clone(),
         run: cancel.clone(),
-        held: runtime.held.clone(),
+        active_jobs: runtime.active_jobs.clone(),
         result_bytes: AtomicUsize::new(0),
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
         finish: Arc::new(runtime.ahead.finishes.begin()),
-        _stint: runtime.meter.begin(),
+        _running: runtime.meter.begin(),
         scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
     let finish = Arc::downgrade(&occupied.finish);
@@ -115,9 +115,9 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         lease,
         finish,
         scratch,
-        largest_result: runtime.options.largest_result,
+        largest_result: runtime.settings.largest_result,
     });
-    let hooks = &runtime.options.hooks;
+    let hooks = &runtime.hooks;
     // Not kept without need: it holds the input.
     let context_after = hooks.any_after_job().then(|| context.clone());
     let (handler, before) = (runtime.handler.clone(), hooks.clone());
@@ -129,17 +129,17 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         .handlers
         .spawn(guarded(consume(call, chunks, occupied)).in_current_span());
 
-    let lane = Lane::open(runtime, &id, progress, chunk_queue);
-    let mut outcome = lane
+    let delivery = Delivery::open(runtime, &id, progress, chunk_queue);
+    let mut outcome = delivery
         .pump_while(supervise(runtime, handler, &cancel, deadline))
         .await;
     timeline.mark(point::PROCESSING_COMPLETE);
     // Whatever ended it: the chunks before it stay.
     outcome = outcome.in_stream(streams.load(Ordering::Relaxed));
-    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.options.intake.is_retired();
+    let stop_pod = refresh.load(Ordering::Relaxed) || runtime.settings.intake.is_retired();
     outcome = deliver::limited(runtime, outcome, stop_pod);
     if let Some(error) = outcome.unexplained() {
-        error.or_log_tail(|| telemetry::last_lines(runtime.options.log_tail));
+        error.or_log_tail(|| telemetry::last_lines(runtime.settings.log_tail));
     }
     span::record_end(&outcome);
     let summary = || JobSummary::new(id.clone(), batch.clone(), &outcome, timeline.clone());
@@ -156,13 +156,13 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
 async fn admit<P: Platform>(
     runtime: &Runtime<P>,
     id: &JobId,
-    seat: Seat,
+    place: SlotOrWait,
     cancel: &Cancel,
 ) -> (ControlFlow<Outcome, Slot>, Option<Claim>) {
     let admitted = async {
-        let slot = match seat {
-            Seat::Taken(slot) => slot,
-            Seat::Queued(slot) => slot.await,
+        let slot = match place {
+            SlotOrWait::Taken(slot) => slot,
+            SlotOrWait::Queued(slot) => slot.await,
         };
         match runtime.journal.begin(id).await {
             (Begin::Run, claim) => (ControlFlow::Continue(slot), claim),
@@ -181,7 +181,7 @@ async fn admit<P: Platform>(
 
 /// When a job that starts now must be done, if it has a limit.
 fn deadline_of<P: Platform>(runtime: &Runtime<P>, job: &Job) -> Option<Instant> {
-    let limits = runtime.options.timeout.into_iter();
+    let limits = runtime.settings.timeout.into_iter();
     limits
         .chain(job.execution_timeout())
         .chain(runtime.handler.timeout(job.input()))
@@ -200,7 +200,7 @@ async fn not_run<P: Platform>(
     claim: Option<Claim>,
 ) -> bool {
     timeline.mark(point::PROCESSING_COMPLETE);
-    let stop_pod = runtime.options.intake.is_retired();
+    let stop_pod = runtime.settings.intake.is_retired();
     let outcome = deliver::limited(runtime, outcome, stop_pod);
     span::record_end(&outcome);
     runtime
@@ -214,7 +214,7 @@ async fn not_run<P: Platform>(
 struct Occupied {
     id: JobId,
     run: Cancel,
-    held: Arc<Held>,
+    active_jobs: Arc<ActiveJobs>,
     result_bytes: AtomicUsize,
     /// Whether the handler has begun to stream.
     streams: Arc<AtomicBool>,
@@ -222,7 +222,7 @@ struct Occupied {
     drain: CancellationToken,
     events: Events,
     finish: Arc<Finish>,
-    _stint: Stint,
+    _running: RunningGuard,
     /// Removed before the slot is free: the next job may need the disk.
     scratch: Arc<JobScratch>,
     _slot: Slot,
@@ -231,7 +231,7 @@ struct Occupied {
 impl Drop for Occupied {
     fn drop(&mut self) {
         let bytes = self.result_bytes.load(Ordering::Relaxed);
-        self.held.returned(&self.id, &self.run, bytes);
+        self.active_jobs.returned(&self.id, &self.run, bytes);
         if self.refresh.load(Ordering::Relaxed) {
             self.events.emit(|| WorkerEvent::Refreshing {
                 reason: format!("after job {}", self.id),
@@ -310,13 +310,13 @@ async fn supervise<P: Platform>(
             tokio::select! {
                 biased;
                 ended = &mut handler => Some(ended),
-                () = tokio::time::sleep(runtime.options.cancel_grace) => None,
+                () = tokio::time::sleep(runtime.settings.cancel_grace) => None,
                 () = runtime.shutdown.abandon.cancelled() => None,
             }
         }
     };
     let Some(ended) = ended else {
-        warn!(grace = ?runtime.options.cancel_grace, "the handler did not return after its cancellation; dropping it");
+        warn!(grace = ?runtime.settings.cancel_grace, "the handler did not return after its cancellation; dropping it");
         handler.abort();
         // A handler that blocks its thread cannot be dropped. Its slot stays taken until it is,
         // but the job's end must not wait for that.
@@ -379,7 +379,7 @@ fn cancelled_outcome<P: Platform>(
                     ),
             )
         }
-        Some(CancelReason::ShuttingDown) => match runtime.options.when_abandoned {
+        Some(CancelReason::ShuttingDown) => match runtime.settings.when_abandoned {
             WhenAbandoned::LetPlatformRequeue => Outcome::Abandoned,
             WhenAbandoned::PostError => Outcome::Failed(
                 JobError::new(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use crate::settings::Concurrency;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -58,6 +59,11 @@ impl Slots {
             size: Arc::new(Mutex::new(Size { limit, excess: 0 })),
             queue: Arc::default(),
         }
+    }
+
+    /// As many as `concurrency` says now.
+    pub(crate) fn of(concurrency: &Concurrency) -> Self {
+        Self::new(*concurrency.changes().borrow())
     }
 
     /// Waits for a free slot.

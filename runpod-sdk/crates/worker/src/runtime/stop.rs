@@ -39,7 +39,7 @@ async fn listen<P: Platform>(runtime: &Runtime<P>) {
                     tokio::time::sleep(FLOOR).await;
                 }
                 for id in ids {
-                    if !runtime.held.cancel(&id, CancelReason::Stopped) {
+                    if !runtime.active_jobs.cancel(&id, CancelReason::Stopped) {
                         debug!(job.id = %id, "told to stop a job that does not run here");
                     }
                 }

@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Runtime;
 use super::ahead::Room;
-use super::run::{Arrived, Seat, run};
+use super::run::{Arrived, SlotOrWait, run};
 use super::slots::Slot;
 use crate::context::Timeline;
 use crate::events::{Events, WorkerEvent};
@@ -28,7 +28,7 @@ const HIGHEST_FLOOR: Duration = Duration::from_secs(1);
 pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
     let mut pace = Pace::new(runtime.random_for("take"), runtime.events.clone());
     let drain = runtime.shutdown.drain.clone();
-    let mut starting = runtime.starting.clone();
+    let mut start_timer = runtime.start_timer.clone();
     loop {
         let ready = async {
             pace.wait().await;
@@ -40,13 +40,13 @@ pub(super) async fn take<P: Platform>(runtime: Arc<Runtime<P>>) {
             room = ready => room,
         };
         let at_most = NonZeroUsize::new(room.jobs()).unwrap_or(NonZeroUsize::MIN);
-        if let Some(starting) = starting.take() {
-            starting.finish("first_take", runtime.events.clone());
+        if let Some(timer) = start_timer.take() {
+            timer.finish("first_take", runtime.events.clone());
         }
         let asked = Instant::now();
         match ask(&runtime, at_most).await {
             // A poll that was given up says nothing about the platform.
-            Ok(jobs) if jobs.is_empty() && !runtime.options.intake.is_open() => {}
+            Ok(jobs) if jobs.is_empty() && !runtime.settings.intake.is_open() => {}
             Ok(jobs) if jobs.is_empty() && drain.is_cancelled() => {}
             Ok(jobs) if jobs.is_empty() => {
                 let after = asked.elapsed();
@@ -79,12 +79,12 @@ async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result
     let give_up = runtime.shutdown.drain.child_token();
     let asking = runtime
         .platform
-        .take_jobs(at_most, !runtime.held.is_empty(), &give_up);
+        .take_jobs(at_most, !runtime.active_jobs.is_empty(), &give_up);
     tokio::pin!(asking);
     tokio::select! {
         biased;
         answer = &mut asking => answer,
-        () = runtime.options.intake.closed() => {
+        () = runtime.settings.intake.closed() => {
             give_up.cancel();
             // What has begun to arrive is still read.
             asking.await
@@ -96,39 +96,39 @@ async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result
 /// or one that soon will be.
 async fn room<P: Platform>(runtime: &Runtime<P>) -> Room {
     loop {
-        runtime.options.intake.opened().await;
-        runtime.held.room().await;
+        runtime.settings.intake.opened().await;
+        runtime.active_jobs.room().await;
         let room = runtime.ahead.room(&runtime.slots).await;
         // Either may be otherwise by now.
-        if runtime.held.has_room() && runtime.options.intake.is_open() {
+        if runtime.active_jobs.has_room() && runtime.settings.intake.is_open() {
             return room;
         }
     }
 }
 
 async fn start<P: Platform>(runtime: &Arc<Runtime<P>>, job: Job, slot: Option<Slot>) {
-    let Some(cancel) = runtime.held.add(job.id()) else {
+    let Some(cancel) = runtime.active_jobs.add(job.id()) else {
         warn!(job.id = %job.id(), "the platform handed out a job that this worker holds already; it runs once");
         return;
     };
-    info!("Jobs in progress: {}", runtime.held.len());
+    info!("Jobs in progress: {}", runtime.active_jobs.len());
     runtime.events.emit(|| WorkerEvent::JobTaken {
         job: job.id().clone(),
         batch: job.batch_id().map(str::to_owned),
     });
-    let seat = match slot {
-        Some(slot) => Seat::Taken(slot),
+    let place = match slot {
+        Some(slot) => SlotOrWait::Taken(slot),
         // Taken ahead, or more than were asked for. They queue for a slot here and now, before this
         // loop does so for its next take.
         None => {
-            let seat = Seat::Queued(runtime.slots.queue().await);
+            let place = SlotOrWait::Queued(runtime.slots.queue().await);
             info!("Jobs in queue: {}", runtime.slots.queued());
-            seat
+            place
         }
     };
     let arrived = Arrived {
         job,
-        seat,
+        place,
         cancel,
         timeline: Timeline::start(),
     };

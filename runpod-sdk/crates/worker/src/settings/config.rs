@@ -8,11 +8,10 @@ use secrecy::SecretString;
 
 use super::Template;
 use crate::job::Identity;
-use crate::platform::Limits;
 
 /// The protocol level that pings and error reports name. It is that of the Python worker whose
 /// protocol this crate speaks, because features of the platform may depend on it.
-const PROTOCOL_VERSION: &str = "1.12.0";
+pub(crate) const PROTOCOL_VERSION: &str = "1.12.0";
 
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(250);
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -32,8 +31,6 @@ pub(crate) struct Config {
     pub(crate) hostname: String,
     pub(crate) protocol_version: String,
     pub(crate) user_agent_integration: Option<String>,
-    /// How long single requests may take: the worker's own choice.
-    pub(crate) limits: Limits,
     /// Values that were unusable and replaced by their default.
     pub(crate) warnings: Vec<String>,
 }
@@ -90,9 +87,8 @@ impl Config {
             worker_id_is_known: worker_id.is_some(),
             worker_id: worker_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
-            protocol_version: protocol_version(&lookup),
+            protocol_version: PROTOCOL_VERSION.to_owned(),
             user_agent_integration: get("RUNPOD_UA_INTEGRATION"),
-            limits: Limits::default(),
             warnings,
         })
     }
@@ -130,14 +126,8 @@ pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> Identit
     Identity {
         hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
         worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
-        runpod_version: protocol_version(lookup),
+        runpod_version: PROTOCOL_VERSION.to_owned(),
     }
-}
-
-fn protocol_version(lookup: impl Fn(&str) -> Option<String>) -> String {
-    lookup("RUNPOD_WORKER_PROTOCOL_VERSION")
-        .filter(|version| !version.is_empty())
-        .unwrap_or_else(|| PROTOCOL_VERSION.to_owned())
 }
 
 fn ping_interval(text: Option<String>, warnings: &mut Vec<String>) -> Duration {

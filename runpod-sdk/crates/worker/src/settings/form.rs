@@ -1,81 +1,202 @@
-//! Options in the environment: each is read or named, and all that are wrong are told at once.
+//! How the text of a variable is read.
 
-use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Reads variables through a lookup. An empty one counts as unset.
-#[derive(Debug)]
-pub struct Variables<L> {
-    lookup: L,
-    /// One line for each that cannot be read.
-    pub problems: Vec<String>,
+/// A kind of value, and how its text is read.
+pub trait Form {
+    /// What the text becomes.
+    type Value;
+
+    /// Reads a text that is not blank.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text, and what to write instead.
+    fn read(text: &str) -> Result<Self::Value, String>;
 }
 
-impl<L: Fn(&str) -> Option<String>> Variables<L> {
-    /// A reader of what `lookup` finds.
-    pub fn new(lookup: L) -> Self {
-        Self {
-            lookup,
-            problems: Vec::new(),
+/// A time such as `90s`.
+#[derive(Debug)]
+pub enum Time {}
+
+impl Form for Time {
+    type Value = Duration;
+
+    fn read(text: &str) -> Result<Duration, String> {
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write a time such as 90s or 10m"))
+    }
+}
+
+/// A time of more than nothing.
+#[derive(Debug)]
+pub enum PositiveTime {}
+
+impl Form for PositiveTime {
+    type Value = Duration;
+
+    fn read(text: &str) -> Result<Duration, String> {
+        Time::read(text).and_then(|time| {
+            if time.is_zero() {
+                Err(NO_TIME.to_owned())
+            } else {
+                Ok(time)
+            }
+        })
+    }
+}
+
+/// What is wrong with a time of nothing where nothing could be done in it.
+pub(super) const NO_TIME: &str = "no time at all is too little; write a time such as 90s or 10m";
+
+/// A number from 1.
+#[derive(Debug)]
+pub enum Count {}
+
+impl Form for Count {
+    type Value = NonZeroUsize;
+
+    fn read(text: &str) -> Result<NonZeroUsize, String> {
+        text.parse()
+            .map_err(|error| format!("{error}; write a number from 1"))
+    }
+}
+
+/// A number from 0.
+#[derive(Debug)]
+pub enum Number {}
+
+impl Form for Number {
+    type Value = usize;
+
+    fn read(text: &str) -> Result<usize, String> {
+        text.parse()
+            .map_err(|error| format!("{error}; write a number from 0"))
+    }
+}
+
+/// A number of bytes.
+#[derive(Debug)]
+pub enum Bytes {}
+
+impl Form for Bytes {
+    type Value = u64;
+
+    fn read(text: &str) -> Result<u64, String> {
+        text.parse()
+            .map_err(|error| format!("{error}; write a number of bytes"))
+    }
+}
+
+/// `true` or `false`, in any case.
+#[derive(Debug)]
+pub enum Switch {}
+
+impl Form for Switch {
+    type Value = bool;
+
+    fn read(text: &str) -> Result<bool, String> {
+        text.to_ascii_lowercase()
+            .parse()
+            .map_err(|_| "write true or false".to_owned())
+    }
+}
+
+/// Any text.
+#[derive(Debug)]
+pub enum Text {}
+
+impl Form for Text {
+    type Value = String;
+
+    fn read(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// Texts, separated by commas.
+#[derive(Debug)]
+pub enum List {}
+
+impl Form for List {
+    type Value = Vec<String>;
+
+    fn read(text: &str) -> Result<Vec<String>, String> {
+        let items = text.split(',').map(|item| item.trim().to_owned());
+        Ok(items.filter(|item| !item.is_empty()).collect())
+    }
+}
+
+/// A path.
+#[derive(Debug)]
+pub enum File {}
+
+impl Form for File {
+    type Value = PathBuf;
+
+    fn read(text: &str) -> Result<PathBuf, String> {
+        Ok(text.into())
+    }
+}
+
+/// Something, or the word `off`, which is `None`.
+#[derive(Debug)]
+pub struct OrOff<F>(std::marker::PhantomData<F>);
+
+impl<F: Form> Form for OrOff<F> {
+    type Value = Option<F::Value>;
+
+    fn read(text: &str) -> Result<Self::Value, String> {
+        match text {
+            "off" => Ok(None),
+            text => F::read(text).map(Some),
         }
     }
+}
 
-    /// Text as it is.
-    pub fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|text| !text.is_empty())
-    }
+/// An IP address.
+#[derive(Debug)]
+pub enum Host {}
 
-    /// A time such as `90s`.
-    pub fn time(&mut self, name: &str) -> Option<Duration> {
-        let text = self.text(name)?;
-        let time = humantime::parse_duration(&text)
-            .map_err(|error| format!("{error}; write a time such as 90s or 10m"));
-        self.read(name, &text, time)
-    }
+impl Form for Host {
+    type Value = IpAddr;
 
-    /// A number from 1.
-    pub fn count(&mut self, name: &str) -> Option<NonZeroUsize> {
-        let text = self.text(name)?;
-        let count = text
-            .parse()
-            .map_err(|error| format!("{error}; write a number from 1"));
-        self.read(name, &text, count)
-    }
-
-    /// A number from 0.
-    pub fn number(&mut self, name: &str) -> Option<usize> {
-        let text = self.text(name)?;
-        let number = text
-            .parse()
-            .map_err(|error| format!("{error}; write a number from 0"));
-        self.read(name, &text, number)
-    }
-
-    /// `true` or `false`, in any case.
-    pub fn switch(&mut self, name: &str) -> Option<bool> {
-        let text = self.text(name)?;
-        let on = text.to_ascii_lowercase().parse();
-        self.read(name, &text, on.map_err(|_| "write true or false"))
-    }
-
-    /// What has its own spelling.
-    pub fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        let text = self.text(name)?;
-        self.read(name, &text, text.parse())
-    }
-
-    fn read<T>(&mut self, name: &str, text: &str, value: Result<T, impl fmt::Display>) -> Option<T> {
-        value
-            .map_err(|problem| self.problems.push(format!("{name}={text}: {problem}")))
-            .ok()
+    fn read(text: &str) -> Result<IpAddr, String> {
+        text.parse()
+            .map_err(|_| "write an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
     }
 }
 
-/// Sets an option if its variable is set.
-pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *target = value;
+/// A port of this machine alone, or a whole address.
+#[derive(Debug)]
+pub enum Address {}
+
+impl Form for Address {
+    type Value = SocketAddr;
+
+    fn read(text: &str) -> Result<SocketAddr, String> {
+        if let Ok(port) = text.parse::<u16>() {
+            return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+        }
+        text.parse().map_err(|_| {
+            "write a port such as 9090, which this machine alone can reach, \
+             an address such as 0.0.0.0:9090, or off"
+                .to_owned()
+        })
+    }
+}
+
+/// One of a few words, which the type itself reads.
+#[derive(Debug)]
+pub struct Word<T>(std::marker::PhantomData<T>);
+
+impl<T: FromStr<Err: std::fmt::Display>> Form for Word<T> {
+    type Value = T;
+
+    fn read(text: &str) -> Result<T, String> {
+        text.parse().map_err(|error: T::Err| error.to_string())
     }
 }

@@ -1,10 +1,44 @@
-//! What the environment says: the platform's variables and the worker's own.
+//! What a worker is told: the platform's variables, the worker's own, and what the program says.
+//!
+//! - [`table`](VARIABLES): the worker's own variables, written once. [`form`]: how their texts are read.
+//! - `settings`: all settings of a worker, the program's overridden by the environment's.
+//! - `config`: the platform's variables, which a deployed worker needs.
 
+mod concurrency;
 mod config;
-mod form;
+pub mod form;
+mod intake;
+mod journal;
+mod limits;
+mod load;
+mod mode;
+#[expect(
+    clippy::module_inception,
+    reason = "the settings themselves, beside what they are made of"
+)]
+mod settings;
+mod table;
+mod take_ahead;
 mod url_template;
+mod variables;
+mod when_abandoned;
 
+pub use concurrency::Concurrency;
+pub(crate) use concurrency::Policy;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use config::PROTOCOL_VERSION;
 pub(crate) use config::{Config, local_identity};
-pub use form::Variables;
-pub(crate) use form::set;
+pub use intake::Intake;
+pub(crate) use intake::IntakeState;
+pub use journal::Journal;
+pub(crate) use limits::Limits;
+pub use load::Load;
+pub(crate) use mode::Realtime;
+pub use mode::{UnknownWorkerMode, WorkerMode};
+pub(crate) use settings::Settings;
+pub(crate) use table::removed;
+pub use table::{Environment, VARIABLES, Variable};
+pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 pub(crate) use url_template::Template;
+pub use variables::Variables;
+pub use when_abandoned::{UnknownWhenAbandoned, WhenAbandoned};

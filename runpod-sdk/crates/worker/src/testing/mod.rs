@@ -26,9 +26,11 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::boot::{FitnessPlan, Launch, StartReporting};
 use crate::job::Identity;
 use crate::platform::memory::MemoryPlatform;
-use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
+use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
+use crate::settings::PROTOCOL_VERSION;
 use crate::worker::Worker;
 
 pub use run::{JobEnd, JobRun, RunningJob};
@@ -47,7 +49,7 @@ const HOLD: Duration = Duration::from_secs(20);
 /// Dropping the harness ends the worker at the next `.await`.
 pub struct Harness {
     platform: Arc<MemoryPlatform>,
-    held: Arc<Held>,
+    active_jobs: Arc<ActiveJobs>,
     shutdown: Shutdown,
     submitted: AtomicUsize,
     ended: watch::Receiver<Option<Ended>>,
@@ -61,36 +63,44 @@ impl Harness {
     /// Outside a tokio runtime. If the worker's state cannot be loaded, the harness's jobs panic
     /// with that error.
     pub fn new(mut worker: Worker) -> Self {
-        let options = worker.options_mut();
-        options.progress_interval = Duration::ZERO;
-        let held = Arc::new(Held::new(options.held_results, options.held_bytes));
+        let settings = worker.settings_mut();
+        settings.progress_interval = Duration::ZERO;
+        let limits = settings.limits;
+        let slots = Slots::of(&settings.concurrency);
+        let active_jobs = Arc::new(ActiveJobs::new(
+            limits.undelivered_results,
+            limits.undelivered_bytes,
+        ));
         let platform = Arc::new(MemoryPlatform::new(HOLD));
         let shutdown = Shutdown::default();
         let (report_end, ended) = watch::channel(None);
-
-        let (options, load) = worker.into_parts();
-        let (of_runtime, held_by_runtime, stop) = (platform.clone(), held.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            let identity = Identity {
+        let connected = platform.clone();
+        let launch = Launch {
+            identity: Identity {
                 hostname: "harness".to_owned(),
                 worker_id: "harness".to_owned(),
-                runpod_version: "1.12.0".to_owned(),
-            };
-            let work = async {
-                let (options, stop) = (options.clone(), stop.clone());
-                let handler = load().await?;
-                Runtime::new(of_runtime, handler, options, identity, held_by_runtime, stop)
-                    .run()
-                    .await
-            };
-            match live(&options, &Handle::current(), &stop, work).await {
+                runpod_version: PROTOCOL_VERSION.to_owned(),
+            },
+            active_jobs: active_jobs.clone(),
+            slots,
+            handlers: Handle::current(),
+            shutdown: shutdown.clone(),
+            fitness: FitnessPlan::none(),
+            heartbeat: None,
+            connect: async { Ok(connected.into()) },
+            random: fastrand::Rng::new(),
+            start: StartReporting::Silent,
+            worker,
+        };
+        tokio::spawn(async move {
+            match launch.run().await {
                 Ok(ended) => report_end.send_replace(Some(ended)),
                 Err(error) => panic!("the worker could not start or go on: {error}"),
             };
         });
         Self {
             platform,
-            held,
+            active_jobs,
             shutdown,
             submitted: AtomicUsize::new(0),
             ended,
@@ -113,7 +123,7 @@ impl Harness {
         RunningJob::new(
             id.as_str().into(),
             self.platform.clone(),
-            self.held.clone(),
+            self.active_jobs.clone(),
             self.ended.clone(),
         )
     }
@@ -139,7 +149,7 @@ impl Drop for Harness {
 impl fmt::Debug for Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Harness")
-            .field("held", &self.held)
+            .field("held", &self.active_jobs)
             .finish_non_exhaustive()
     }
 }

@@ -9,13 +9,13 @@ use tokio::sync::watch;
 
 use crate::job::JobId;
 use crate::platform::memory::{MemoryPlatform, Said};
-use crate::runtime::{Ended, Held};
+use crate::runtime::{ActiveJobs, Ended};
 
 /// A job that has been submitted to a [`Harness`](super::Harness).
 pub struct RunningJob {
     id: JobId,
     platform: Arc<MemoryPlatform>,
-    held: Arc<Held>,
+    active_jobs: Arc<ActiveJobs>,
     ended: watch::Receiver<Option<Ended>>,
     progress_seen: usize,
     chunks_seen: usize,
@@ -25,13 +25,13 @@ impl RunningJob {
     pub(super) fn new(
         id: JobId,
         platform: Arc<MemoryPlatform>,
-        held: Arc<Held>,
+        active_jobs: Arc<ActiveJobs>,
         ended: watch::Receiver<Option<Ended>>,
     ) -> Self {
         Self {
             id,
             platform,
-            held,
+            active_jobs,
             ended,
             progress_seen: 0,
             chunks_seen: 0,
@@ -45,7 +45,7 @@ impl RunningJob {
 
     /// Waits until a worker has taken the job.
     pub async fn taken(&self) {
-        self.held.until(|held| held.contains(&self.id)).await;
+        self.active_jobs.until(|jobs| jobs.contains(&self.id)).await;
     }
 
     /// Waits for the job's next progress update.
@@ -81,8 +81,8 @@ impl RunningJob {
         let id = self.id.clone();
         let posted = self.platform.result(id.as_str());
         let released = async {
-            self.held.until(|held| held.contains(&id)).await;
-            self.held.until(|held| !held.contains(&id)).await;
+            self.active_jobs.until(|jobs| jobs.contains(&id)).await;
+            self.active_jobs.until(|jobs| !jobs.contains(&id)).await;
         };
         let stopped_early = self.platform.until_dropped(&id);
         tokio::select! {

@@ -1,56 +1,9 @@
-//! Options of a worker that answers HTTP requests itself.
+//! The builder methods of a worker that answers HTTP requests itself.
 
 use std::net::IpAddr;
 
 use super::Worker;
-
-const QUEUE: usize = 16;
-/// RunPod's load balancer passes on 30 MB; a little more, so that the worker is not the one to refuse.
-const BODY_LIMIT: usize = 32 << 20;
-
-#[derive(Debug, Clone)]
-pub(crate) struct HttpOptions {
-    pub(crate) queue: usize,
-    pub(crate) body_limit: usize,
-    pub(crate) host: Option<IpAddr>,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            queue: QUEUE,
-            body_limit: BODY_LIMIT,
-            host: None,
-        }
-    }
-}
-
-impl HttpOptions {
-    /// Applies the `RUNPOD_WORKER_HTTP_…` variables. Adds a line for each that cannot be read.
-    pub(super) fn override_from(
-        &mut self,
-        lookup: impl Fn(&str) -> Option<String>,
-        problems: &mut Vec<String>,
-    ) {
-        let mut number = |name: &str, target: &mut usize| {
-            if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-                match text.parse() {
-                    Ok(value) => *target = value,
-                    Err(_) => problems.push(format!("{name}={text} is not a number")),
-                }
-            }
-        };
-        number("RUNPOD_WORKER_HTTP_QUEUE", &mut self.queue);
-        number("RUNPOD_WORKER_HTTP_BODY_LIMIT", &mut self.body_limit);
-        let name = "RUNPOD_WORKER_HTTP_HOST";
-        if let Some(text) = lookup(name).filter(|text| !text.is_empty()) {
-            match text.parse() {
-                Ok(host) => self.host = Some(host),
-                Err(_) => problems.push(format!("{name}={text} is not an IP address")),
-            }
-        }
-    }
-}
+use crate::settings::WorkerMode;
 
 /// Requests that the worker answers itself (feature `http-modes`): load-balancing endpoints, and realtime
 /// ones, to which the platform switches by `RUNPOD_REALTIME_PORT`.
@@ -84,28 +37,21 @@ impl<S> Worker<S> {
     ///
     /// `--test_input` and `--rp_serve_api` work as ever.
     pub fn load_balancing(mut self) -> Self {
-        self.options.load_balancing = true;
+        self.settings.mode = WorkerMode::LoadBalancing;
         self
     }
 
     /// How many requests may wait while every slot is taken. Default 16.
     /// Overridden by `RUNPOD_WORKER_HTTP_QUEUE`.
     pub fn http_queue(mut self, requests: usize) -> Self {
-        self.options.http.queue = requests;
-        self
-    }
-
-    /// Largest body of a request in bytes. Default 32 MiB: RunPod passes on 30 MB. A larger one is
-    /// answered 413. Overridden by `RUNPOD_WORKER_HTTP_BODY_LIMIT`.
-    pub fn http_body_limit(mut self, bytes: usize) -> Self {
-        self.options.http.body_limit = bytes;
+        self.settings.http_queue = requests;
         self
     }
 
     /// Where to listen. Default: everywhere on a pod, else on this machine alone.
     /// Overridden by `RUNPOD_WORKER_HTTP_HOST`.
     pub fn http_host(mut self, host: IpAddr) -> Self {
-        self.options.http.host = Some(host);
+        self.settings.http_host = Some(host);
         self
     }
 }

@@ -1,16 +1,8 @@
 //! A worker: a handler, what it needs, and how it should run.
 
-mod backlog;
-mod concurrency;
-mod hooks;
 #[cfg(feature = "http-modes")]
 mod http;
-mod intake;
-mod load;
 mod observe;
-mod options;
-mod requests;
-mod take_ahead;
 
 use std::fmt;
 use std::future::Future;
@@ -22,20 +14,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{Error, StartupError};
+use crate::events::Events;
 use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
-use crate::journal::Journal;
-
-pub use concurrency::Concurrency;
-pub(crate) use concurrency::Policy;
-#[cfg(feature = "http-modes")]
-pub(crate) use http::HttpOptions;
-pub use intake::Intake;
-pub use load::Load;
-pub(crate) use options::Options;
-pub use options::{UnknownWhenAbandoned, WhenAbandoned};
-pub use take_ahead::{TakeAhead, UnknownTakeAhead};
+use crate::hooks::Hooks;
+#[cfg(feature = "metrics")]
+use crate::metrics::Metrics;
+use crate::settings::{Concurrency, Intake, Journal, Settings, TakeAhead, WhenAbandoned};
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
 ///
@@ -53,8 +39,27 @@ pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 pub struct Worker<S = ()> {
     source: Source<S>,
     schema: Schema,
-    options: Options,
+    settings: Settings,
+    observers: Observers,
     fitness: Vec<FitnessCheck>,
+}
+
+/// What the program has said about watching the worker and joining in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Observers {
+    pub(crate) events: Events,
+    pub(crate) hooks: Hooks,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: Option<Metrics>,
+}
+
+/// A worker taken apart, to be run.
+pub(crate) struct WorkerParts {
+    pub(crate) settings: Settings,
+    pub(crate) observers: Observers,
+    pub(crate) fitness: Vec<FitnessCheck>,
+    /// Makes the handler ready.
+    pub(crate) load: Loader,
 }
 
 /// Makes the JSON Schema of the input, for those who ask.
@@ -67,7 +72,7 @@ enum Source<S> {
 
 /// Makes the handler ready.
 pub(crate) type Loader =
-    Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, Error>> + Send>;
+    Box<dyn FnOnce() -> BoxFuture<'static, Result<Arc<dyn ErasedHandler>, StartupError>> + Send>;
 
 impl<S: Clone + Send + Sync + 'static> Worker<S> {
     /// A worker around `handler`, with the default options.
@@ -76,7 +81,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         Self {
             source: Source::Handler(erase(handler)),
             schema: Box::new(move || described.schema()),
-            options: Options::default(),
+            settings: Settings::default(),
+            observers: Observers::default(),
             fitness: Vec::new(),
         }
     }
@@ -117,7 +123,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         let source = self.source;
         let loader: Loader = Box::new(move || {
             Box::pin(async move {
-                let state = load().await.map_err(|error| Error::Startup(error.into()))?;
+                let state = load().await.map_err(|error| StartupError::State(error.into()))?;
                 match source {
                     Source::Handler(handler) => {
                         Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
@@ -130,7 +136,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         Worker {
             source: Source::Loader(loader),
             schema: self.schema,
-            options: self.options,
+            settings: self.settings,
+            observers: self.observers,
             fitness: self.fitness,
         }
     }
@@ -142,18 +149,13 @@ impl<S> Worker<S> {
     ///
     /// Zero counts as 1.
     pub fn concurrency(mut self, jobs: impl Into<Concurrency>) -> Self {
-        self.options.concurrency = jobs.into();
+        self.settings.concurrency = jobs.into();
         self
-    }
-
-    /// The same as [`concurrency`](Self::concurrency) with a clone.
-    pub fn live_concurrency(self, concurrency: &Concurrency) -> Self {
-        self.concurrency(concurrency.clone())
     }
 
     /// Lets `intake` decide, while the worker runs, whether it takes jobs. Default: it always does.
     pub fn intake(mut self, intake: &Intake) -> Self {
-        self.options.intake = intake.clone();
+        self.settings.intake = intake.clone();
         self
     }
 
@@ -174,7 +176,7 @@ impl<S> Worker<S> {
     /// .take_ahead(TakeAhead::JustInTime);
     /// ```
     pub fn take_ahead(mut self, ahead: TakeAhead) -> Self {
-        self.options.take_ahead = ahead;
+        self.settings.take_ahead = ahead;
         self
     }
 
@@ -184,7 +186,7 @@ impl<S> Worker<S> {
     /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker). Overridden by
     /// `RUNPOD_WORKER_REFRESH`: `true` or `false`.
     pub fn refresh_worker(mut self, refresh: bool) -> Self {
-        self.options.refresh = refresh;
+        self.settings.refresh = refresh;
         self
     }
 
@@ -192,7 +194,7 @@ impl<S> Worker<S> {
     ///
     /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, each on a thread of its own, which
     /// it may block, and before the state is loaded; those given first are reported first. If one fails or takes
-    /// longer than [`Self::fitness_limit`], the worker reports itself unhealthy and exits with code 1, so that the
+    /// longer than 30 s ([`within`](crate::fitness::within) gives a check a limit of its own), the worker reports itself unhealthy and exits with code 1, so that the
     /// platform puts another in its place. Local test runs skip them.
     ///
     /// ```
@@ -207,18 +209,11 @@ impl<S> Worker<S> {
         self
     }
 
-    /// How long one fitness check may take. Default 30 s; [`within`](crate::fitness::within) gives one
-    /// check a limit of its own. Overridden by `RUNPOD_WORKER_FITNESS_LIMIT`.
-    pub fn fitness_limit(mut self, limit: Duration) -> Self {
-        self.options.fitness_limit = limit;
-        self
-    }
-
     /// Whether the [automatic checks](crate::fitness#automatic-checks) are made after the worker's
     /// own. Default: only where the platform is another machine. Overridden by
     /// `RUNPOD_WORKER_AUTOMATIC_CHECKS`; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off in any case.
     pub fn automatic_checks(mut self, make_them: bool) -> Self {
-        self.options.automatic_checks = Some(make_them);
+        self.settings.automatic_checks = Some(make_them);
         self
     }
 
@@ -241,28 +236,28 @@ impl<S> Worker<S> {
     /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
     /// the shorter of the two holds. Overridden by `RUNPOD_WORKER_TIMEOUT`.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.options.timeout = Some(limit);
+        self.settings.timeout = Some(limit);
         self
     }
 
     /// How long a cancelled handler has for tidying up before its future is dropped. Default 10 s.
     /// Overridden by `RUNPOD_WORKER_CANCEL_GRACE`.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
-        self.options.cancel_grace = grace;
+        self.settings.cancel_grace = grace;
         self
     }
 
     /// How long running jobs, and results on their way, get after SIGTERM. Default 600 s.
     /// Overridden by `RUNPOD_WORKER_SHUTDOWN_GRACE`.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
-        self.options.shutdown_grace = grace;
+        self.settings.shutdown_grace = grace;
         self
     }
 
     /// How long a finished result is posted again and again before it is given up. Default 5 min.
     /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
     pub fn delivery_window(mut self, window: Duration) -> Self {
-        self.options.delivery_window = window;
+        self.settings.delivery_window = window;
         self
     }
 
@@ -270,7 +265,7 @@ impl<S> Worker<S> {
     /// system's directory for temporary files. Made if it is not there. Overridden by
     /// `RUNPOD_WORKER_SCRATCH`.
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.options.scratch = Some(directory.into());
+        self.settings.scratch = Some(directory.into());
         self
     }
 
@@ -278,7 +273,7 @@ impl<S> Worker<S> {
     ///
     /// A directory, best on the network volume, or a [`Journal`] with limits of its own; that page says what is
     /// kept, and what it guarantees. Overridden by `RUNPOD_WORKER_JOURNAL`, and its limits by
-    /// `RUNPOD_WORKER_JOURNAL_KEEP`, `_BYTES` and `_CRASHES`. Used where the worker is deployed, not by local tests.
+    /// `RUNPOD_WORKER_JOURNAL_BYTES` and `_CRASHES`. Used where the worker is deployed, not by local tests.
     ///
     /// ```
     /// use runpod_sdk::{JobError, Worker};
@@ -287,22 +282,14 @@ impl<S> Worker<S> {
     ///     Worker::new(|n: u32| async move { Ok::<_, JobError>(n * 2) }).journal("/runpod-volume/journal");
     /// ```
     pub fn journal(mut self, journal: impl Into<Journal>) -> Self {
-        self.options.journal = Some(journal.into());
-        self
-    }
-
-    /// Longest pause between two attempts to post a result. Default 10 s: pauses grow from 0.2 s up to
-    /// this, each shortened at random. A time that the platform asks for by `Retry-After` is kept in any
-    /// case. Overridden by `RUNPOD_WORKER_DELIVERY_LONGEST_WAIT`.
-    pub fn delivery_longest_wait(mut self, wait: Duration) -> Self {
-        self.options.delivery_longest_wait = wait;
+        self.settings.journal = Some(journal.into());
         self
     }
 
     /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
     /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
-        self.options.progress_interval = interval;
+        self.settings.progress_interval = interval;
         self
     }
 
@@ -310,7 +297,7 @@ impl<S> Worker<S> {
     /// posted, so that the platform gives it to another worker. Overridden by `RUNPOD_WORKER_WHEN_ABANDONED`:
     /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
-        self.options.when_abandoned = action;
+        self.settings.when_abandoned = action;
         self
     }
 
@@ -319,11 +306,22 @@ impl<S> Worker<S> {
     /// 0 shows none. Overridden by `RUNPOD_WORKER_LOG_TAIL`.
     ///
     /// The caller of the endpoint reads them. They are what the handler logs by `tracing` within the job's span, at the
-    /// level that is logged, masked like the log ([`redacted`](crate::redacted)); the worker's own lines are left
+    /// level that is logged, masked like the log ([`redacted`](crate::redact::redacted)); the worker's own lines are left
     /// out, and errors that the request is to blame for have none. It works with the log that
     /// [`start`](crate::start) sets up, not with a subscriber of the program's own.
     pub fn log_tail(mut self, lines: usize) -> Self {
-        self.options.log_tail = lines;
+        self.settings.log_tail = lines;
+        self
+    }
+
+    /// Does not even send a result whose body is larger: its job fails with the code `RESULT_TOO_LARGE`.
+    /// Default: every result is sent, and the platform decides. Overridden by
+    /// `RUNPOD_WORKER_LARGEST_RESULT`.
+    ///
+    /// The platform documents limits of 10 MB for `/run` and 20 MB for `/runsync`. A worker cannot know for
+    /// certain which of them a job came by, and warns of larger results in any case.
+    pub fn largest_result(mut self, bytes: usize) -> Self {
+        self.settings.largest_result = Some(bytes);
         self
     }
 
@@ -334,15 +332,15 @@ impl<S> Worker<S> {
     /// cancelling, so do not use it where a handler computes or blocks. (The heartbeat has a thread
     /// of its own in any case.)
     pub fn on_one_thread(mut self) -> Self {
-        self.options.one_thread = true;
+        self.settings.one_thread = true;
         self
     }
 
     /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
     ///
-    /// A worker that only waits for a backend is leanest with 1. Overridden by `RUNPOD_WORKER_HANDLER_THREADS`.
+    /// A worker that only waits for a backend is leanest with 1.
     pub fn handler_threads(mut self, threads: usize) -> Self {
-        self.options.handler_threads = NonZeroUsize::new(threads);
+        self.settings.handler_threads = NonZeroUsize::new(threads);
         self
     }
 }
@@ -363,56 +361,56 @@ impl Worker {
     /// The environment is not that of a deployed worker, the state could not be loaded, or the
     /// worker had to leave jobs behind.
     pub async fn run(self) -> Result<(), Error> {
-        crate::start::run(self).await
+        crate::boot::run(self).await
     }
 
     /// A worker whose handler is made by `load`.
     pub(crate) fn from_loader(
         load: Loader,
         schema: impl Fn() -> Option<Value> + Send + Sync + 'static,
+        fitness: Vec<FitnessCheck>,
     ) -> Self {
         Self {
             source: Source::Loader(load),
             schema: Box::new(schema),
-            options: Options::default(),
-            fitness: Vec::new(),
+            settings: Settings::default(),
+            observers: Observers::default(),
+            fitness,
         }
     }
 
-    pub(crate) fn set_fitness_checks(&mut self, checks: Vec<FitnessCheck>) {
-        self.fitness = checks;
+    /// What the worker is set to.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    pub(crate) fn options(&self) -> &Options {
-        &self.options
+    /// The settings, to be overridden before the worker starts.
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
-    pub(crate) fn options_mut(&mut self) -> &mut Options {
-        &mut self.options
-    }
-
-    /// The fitness checks, which are run once.
-    pub(crate) fn take_fitness_checks(&mut self) -> Vec<FitnessCheck> {
-        std::mem::take(&mut self.fitness)
-    }
-
-    /// The options, and what makes the handler ready.
-    pub(crate) fn into_parts(self) -> (Options, Loader) {
-        let loader: Loader = match self.source {
+    /// Everything that it takes to run the worker.
+    pub(crate) fn into_parts(self) -> WorkerParts {
+        let load: Loader = match self.source {
             Source::Handler(handler) => Box::new(move || {
                 let bound: Arc<dyn ErasedHandler> = Arc::new(Bound { handler, state: () });
                 Box::pin(std::future::ready(Ok(bound)))
             }),
             Source::Loader(loader) => loader,
         };
-        (self.options, loader)
+        WorkerParts {
+            settings: self.settings,
+            observers: self.observers,
+            fitness: self.fitness,
+            load,
+        }
     }
 }
 
 impl<S> fmt::Debug for Worker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
-            .field("options", &self.options)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

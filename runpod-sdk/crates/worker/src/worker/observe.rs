@@ -19,7 +19,8 @@ impl<S> Worker<S> {
     /// use std::sync::Arc;
     /// use std::sync::atomic::{AtomicU64, Ordering};
     ///
-    /// use runpod_sdk::{JobError, Worker, WorkerEvent};
+    /// use runpod_sdk::{JobError, Worker};
+    /// use runpod_sdk::events::WorkerEvent;
     ///
     /// let lost = Arc::new(AtomicU64::new(0));
     /// let counter = lost.clone();
@@ -30,7 +31,7 @@ impl<S> Worker<S> {
     /// });
     /// ```
     pub fn on_event(mut self, listener: impl Fn(&WorkerEvent) + Send + Sync + 'static) -> Self {
-        self.options.events.listen(listener);
+        self.observers.events.listen(listener);
         self
     }
 
@@ -56,7 +57,7 @@ impl<S> Worker<S> {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: IntoJobError,
     {
-        self.options.hooks.add_before(hook);
+        self.observers.hooks.add_before(hook);
         self
     }
 
@@ -84,7 +85,7 @@ impl<S> Worker<S> {
         F: Fn(Context, JobSummary) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.options.hooks.add_after(hook);
+        self.observers.hooks.add_after(hook);
         self
     }
 
@@ -109,7 +110,7 @@ impl<S> Worker<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.options.hooks.add_on_shutdown(hook);
+        self.observers.hooks.add_on_shutdown(hook);
         self
     }
 
@@ -120,7 +121,8 @@ impl<S> Worker<S> {
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn metrics(mut self, metrics: &crate::metrics::Metrics) -> Self {
-        self.options.metrics.attach(metrics, &mut self.options.events);
+        metrics.listen_to(&mut self.observers.events);
+        self.observers.metrics = Some(metrics.clone());
         self
     }
 
@@ -133,7 +135,7 @@ impl<S> Worker<S> {
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn metrics_address(mut self, address: std::net::SocketAddr) -> Self {
-        self.options.metrics.address = Some(address);
+        self.settings.metrics = Some(address);
         self
     }
 }

@@ -18,7 +18,8 @@ static KNOWN: Mutex<Vec<(TypeId, Describe)>> = Mutex::new(Vec::new());
 /// each error type of your own, in `main` before [`start`](crate::start). Calling it again changes nothing.
 ///
 /// ```
-/// use runpod_sdk::{ErrorCode, IntoJobError, JobResult, keep_code_of};
+/// use runpod_sdk::{ErrorCode, IntoJobError, JobResult};
+/// use runpod_sdk::job::keep_code_of;
 ///
 /// #[derive(Debug, thiserror::Error)]
 /// #[error("there is no model called {0}")]

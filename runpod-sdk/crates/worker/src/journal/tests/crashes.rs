@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use super::memory_disk::{MemoryDisk, Trouble, Volume};
 use super::{body, report};
 use crate::job::JobId;
-use crate::journal::Journal;
 use crate::journal::health::Health;
 use crate::journal::store::{Begun, Store, Written};
+use crate::settings::Journal;
 
 /// What the world outside knows of a job that is not settled.
 #[derive(Debug, Default, Clone)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::memory_disk::{MemoryDisk, Trouble, Volume};
 use super::report;
 use crate::job::JobId;
-use crate::journal::Journal;
 use crate::journal::claims::Claim;
 use crate::journal::hands::Hands;
 use crate::journal::health::Health;
 use crate::journal::keeper::{Begin, Keeper};
 use crate::journal::name::Key;
 use crate::journal::store::{Begun, Store};
+use crate::settings::Journal;
 
 const KINDS: [ErrorKind; 5] = [
     ErrorKind::StorageFull,

@@ -8,10 +8,10 @@ use std::sync::{Arc, Condvar};
 
 use bytes::Bytes;
 
-use crate::journal::Journal;
 use crate::journal::disk::{Disk, DiskFile, RealDisk, SignOfLife, Stat};
 use crate::journal::hands::Hands;
 use crate::journal::keeper::Keeper;
+use crate::settings::Journal;
 
 /// The network. Dropping it brings the disk back, so that no thread outlives a test.
 #[derive(Default)]

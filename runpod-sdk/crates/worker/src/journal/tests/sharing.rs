@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use super::memory_disk::{MemoryDisk, Trouble, Volume};
 use super::{body, report};
 use crate::job::JobId;
-use crate::journal::Journal;
 use crate::journal::disk::RealDisk;
 use crate::journal::health::Health;
 use crate::journal::name::{Key, folder_of};
 use crate::journal::store::{Begun, Store, Written};
+use crate::settings::Journal;
 
 fn open(dir: &TempDir) -> Store {
     let health = Health::new(dir.path().into());

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::job::{Identity, JobError, Outcome};
 use crate::json::RawJson;
-use crate::platform::Fate;
+use crate::platform::PostDisposition;
 
 /// Nothing here takes as long, unless something is wrong: it is less than any default limit.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -139,15 +139,13 @@ fn platform_at(base: &str, limits: Limits) -> HttpPlatform {
         ("RUNPOD_AI_API_KEY", "K".to_owned()),
         ("RUNPOD_POD_ID", "w1".to_owned()),
         ("RUNPOD_PING_INTERVAL", "250".to_owned()),
-        ("RUNPOD_WORKER_PROTOCOL_VERSION", "1.99.0".to_owned()),
     ];
     let lookup = |name: &str| {
         let pair = environment.iter().find(|(key, _)| *key == name);
         pair.map(|(_, value)| value.clone())
     };
-    let mut config = Config::from_lookup(lookup).unwrap();
-    config.limits = limits;
-    HttpPlatform::new(&config, client(&config, false).unwrap())
+    let config = Config::from_lookup(lookup).unwrap();
+    HttpPlatform::new(&config, limits, client(&config, limits, false).unwrap())
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -281,7 +279,7 @@ async fn a_redirect_to_another_host_gets_neither_the_result_nor_the_key() {
     let location = format!("location: http://{}/done\r\n", other.address);
     let server = Server::start([answer("307 Temporary Redirect", &location, "")]).await;
     let error = post_to(&server).await.unwrap_err();
-    assert_eq!(error.fate(), Fate::NotNow, "{error}");
+    assert_eq!(error.disposition(), PostDisposition::NotNow, "{error}");
     assert!(other.seen().is_empty());
 }
 
@@ -290,7 +288,7 @@ async fn a_redirect_that_leads_nowhere_is_no_acceptance() {
     for headers in ["", "location: /round-and-round\r\n"] {
         let server = Server::start([answer("307 Temporary Redirect", headers, "")]).await;
         let error = post_to(&server).await.unwrap_err();
-        assert_eq!(error.fate(), Fate::NotNow, "{error}");
+        assert_eq!(error.disposition(), PostDisposition::NotNow, "{error}");
         assert!(server.seen().len() <= 11, "it ends");
     }
 }
@@ -307,8 +305,8 @@ async fn a_redirect_that_loses_the_body_is_no_acceptance_whatever_comes_after_it
                 let server = Server::start([answer(status, location, ""), answer(after, "", "")]).await;
                 let error = post_to(&server).await.unwrap_err();
                 assert_eq!(
-                    error.fate(),
-                    Fate::NotNow,
+                    error.disposition(),
+                    PostDisposition::NotNow,
                     "{status}, {location}, {after}: {error}"
                 );
             }
@@ -327,7 +325,7 @@ async fn a_request_without_a_body_follows_redirects_and_does_not_say_where_it_ca
         assert_eq!(seen[1].header("referer"), None);
         let round = Server::start([answer(status, "location: /round\r\n", "")]).await;
         let error = soon(round.platform(Limits::default()).heartbeat(&[])).await;
-        assert_eq!(error.unwrap_err().fate(), Fate::NotNow);
+        assert_eq!(error.unwrap_err().disposition(), PostDisposition::NotNow);
         assert_eq!(round.seen().len(), 2, "no place is asked twice");
     }
 }
@@ -380,26 +378,26 @@ fn a_redirected_request_does_not_leave_https() {
 
 #[tokio::test]
 async fn each_refusal_has_its_fate() {
-    for (status, fate) in [
-        (400, Fate::Refused),
-        (401, Fate::NotNow),
-        (403, Fate::NotNow),
-        (404, Fate::Gone),
-        (405, Fate::Refused),
-        (408, Fate::NotNow),
-        (410, Fate::Gone),
-        (413, Fate::Refused),
-        (422, Fate::Refused),
-        (429, Fate::NotNow),
-        (500, Fate::NotNow),
-        (502, Fate::NotNow),
-        (503, Fate::NotNow),
-        (504, Fate::NotNow),
-        (599, Fate::NotNow),
+    for (status, disposition) in [
+        (400, PostDisposition::Refused),
+        (401, PostDisposition::NotNow),
+        (403, PostDisposition::NotNow),
+        (404, PostDisposition::Gone),
+        (405, PostDisposition::Refused),
+        (408, PostDisposition::NotNow),
+        (410, PostDisposition::Gone),
+        (413, PostDisposition::Refused),
+        (422, PostDisposition::Refused),
+        (429, PostDisposition::NotNow),
+        (500, PostDisposition::NotNow),
+        (502, PostDisposition::NotNow),
+        (503, PostDisposition::NotNow),
+        (504, PostDisposition::NotNow),
+        (599, PostDisposition::NotNow),
     ] {
         let server = Server::start([answer(&format!("{status} X"), "", "because\r\nof this")]).await;
         let error = post_to(&server).await.unwrap_err();
-        assert_eq!((error.status(), error.fate()), (Some(status), fate));
+        assert_eq!((error.status(), error.disposition()), (Some(status), disposition));
         assert_eq!(
             error.to_string(),
             format!("done: the platform answered {status}: because  of this")
@@ -420,7 +418,7 @@ async fn a_platform_that_cannot_be_reached_may_be_reached_later() {
             .await
             .unwrap_err();
         assert!(matches!(error, PlatformError::Network { .. }), "{error:?}");
-        assert_eq!(error.fate(), Fate::NotNow);
+        assert_eq!(error.disposition(), PostDisposition::NotNow);
         assert!(
             error.to_string().starts_with("done: could not connect: "),
             "{error}"
@@ -439,7 +437,7 @@ async fn an_answer_cut_off_in_its_head_may_come_whole_later() {
     let error = soon(platform.post_report(&"j1".into(), &output("7")))
         .await
         .unwrap_err();
-    assert_eq!(error.fate(), Fate::NotNow, "{error}");
+    assert_eq!(error.disposition(), PostDisposition::NotNow, "{error}");
 }
 
 #[tokio::test]
@@ -456,7 +454,7 @@ async fn the_request_limit_ends_a_post_that_gets_no_answer() {
     ] {
         let error = posted.unwrap_err();
         assert!(matches!(error, PlatformError::TimedOut { .. }), "{error:?}");
-        assert_eq!(error.fate(), Fate::NotNow);
+        assert_eq!(error.disposition(), PostDisposition::NotNow);
     }
 }
 
@@ -539,10 +537,10 @@ async fn a_ping_names_the_jobs_and_the_protocol_and_ends_within_its_interval() {
     );
     let seen = server.seen();
     assert!(seen[0].head.starts_with("GET "));
-    assert_eq!(seen[0].target(), "/v2/e/ping/w1?gpu=A+1&runpod_version=1.99.0");
+    assert_eq!(seen[0].target(), "/v2/e/ping/w1?gpu=A+1&runpod_version=1.12.0");
     assert_eq!(
         seen[1].target(),
-        "/v2/e/ping/w1?gpu=A+1&job_id=a,b-u1&runpod_version=1.99.0"
+        "/v2/e/ping/w1?gpu=A+1&job_id=a,b-u1&runpod_version=1.12.0"
     );
     assert_eq!(seen[0].header("authorization"), Some("K"));
     let agent = seen[0].header("user-agent").unwrap();

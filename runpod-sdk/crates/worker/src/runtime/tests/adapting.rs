@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::support::{Running, results};
-use crate::runtime::{Ended, Held};
+use crate::runtime::{ActiveJobs, Ended};
 use crate::{Concurrency, JobError, JobResult, Worker};
 
 async fn sleep(millis: u64) -> JobResult<u64> {
@@ -74,10 +74,10 @@ async fn a_choice_outside_the_range_is_the_nearest_bound() {
     let concurrency = Concurrency::adaptive(1..=3, |load| if load.running > 0 { 1000 } else { 0 });
     let running = Running::start(Worker::new(sleep).concurrency(concurrency.clone())).await;
     running.platform.submit("first", json!(1000));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(concurrency.get(), 3);
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(concurrency.get(), 1);
 }

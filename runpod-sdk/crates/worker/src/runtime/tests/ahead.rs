@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::support::{Running, results, takes};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
-use crate::{Context, Intake, JobResult, TakeAhead, Worker};
+use crate::settings::Intake;
+use crate::{Context, JobResult, TakeAhead, Worker};
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 
@@ -97,7 +98,7 @@ async fn always_holds_one_job_more_than_there_are_slots() {
         running.platform.submit(&format!("j{job}"), json!(1000));
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(running.held.len(), 3);
+    assert_eq!(running.active_jobs.len(), 3);
     let began = Instant::now();
     all_results(&running, 9).await;
     assert_eq!(began.elapsed(), Duration::from_millis(4500));
@@ -132,7 +133,7 @@ async fn of_several_estimates_the_latest_counts() {
     assert_eq!(running.platform.handed_out(), ["first"]);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(running.platform.handed_out(), ["first", "second"]);
-    assert_eq!(running.held.len(), 2);
+    assert_eq!(running.active_jobs.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,9 +198,9 @@ async fn a_job_taken_ahead_is_vouched_for_and_can_be_stopped_before_it_begins() 
     let running = Running::start(ahead(sleep, TakeAhead::Always)).await;
     running.platform.submit("runs", json!(10_000));
     running.platform.submit("waits", json!(10_000));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     let ids: Vec<String> = running
-        .held
+        .active_jobs
         .ids()
         .unwrap()
         .iter()
@@ -210,7 +211,10 @@ async fn a_job_taken_ahead_is_vouched_for_and_can_be_stopped_before_it_begins() 
     running.platform.submit("next", json!(1));
     running.platform.stop("waits");
     // Its place is free at once, for the next job.
-    running.held.until(|held| held.contains(&"next".into())).await;
+    running
+        .active_jobs
+        .until(|held| held.contains(&"next".into()))
+        .await;
     running.platform.result("next").await;
     let done: Vec<String> = results(&running.platform.said())
         .into_iter()
@@ -227,7 +231,7 @@ async fn a_worker_that_drains_runs_the_job_it_took_ahead_and_takes_no_more() {
         for job in ["runs", "waits", "stays in the queue"] {
             running.platform.submit(job, json!(1000));
         }
-        running.held.until(|held| held.len() == 2).await;
+        running.active_jobs.until(|jobs| jobs.len() == 2).await;
         let platform = running.platform.clone();
         assert_eq!(running.drained().await, Ended::Drained);
         let done: Vec<String> = results(&platform.said())
@@ -246,7 +250,7 @@ async fn a_paused_intake_takes_nothing_ahead() {
     let running = Running::start(worker).await;
     running.platform.submit("first", json!(1000));
     running.platform.submit("second", json!(1000));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     intake.pause("hot");
     running.platform.result("first").await;
     tokio::time::sleep(Duration::from_secs(5)).await;

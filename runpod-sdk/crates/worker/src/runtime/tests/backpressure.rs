@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::support::{Running, takes};
+use super::support::{Running, takes, with_limits};
 use crate::json::RawJson;
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
@@ -185,7 +185,10 @@ async fn an_aggregate_counts_among_the_results_that_wait_while_its_chunks_are_on
             Streaming::new(stream::iter([Ok::<_, JobError>(chunk.clone()), Ok(chunk)])).aggregated(),
         )
     };
-    let running = Running::start(Worker::new(long).held_bytes(1000)).await;
+    let running = Running::start(with_limits(Worker::new(long), |limits| {
+        limits.undelivered_bytes = 1000
+    }))
+    .await;
     running
         .platform
         .with_faults(|said| matches!(said, Said::Chunk { .. }).then_some(Fault::Refuse(500)));
@@ -209,7 +212,9 @@ async fn a_result_waits_no_longer_for_its_progress_than_the_limit_says() {
         Ok(())
     }
     for (limit, after) in [(2, 2), (60, 60)] {
-        let worker = Worker::new(last_words).progress_limit(Duration::from_secs(limit));
+        let worker = with_limits(Worker::new(last_words), |limits| {
+            limits.progress = Duration::from_secs(limit)
+        });
         let running = Running::start(worker).await;
         running.platform.with_faults(|said| {
             matches!(said, Said::Progress { .. }).then_some(Fault::Delay(Duration::from_hours(1)))

@@ -4,9 +4,9 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::support::{Running, results};
+use super::support::{Running, results, with_limits};
 use crate::platform::memory::{Fault, Said};
-use crate::runtime::{Ended, Held};
+use crate::runtime::{ActiveJobs, Ended};
 use crate::{Context, JobError, JobResult, Streaming, Worker};
 
 fn echo() -> Worker {
@@ -93,7 +93,7 @@ async fn a_job_that_the_platform_forgot_is_dropped() {
         });
         running.platform.submit("j", json!(1));
         heard.recv().await.unwrap();
-        running.held.until(Held::is_empty).await;
+        running.active_jobs.until(ActiveJobs::is_empty).await;
         assert!(results(&running.platform.said()).is_empty());
         assert!(heard.try_recv().is_err(), "it is posted once");
     }
@@ -106,9 +106,9 @@ async fn a_result_is_given_up_when_its_window_is_spent() {
         .platform
         .with_faults(failing(usize::MAX, Fault::LoseRequest));
     running.platform.submit("j", json!(1));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let began = Instant::now();
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     assert_eq!(began.elapsed(), Duration::from_secs(30));
 }
 
@@ -149,8 +149,8 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
             })
         });
         running.platform.submit("j", json!(1));
-        running.held.until(|held| held.len() == 1).await;
-        running.held.until(Held::is_empty).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
+        running.active_jobs.until(ActiveJobs::is_empty).await;
         let times = times.lock().unwrap();
         times.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
@@ -164,7 +164,9 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
         );
     }
     let short = pauses(
-        echo().delivery_longest_wait(Duration::from_secs(1)),
+        with_limits(echo(), |limits| {
+            limits.delivery_longest_wait = Duration::from_secs(1)
+        }),
         Fault::LoseRequest,
     )
     .await;
@@ -195,7 +197,7 @@ async fn delivery_goes_on_after_sigterm() {
         (matches!(said, Said::Result { .. }) && Instant::now() < until).then_some(Fault::LoseRequest)
     });
     running.platform.submit("j", json!("kept"));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
     assert_eq!(results(&platform.said()).len(), 1);

@@ -7,7 +7,8 @@ use super::support::Running;
 use crate::events::{JobOutcome, WorkerEvent, channel, point};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
-use crate::{Context, Intake, JobError, JobResult, Worker};
+use crate::settings::Intake;
+use crate::{Context, JobError, JobResult, Worker};
 
 async fn work(seconds: u64, ctx: Context) -> JobResult<String> {
     ctx.mark(point::READINESS_CHECKED);
@@ -114,9 +115,9 @@ async fn a_job_that_waits_for_a_slot_and_is_stopped_there_is_finished_without_a_
     running.platform.hand_out_more_than_asked(1);
     running.platform.submit("runs", json!(60));
     running.platform.submit("waits", json!(1));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     running.platform.stop("waits");
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.drained().await;
     ledger.check(true);
     let of_waits: Vec<String> = ledger
@@ -173,7 +174,10 @@ async fn a_result_that_never_arrives_is_told_as_lost() {
     let (worker, ledger) = Ledger::of(Worker::new(work).delivery_window(Duration::from_secs(30)));
     let running = Running::start(worker).await;
     running.submit_and_lose_the_result("j", json!(0)).await;
-    running.held.until(crate::runtime::Held::is_empty).await;
+    running
+        .active_jobs
+        .until(crate::runtime::ActiveJobs::is_empty)
+        .await;
     running.drained().await;
     ledger.check(true);
     let lost = ledger.events().into_iter().find_map(|event| match event {

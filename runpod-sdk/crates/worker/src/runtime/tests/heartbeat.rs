@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
-use crate::runtime::{Held, on_thread};
+use crate::runtime::{ActiveJobs, on_thread};
 use crate::telemetry::heard::Heard;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
 struct Beating {
     platform: Arc<MemoryPlatform>,
-    held: Arc<Held>,
+    active_jobs: Arc<ActiveJobs>,
     liveness: Arc<Liveness>,
     stop: CancellationToken,
 }
@@ -23,20 +23,28 @@ struct Beating {
 /// A heartbeat on the paused clock; the control loop is the test's to play.
 fn start() -> Beating {
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-    let held = Arc::new(Held::new(16, 1 << 20));
+    let active_jobs = Arc::new(ActiveJobs::new(16, 1 << 20));
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     let stop = CancellationToken::new();
     let beating = Beating {
         platform,
-        held,
+        active_jobs,
         liveness,
         stop,
     };
-    let (platform, held) = (beating.platform.clone(), beating.held.clone());
+    let (platform, active_jobs) = (beating.platform.clone(), beating.active_jobs.clone());
     let (liveness, stop) = (beating.liveness.clone(), beating.stop.clone());
-    tokio::spawn(
-        async move { beat(&*platform, &held, &liveness, INTERVAL, &stop, &Events::default()).await },
-    );
+    tokio::spawn(async move {
+        beat(
+            &*platform,
+            &active_jobs,
+            &liveness,
+            INTERVAL,
+            &stop,
+            &Events::default(),
+        )
+        .await
+    });
     beating
 }
 
@@ -55,12 +63,12 @@ fn pings(platform: &MemoryPlatform) -> Vec<Vec<String>> {
 async fn pings_at_a_fixed_cadence_and_lists_what_is_held() {
     let beating = start();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    beating.held.add(&"a".into());
+    beating.active_jobs.add(&"a".into());
     tokio::time::sleep(INTERVAL).await;
-    beating.held.add(&"b".into());
-    beating.held.finished(&"a".into(), 10);
+    beating.active_jobs.add(&"b".into());
+    beating.active_jobs.finished(&"a".into(), 10);
     tokio::time::sleep(INTERVAL).await;
-    beating.held.release(&"a".into());
+    beating.active_jobs.release(&"a".into());
     tokio::time::sleep(INTERVAL).await;
     assert_eq!(
         pings(&beating.platform),
@@ -197,8 +205,8 @@ async fn a_ping_that_failed_is_one_error_in_the_log_and_one_that_was_heard_none(
 async fn says_nothing_after_the_worker_has_given_up() {
     let beating = start();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    beating.held.add(&"a".into());
-    beating.held.abandon();
+    beating.active_jobs.add(&"a".into());
+    beating.active_jobs.abandon();
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(pings(&beating.platform).len(), 1);
     beating.stop.cancel();
@@ -206,7 +214,7 @@ async fn says_nothing_after_the_worker_has_given_up() {
 
 #[test]
 fn its_thread_goes_on_while_everything_else_is_blocked() {
-    let held = Arc::new(Held::new(16, 1 << 20));
+    let active_jobs = Arc::new(ActiveJobs::new(16, 1 << 20));
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     let (sent, pinged) = std::sync::mpsc::channel();
     let connect = move || {
@@ -219,7 +227,7 @@ fn its_thread_goes_on_while_everything_else_is_blocked() {
     };
     let heartbeat = on_thread(
         connect,
-        held,
+        active_jobs,
         liveness,
         Duration::from_millis(5),
         Events::default(),

@@ -4,13 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::support::Running;
 use crate::error::Error;
 use crate::events::{JobOutcome, JobSummary};
-use crate::runtime::{Ended, Shutdown, live};
+use crate::runtime::Ended;
 use crate::{Context, JobError, JobResult, Worker};
 
 /// What hooks and handlers did, in order.
@@ -153,7 +152,10 @@ async fn a_hook_after_the_job_delays_neither_its_result_nor_the_next_job() {
         running.platform.result(id).await;
     }
     assert_eq!(began.elapsed(), Duration::from_secs(2));
-    running.held.until(crate::runtime::Held::is_empty).await;
+    running
+        .active_jobs
+        .until(crate::runtime::ActiveJobs::is_empty)
+        .await;
     assert_eq!(running.drained().await, Ended::Drained);
     assert_eq!(
         diary.pages(),
@@ -194,9 +196,12 @@ async fn a_stopped_job_is_followed_by_its_hook() {
     );
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(60));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.stop("j");
-    running.held.until(crate::runtime::Held::is_empty).await;
+    running
+        .active_jobs
+        .until(crate::runtime::ActiveJobs::is_empty)
+        .await;
     running.drained().await;
     assert_eq!(*outcomes.lock(), [JobOutcome::Stopped]);
 }
@@ -240,7 +245,7 @@ async fn a_second_signal_cuts_the_shutdown_hooks_short() {
         .on_shutdown(move || async move { quick.note("quick") });
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(3600));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let began = Instant::now();
     running.shutdown.abandon.cancel();
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
@@ -270,12 +275,7 @@ async fn shutdown_hooks_run_if_the_state_could_not_be_loaded() {
         Worker::new(|n: u32, crate::State(()): crate::State<()>| async move { Ok::<_, JobError>(n) })
             .on_shutdown(move || async move { end.note("end") })
             .state_with(|| async { Err::<(), _>("no weights") });
-    let (options, load) = worker.into_parts();
-    let work = async {
-        load().await?;
-        Ok(Ended::Drained)
-    };
-    let ended = live(&options, &Handle::current(), &Shutdown::default(), work).await;
-    assert!(matches!(ended, Err(Error::Startup(_))));
+    let error = Running::start(worker).await.failed().await;
+    assert!(matches!(error, Error::Startup(_)));
     assert_eq!(diary.pages(), ["end"]);
 }

@@ -5,8 +5,9 @@ use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
 use crate::platform::memory::{Fault, Said};
-use crate::runtime::{Ended, Held};
-use crate::{Intake, JobResult, Worker};
+use crate::runtime::{ActiveJobs, Ended};
+use crate::settings::Intake;
+use crate::{JobResult, Worker};
 
 async fn sleep(seconds: u64) -> JobResult<u64> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -50,10 +51,10 @@ async fn what_is_here_when_the_intake_is_paused_is_finished() {
     running.platform.submit("runs", json!(10));
     running.platform.submit("waits", json!(10));
     running.platform.submit("stays in the queue", json!(10));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     intake.pause("hot");
     running.platform.result("waits").await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(running.platform.handed_out(), ["runs", "waits"]);
 }
@@ -74,7 +75,7 @@ async fn a_pause_while_all_slots_are_taken_holds_for_the_next_take() {
     let running = Running::start(Worker::new(sleep).intake(&intake)).await;
     running.platform.submit("first", json!(10));
     running.platform.submit("second", json!(10));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     intake.pause("hot");
     running.platform.result("first").await;
     tokio::time::sleep(Duration::from_mins(1)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::Running;
+use super::support::{Running, with_limits};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
 use crate::{Context, JobError, Worker};
@@ -20,7 +20,7 @@ async fn a_cancelled_handler_may_have_all_the_time_there_is() {
     .cancel_grace(Duration::MAX);
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
 }
 
@@ -37,8 +37,8 @@ async fn the_longest_time_there_is_counts_as_no_limit() {
     .cancel_grace(Duration::MAX)
     .shutdown_grace(Duration::MAX)
     .delivery_window(Duration::MAX)
-    .delivery_longest_wait(Duration::MAX)
     .progress_interval(Duration::MAX);
+    let worker = with_limits(worker, |limits| limits.delivery_longest_wait = Duration::MAX);
     let running = Running::start(worker).await;
     let mut refusals = 3;
     running.platform.with_faults(move |said| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::support::{Running, results};
 use crate::json::RawJson;
 use crate::platform::memory::{Fault, Said};
-use crate::runtime::Held;
+use crate::runtime::ActiveJobs;
 use crate::telemetry::heard::Heard;
 use crate::{Context, ErrorClass, ErrorCode, JobError, JobResult, Worker};
 
@@ -33,7 +33,7 @@ async fn a_job_is_started_and_finished_under_its_id() {
     let running = Running::start(echo()).await;
     running.platform.submit("j1", json!(1));
     running.platform.result("j1").await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     let text = heard.text();
     let lines: Vec<&str> = text
         .lines()
@@ -55,7 +55,7 @@ async fn finished_is_said_when_the_result_has_arrived_and_not_before() {
         .platform
         .until(|said| (results(said).len() == 1).then_some(()))
         .await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     let text = heard.text();
     assert_eq!(heard.lines_with("Finished.").len(), 1, "{text}");
     assert_eq!(
@@ -84,7 +84,7 @@ async fn a_result_that_did_not_arrive_is_not_called_finished() {
         });
         running.platform.submit("j1", json!(1));
         refusals.recv().await.unwrap();
-        running.held.until(Held::is_empty).await;
+        running.active_jobs.until(ActiveJobs::is_empty).await;
         assert!(heard.lines_with("Finished.").is_empty());
         let warning = &heard.lines_with("no longer knows this job")[0];
         assert!(warning.starts_with("WARN   | j1 | "), "{warning}");
@@ -97,8 +97,8 @@ async fn a_lost_result_is_one_error_with_its_job_its_size_and_the_last_cause() {
     let running = Running::start(echo()).await;
     running.platform.with_faults(refusing(usize::MAX, 503));
     running.platform.submit("j1", json!("gone"));
-    running.held.until(|held| held.len() == 1).await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     let text = heard.text();
     let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("ERROR")).collect();
     let [error] = errors.as_slice() else {
@@ -136,7 +136,7 @@ async fn an_error_of_the_handler_is_logged_whole_over_several_lines() {
     let running = Running::start(Worker::new(fails)).await;
     running.platform.submit("j1", json!(1));
     running.platform.result("j1").await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     let text = heard.text();
     let (_, after) = text
         .split_once("ERROR  | j1 | Captured Handler Exception\n")
@@ -240,7 +240,7 @@ async fn jobs_are_counted_as_they_arrive_wait_start_and_finish() {
     running.platform.submit("runs", json!(5));
     running.platform.submit("waits", json!(5));
     running.platform.result("waits").await;
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     let text = heard.text();
     let known = ["Jobs in", "Started.", "Finished."];
     let lines = text.lines().filter_map(|line| line.rsplit("| ").next());

@@ -154,14 +154,17 @@ async fn blocking_handlers_run_side_by_side_and_nothing_waits_for_them() {
     };
     let running = Running::start(Worker::blocking(meet).concurrency(3)).await;
     running.platform.submit("endless", json!(true));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.submit("one", json!(false));
     running.platform.submit("other", json!(false));
     running.platform.result("one").await;
     running.platform.result("other").await;
     running_now.recv().unwrap();
     running.platform.stop("endless");
-    running.held.until(crate::runtime::Held::is_empty).await;
+    running
+        .active_jobs
+        .until(crate::runtime::ActiveJobs::is_empty)
+        .await;
     assert_eq!(
         results(&running.platform.said()).len(),
         2,

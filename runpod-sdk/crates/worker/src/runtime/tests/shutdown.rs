@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::support::{Running, results, takes};
 use crate::platform::memory::{Fault, Said};
 use crate::runtime::Ended;
-use crate::{Concurrency, Context, JobResult, WhenAbandoned, Worker};
+use crate::settings::WhenAbandoned;
+use crate::{Concurrency, Context, JobResult, Worker};
 
 async fn sleep(seconds: u64) -> JobResult<u64> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -35,7 +36,7 @@ async fn running_and_waiting_jobs_are_finished_and_no_more_taken() {
     running.platform.hand_out_more_than_asked(1);
     running.platform.submit("runs", json!(5));
     running.platform.submit("waits", json!(5));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     let platform = running.platform.clone();
     running.shutdown.drain.cancel();
     platform.submit("late", json!(1));
@@ -55,7 +56,7 @@ async fn a_job_can_still_be_stopped_while_the_worker_drains() {
     }
     let running = Running::start(Worker::new(forever)).await;
     running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.shutdown.drain.cancel();
     tokio::time::sleep(Duration::from_secs(30)).await;
     running.platform.stop("j");
@@ -67,19 +68,23 @@ async fn the_end_of_the_grace_cancels_and_leaves_the_job_to_others() {
     let worker = Worker::new(sleep).shutdown_grace(Duration::from_secs(20));
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(3600));
-    running.held.until(|held| held.len() == 1).await;
-    let (began, platform, held) = (Instant::now(), running.platform.clone(), running.held.clone());
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
+    let (began, platform, active_jobs) = (
+        Instant::now(),
+        running.platform.clone(),
+        running.active_jobs.clone(),
+    );
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
     assert_eq!(began.elapsed().as_secs(), 20 + 10, "grace, then cancel grace");
     assert!(results(&platform.said()).is_empty());
-    assert_eq!(held.ids(), None, "the heartbeat no longer vouches for it");
+    assert_eq!(active_jobs.ids(), None, "the heartbeat no longer vouches for it");
 }
 
 #[tokio::test(start_paused = true)]
 async fn running_jobs_have_ten_minutes_unless_the_worker_says_otherwise() {
     let running = Running::start(Worker::new(sleep)).await;
     running.platform.submit("j", json!(3600));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let began = Instant::now();
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
     assert_eq!(began.elapsed().as_secs(), 600 + 10, "grace, then cancel grace");
@@ -88,10 +93,10 @@ async fn running_jobs_have_ten_minutes_unless_the_worker_says_otherwise() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_told_to_stop_while_its_concurrency_shrinks_takes_no_more() {
     let concurrency = Concurrency::new(2);
-    let running = Running::start(Worker::new(sleep).live_concurrency(&concurrency)).await;
+    let running = Running::start(Worker::new(sleep).concurrency(concurrency.clone())).await;
     running.platform.submit("long", json!(20));
     running.platform.submit("short", json!(10));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     concurrency.set(1);
     running.platform.submit("for another worker", json!(1));
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -105,7 +110,7 @@ async fn a_worker_told_to_stop_while_its_concurrency_shrinks_takes_no_more() {
 async fn a_take_loop_that_breaks_ends_the_worker_once_its_jobs_are_done() {
     let running = Running::start(Worker::new(sleep).concurrency(2)).await;
     running.platform.submit("runs", json!(30));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.with_faults(|said| match said {
         Said::Take { .. } => panic!("a bug"),
         _ => None,
@@ -127,7 +132,7 @@ async fn a_job_that_saves_its_work_within_the_cancel_grace_is_delivered() {
     }
     let running = Running::start(Worker::new(saves).shutdown_grace(Duration::from_secs(1))).await;
     running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
     assert_eq!(results(&platform.said())[0].1, r#"{"output": "ShuttingDown"}"#);
@@ -140,7 +145,7 @@ async fn an_abandoned_job_is_reported_where_that_is_wanted() {
         .when_abandoned(WhenAbandoned::PostError);
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(3600));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
     assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
@@ -154,7 +159,7 @@ async fn a_second_signal_ends_the_worker_at_once() {
         .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
     running.platform.submit("undelivered", json!(0));
     running.platform.submit("running", json!(3600));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     running.shutdown.drain.cancel();
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -168,7 +173,7 @@ async fn a_second_signal_ends_the_worker_at_once() {
 async fn a_second_signal_posts_errors_where_that_is_wanted() {
     let running = Running::start(Worker::new(sleep).when_abandoned(WhenAbandoned::PostError)).await;
     running.platform.submit("j", json!(3600));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     running.shutdown.drain.cancel();
     tokio::time::sleep(Duration::from_secs(1)).await;

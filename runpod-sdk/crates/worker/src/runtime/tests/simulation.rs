@@ -20,9 +20,10 @@ use super::support::{Running, results};
 use crate::events::Events;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::heartbeat::{Liveness, beat};
-use crate::runtime::{Ended, Held};
+use crate::runtime::{ActiveJobs, Ended};
+use crate::settings::Intake;
 use crate::worker::Worker;
-use crate::{Concurrency, Context, Intake, JobError, JobResult, Streaming, TakeAhead};
+use crate::{Concurrency, Context, JobError, JobResult, Streaming, TakeAhead};
 
 /// What one job does.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
@@ -138,7 +139,7 @@ fn worker(watch: &Arc<Mutex<Watch>>, streams: bool, concurrency: &Concurrency) -
     } else {
         Worker::new(move |plan: Plan, ctx: Context| act(plan, ctx, watch.clone()))
     };
-    worker.live_concurrency(concurrency)
+    worker.concurrency(concurrency.clone())
 }
 
 /// A concurrency that follows the load without sense, and sometimes out of its range.
@@ -282,7 +283,7 @@ async fn life(seed: u64) {
             "a job was lost"
         );
     }
-    let held = running.held.clone();
+    let active_jobs = running.active_jobs.clone();
     let ended = if random.u8(0..3) == 0 {
         intake.retire("it is broken");
         running.ended().await
@@ -290,7 +291,7 @@ async fn life(seed: u64) {
         running.drained().await
     };
     beats.cancel();
-    check(&platform, &watch.lock(), &stopped, ended, &held);
+    check(&platform, &watch.lock(), &stopped, ended, &active_jobs);
     ledger.check(ended == Ended::Drained);
 }
 
@@ -299,11 +300,15 @@ fn beat_on(running: &Running) -> CancellationToken {
     let stop = CancellationToken::new();
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     tokio::spawn(liveness.clone().keep_fresh(Duration::from_secs(5)));
-    let (platform, held, stopped) = (running.platform.clone(), running.held.clone(), stop.clone());
+    let (platform, active_jobs, stopped) = (
+        running.platform.clone(),
+        running.active_jobs.clone(),
+        stop.clone(),
+    );
     tokio::spawn(async move {
         beat(
             &*platform,
-            &held,
+            &active_jobs,
             &liveness,
             Duration::from_secs(3),
             &stopped,
@@ -314,7 +319,13 @@ fn beat_on(running: &Running) -> CancellationToken {
     stop
 }
 
-fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ended: Ended, held: &Held) {
+fn check(
+    platform: &MemoryPlatform,
+    watch: &Watch,
+    stopped: &BTreeSet<u32>,
+    ended: Ended,
+    active_jobs: &ActiveJobs,
+) {
     let said = platform.said();
     super::delivery::nothing_after_the_result(&said);
     heartbeats_list_what_is_held(&said, stopped);
@@ -346,7 +357,7 @@ fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ende
     }
     match ended {
         Ended::Drained => {
-            assert!(held.is_empty());
+            assert!(active_jobs.is_empty());
             for job in platform.handed_out() {
                 let number: u32 = job.trim_start_matches('j').parse().unwrap();
                 assert!(
@@ -355,7 +366,7 @@ fn check(platform: &MemoryPlatform, watch: &Watch, stopped: &BTreeSet<u32>, ende
                 );
             }
         }
-        Ended::Abandoned { jobs } => assert_eq!(jobs, held.len()),
+        Ended::Abandoned { jobs } => assert_eq!(jobs, active_jobs.len()),
     }
 }
 

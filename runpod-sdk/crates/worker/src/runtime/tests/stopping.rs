@@ -7,10 +7,11 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results};
+use crate::context::CancelReason;
 use crate::job::Job;
 use crate::platform::memory::Said;
-use crate::runtime::{Ended, Held};
-use crate::{CancelReason, Context, JobError, JobResult, Streaming, Worker};
+use crate::runtime::{ActiveJobs, Ended};
+use crate::{Context, JobError, JobResult, Streaming, Worker};
 
 /// Runs until it is cancelled, and tells why.
 async fn until_cancelled(_: u32, ctx: Context) -> JobResult<String> {
@@ -22,11 +23,11 @@ async fn until_cancelled(_: u32, ctx: Context) -> JobResult<String> {
 async fn a_stopped_job_posts_nothing_and_its_slot_is_free() {
     let running = Running::start(Worker::new(until_cancelled)).await;
     running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.stop("j");
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     running.platform.submit("next", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     assert!(results(&running.platform.said()).is_empty());
 }
 
@@ -42,10 +43,10 @@ async fn a_stopped_job_hurts_no_sibling() {
     let running = Running::start(Worker::new(maybe).concurrency(2)).await;
     running.platform.submit("sibling", json!(false));
     running.platform.submit("victim", json!(true));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     running.platform.stop("victim");
     assert_eq!(running.platform.result("sibling").await, r#"{"output": "done"}"#);
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     assert_eq!(
         results(&running.platform.said()).len(),
         1,
@@ -71,11 +72,11 @@ async fn a_job_that_waits_for_a_slot_is_stopped_without_running() {
     running.platform.hand_out_more_than_asked(1);
     running.platform.submit("runs", json!(false));
     running.platform.submit("waits", json!(true));
-    running.held.until(|held| held.len() == 2).await;
+    running.active_jobs.until(|jobs| jobs.len() == 2).await;
     running.platform.stop("waits");
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.stop("runs");
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     assert!(!ran.load(Ordering::SeqCst));
 }
 
@@ -86,10 +87,10 @@ async fn a_handler_that_ignores_its_cancellation_is_dropped_after_the_grace() {
     }
     let running = Running::start(Worker::new(deaf)).await;
     running.platform.submit("j", json!(0));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let began = Instant::now();
     running.platform.stop("j");
-    running.held.until(Held::is_empty).await;
+    running.active_jobs.until(ActiveJobs::is_empty).await;
     assert_eq!(began.elapsed().as_secs(), 10);
 }
 
@@ -179,7 +180,7 @@ async fn a_result_on_its_way_is_not_stopped() {
         matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
     });
     running.platform.submit("j", json!(7));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.platform.stop("j");
     assert_eq!(running.platform.result("j").await, r#"{"output": 7}"#);

@@ -1,4 +1,4 @@
-//! A worker with its hands on the table: every token and list within a test's reach.
+//! A running worker whose tokens and lists a test can reach.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::boot::{Connected, FitnessPlan, Launch, StartReporting};
 use crate::error::Error;
 use crate::job::Identity;
 use crate::journal::Keeper;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
-use crate::runtime::{Ended, Held, Runtime, Shutdown, live};
+use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
+use crate::settings::Limits;
 use crate::worker::Worker;
 
 pub(super) struct Running {
     pub(super) platform: Arc<MemoryPlatform>,
-    pub(super) held: Arc<Held>,
+    pub(super) active_jobs: Arc<ActiveJobs>,
     pub(super) shutdown: Shutdown,
     worker: JoinHandle<Result<Ended, Error>>,
 }
@@ -27,7 +29,7 @@ impl Running {
     }
 
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
-        let journal = worker.options().journal.clone();
+        let journal = worker.settings().journal.clone();
         Self::start_with(platform, worker, seed, Keeper::open_here(journal).await).await
     }
 
@@ -38,26 +40,33 @@ impl Running {
         seed: u64,
         journal: Keeper,
     ) -> Self {
-        let (options, load) = worker.into_parts();
-        let handler = load().await.unwrap();
-        let held = Arc::new(Held::new(options.held_results, options.held_bytes));
+        let limits = worker.settings().limits;
+        let active_jobs = Arc::new(ActiveJobs::new(
+            limits.undelivered_results,
+            limits.undelivered_bytes,
+        ));
         let shutdown = Shutdown::default();
-        let mut runtime = Runtime::new(
-            platform.clone(),
-            handler,
-            options.clone(),
-            Identity::default(),
-            held.clone(),
-            shutdown.clone(),
-        );
-        runtime.random = fastrand::Rng::with_seed(seed);
-        runtime.journal = journal;
-        let stop = shutdown.clone();
-        let worker =
-            tokio::spawn(async move { live(&options, &Handle::current(), &stop, runtime.run()).await });
+        let connected = Connected {
+            platform: platform.clone(),
+            journal,
+        };
+        let launch = Launch {
+            identity: Identity::default(),
+            active_jobs: active_jobs.clone(),
+            slots: Slots::of(&worker.settings().concurrency),
+            handlers: Handle::current(),
+            shutdown: shutdown.clone(),
+            fitness: FitnessPlan::none(),
+            heartbeat: None,
+            connect: std::future::ready(Ok(connected)),
+            random: fastrand::Rng::with_seed(seed),
+            start: StartReporting::Silent,
+            worker,
+        };
+        let worker = tokio::spawn(launch.run());
         Self {
             platform,
-            held,
+            active_jobs,
             shutdown,
             worker,
         }
@@ -68,7 +77,7 @@ impl Running {
         self.platform
             .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
         self.platform.submit(job, input);
-        self.held.until(|held| held.len() == 1).await;
+        self.active_jobs.until(|jobs| jobs.len() == 1).await;
     }
 
     /// Waits for the worker to end.
@@ -106,4 +115,10 @@ pub(super) fn results(said: &[Said]) -> Vec<(String, String)> {
             _ => None,
         })
         .collect()
+}
+
+/// The worker with limits that no user can change.
+pub(super) fn with_limits(mut worker: Worker, change: impl FnOnce(&mut Limits)) -> Worker {
+    change(&mut worker.settings_mut().limits);
+    worker
 }

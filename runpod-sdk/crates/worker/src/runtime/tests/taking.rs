@@ -161,7 +161,7 @@ async fn a_platform_that_fails_for_two_seconds_is_asked_at_most_ten_times() {
 #[tokio::test(start_paused = true)]
 async fn growing_takes_effect_while_jobs_run() {
     let concurrency = Concurrency::new(1);
-    let running = Running::start(Worker::new(sleep).live_concurrency(&concurrency)).await;
+    let running = Running::start(Worker::new(sleep).concurrency(concurrency.clone())).await;
     let began = Instant::now();
     for job in 0..4 {
         running.platform.submit(&format!("j{job}"), json!(3000));
@@ -179,11 +179,11 @@ async fn growing_takes_effect_while_jobs_run() {
 #[tokio::test(start_paused = true)]
 async fn shrinking_lets_running_jobs_end() {
     let concurrency = Concurrency::new(3);
-    let running = Running::start(Worker::new(sleep).live_concurrency(&concurrency)).await;
+    let running = Running::start(Worker::new(sleep).concurrency(concurrency.clone())).await;
     for job in 0..5 {
         running.platform.submit(&format!("j{job}"), json!(1000));
     }
-    running.held.until(|held| held.len() == 3).await;
+    running.active_jobs.until(|jobs| jobs.len() == 3).await;
     concurrency.set(1);
     let began = Instant::now();
     running
@@ -207,7 +207,7 @@ async fn too_many_undelivered_results_stop_the_taking() {
         running.platform.submit(&format!("j{job}"), json!(1));
     }
     tokio::time::sleep(Duration::from_mins(1)).await;
-    assert_eq!(running.held.len(), 16);
+    assert_eq!(running.active_jobs.len(), 16);
     running.platform.with_faults(|_| None);
     running
         .platform
@@ -228,10 +228,13 @@ async fn a_blocking_handler_keeps_its_slot_until_its_thread_is_done() {
     let worker: Worker = Worker::blocking(blocks).cancel_grace(Duration::from_millis(1));
     let running = Running::start(worker).await;
     running.platform.submit("stubborn", json!(true));
-    running.held.until(|held| held.len() == 1).await;
+    running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.platform.submit("next", json!(false));
     running.platform.stop("stubborn");
-    running.held.until(crate::runtime::Held::is_empty).await;
+    running
+        .active_jobs
+        .until(crate::runtime::ActiveJobs::is_empty)
+        .await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

@@ -52,8 +52,11 @@ fn a_job_handed_out_while_its_old_result_is_on_its_way_is_not_run_again() {
         // The leftover is being posted when the job arrives.
         tokio::time::sleep(Duration::from_secs(1)).await;
         running.platform.submit("j", json!("second"));
-        running.held.until(|held| held.len() == 1).await;
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         // The first came before the job was this worker's, and may not have counted.
         let first = ("j".to_owned(), r#"{"output": "first"}"#.to_owned());
         assert_eq!(results(&running.platform.said()), [first.clone(), first]);
@@ -101,7 +104,10 @@ fn a_job_whose_old_result_the_platform_is_slow_to_accept_is_answered_with_it() {
         let running = Running::start_on(platform, echo(&dir, &ran), 1).await;
         assert_eq!(running.platform.result("j").await, r#"{"output": "first"}"#);
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         until_files(&dir, "results", 0).await;
         assert_eq!(ran.load(Ordering::SeqCst), 0);
     });
@@ -116,10 +122,13 @@ fn a_result_that_waits_in_the_journal_answers_its_job_when_that_is_handed_out_ag
         let running = Running::start(worker).await;
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("j", json!("first"));
-        running.held.until(|held| held.len() == 1).await;
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         running.platform.submit("j", json!("second"));
-        running.held.until(|held| held.len() == 1).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
         running.platform.with_faults(|_| None);
         assert_eq!(running.platform.result("j").await, r#"{"output": "first"}"#);
         assert_eq!(ran.load(Ordering::SeqCst), 1);

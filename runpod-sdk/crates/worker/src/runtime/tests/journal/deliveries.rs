@@ -48,8 +48,11 @@ fn a_result_outlives_its_delivery_window_and_is_delivered_when_the_platform_is_b
         let running = Running::start(worker).await;
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("j", json!("kept"));
-        running.held.until(|held| held.len() == 1).await;
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         assert_eq!(files(&dir, "results").len(), 1, "given up, and kept");
         tokio::time::sleep(Duration::from_mins(5)).await;
         running.platform.with_faults(|_| None);
@@ -58,7 +61,9 @@ fn a_result_outlives_its_delivery_window_and_is_delivered_when_the_platform_is_b
         assert_eq!(ran.load(Ordering::SeqCst), 1);
         assert_eq!(running.drained().await, Ended::Drained);
         ledger.check(true);
-        let kept = |event: &crate::WorkerEvent| matches!(event, crate::WorkerEvent::ResultKept { .. });
+        let kept = |event: &crate::events::WorkerEvent| {
+            matches!(event, crate::events::WorkerEvent::ResultKept { .. })
+        };
         assert!(ledger.events().iter().any(kept));
     });
 }
@@ -73,8 +78,8 @@ fn a_failure_that_the_platform_refuses_is_not_kept_for_ever() {
         running.platform.submit("j", json!(1));
         // It may come and go before it is looked for.
         running
-            .held
-            .until(|held| ran.load(Ordering::SeqCst) == 1 && held.is_empty())
+            .active_jobs
+            .until(|active_jobs| ran.load(Ordering::SeqCst) == 1 && active_jobs.is_empty())
             .await;
         until_files(&dir, "results", 0).await;
         until_files(&dir, "writing", 0).await;

@@ -35,7 +35,10 @@ fn a_journal_whose_directory_is_taken_away_is_made_again() {
         let running = Running::start(echo(&dir, &Arc::default())).await;
         running.platform.submit("one", json!(1));
         running.platform.result("one").await;
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         std::fs::remove_dir_all(dir.path().join("v1")).unwrap();
         refuse_results(&running, &Fault::LoseRequest);
         running.platform.submit("two", json!(2));

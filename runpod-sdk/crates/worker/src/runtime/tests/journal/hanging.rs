@@ -51,10 +51,10 @@ async fn start(dir: &TempDir, network: &Network, worker: Worker) -> Running {
 fn heartbeat(running: &Running) {
     let liveness = Arc::new(Liveness::new(Duration::from_mins(1)));
     tokio::spawn(liveness.clone().keep_fresh(Duration::from_secs(5)));
-    let (platform, held) = (running.platform.clone(), running.held.clone());
+    let (platform, active_jobs) = (running.platform.clone(), running.active_jobs.clone());
     tokio::spawn(async move {
         let (stop, events) = (CancellationToken::new(), Events::default());
-        beat(&*platform, &held, &liveness, PATIENCE, &stop, &events).await;
+        beat(&*platform, &active_jobs, &liveness, PATIENCE, &stop, &events).await;
     });
 }
 
@@ -74,7 +74,10 @@ fn a_disk_that_hangs_costs_the_jobs_that_begin_ten_seconds_once_and_later_ones_n
         heartbeat(&running);
         running.platform.submit("before", json!(0));
         running.platform.result("before").await;
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         until_files(&dir, "started", 0).await;
 
         network.go();
@@ -155,9 +158,9 @@ fn a_result_that_cannot_be_delivered_does_not_wait_for_a_disk_that_hangs() {
         network.go();
         refuse_results(&running, &Fault::Refuse(503));
         running.platform.submit("j", json!(1));
-        passing(running.held.until(|held| held.len() == 1)).await;
+        passing(running.active_jobs.until(|jobs| jobs.len() == 1)).await;
         let began = Instant::now();
-        passing(running.held.until(crate::runtime::Held::is_empty)).await;
+        passing(running.active_jobs.until(crate::runtime::ActiveJobs::is_empty)).await;
         let took = began.elapsed();
         assert!(
             took < PATIENCE + Duration::from_secs(5) + SLACK,
@@ -186,7 +189,10 @@ fn a_result_whose_disk_hung_is_kept_if_the_disk_is_back_before_the_delivery_is_g
         .await;
         passing(tokio::time::sleep(SLACK)).await;
         network.come_back();
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         assert_eq!(files(&dir, "results").len(), 1);
         running.platform.with_faults(|_| None);
         assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
@@ -202,10 +208,10 @@ fn a_job_that_waits_for_a_disk_that_hangs_can_be_stopped() {
         let running = start(&dir, &network, echo(&dir, &ran)).await;
         network.go();
         running.platform.submit("j", json!(1));
-        passing(running.held.until(|held| held.len() == 1)).await;
+        passing(running.active_jobs.until(|jobs| jobs.len() == 1)).await;
         let began = Instant::now();
         running.platform.stop("j");
-        passing(running.held.until(crate::runtime::Held::is_empty)).await;
+        passing(running.active_jobs.until(crate::runtime::ActiveJobs::is_empty)).await;
         assert!(began.elapsed() < SLACK, "{:?}", began.elapsed());
         assert_eq!(ran.load(Ordering::SeqCst), 0);
         network.come_back();
@@ -224,7 +230,7 @@ fn a_journal_that_could_not_be_opened_at_the_start_is_opened_once_its_disk_answe
         assert!((PATIENCE..PATIENCE + SLACK).contains(&waited), "{waited:?}");
         refuse_results(&running, &Fault::Refuse(503));
         running.platform.submit("unkept", json!(1));
-        passing(running.held.until(|held| held.len() == 1)).await;
+        passing(running.active_jobs.until(|jobs| jobs.len() == 1)).await;
         assert!(!dir.path().join("v1").exists());
 
         network.come_back();

@@ -98,7 +98,7 @@ fn dies_while_running(dir: &TempDir, nth: usize) {
     life(async {
         let running = Running::start(endless(dir)).await;
         running.platform.submit("j", json!(0));
-        running.held.until(|held| held.len() == 1).await;
+        running.active_jobs.until(|jobs| jobs.len() == 1).await;
         until_files(dir, "started", nth).await;
     });
 }

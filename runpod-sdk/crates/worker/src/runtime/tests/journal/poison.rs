@@ -104,9 +104,15 @@ fn a_panic_a_stop_and_a_deadline_are_no_crashes() {
             running.platform.submit(deed, json!(deed));
         }
         running.platform.result("deadline").await;
-        running.held.until(|held| held.contains(&"stop".into())).await;
+        running
+            .active_jobs
+            .until(|held| held.contains(&"stop".into()))
+            .await;
         running.platform.stop("stop");
-        running.held.until(crate::runtime::Held::is_empty).await;
+        running
+            .active_jobs
+            .until(crate::runtime::ActiveJobs::is_empty)
+            .await;
         until_files(&dir, "started", 0).await;
     });
 }
@@ -118,7 +124,7 @@ fn a_job_that_was_abandoned_in_good_order_has_not_crashed() {
         life(async {
             let running = Running::start(endless(&dir).shutdown_grace(Duration::from_secs(1))).await;
             running.platform.submit("j", json!(0));
-            running.held.until(|held| held.len() == 1).await;
+            running.active_jobs.until(|jobs| jobs.len() == 1).await;
             until_files(&dir, "started", 1).await;
             running.shutdown.drain.cancel();
             if second_signal {

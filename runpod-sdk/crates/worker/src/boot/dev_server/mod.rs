@@ -1,0 +1,136 @@
+//! `--rp_serve_api`: the platform on this machine, and the worker's own production loop against it.
+//!
+//! What runs is what is deployed. Only the URLs in the environment are different.
+
+mod test_run;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use runpod_local::LocalPlatform;
+
+use super::flags::{Flags, Serve};
+use super::{complain, deployed, exit_code, one_job, say};
+use crate::error::{Error, StartupError};
+use crate::events::StartTimer;
+use crate::runtime::{Ended, Shutdown};
+use crate::worker::Worker;
+use test_run::TestRun;
+
+const ENDPOINT: &str = "local";
+const WORKER: &str = "local-worker";
+
+/// A job to be run, and what is expected of it: the flags `--test_input` and `--test_output`.
+struct TestJob {
+    job: String,
+    expected: Option<serde_json::Value>,
+}
+
+/// Serves until told to stop or, with a job from the command line, until that has ended.
+pub(super) fn run(
+    worker: Worker,
+    flags: &Flags,
+    serve: &Serve,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+    timer: StartTimer,
+) -> ExitCode {
+    let test_job = match flags
+        .test_input
+        .as_deref()
+        .map(|job| read_test_job(job, flags))
+        .transpose()
+    {
+        Ok(test_job) => test_job,
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve_platform(worker, test_job, serve, lookup, timer) {
+        Ok((ended, true)) => exit_code(Ok(ended)),
+        Ok((_, false)) => ExitCode::FAILURE,
+        Err(error) => exit_code(Err(error)),
+    }
+}
+
+fn read_test_job(job: &str, flags: &Flags) -> Result<TestJob, String> {
+    one_job::read_job(job).map_err(|problem| format!("--test_input: {problem}"))?;
+    Ok(TestJob {
+        job: job.to_owned(),
+        expected: flags.expected_output()?,
+    })
+}
+
+/// How the worker ended, and whether the job from the command line did as it should.
+fn serve_platform(
+    worker: Worker,
+    test_job: Option<TestJob>,
+    serve: &Serve,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+    timer: StartTimer,
+) -> Result<(Ended, bool), Error> {
+    let worker = match serve.concurrency {
+        Some(jobs) => worker.concurrency(jobs.get()),
+        None => worker,
+    };
+    // The platform gets threads of its own: it is another machine in production.
+    let platform_threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("local-platform")
+        .enable_all()
+        .build()
+        .map_err(|source| StartupError::NoThread {
+            what: "runtime for the local platform",
+            source,
+        })?;
+    let endpoint = lookup("RUNPOD_ENDPOINT_ID")
+        .filter(|id| !id.is_empty())
+        .unwrap_or_else(|| ENDPOINT.to_owned());
+    let mut builder = LocalPlatform::builder().endpoint(&endpoint).listen(serve.address);
+    if let Some(key) = lookup("RUNPOD_API_KEY").filter(|key| !key.is_empty()) {
+        builder = builder.api_key(key);
+    }
+    let platform = platform_threads
+        .block_on(builder.start())
+        .map_err(StartupError::LocalPlatform)?;
+
+    let url = platform.url();
+    say(&format!(
+        "RunPod's API for this worker: {url} (endpoint `{endpoint}`)"
+    ));
+    if test_job.is_none() {
+        say(&format!(
+            "Try it:  curl -s {url}/runsync -d '{{\"input\": …}}'\n\
+             Clients: RUNPOD_ENDPOINT_BASE_URL={}\n\
+             Stop it: Ctrl-C",
+            platform.client_base_url(),
+        ));
+    }
+    let shutdown = Shutdown::default();
+    let test_run = test_job.map(|TestJob { job, expected }| {
+        let run = TestRun {
+            endpoint: format!("{}/{endpoint}", platform.client_base_url()),
+            key: platform.key().to_owned(),
+            job,
+            expected,
+        };
+        let (drain, passed) = (shutdown.drain.clone(), Arc::new(OnceLock::new()));
+        let outcome = passed.clone();
+        platform_threads.spawn(async move {
+            // Before the worker is told to end: it may have ended before this task has.
+            let _ = outcome.set(run.run(say).await);
+            drain.cancel();
+        });
+        passed
+    });
+    let environment: BTreeMap<String, String> = platform.worker_env(&endpoint, WORKER).into_iter().collect();
+    let environment = &environment;
+    let environment = |name: &str| environment.get(name).cloned().or_else(|| lookup(name));
+    let ended = deployed::run(worker, environment, timer, shutdown);
+    // A worker that ended by itself leaves a job that nobody will run.
+    let passed = test_run.is_none_or(|passed| passed.get().copied().unwrap_or(false));
+    platform_threads.block_on(platform.shutdown());
+    platform_threads.shutdown_background();
+    Ok((ended?, passed))
+}

@@ -1,0 +1,159 @@
+//! Listens, and answers each connection until it is told to stop.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::routes::App;
+use crate::error::{Error, StartupError};
+
+/// More connections than this to one port wait until others close.
+const MOST_CONNECTIONS: usize = 1024;
+/// How long a request's head may take to arrive.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may read nothing of its answer. Then its connection is closed, as if it had hung up.
+const STALL_LIMIT: Duration = Duration::from_mins(1);
+/// Pause after a connection could not be accepted, most often for want of file descriptors.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// The sockets of a worker that answers requests.
+pub(super) struct Server {
+    closing: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Binds what the settings say, and begins to answer.
+    pub(super) async fn start(app: Arc<App>) -> Result<Self, Error> {
+        Self::start_with(app, MOST_CONNECTIONS).await
+    }
+
+    /// The same with room for so many connections on each port.
+    pub(super) async fn start_with(app: Arc<App>, most: usize) -> Result<Self, Error> {
+        let server = Self {
+            closing: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        let settings = &app.settings;
+        let addresses = [
+            Some((settings.address, "requests")),
+            settings.health.map(|at| (at, "health checks")),
+        ];
+        for (address, what) in addresses.into_iter().flatten() {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|error| cannot_listen(address, error))?;
+            let address = listener
+                .local_addr()
+                .map_err(|error| cannot_listen(address, error))?;
+            info!("listening for {what} on http://{address}");
+            server.connections.spawn(accept(
+                listener,
+                app.clone(),
+                // Each port its own: a health check is answered however many requests there are.
+                Arc::new(Semaphore::new(most)),
+                server.closing.clone(),
+                server.connections.clone(),
+            ));
+        }
+        Ok(server)
+    }
+
+    /// Takes no more connections, and waits at most `limit` for answers that are being written.
+    pub(super) async fn stop(self, limit: Duration) {
+        self.closing.cancel();
+        self.connections.close();
+        if tokio::time::timeout(limit, self.connections.wait())
+            .await
+            .is_err()
+        {
+            warn!("leaving answers behind that nobody reads");
+        }
+    }
+}
+
+fn cannot_listen(address: SocketAddr, source: io::Error) -> StartupError {
+    StartupError::Listen { address, source }
+}
+
+async fn accept(
+    listener: TcpListener,
+    app: Arc<App>,
+    room: Arc<Semaphore>,
+    closing: CancellationToken,
+    connections: TaskTracker,
+) {
+    loop {
+        let accepted = async {
+            // The semaphore is never closed.
+            let permit = room.clone().acquire_owned().await.ok();
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            biased;
+            () = closing.cancelled() => return,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are written in several pieces; none should wait for the client's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                let (app, closing) = (app.clone(), closing.clone());
+                connections.spawn(async move {
+                    let _permit = permit;
+                    answer(stream, app, closing).await;
+                });
+            }
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+pub(super) async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Send,
+    app: Arc<App>,
+    closing: CancellationToken,
+) {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(STALL_LIMIT));
+    let stream = Box::pin(stream);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let app = app.clone();
+        async move { Ok::<_, Infallible>(app.answer(request.map(Body::new)).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a connection broke");
+    }
+}

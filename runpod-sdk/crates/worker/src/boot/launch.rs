@@ -1,0 +1,268 @@
+//! The one way to run a worker, whatever it was started for.
+//!
+//! ```text
+//! deployed worker, HTTP modes, one local job, test harness ──▶ Launch ──▶ Runtime::run
+//! ```
+//!
+//! Each of them fills in a [`Launch`]. What happens then is the same: fitness checks, heartbeat, state and
+//! connection, the main loop, the shutdown hooks.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::fitness_plan::FitnessPlan;
+use super::heartbeat;
+use crate::error::{Error, StartupError};
+use crate::events::{StartTimer, WorkerEvent};
+use crate::handler::ErasedHandler;
+use crate::job::Identity;
+use crate::journal::Keeper;
+use crate::platform::Platform;
+use crate::runtime::{ActiveJobs, Ended, Runtime, RuntimeParts, Shutdown, Slots};
+use crate::settings::{Config, Settings};
+use crate::worker::{Loader, Observers, Worker, WorkerParts};
+
+/// A worker with everything it takes to run it.
+pub(crate) struct Launch<C> {
+    /// The worker, whose settings hold what the environment says.
+    pub(crate) worker: Worker,
+    /// Whose jobs these are.
+    pub(crate) identity: Identity,
+    /// The jobs that the worker has, shared with whoever looks from outside.
+    pub(crate) active_jobs: Arc<ActiveJobs>,
+    /// One slot for each job that may run.
+    pub(crate) slots: Slots,
+    /// Where handlers run; everything else runs where [`Launch::run`] is called.
+    pub(crate) handlers: Handle,
+    pub(crate) shutdown: Shutdown,
+    /// What must hold before the first job is taken.
+    pub(crate) fitness: FitnessPlan,
+    /// Where the heartbeat goes, if there is one.
+    pub(crate) heartbeat: Option<Arc<Config>>,
+    /// Connects to the platform and opens the journal while the state loads.
+    pub(crate) connect: C,
+    /// The source of all jitter.
+    pub(crate) random: fastrand::Rng,
+    /// How the start is reported.
+    pub(crate) start: StartReporting,
+}
+
+/// What lies outside of the worker's process.
+pub(crate) struct Connected<P> {
+    pub(crate) platform: Arc<P>,
+    /// Where results and starts of jobs outlive this process.
+    pub(crate) journal: Keeper,
+}
+
+impl<P> From<Arc<P>> for Connected<P> {
+    /// A platform, and no journal.
+    fn from(platform: Arc<P>) -> Self {
+        let journal = Keeper::default();
+        Self { platform, journal }
+    }
+}
+
+/// Who hears of the start's phases.
+pub(crate) enum StartReporting {
+    /// Nobody: a local job, or a test.
+    Silent,
+    /// The log and the events, with the first take.
+    FirstTake(StartTimer),
+    /// The log, when the worker is ready; `opened` is called then.
+    #[cfg(feature = "http-modes")]
+    Ready(StartTimer, Box<dyn FnOnce() + Send + Sync>),
+}
+
+impl StartReporting {
+    fn mark(&self, phase: &'static str) {
+        match self {
+            Self::Silent => {}
+            Self::FirstTake(timer) => timer.mark(phase),
+            #[cfg(feature = "http-modes")]
+            Self::Ready(timer, _) => timer.mark(phase),
+        }
+    }
+
+    /// The worker is ready. Returns the timer if its last phase is still to come.
+    fn ready(self) -> Option<StartTimer> {
+        match self {
+            Self::Silent => None,
+            Self::FirstTake(timer) => {
+                timer.mark("ready");
+                Some(timer)
+            }
+            #[cfg(feature = "http-modes")]
+            Self::Ready(timer, opened) => {
+                opened();
+                timer.finish_without_take("ready");
+                None
+            }
+        }
+    }
+}
+
+impl<P, C> Launch<C>
+where
+    P: Platform,
+    C: Future<Output = Result<Connected<P>, Error>>,
+{
+    /// Runs the worker from its first event to its last.
+    pub(crate) async fn run(self) -> Result<Ended, Error> {
+        let Self {
+            worker,
+            identity,
+            active_jobs,
+            slots,
+            handlers,
+            shutdown,
+            fitness,
+            heartbeat,
+            connect,
+            random,
+            start,
+        } = self;
+        let WorkerParts {
+            settings,
+            observers,
+            fitness: own_checks,
+            load,
+        } = worker.into_parts();
+        let (observers, _metrics) = serve_metrics(observers, &settings);
+        let Observers { events, hooks, .. } = observers;
+        events.emit(|| WorkerEvent::Started {
+            slots: settings.concurrency.get(),
+        });
+        let (last_events, shutdown_hooks) = (events.clone(), hooks.clone());
+        let (on, abandon) = (handlers.clone(), shutdown.abandon.clone());
+        let work = async {
+            let fitness = fitness.with(own_checks, settings.limits.fitness);
+            let unfit_later = tokio::select! {
+                biased;
+                () = told_to_stop(&shutdown.drain) => return Ok(Ended::Drained),
+                fit = fitness.check(&handlers) => fit?,
+            };
+            start.mark("fitness");
+            let _heartbeat = match heartbeat {
+                Some(config) => {
+                    let beating = heartbeat::start(&config, settings.limits, &active_jobs, &events)?;
+                    start.mark("heartbeat");
+                    beating
+                }
+                None => None,
+            };
+            let ready = get_ready(connect, load, &handlers, &start);
+            let (connected, handler) = tokio::select! {
+                biased;
+                () = told_to_stop(&shutdown.drain) => return Ok(Ended::Drained),
+                ready = ready => ready?,
+            };
+            let drain = shutdown.drain.clone();
+            let runtime = Runtime::new(RuntimeParts {
+                platform: connected.platform,
+                handler,
+                settings,
+                events,
+                hooks,
+                identity,
+                journal: connected.journal,
+                handlers,
+                active_jobs: active_jobs.clone(),
+                slots,
+                shutdown,
+                random,
+                start_timer: start.ready(),
+            });
+            let running = runtime.remove_leftovers().run();
+            unless_unfit(running, unfit_later, &active_jobs, &drain).await
+        };
+        let ended = work.await;
+        shutdown_hooks.shut_down(&on, &abandon).await;
+        last_events.emit(|| WorkerEvent::Stopped {
+            jobs_left: match ended {
+                Ok(Ended::Abandoned { jobs }) => jobs,
+                _ => 0,
+            },
+            error: ended.as_ref().err().map(ToString::to_string),
+        });
+        ended
+    }
+}
+
+/// Serves metrics from the start, so that a slow start can be watched, and to the very end.
+#[cfg(feature = "metrics")]
+fn serve_metrics(
+    mut observers: Observers,
+    settings: &Settings,
+) -> (Observers, Option<crate::metrics::MetricsThread>) {
+    let Some(address) = settings.metrics else {
+        return (observers, None);
+    };
+    let metrics = observers.metrics.take().unwrap_or_else(|| {
+        let metrics = crate::metrics::Metrics::new();
+        metrics.listen_to(&mut observers.events);
+        metrics
+    });
+    let thread = crate::metrics::serve(&metrics, address);
+    (observers, thread)
+}
+
+#[cfg(not(feature = "metrics"))]
+fn serve_metrics(observers: Observers, _: &Settings) -> (Observers, ()) {
+    (observers, ())
+}
+
+async fn told_to_stop(drain: &CancellationToken) {
+    drain.cancelled().await;
+    info!("told to stop before the worker was ready");
+}
+
+/// Connects and loads the state, both at once.
+async fn get_ready<P>(
+    connect: impl Future<Output = Result<Connected<P>, Error>>,
+    load: Loader,
+    handlers: &Handle,
+    start: &StartReporting,
+) -> Result<(Connected<P>, Arc<dyn ErasedHandler>), Error> {
+    let connecting = async {
+        let connected = connect.await?;
+        if matches!(start, StartReporting::FirstTake(_)) {
+            start.mark("connect");
+        }
+        Ok(connected)
+    };
+    let loading = async {
+        let loaded = handlers.spawn(load()).await;
+        let handler = loaded.map_err(|panicked| StartupError::StatePanicked(panicked.to_string()))??;
+        start.mark("state");
+        Ok(handler)
+    };
+    tokio::try_join!(connecting, loading)
+}
+
+/// Runs the worker, and ends it if the check beside it fails before a job has come.
+async fn unless_unfit(
+    running: impl Future<Output = Result<Ended, Error>>,
+    unfit: impl Future<Output = Error>,
+    active_jobs: &ActiveJobs,
+    drain: &CancellationToken,
+) -> Result<Ended, Error> {
+    let mut running = std::pin::pin!(running);
+    tokio::select! {
+        biased;
+        ended = &mut running => return ended,
+        unfit = unfit => {
+            // A job that arrived all the same shows that the check is wrong.
+            if active_jobs.is_empty() {
+                drain.cancel();
+                running.await?;
+                return Err(unfit);
+            }
+            warn!("working on: a job has come all the same");
+        }
+    }
+    running.await
+}
