@@ -21,7 +21,7 @@ use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) health: Health,
-    pub(crate) compat: Option<Arc<Compat>>,
+    pub(crate) compat: Arc<Compat>,
     /// For what needs no turn on the GPU.
     pub(crate) webui: WebUi,
     pub(crate) allowed: Arc<Allowed>,
@@ -49,7 +49,7 @@ impl App {
             }
             return Err(problem);
         }
-        let medic = Medic::new(webui.clone(), process, readiness, &settings.backend, intake);
+        let medic = Medic::new(webui.clone(), process, readiness, &settings, intake);
         let health = medic.health().clone();
         monitor.know(&health);
         let mut renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
@@ -62,11 +62,10 @@ impl App {
         };
         let renderer = Arc::new(renderer);
         tokio::spawn(medic.practise());
-        let compat = (!settings.no_compat).then(|| Arc::new(Compat::new(webui.clone())));
-        if let Some(compat) = compat.clone() {
-            // Beside the first take, which must not wait for it.
-            tokio::spawn(async move { compat.learn().await });
-        }
+        let compat = Arc::new(Compat::new(webui.clone()));
+        let learning = compat.clone();
+        // Beside the first take, which must not wait for it.
+        tokio::spawn(async move { learning.learn().await });
         let requests = &settings.requests;
         let largest = u64::from(requests.url_input_limit) << 20;
         let pictures = (!requests.no_url_inputs).then(|| Pictures::new(largest));

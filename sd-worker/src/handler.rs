@@ -33,8 +33,8 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
     if work == Work::Beside {
         return Ok(Answer::Value(app.webui.ask(&call, ctx).await?));
     }
-    let call = match &app.compat {
-        Some(compat) if work == Work::Render => unless_cancelled(ctx, compat.adapt(call)).await?,
+    let call = match work {
+        Work::Render => unless_cancelled(ctx, app.compat.adapt(call)).await?,
         _ => call,
     };
     // These ask the WebUI for its lists, which it may be slow to give.

@@ -46,7 +46,7 @@ pub use doctor::{Doctor, examine};
 pub use process::CommandLine;
 pub use settings::{
     BackendSettings, CacheSettings, Command, Credentials, OutputMode, OutputSettings, ProgressSettings,
-    Reencode, RequestSettings, Settings, StreamSettings, WebUiUrl,
+    Reencode, RequestSettings, Settings, StreamSettings, Tuning, WebUiUrl,
 };
 pub use webui::WarmUp;
 
@@ -95,7 +95,7 @@ fn own_process(settings: &Settings) -> Option<Process> {
     Some(Process::new(
         command,
         backend.webui_dir.clone(),
-        backend.webui_stop_grace,
+        settings.tuning.stop_grace,
         secrets,
     ))
 }

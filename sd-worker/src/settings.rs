@@ -6,6 +6,7 @@ mod output;
 mod progress;
 mod requests;
 mod stream;
+mod tuning;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +22,7 @@ pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub use self::requests::RequestSettings;
 pub use self::stream::StreamSettings;
+pub use self::tuning::Tuning;
 
 /// Options of the worker. `--help` describes them.
 #[derive(Debug, Clone, Parser)]
@@ -53,14 +55,6 @@ pub struct Settings {
     #[arg(long, env = "SD_WORKER_READY_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = time)]
     pub ready_timeout: Duration,
 
-    /// Time between two readiness probes
-    #[arg(long, env = "SD_WORKER_PROBE_INTERVAL", value_name = "TIME", default_value = "0.2s", value_parser = time)]
-    pub probe_interval: Duration,
-
-    /// How long one readiness probe may take
-    #[arg(long, env = "SD_WORKER_PROBE_TIMEOUT", value_name = "TIME", default_value = "120s", value_parser = time)]
-    pub probe_timeout: Duration,
-
     /// How long one attempt at an inference may take. An attempt that took longer is not repeated
     #[arg(long, env = "SD_WORKER_ATTEMPT_TIMEOUT", value_name = "TIME", default_value = "600s", value_parser = time)]
     pub attempt_timeout: Duration,
@@ -69,20 +63,6 @@ pub struct Settings {
     /// connection
     #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
     pub retries: u32,
-
-    /// The wait before the first of these retries. Each further wait is twice as long, up to the tenth
-    #[arg(long, env = "SD_WORKER_RETRY_WAIT", value_name = "TIME", default_value = "0.1s", value_parser = time)]
-    pub retry_wait: Duration,
-
-    /// How long a connection to the WebUI is kept while nothing is sent; 0 keeps none. Should be shorter than the
-    /// WebUI's own limit, 30 s
-    #[arg(long, env = "SD_WORKER_WEBUI_POOL_IDLE", value_name = "TIME", default_value = "20s", value_parser = time)]
-    pub webui_pool_idle: Duration,
-
-    /// Send sampler names exactly as they came, even those that the running WebUI version refuses, such as
-    /// "DPM++ 2M Karras" on 1.9
-    #[arg(long, env = "SD_WORKER_NO_COMPAT", value_parser = clap::builder::BoolishValueParser::new())]
-    pub no_compat: bool,
 
     /// What jobs may ask for.
     #[command(flatten)]
@@ -111,6 +91,10 @@ pub struct Settings {
     /// How the WebUI is started, watched and mended
     #[command(flatten)]
     pub backend: BackendSettings,
+
+    /// What is no option
+    #[arg(skip)]
+    pub tuning: Tuning,
 }
 
 /// What the program can do beside taking jobs.

@@ -70,7 +70,7 @@ impl Compat {
                 info!(
                     sampler = split.sampler,
                     scheduler = split.scheduler,
-                    "this WebUI version does not know the sampler name; sending sampler and scheduler apart (off with --no-compat)"
+                    "this WebUI version does not know the sampler name; sending sampler and scheduler apart"
                 );
                 call.with_body(split.input)
             }

@@ -127,7 +127,7 @@ async fn version(webui: &WebUi) -> Finding {
             Finding::good("it looks like version 1.10 or later")
         }
         Ok(_) => Finding::note(
-            "it looks like version 1.9: sampler names such as \"DPM++ 2M Karras\" are split for it, unless --no-compat is set",
+            "it looks like version 1.9: sampler names such as \"DPM++ 2M Karras\" are split for it",
         ),
         Err(error) if error.status() == Some(404) => {
             Finding::note("it looks like version 1.8 or earlier: it has no schedulers")

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::Health;
 use super::ladder::{Ladder, Outcome, State, Step, Symptom};
 use crate::process::{Life, Process};
-use crate::settings::BackendSettings;
+use crate::settings::Settings;
 use crate::webui::{Readiness, WebUi};
 
 /// For reloading a checkpoint: a slow disk needs a minute.
@@ -42,27 +42,28 @@ impl Medic {
         webui: WebUi,
         process: Option<Process>,
         readiness: Readiness,
-        settings: &BackendSettings,
+        settings: &Settings,
         intake: Intake,
     ) -> Self {
+        let (backend, tuning) = (&settings.backend, &settings.tuning);
         let (health, reports) = Health::new(intake, process.as_ref());
-        let can_restart = process.is_some() || settings.webui_restart_by_api;
+        let can_restart = process.is_some() || backend.webui_restart_by_api;
         Self {
             health,
             reports,
             ladder: Ladder::new(
                 can_restart,
-                settings.webui_patience,
-                settings.webui_restarts,
-                settings.webui_restart_window,
+                backend.webui_patience,
+                tuning.restarts,
+                tuning.restart_window,
             ),
             webui,
             process,
-            restart_by_api: settings.webui_restart_by_api,
+            restart_by_api: backend.webui_restart_by_api,
             readiness,
             gpu: Arc::new(Semaphore::new(1)),
-            interrupt_patience: settings.interrupt_patience,
-            memory_ceiling: settings.memory_ceiling,
+            interrupt_patience: tuning.interrupt_patience,
+            memory_ceiling: backend.memory_ceiling,
         }
     }
 

@@ -30,6 +30,9 @@ pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use error::OutputError;
 pub(crate) use picture::{Entry, Picture, info};
 
+/// The quality of a JPEG whose job names none. Above it files grow faster than pictures improve.
+const JPEG_QUALITY: u8 = 90;
+
 /// What the worker's owner has set, and the worker's bucket.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -102,7 +105,7 @@ impl Output {
             Reencode::Off => None,
             Reencode::WebP => Some(Encoding::WebP),
             Reencode::Jpeg => Some(Encoding::Jpeg {
-                quality: wishes.quality.unwrap_or(self.settings.jpeg_quality),
+                quality: wishes.quality.unwrap_or(JPEG_QUALITY),
             }),
         })
     }

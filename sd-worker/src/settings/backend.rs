@@ -28,25 +28,6 @@ pub struct BackendSettings {
     )]
     pub webui_dir: Option<PathBuf>,
 
-    /// How long it has to end after SIGTERM before it is killed. When the worker itself is told twice to stop, it is
-    /// killed at once
-    #[arg(long, env = "SD_WORKER_WEBUI_STOP_GRACE", value_name = "TIME", default_value = "5s", value_parser = time)]
-    pub webui_stop_grace: Duration,
-
-    /// How often the WebUI may be started again within --webui-restart-window before the worker asks to be
-    /// replaced
-    #[arg(
-        long,
-        env = "SD_WORKER_WEBUI_RESTARTS",
-        value_name = "NUMBER",
-        default_value_t = 3
-    )]
-    pub webui_restarts: u32,
-
-    /// Restarts longer ago than this do not count
-    #[arg(long, env = "SD_WORKER_WEBUI_RESTART_WINDOW", value_name = "TIME", default_value = "10m", value_parser = time)]
-    pub webui_restart_window: Duration,
-
     /// Restart a WebUI that the worker did not start itself over its API. It must have been started with
     /// --api-server-stop, and something else must start it again
     #[arg(long, env = "SD_WORKER_WEBUI_RESTART_BY_API", conflicts_with = "webui_command", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue)]
@@ -71,34 +52,10 @@ pub struct BackendSettings {
     #[arg(long, env = "SD_WORKER_STALL_AFTER", value_name = "TIME", default_value = "2m", value_parser = time)]
     pub stall_after: Duration,
 
-    /// How long a render may take to stop once it was interrupted; then the WebUI is restarted, if it can be
-    #[arg(long, env = "SD_WORKER_INTERRUPT_PATIENCE", value_name = "TIME", default_value = "30s", value_parser = time)]
-    pub interrupt_patience: Duration,
-
-    /// Give up an answer that has begun and of which nothing more has come for so long: the connection counts as
-    /// lost, although it is open; 0 never does
-    #[arg(long, env = "SD_WORKER_ANSWER_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = time)]
-    pub answer_idle_timeout: Duration,
-
-    /// Ask the WebUI how a render ended that took at least so long: one that somebody else interrupts is answered like a
-    /// finished one. Nobody interrupts what is done before they see it
-    #[arg(long, env = "SD_WORKER_LOOK_AFTER", value_name = "TIME", default_value = "50ms", value_parser = time)]
-    pub look_after: Duration,
-
     /// Restart a WebUI of --webui-command between two jobs when its processes hold more memory than this:
     /// 24GB, 900MB
     #[arg(long, env = "SD_WORKER_MEMORY_CEILING", value_name = "SIZE", requires = "webui_command", value_parser = size)]
     pub memory_ceiling: Option<u64>,
-
-    /// Leave settings alone. Without this, a setting that a job overrides is first set to its own value, because
-    /// a WebUI does not undo the override of a setting that its config.json lacks
-    #[arg(long, env = "SD_WORKER_NO_SETTINGS_GUARD", value_parser = clap::builder::BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub no_settings_guard: bool,
-
-    /// The WebUI's directory of saved pictures. When the connection to the WebUI breaks during a render whose
-    /// request asks for saving, the answer is put together from what the WebUI saves there
-    #[arg(long, env = "SD_WORKER_RECOVER_SAVED", value_name = "DIRECTORY")]
-    pub recover_saved: Option<PathBuf>,
 }
 
 /// Reads `24GB`, `24GiB`, `900MB` or a bare number of bytes.

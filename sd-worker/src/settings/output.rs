@@ -21,16 +21,6 @@ pub struct OutputSettings {
         default_value = "off"
     )]
     pub reencode: Reencode,
-
-    /// The quality of pictures that are re-encoded to JPEG
-    #[arg(
-        long,
-        env = "SD_WORKER_JPEG_QUALITY",
-        value_name = "1-100",
-        default_value_t = 90,
-        value_parser = clap::value_parser!(u8).range(1..=100)
-    )]
-    pub jpeg_quality: u8,
 }
 
 /// Where the pictures of an answer go.

@@ -18,13 +18,4 @@ pub struct ProgressSettings {
     /// Show the unfinished picture in the progress updates. It costs the WebUI some time for each
     #[arg(long, env = "SD_WORKER_PREVIEW", value_parser = clap::builder::BoolishValueParser::new())]
     pub preview: bool,
-
-    /// With --preview: leave a picture out whose base64 has more bytes than this
-    #[arg(
-        long,
-        env = "SD_WORKER_PREVIEW_LIMIT",
-        value_name = "BYTES",
-        default_value_t = 200_000
-    )]
-    pub preview_limit: usize,
 }

@@ -67,7 +67,7 @@ impl WebUi {
     pub(super) async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
         let sent = Instant::now();
         let answer = answer::read(self.response(call).await?, self.answer_idle);
-        let is_brief = sent.elapsed() < self.look_after;
+        let is_brief = sent.elapsed() < self.brief_render;
         if is_brief || !call.begins_a_job() {
             let answer = answer.await;
             return Ok(Rendered {

@@ -1,15 +1,12 @@
-//! A request whose answer was lost: finding out what became of it, and saving what can be saved.
+//! A request whose answer was lost: finding out what became of it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use runpod_sdk::Context;
-use runpod_sdk::json::RawJson;
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
-use super::call::Call;
-use super::ending::Signs;
 use super::error::WebUiError;
 use super::fate::{Before, Fate, LostRequest};
 use super::progress::Progress;
@@ -81,10 +78,8 @@ pub(super) struct Attempt {
     generation: u64,
     before: Before,
     began: Instant,
-    began_at: SystemTime,
     /// Its render was seen to run, or its answer to begin.
     pub(super) seen_running: bool,
-    pub(super) signs: Signs,
     /// It was seen to have come to its end.
     pub(super) seen_over: bool,
 }
@@ -107,9 +102,7 @@ impl Attempt {
             generation,
             before,
             began: Instant::now(),
-            began_at: SystemTime::now(),
             seen_running: false,
-            signs: Signs::default(),
             seen_over: false,
         })
     }
@@ -181,57 +174,12 @@ impl Turn {
         Fate::Unknown
     }
 
-    /// Where saved pictures are to be had: waits for the end of a render whose answer was lost, and puts the answer
-    /// together from them. Else it fails at once with `error`: to render again would take the GPU twice for one job,
-    /// and what still renders is nobody's, so the next turn on the GPU begins with its interrupt.
-    pub(super) async fn recover(
-        &self,
-        call: &Call,
-        ctx: &Context,
-        mut attempt: Attempt,
-        error: WebUiError,
-    ) -> Result<RawJson, WebUiError> {
-        let lost = error.into_lost();
-        let request = call.body.as_ref().filter(|_| call.begins.is_render());
-        let (Some(recovery), Some(request)) = (&self.renderer.recovery, request) else {
-            return Err(lost);
-        };
-        if !super::recover::saves_images(request) {
-            return Err(lost);
-        }
-        if !unless_cancelled(ctx, self.until_idle(&mut attempt)).await? {
-            return Err(lost);
-        }
-        if let Ok(after) = unless_cancelled(ctx, self.renderer.webui.progress()).await? {
-            attempt.is_over(&self.renderer, &after);
-            if let Some(how) = attempt.signs.cut_short(&after) {
-                return Err(WebUiError::CutShort { how, seen: None });
-            }
-        }
-        match recovery.collect(request.clone(), attempt.began_at).await {
-            Ok(Some(answer)) => {
-                info!("the answer was put together from saved pictures");
-                self.renderer.nothing_is_left_running();
-                Ok(answer)
-            }
-            Ok(None) => {
-                warn!("no saved pictures of this render were found");
-                Err(lost)
-            }
-            Err(problem) => {
-                warn!(%problem, "saved pictures can't be read");
-                Err(lost)
-            }
-        }
-    }
-
-    /// Waits until nothing renders; false if that takes too long. What cannot be seen does not count, and what is seen
-    /// of the render is noted.
+    /// Waits until nothing renders; false if that takes too long. A WebUI that does not answer counts as idle.
     pub(super) async fn until_idle(&self, attempt: &mut Attempt) -> bool {
         let started = Instant::now();
         while started.elapsed() < self.renderer.attempt_timeout {
             match self.renderer.webui.progress().await {
-                Ok(seen) if seen.is_rendering() => attempt.signs.look(&seen),
+                Ok(seen) if seen.is_rendering() => {}
                 Ok(seen) => {
                     attempt.is_over(&self.renderer, &seen);
                     return true;

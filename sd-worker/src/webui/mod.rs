@@ -17,7 +17,6 @@ mod phases;
 mod problem;
 mod progress;
 mod ready;
-mod recover;
 mod render;
 mod retry;
 mod steer;
@@ -65,10 +64,10 @@ pub(crate) struct WebUi {
     http: Client,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
-    /// How long an answer may stand still; zero: as long as it likes.
+    /// How long an answer may stand still.
     answer_idle: Duration,
-    /// Shorter renders are not looked at when they are over.
-    look_after: Duration,
+    /// A shorter render ends without a progress probe.
+    brief_render: Duration,
     sight: Arc<look::Sight>,
 }
 
@@ -77,7 +76,6 @@ impl WebUi {
         // Nothing here speaks TLS, but a client can't be built without a provider. That the process has
         // one already is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let idle = settings.webui_pool_idle;
         let http = Client::builder()
             .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -86,16 +84,15 @@ impl WebUi {
             .referer(false)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(idle)
-            .pool_max_idle_per_host(if idle.is_zero() { 0 } else { usize::MAX })
+            .pool_idle_timeout(settings.tuning.pool_idle)
             .build()
             .map_err(NotReady::NoClient)?;
         Ok(Self {
             http,
             url: Arc::new(settings.webui_url.clone()),
             credentials: settings.webui_auth.clone().map(Arc::new),
-            answer_idle: settings.backend.answer_idle_timeout,
-            look_after: settings.backend.look_after,
+            answer_idle: settings.tuning.answer_idle,
+            brief_render: settings.tuning.brief_render,
             sight: Arc::default(),
         })
     }

@@ -57,10 +57,7 @@ impl Overrides {
         let loose = match pinned.await {
             Ok(values) => {
                 let keys: Vec<&String> = values.keys().collect();
-                info!(
-                    ?keys,
-                    "settings that this job overrides are restored after it (off with --no-settings-guard)"
-                );
+                info!(?keys, "settings that this job overrides are restored after it");
                 new.iter()
                     .filter(|key| !values.contains_key(*key))
                     .cloned()

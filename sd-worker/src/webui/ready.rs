@@ -86,8 +86,8 @@ impl Readiness {
             webui,
             process,
             deadline: settings.ready_timeout,
-            probe_interval: settings.probe_interval,
-            probe_timeout: settings.probe_timeout,
+            probe_interval: settings.tuning.probe_interval,
+            probe_timeout: settings.tuning.probe_timeout,
             checkpoint,
             warm_up,
         }
@@ -169,7 +169,7 @@ impl Readiness {
     async fn wait_for_api(&self, deadline: Option<Instant>, phases: &mut Phases) -> Result<(), NotReady> {
         let started = Instant::now();
         let url = self.webui.url();
-        let mut tick = interval(self.probe_interval.max(Duration::from_millis(1)));
+        let mut tick = interval(self.probe_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failed = 0;
         let mut explained = false;

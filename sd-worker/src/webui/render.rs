@@ -19,7 +19,6 @@ use super::lost::{Attempt, Memory};
 use super::overrides::Overrides;
 use super::part::Part;
 use super::progress::Reporter;
-use super::recover::Recovery;
 use super::{Rendered, WebUi, interrupt, retry};
 use crate::health::{Health, Stall, Symptom};
 use crate::settings::Settings;
@@ -46,10 +45,9 @@ pub(crate) struct Renderer {
     retry_wait: Duration,
     reporter: Reporter,
     pub(super) memory: Memory,
-    overrides: Option<Overrides>,
+    overrides: Overrides,
     /// Where somebody wants to know.
     changes: Option<Arc<Changes>>,
-    pub(super) recovery: Option<Recovery>,
 }
 
 /// The right to use the GPU.
@@ -79,22 +77,20 @@ enum Cut {
 impl Renderer {
     /// `gpu`: whoever has its permit has the GPU.
     pub(crate) fn new(webui: WebUi, health: Health, gpu: Arc<Semaphore>, settings: &Settings) -> Self {
-        let backend = &settings.backend;
         Self {
             webui,
             health,
             gpu,
             left_running: AtomicBool::new(false),
             attempt_timeout: settings.attempt_timeout,
-            interrupt_patience: backend.interrupt_patience,
-            stall_after: backend.stall_after,
+            interrupt_patience: settings.tuning.interrupt_patience,
+            stall_after: settings.backend.stall_after,
             retries: settings.retries,
-            retry_wait: settings.retry_wait,
-            reporter: Reporter::new(settings.progress),
+            retry_wait: settings.tuning.retry_wait,
+            reporter: Reporter::new(settings.progress, settings.tuning.preview_limit),
             memory: Memory::default(),
-            overrides: (!backend.no_settings_guard).then(Overrides::default),
+            overrides: Overrides::default(),
             changes: None,
-            recovery: backend.recover_saved.clone().map(Recovery::new),
         }
     }
 
@@ -176,9 +172,10 @@ impl Turn {
     async fn render_once(&mut self, call: &Call, part: Part, ctx: &Context) -> Result<RawJson, WebUiError> {
         let renderer = self.renderer.clone();
         let mut restored = false;
-        if let (Some(overrides), Some(request)) = (&renderer.overrides, &call.body) {
+        if let Some(request) = &call.body {
             let generation = renderer.health.generation();
-            restored = unless_cancelled(ctx, overrides.pin(&renderer.webui, request, generation)).await?;
+            restored =
+                unless_cancelled(ctx, renderer.overrides.pin(&renderer.webui, request, generation)).await?;
         }
         let changes = renderer.changes.as_ref();
         let _change = changes.and_then(|changes| changes.made_by(call, restored));
@@ -197,7 +194,9 @@ impl Turn {
                 let fate = unless_cancelled(ctx, self.fate(&attempt)).await?;
                 warn!(%error, ?fate, "an answer was lost");
                 match fate {
-                    Fate::Running | Fate::Over => return self.recover(call, ctx, attempt, error).await,
+                    // To render again would take the GPU twice for one job. What still renders is interrupted at the
+                    // begin of the next turn.
+                    Fate::Running | Fate::Over => return Err(error.into_lost()),
                     // After a death once more, and then no more: what kills its process would do so for ever.
                     Fate::NeverBegan if !has_died => true,
                     Fate::Gone if !has_died && !attempt.seen_running => {
@@ -267,7 +266,6 @@ impl Turn {
             answer = &mut post => {
                 // What begins to be answered has run.
                 attempt.seen_running = follower.seen_running() || answer.is_ok();
-                attempt.signs.clone_from(follower.signs());
                 left_running.store(is_lost(&answer), Ordering::Release);
                 let Rendered { answer, after, is_brief } = answer?;
                 let answer = answer?;

@@ -99,18 +99,6 @@ async fn what_changes_the_webui_empties_the_cache() {
 }
 
 #[tokio::test]
-async fn without_the_settings_guard_an_override_empties_the_cache() {
-    let webui = MockWebUi::start().await;
-    let stage = Stage::with(webui.url(), &[CACHE, ("SD_WORKER_NO_SETTINGS_GUARD", "1")]).await;
-    stage.complete(SEEDED).await;
-    stage
-        .complete(r#"{"prompt": "y", "steps": 1, "width": 64, "height": 64, "override_settings": {"CLIP_stop_at_last_layers": 2}}"#)
-        .await;
-    stage.complete(SEEDED).await;
-    assert_eq!(webui.gpu().renders(), 3);
-}
-
-#[tokio::test]
 async fn a_webui_that_was_started_again_renders_anew() {
     let webui = OwnedWebUi::new("");
     let stage = webui.stage(&[CACHE]).await;

@@ -82,13 +82,13 @@ async fn a_render_that_the_worker_itself_interrupted_is_not_blamed_on_others() {
 
 #[tokio::test]
 async fn only_renders_of_some_length_cost_a_look_at_their_end() {
-    for (look_after, looks) in [("0s", 2), ("1h", 1)] {
+    for (brief, looks) in [("brief_render=0s", 2), ("brief_render=1h", 1)] {
         let webui = MockWebUi::start().await;
-        let stage = Stage::with(webui.url(), &[("SD_WORKER_LOOK_AFTER", look_after)]).await;
+        let stage = Stage::with(webui.url(), &[("TUNING", brief)]).await;
         stage.complete(SMALL).await;
         // One before the first render: what ran before the worker came?
         let seen = webui.stubs().received_requests().await.unwrap().into_iter();
         let seen = seen.filter(|request| request.url.path() == "/sdapi/v1/progress");
-        assert_eq!(seen.count(), looks, "{look_after}");
+        assert_eq!(seen.count(), looks, "{brief}");
     }
 }

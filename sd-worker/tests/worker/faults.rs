@@ -70,7 +70,7 @@ async fn after_a_504_nothing_is_sent_while_a_render_runs() {
 #[tokio::test]
 async fn retries_end_and_the_last_answer_is_told() {
     let webui = RawWebUi::in_turn([(|| Reply::json(503, "")) as fn() -> Reply]).await;
-    let variables = [("SD_WORKER_RETRIES", "2"), ("SD_WORKER_RETRY_WAIT", "3ms")];
+    let variables = [("SD_WORKER_RETRIES", "2"), ("TUNING", "retry_wait=3ms")];
     let stage = Stage::with(&webui.url, &variables).await;
     let error = stage.fail(EXAMPLE).await;
     assert_eq!(verdict(&error), ["BACKEND_UNAVAILABLE", "backend", "retryable"]);

@@ -104,18 +104,15 @@ async fn the_example_event_is_unchanged_on_the_wire() {
 }
 
 #[tokio::test]
-async fn connections_to_the_webui_are_kept_unless_their_idle_time_is_0() {
+async fn connections_to_the_webui_are_kept() {
     let webui = MockWebUi::start().await;
-    for (idle, kept) in [("20s", true), ("0", false)] {
-        let tap = Tap::before(webui.address()).await;
-        let variables = [("SD_WORKER_WEBUI_POOL_IDLE", idle)];
-        let stage = Stage::with(&format!("http://{}", tap.address), &variables).await;
-        for _ in 0..2 {
-            stage.complete(EXAMPLE).await;
-        }
-        let requests = tap.requests();
-        assert_eq!(requests.iter().any(|carried| *carried > 1), kept, "{requests:?}");
+    let tap = Tap::before(webui.address()).await;
+    let stage = Stage::new(&format!("http://{}", tap.address)).await;
+    for _ in 0..2 {
+        stage.complete(EXAMPLE).await;
     }
+    let requests = tap.requests();
+    assert!(requests.iter().any(|carried| *carried > 1), "{requests:?}");
 }
 
 /// Neither jobs nor renders go through a proxy, whatever the pod's environment says.
@@ -172,17 +169,6 @@ async fn version_1_9_gets_sampler_and_scheduler_apart() {
     let expected = EXAMPLE.replace(r#""DPM++ 2M Karras""#, r#""DPM++ 2M", "scheduler": "Karras""#);
     assert_eq!(String::from_utf8(sent.body).unwrap(), expected);
     stage.worker.says("sending sampler and scheduler apart").await;
-}
-
-#[tokio::test]
-async fn without_compat_version_1_9_refuses_the_name() {
-    let webui = MockWebUi::builder().profile(Profile::V1_9_3).start().await;
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_NO_COMPAT", "true")]).await;
-    let error = stage.fail(EXAMPLE).await;
-    assert_eq!(
-        error["error_message"],
-        "the WebUI refused the parameters (HTTP 404): Sampler not found"
-    );
 }
 
 #[tokio::test]
@@ -315,7 +301,7 @@ async fn a_preview_is_shown_where_it_is_wanted_and_small_enough() {
     let preview = update["preview"].as_str().unwrap();
     assert!(preview.starts_with("iVBOR"), "the base64 of a PNG");
 
-    let update = update_of_a_render(&[often, wanted, ("SD_WORKER_PREVIEW_LIMIT", "10")]).await;
+    let update = update_of_a_render(&[often, wanted, ("TUNING", "preview_limit=10")]).await;
     assert_eq!(update["preview"], Value::Null, "too large");
     let update = update_of_a_render(&[often]).await;
     assert_eq!(update["preview"], Value::Null, "not wanted");

@@ -345,7 +345,7 @@ async fn a_render_that_does_not_heed_the_interrupt_is_ended_with_its_process() {
         .stage(&[
             ("SD_WORKER_STALL_AFTER", "1s"),
             ("SD_WORKER_PROGRESS_INTERVAL", "0"),
-            ("SD_WORKER_INTERRUPT_PATIENCE", "500ms"),
+            ("TUNING", "interrupt_patience=500ms"),
         ])
         .await;
     stage.complete(SMALL).await;
@@ -360,7 +360,7 @@ async fn a_render_that_does_not_heed_the_interrupt_is_ended_with_its_process() {
 #[tokio::test]
 async fn a_cancelled_render_that_does_not_stop_costs_the_process_and_not_the_next_job() {
     let webui = OwnedWebUi::new("--step-ms 5");
-    let stage = webui.stage(&[("SD_WORKER_INTERRUPT_PATIENCE", "500ms")]).await;
+    let stage = webui.stage(&[("TUNING", "interrupt_patience=500ms")]).await;
     stage.complete(SMALL).await;
     webui
         .inject(json!({ "kind": "stall-at", "step": 2, "deaf": true }))
@@ -434,7 +434,7 @@ async fn one_that_can_not_be_started_again_ends_the_worker_after_its_limit() {
     );
     let variables = [
         ("SD_WORKER_WEBUI_COMMAND", command.as_str()),
-        ("SD_WORKER_WEBUI_RESTARTS", "2"),
+        ("TUNING", "restarts=2"),
     ];
     let mut stage = Stage::with(&webui.url, &variables).await;
     stage.complete(SMALL).await;
@@ -452,13 +452,4 @@ async fn what_one_job_overrides_does_not_stay_for_the_next() {
     assert_eq!(format(&stage.complete(SMALL).await), "iVBO", "and undone");
     assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/");
     assert_eq!(format(&stage.complete(SMALL).await), "iVBO");
-
-    let webui = MockWebUi::start().await;
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_NO_SETTINGS_GUARD", "1")]).await;
-    stage.complete(OVERRIDING).await;
-    assert_eq!(
-        format(&stage.complete(SMALL).await),
-        "/9j/",
-        "without the guard it stays"
-    );
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::support::{EXAMPLE, RawWebUi, Reply, Stage, aside, soon, verdict};
+use crate::support::{EXAMPLE, RawWebUi, Reply, Stage, aside, soon};
 
 fn state(text: &str) -> Reply {
     Reply::json(200, format!(r#"{{"progress": 0.1, "state": {text}}}"#))
@@ -98,32 +98,4 @@ async fn a_request_that_is_lost_after_a_cancelled_job_is_sent_again_if_it_never_
     tokio::time::sleep(Duration::from_millis(1100)).await;
     stage.complete(EXAMPLE).await;
     assert_eq!(sent.load(SeqCst), 3);
-}
-
-#[tokio::test]
-async fn saved_pictures_of_a_render_that_was_stopped_early_are_no_answer() {
-    const THREE: &str = r#"{"prompt": "x", "n_iter": "3", "save_images": true}"#;
-    let directory = tempfile::tempdir().unwrap();
-    let rendered = Arc::new(AtomicU32::new(0));
-    let webui = RawWebUi::start(move |request| {
-        let reply = match request.start() {
-            "POST /sdapi/v1/txt2img" => {
-                rendered.store(1, SeqCst);
-                Reply::Cut(Vec::new())
-            }
-            start if start.starts_with("GET /sdapi/v1/progress") => match rendered.load(SeqCst) {
-                0 => state(r#"{"job_count": 0, "job_timestamp": "0"}"#),
-                _ => state(
-                    r#"{"job_count": 0, "job_no": 2, "stopping_generation": true, "job_timestamp": "20260101000000"}"#,
-                ),
-            },
-            _ => return aside(&request),
-        };
-        Box::pin(async move { reply })
-    })
-    .await;
-    let path = directory.path().to_str().unwrap();
-    let stage = Stage::with(&webui.url, &[("SD_WORKER_RECOVER_SAVED", path)]).await;
-    let error = stage.fail(THREE).await;
-    assert_eq!(verdict(&error)[0], "INTERRUPTED_ELSEWHERE", "{error}");
 }

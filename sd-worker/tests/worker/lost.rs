@@ -1,17 +1,16 @@
-//! A connection that breaks: what became of the render, and what can be saved.
+//! A connection that breaks, and what became of the render.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mock_webui::{Fault, MockWebUi};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::support::{RawWebUi, Reply, Stage, aside, error_of, soon, told, verdict};
 
 const SMALL: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64, "seed": 5}"#;
-const SAVED: &str = r#"{"prompt": "x", "steps": 4, "width": 64, "height": 64, "seed": 5, "batch_size": 2, "save_images": true}"#;
 
 #[tokio::test]
 async fn a_render_that_was_lost_on_its_way_back_is_not_rendered_twice() {
@@ -28,67 +27,9 @@ async fn a_render_that_was_lost_on_its_way_back_is_not_rendered_twice() {
 }
 
 #[tokio::test]
-async fn saved_pictures_are_the_answer_when_the_connection_breaks() {
-    let whole = MockWebUi::start().await;
-    let stage = Stage::new(whole.url()).await;
-    let expected: Value = serde_json::from_slice(&stage.complete(SAVED).await).unwrap();
-
-    for fault in [
-        Fault::drop_mid_step(2),
-        Fault::drop_after_generate(),
-        Fault::stall_body(),
-    ] {
-        let directory = tempfile::tempdir().unwrap();
-        let webui = MockWebUi::builder()
-            .save_to(directory.path())
-            .step_time(Duration::from_millis(50))
-            .fault(fault)
-            .start()
-            .await;
-        let path = directory.path().to_str().unwrap();
-        let variables = [
-            ("SD_WORKER_RECOVER_SAVED", path),
-            ("SD_WORKER_ANSWER_IDLE_TIMEOUT", "1s"),
-        ];
-        let stage = Stage::with(webui.url(), &variables).await;
-        let answer: Value = serde_json::from_slice(&stage.complete(SAVED).await).unwrap();
-        assert_eq!(answer["images"], expected["images"], "the grid and both pictures");
-        assert!(answer["warnings"][0].as_str().unwrap().contains("put together"));
-        let info =
-            |answer: &Value| -> Value { serde_json::from_str(answer["info"].as_str().unwrap()).unwrap() };
-        let (info, expected) = (info(&answer), info(&expected));
-        for key in [
-            "all_seeds",
-            "infotexts",
-            "index_of_first_image",
-            "seed",
-            "prompt",
-            "sampler_name",
-            "steps",
-        ] {
-            assert_eq!(info[key], expected[key], "{key}");
-        }
-        assert_eq!(webui.gpu().renders(), 1);
-    }
-}
-
-#[tokio::test]
-async fn without_save_images_there_is_nothing_to_recover() {
-    let directory = tempfile::tempdir().unwrap();
-    let webui = MockWebUi::builder()
-        .save_to(directory.path())
-        .fault(Fault::drop_after_generate())
-        .start()
-        .await;
-    let path = directory.path().to_str().unwrap();
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_RECOVER_SAVED", path)]).await;
-    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_LOST");
-}
-
-#[tokio::test]
 async fn an_answer_that_stands_still_is_lost_and_not_rendered_again() {
     let webui = MockWebUi::builder().fault(Fault::stall_body()).start().await;
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_ANSWER_IDLE_TIMEOUT", "1s")]).await;
+    let stage = Stage::with(webui.url(), &[("TUNING", "answer_idle=1s")]).await;
     let error = stage.fail(SMALL).await;
     assert_eq!(verdict(&error), ["BACKEND_LOST", "backend", "retryable"]);
     let message = error["error_message"].as_str().unwrap();
@@ -101,7 +42,7 @@ async fn an_answer_that_stands_still_is_lost_and_not_rendered_again() {
 async fn an_answer_that_keeps_coming_may_take_longer_than_it_may_stand_still() {
     let drip = Fault::slow_drip(50, Duration::from_millis(50));
     let webui = MockWebUi::builder().fault(drip).start().await;
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_ANSWER_IDLE_TIMEOUT", "1s")]).await;
+    let stage = Stage::with(webui.url(), &[("TUNING", "answer_idle=1s")]).await;
     let answer = stage.complete(SMALL).await;
     let shortest = Duration::from_millis(50) * u32::try_from(answer.len() / 50).unwrap();
     assert!(shortest > Duration::from_secs(1), "{shortest:?}");

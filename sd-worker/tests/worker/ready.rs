@@ -16,10 +16,7 @@ async fn a_ready_timeout_of_0_waits_for_ever() {
         .with_priority(1)
         .mount(webui.stubs())
         .await;
-    let variables = [
-        ("SD_WORKER_READY_TIMEOUT", "0"),
-        ("SD_WORKER_PROBE_INTERVAL", "5ms"),
-    ];
+    let variables = [("SD_WORKER_READY_TIMEOUT", "0"), ("TUNING", "probe_interval=5ms")];
     let stage = Stage::with(webui.url(), &variables).await;
     stage.complete(EXAMPLE).await;
     // All hundred that failed have been counted.
@@ -35,7 +32,7 @@ async fn a_webui_that_first_answers_404_is_waited_for() {
         .phase(Phase::PageOnly)
         .start()
         .await;
-    let variables = [("SD_WORKER_PROBE_INTERVAL", "5ms")];
+    let variables = [("TUNING", "probe_interval=5ms")];
     let stage = Stage::with(webui.url(), &variables).await;
     let job = stage.submit(EXAMPLE).await;
 

@@ -51,7 +51,7 @@ async fn told_to_stop_while_it_waits_for_the_webui_it_ends_at_once() {
 #[tokio::test]
 async fn told_twice_to_stop_it_does_not_wait_for_a_webui_that_does_not_end() {
     let webui = OwnedWebUi::new("--ignore-sigterm");
-    let mut stage = webui.stage(&[("SD_WORKER_WEBUI_STOP_GRACE", "10m")]).await;
+    let mut stage = webui.stage(&[("TUNING", "stop_grace=10m")]).await;
     stage.worker.says("the WebUI is ready").await;
     stage.worker.signal("TERM").await;
     stage.worker.says("SIGTERM received").await;

@@ -219,7 +219,7 @@ async fn a_worker_that_is_killed_takes_the_webui_and_what_it_has_started_with_it
 #[tokio::test]
 async fn one_that_ignores_sigterm_is_killed() {
     let webui = OwnedWebUi::new("--ignore-sigterm");
-    let mut stage = webui.stage(&[("SD_WORKER_WEBUI_STOP_GRACE", "100ms")]).await;
+    let mut stage = webui.stage(&[("TUNING", "stop_grace=100ms")]).await;
     stage.complete(SMALL).await;
     stage.worker.signal("TERM").await;
     assert_eq!(stage.worker.exit().await.code(), Some(0));

@@ -88,13 +88,16 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Reporter {
     settings: ProgressSettings,
+    /// In bytes of base64.
+    preview_limit: usize,
     history: Mutex<History>,
 }
 
 impl Reporter {
-    pub(super) fn new(settings: ProgressSettings) -> Self {
+    pub(super) fn new(settings: ProgressSettings, preview_limit: usize) -> Self {
         Self {
             settings,
+            preview_limit,
             history: Mutex::default(),
         }
     }
@@ -149,7 +152,6 @@ impl Follower<'_> {
         let ProgressSettings {
             progress_interval: every,
             preview,
-            preview_limit,
         } = self.reporter.settings;
         let silent = every.is_zero();
         if silent && stall.is_off() {
@@ -163,7 +165,7 @@ impl Follower<'_> {
                     self.signs.look(&seen);
                     let position = seen.is_rendering().then(|| seen.state.position());
                     if !silent {
-                        self.tell(seen, preview_limit);
+                        self.tell(seen);
                     }
                     position
                 }
@@ -189,12 +191,8 @@ impl Follower<'_> {
         self.signs.cut_short(after)
     }
 
-    /// What was seen of the render while it ran.
-    pub(super) fn signs(&self) -> &Signs {
-        &self.signs
-    }
-
-    fn tell(&mut self, mut seen: Progress, preview_limit: usize) {
+    fn tell(&mut self, mut seen: Progress) {
+        let preview_limit = self.reporter.preview_limit;
         let now = Instant::now();
         if let Some(look) = Look::new(&seen, now) {
             self.forecast.look(look);

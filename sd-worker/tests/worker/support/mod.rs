@@ -51,7 +51,7 @@ impl Stage {
         Self::with(url, &[]).await
     }
 
-    /// Starts a worker with some variables set.
+    /// Starts a worker with some variables set. `TUNING` holds fields of its `Tuning`.
     pub(crate) async fn with(url: &str, variables: &[(&str, &str)]) -> Self {
         let settings = EndpointSettings::default()
             .result_limit(64 * MIB)
@@ -107,15 +107,31 @@ impl Stage {
     }
 }
 
+/// The worker with fields of its `Tuning` set: `retry_wait=3ms,restarts=2`. An example of this package, because the
+/// program itself has no option for them.
+fn tuned(tuning: &str) -> tokio::process::Command {
+    let worker = std::path::Path::new(env!("CARGO_BIN_EXE_sd-worker"));
+    let mut command = tokio::process::Command::new(worker.parent().unwrap().join("examples/tuned"));
+    command
+        .env_clear()
+        .stdin(std::process::Stdio::null())
+        .env("TUNING", tuning);
+    command
+}
+
 fn start(platform: &LocalPlatform, url: &str, name: &str, variables: &[(&str, &str)]) -> Program {
-    let mut worker = program();
+    // Renders of tests are short, and what interrupts them is quick.
+    let mut tuning = "brief_render=0s".to_owned();
+    for (_, more) in variables.iter().filter(|(name, _)| *name == "TUNING") {
+        tuning.push(',');
+        tuning.push_str(more);
+    }
+    let mut worker = tuned(&tuning);
     worker
         .envs(platform.worker_env(ENDPOINT, name))
         .env("RUNPOD_PING_INTERVAL", "1000")
         .env("SD_WORKER_WEBUI_URL", url)
-        // A test's renders are short, and those who interrupt them are quick.
-        .env("SD_WORKER_LOOK_AFTER", "0s")
-        .envs(variables.iter().copied());
+        .envs(variables.iter().copied().filter(|(name, _)| *name != "TUNING"));
     Program::start(worker)
 }
 
