@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use runpod_sdk::settings::Intake;
-use tracing::error;
+use runpod_sdk::Intake;
+use tracing::{error, warn};
 
 use crate::cache::Cache;
 use crate::checks::Checks;
@@ -13,7 +13,7 @@ use crate::monitor::Monitor;
 use crate::output::Output;
 use crate::process::Process;
 use crate::request::{Allowed, Pictures};
-use crate::settings::{Settings, StreamSettings};
+use crate::settings::{self, Settings, StreamSettings};
 use crate::webui::{NotReady, Readiness, Renderer, WebUi};
 
 /// The worker's state. Cloning it costs two reference counts.
@@ -41,6 +41,7 @@ impl App {
         intake: Intake,
         monitor: Monitor,
     ) -> Result<Self, NotReady> {
+        warn_of_removed_variables();
         let webui = WebUi::new(&settings)?;
         let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
         if let Err(problem) = readiness.bring_up().await {
@@ -81,6 +82,14 @@ impl App {
             allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
             webui,
         })
+    }
+}
+
+/// One warning for each variable of an earlier version that is still set.
+fn warn_of_removed_variables() {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    for (name, instead) in settings::still_set(is_set) {
+        warn!("{name} has no effect any more: {instead}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory as _, FromArgMatches as _};
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 const BAD_OPTIONS: u8 = 2;
 /// Options whose values are not repeated in messages.
@@ -95,6 +95,12 @@ fn explain(command: &Command, error: &clap::Error) -> String {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
+    if let Some(flag) = context(ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && let Some(instead) = settings::removed(&variable_of(flag))
+    {
+        return format!("error: {flag} has been removed: {instead}");
+    }
     let bad_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
     // "--retries <NUMBER>"
     let named = context(ContextKind::InvalidArg)
@@ -124,6 +130,12 @@ fn explain(command: &Command, error: &clap::Error) -> String {
     format!("error: {source}: bad value{value}: {reason}\n\nFor more information, try '--help'.")
 }
 
+/// `--probe-interval` → `SD_WORKER_PROBE_INTERVAL`.
+fn variable_of(flag: &str) -> String {
+    let name = flag.trim_start_matches('-').replace('-', "_");
+    format!("SD_WORKER_{}", name.to_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +160,18 @@ mod tests {
             .unwrap_err();
         let text = explain(&command(), &error);
         assert!(text.contains("bad value 'many': invalid digit"), "{text}");
+    }
+
+    #[test]
+    fn a_removed_option_is_named_with_what_to_use_instead() {
+        let error = command()
+            .try_get_matches_from(["sd-worker", "--retry-wait", "1s"])
+            .unwrap_err();
+        let text = explain(&command(), &error);
+        assert!(
+            text.starts_with("error: --retry-wait has been removed: the first wait is 0.1 s"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod health;
 mod lenient;
 mod monitor;
 mod output;
+#[cfg(test)]
+mod pages;
 mod picture;
 mod process;
 mod request;

@@ -1,107 +1,117 @@
 //! The worker's options: command line first, then environment, then default.
+//!
+//! An option exists when a situation can be named in which a user has to set it. Everything else is a constant, most
+//! of them in [`Tuning`].
 
+mod address;
 mod backend;
 mod cache;
 mod output;
+#[cfg(test)]
+mod page;
 mod progress;
+mod removed;
 mod requests;
 mod stream;
+mod table;
 mod tuning;
+mod values;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use reqwest::Url;
-use secrecy::SecretString;
 
+use self::table::options;
+use self::values::time;
+
+pub use self::address::{Credentials, WebUiUrl};
 pub use self::backend::BackendSettings;
 pub use self::cache::CacheSettings;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
+pub(crate) use self::removed::{removed, still_set};
 pub use self::requests::RequestSettings;
 pub use self::stream::StreamSettings;
 pub use self::tuning::Tuning;
 
-/// Options of the worker. `--help` describes them.
-#[derive(Debug, Clone, Parser)]
-#[command(
-    name = "sd-worker",
-    version,
-    about = "A RunPod Serverless worker for the AUTOMATIC1111 Stable Diffusion WebUI.",
-    long_about = LONG_ABOUT,
-    after_long_help = AFTER_HELP,
-    term_width = 100
-)]
-#[non_exhaustive]
-pub struct Settings {
-    /// Where the WebUI listens, with a path if it is served under one: `http://127.0.0.1:3000/webui`
-    #[arg(
-        long,
-        env = "SD_WORKER_WEBUI_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:3000"
+options! {
+    /// Options of the worker. `--help` and `docs/sd-worker-options.md` describe them.
+    #[derive(Debug, Clone, Parser)]
+    #[command(
+        name = "sd-worker",
+        version,
+        about = "A RunPod Serverless worker for the AUTOMATIC1111 Stable Diffusion WebUI.",
+        long_about = LONG_ABOUT,
+        after_long_help = AFTER_HELP,
+        term_width = 100
     )]
-    pub webui_url: WebUiUrl,
+    pub struct Settings {
+        webui_url: WebUiUrl =
+            "webui-url", "SD_WORKER_WEBUI_URL", (value_name = "URL", default_value = "http://127.0.0.1:3000"),
+            "Where the WebUI listens, with a path if it is served under one: `http://127.0.0.1:3000/webui`",
+            when "the WebUI has another port than 3000, or was started with --subpath";
 
-    /// Credentials of a WebUI that was started with `--api-auth`. Prefer the variable: other
-    /// processes can see a command line
-    #[arg(long, env = "SD_WORKER_WEBUI_AUTH", value_name = "USER:PASSWORD")]
-    pub webui_auth: Option<Credentials>,
+        webui_auth: Option<Credentials> =
+            "webui-auth", "SD_WORKER_WEBUI_AUTH", (value_name = "USER:PASSWORD"),
+            "Credentials for the WebUI's API. Prefer the variable: other processes can see a command line",
+            when "the WebUI was started with --api-auth";
 
-    /// How long the WebUI may take to become ready before the worker gives up with exit code 1; 0 waits
-    /// for ever
-    #[arg(long, env = "SD_WORKER_READY_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = time)]
-    pub ready_timeout: Duration,
+        ready_timeout: Duration =
+            "ready-timeout", "SD_WORKER_READY_TIMEOUT", (value_name = "TIME", default_value = "15m", value_parser = time),
+            "How long the WebUI may take to become ready before the worker gives up with exit code 1; 0 waits for ever",
+            when "the model is so large, or its disk so slow, that 15 minutes are too few; or a worker that does not start should be given up sooner";
 
-    /// How long one attempt at an inference may take. An attempt that took longer is not repeated
-    #[arg(long, env = "SD_WORKER_ATTEMPT_TIMEOUT", value_name = "TIME", default_value = "600s", value_parser = time)]
-    pub attempt_timeout: Duration,
+        attempt_timeout: Duration =
+            "attempt-timeout", "SD_WORKER_ATTEMPT_TIMEOUT", (value_name = "TIME", default_value = "600s", value_parser = time),
+            "How long one attempt at a render may take. An attempt that took longer is interrupted and not repeated",
+            when "renders of many large pictures take more than 10 minutes, and the endpoint's execution timeout allows it";
 
-    /// How often an inference is tried again when the WebUI answers 502, 503 or 504 or accepts no
-    /// connection
-    #[arg(long, env = "SD_WORKER_RETRIES", value_name = "NUMBER", default_value_t = 10)]
-    pub retries: u32,
+        retries: u32 =
+            "retries", "SD_WORKER_RETRIES", (value_name = "NUMBER", default_value_t = 10),
+            "How many times a render is tried again after the WebUI answered 502, 503 or 504 or accepted no connection. The waits double from 0.1 s on: 10 retries take 102 s",
+            when "clients send a failed job again themselves, and should know of the failure sooner";
 
-    /// What jobs may ask for.
-    #[command(flatten)]
-    pub requests: RequestSettings,
+        ..{
+            /// What jobs may ask for.
+            #[command(flatten)]
+            pub requests: RequestSettings,
 
-    /// Whether a request that comes again is rendered again
-    #[command(flatten)]
-    pub cache: CacheSettings,
+            /// Whether a repeated request is rendered again.
+            #[command(flatten)]
+            pub cache: CacheSettings,
 
-    /// How pictures are delivered
-    #[command(flatten)]
-    pub output: OutputSettings,
+            /// How pictures are delivered.
+            #[command(flatten)]
+            pub output: OutputSettings,
 
-    /// Whether pictures come one by one
-    #[command(flatten)]
-    pub stream: StreamSettings,
+            /// Whether pictures are streamed one by one.
+            #[command(flatten)]
+            pub stream: StreamSettings,
 
-    /// What to do instead of taking jobs
-    #[command(subcommand)]
-    pub command: Option<Command>,
+            /// What to do instead of taking jobs.
+            #[command(subcommand)]
+            pub command: Option<Command>,
 
-    /// What is told of a render while it runs
-    #[command(flatten)]
-    pub progress: ProgressSettings,
+            /// What clients see of a running render.
+            #[command(flatten)]
+            pub progress: ProgressSettings,
 
-    /// How the WebUI is started, watched and mended
-    #[command(flatten)]
-    pub backend: BackendSettings,
+            /// How the WebUI is started, watched and mended.
+            #[command(flatten)]
+            pub backend: BackendSettings,
 
-    /// What is no option
-    #[arg(skip)]
-    pub tuning: Tuning,
+            /// The constants.
+            #[arg(skip)]
+            pub tuning: Tuning,
+        }
+    }
 }
 
 /// What the program can do beside taking jobs.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[non_exhaustive]
 pub enum Command {
-    /// Look whether everything is there that this worker needs, and say what mends what is not
+    /// Check everything that this worker needs, and say how to mend what is wrong
     Doctor(crate::doctor::Doctor),
 }
 
@@ -130,137 +140,4 @@ Environment of every worker built with this SDK:
   RUNPOD_WORKER_DELIVERY_WINDOW  for delivering one result (5m)
   RUNPOD_LOG_LEVEL, RUST_LOG     what is logged
 
-Exit codes: 0 told to stop and all results delivered, 1 could not start or go on, 2 bad options.";
-
-/// Base URL of the WebUI, without a slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebUiUrl(Url);
-
-impl WebUiUrl {
-    /// The URL of one of the API's routes, such as `/sdapi/v1/txt2img`. It may have a query.
-    pub(crate) fn route(&self, route: &str) -> Url {
-        let (path, query) = match route.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (route, None),
-        };
-        let mut url = self.0.clone();
-        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
-        url.set_query(query);
-        url
-    }
-}
-
-impl fmt::Display for WebUiUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
-    }
-}
-
-impl FromStr for WebUiUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("{error}; write http://127.0.0.1:3000"))?;
-        if url.scheme() != "http" {
-            return Err(
-                "write an address that begins with http://, such as http://127.0.0.1:3000".to_owned(),
-            );
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            // Logs show the URL.
-            return Err("put the credentials into SD_WORKER_WEBUI_AUTH, not into the URL".to_owned());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("the URL ends with its path: no ? and no #".to_owned());
-        }
-        Ok(Self(url))
-    }
-}
-
-/// User and password for the WebUI's API. `Debug` hides both.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    pub(crate) user: SecretString,
-    pub(crate) password: SecretString,
-}
-
-impl FromStr for Credentials {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        match text.split_once(':') {
-            Some((user, password)) if !user.is_empty() => Ok(Self {
-                user: user.into(),
-                password: password.into(),
-            }),
-            _ => Err("write USER:PASSWORD, with a colon in between"),
-        }
-    }
-}
-
-/// Reads `200ms`, `0.2s`, `15m` or a bare number of seconds.
-fn time(text: &str) -> Result<Duration, String> {
-    let seconds = text.trim().trim_end_matches('s');
-    if let Ok(seconds) = seconds.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
-    }
-    humantime::parse_duration(text).map_err(|_| "write a time such as 200ms, 90s or 15m".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units_or_are_seconds() {
-        assert_eq!(time("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(time("0.2s"), Ok(Duration::from_millis(200)));
-        assert_eq!(time("15m"), Ok(Duration::from_mins(15)));
-        assert_eq!(time("0"), Ok(Duration::ZERO));
-        assert_eq!(time("90"), Ok(Duration::from_secs(90)));
-        for bad in ["", "10 parsecs", "-1s", "inf"] {
-            assert!(time(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_url_may_have_a_path() {
-        let route = |base: &str| {
-            let url: WebUiUrl = base.parse().unwrap();
-            url.route("/sdapi/v1/txt2img").to_string()
-        };
-        let url: WebUiUrl = "http://h/a".parse().unwrap();
-        assert_eq!(url.route("/progress?x=1").as_str(), "http://h/a/progress?x=1");
-        assert_eq!(
-            route("http://127.0.0.1:3000"),
-            "http://127.0.0.1:3000/sdapi/v1/txt2img"
-        );
-        assert_eq!(route("http://h/webui/"), "http://h/webui/sdapi/v1/txt2img");
-        assert_eq!(route("http://h/a/b"), "http://h/a/b/sdapi/v1/txt2img");
-    }
-
-    #[test]
-    fn a_url_that_can_t_work_is_refused_with_the_remedy() {
-        for (bad, remedy) in [
-            ("127.0.0.1:3000", "http://127.0.0.1:3000"),
-            ("https://h", "begins with http://"),
-            ("http://u:p@h", "SD_WORKER_WEBUI_AUTH"),
-            ("http://h/?a=1", "no ?"),
-        ] {
-            let error = bad.parse::<WebUiUrl>().unwrap_err();
-            assert!(error.contains(remedy), "{bad}: {error}");
-        }
-    }
-
-    #[test]
-    fn credentials_are_never_shown() {
-        let credentials: Credentials = "anna:pass:word".parse().unwrap();
-        let shown = format!("{credentials:?}");
-        assert!(!shown.contains("anna") && !shown.contains("pass:word"), "{shown}");
-        assert_eq!(
-            secrecy::ExposeSecret::expose_secret(&credentials.password),
-            "pass:word"
-        );
-        assert!("anna".parse::<Credentials>().is_err());
-    }
-}
+Exit codes: 0 stopped by a signal with all results delivered, 1 could not start or go on, 2 bad options.";

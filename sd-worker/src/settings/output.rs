@@ -1,26 +1,25 @@
-//! Options about how a job's pictures reach whoever asked for them.
+//! Options about where a job's pictures go.
 
 use clap::Args;
 use serde::Deserialize;
 
-/// How pictures are delivered.
-#[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "How pictures are delivered")]
-#[non_exhaustive]
-pub struct OutputSettings {
-    /// Where the pictures of an answer go. A job can say otherwise
-    #[arg(long, env = "SD_WORKER_OUTPUT", value_name = "HOW", default_value = "inline")]
-    pub output: OutputMode,
+use super::table::options;
 
-    /// With --output auto: what pictures may be re-encoded to when their answer is too large for the platform.
-    /// A job can say otherwise
-    #[arg(
-        long,
-        env = "SD_WORKER_REENCODE",
-        value_name = "FORMAT",
-        default_value = "off"
-    )]
-    pub reencode: Reencode,
+options! {
+    /// How pictures are delivered.
+    #[derive(Debug, Clone, Copy, Args)]
+    #[command(next_help_heading = "How pictures are delivered")]
+    pub struct OutputSettings {
+        output: OutputMode =
+            "output", "SD_WORKER_OUTPUT", (value_name = "HOW", default_value = "inline"),
+            "Where the pictures of an answer go. A job can say otherwise",
+            when "answers are larger than the platform takes (10 MB, 20 MB for /runsync), or clients want URLs";
+
+        reencode: Reencode =
+            "reencode", "SD_WORKER_REENCODE", (value_name = "FORMAT", default_value = "off"),
+            "With --output auto: what pictures may be re-encoded to when their answer is too large for the platform. A job can say otherwise",
+            when "there is no bucket, and smaller files are better than a failed job";
+    }
 }
 
 /// Where the pictures of an answer go.

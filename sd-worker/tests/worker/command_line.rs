@@ -1,6 +1,6 @@
 //! What a person sees who starts the program by hand.
 
-use crate::support::program;
+use crate::support::{EXAMPLE, Stage, program};
 
 async fn output(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let output = program()
@@ -62,6 +62,21 @@ async fn an_empty_variable_counts_as_unset() {
     let (code, _, text) = output(&[], &empty).await;
     assert_eq!(code, Some(1), "it comes as far as looking for a job: {text}");
     assert!(text.starts_with("test_input.json not found"), "{text}");
+}
+
+#[tokio::test]
+async fn a_removed_variable_that_is_still_set_gets_one_warning_that_names_its_successor() {
+    let webui = mock_webui::MockWebUi::start().await;
+    let variables = [("SD_WORKER_RETRY_WAIT", "1s"), ("SD_WORKER_LOOK_AFTER", "")];
+    let stage = Stage::with(webui.url(), &variables).await;
+    stage.complete(EXAMPLE).await;
+    let line = stage
+        .worker
+        .says("SD_WORKER_RETRY_WAIT has no effect any more")
+        .await;
+    assert!(line.contains("SD_WORKER_RETRIES"), "{line}");
+    let warnings = stage.worker.log().matches("has no effect any more").count();
+    assert_eq!(warnings, 1, "an empty variable counts as unset");
 }
 
 #[tokio::test]
