@@ -15,6 +15,7 @@
 mod app;
 mod cache;
 mod checks;
+mod code;
 mod command_line;
 mod compat;
 mod doctor;

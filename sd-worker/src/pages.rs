@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// Before and after a list on a page whose other words are written by hand.
+const LIST: [&str; 2] = ["<!-- list -->\n", "<!-- end of list -->"];
+
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../docs")
@@ -24,4 +27,12 @@ pub(crate) fn assert_page(name: &str, expected: &str) {
         panic!("docs/{name} says\n{is}\nand should say\n{expected}\n\nINSTA_UPDATE=always writes it");
     }
     assert_eq!(page, expected, "docs/{name}: INSTA_UPDATE=always writes it");
+}
+
+/// Compares the list on a page.
+pub(crate) fn assert_list(name: &str, expected: &str) {
+    let page = read(name);
+    let (before, rest) = page.split_once(LIST[0]).unwrap();
+    let (_, after) = rest.split_once(LIST[1]).unwrap();
+    assert_page(name, &[before, LIST[0], expected, LIST[1], after].concat());
 }

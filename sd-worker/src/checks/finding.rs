@@ -1,11 +1,9 @@
 //! What a job asks for and does not get.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::failure::{Code, Explain};
+use crate::code::{Code, Explain};
 
 /// One thing that a job does not get.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,15 +152,6 @@ impl Explain for NotApplied {
             Self::Before(_) => Code::NotThere,
             Self::After(_) => Code::NotApplied,
         }
-    }
-
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::Before(_) => "change the request as the message says, or send it with checks set to warn",
-            Self::After(_) => {
-                "look at the WebUI's log; with checks set to warn the result is sent all the same"
-            }
-        }))
     }
 
     fn details(&self) -> Option<Value> {

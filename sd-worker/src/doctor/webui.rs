@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::finding::{Finding, Section};
 use super::models::Folders;
-use crate::failure::Explain as _;
+use crate::code::Explain as _;
 use crate::webui::{Call, WebUi, WebUiError};
 
 /// Fewer keys are no whole settings file: 1.10.1 has 312 (§9).

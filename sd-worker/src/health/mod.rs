@@ -17,7 +17,8 @@ use runpod_sdk::{ErrorClass, IntoJobError, JobError};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::failure::{Code, Explain as _, Failure};
+use crate::code::{Code, Explain as _};
+use crate::failure::Failure;
 use crate::process::{LogTail, Process};
 use crate::webui::WebUiError;
 

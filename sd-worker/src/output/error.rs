@@ -1,13 +1,11 @@
 //! Pictures that cannot be delivered.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use runpod_sdk::IntoJobError as _;
 use runpod_sdk::storage::UploadError;
 use serde_json::{Value, json};
 
-use crate::failure::{Code, Explain};
+use crate::code::{Code, Explain};
 
 /// Why a job's pictures cannot be delivered as they should be.
 #[derive(Debug, thiserror::Error)]
@@ -107,21 +105,21 @@ fn also(reencoded: Option<usize>, auto: bool) -> String {
 }
 
 impl TooLarge {
-    fn hint(&self) -> &'static str {
+    fn hint(&self) -> Option<&'static str> {
         match (self.auto, self.reencoded) {
-            (false, _) if matches!(self.what, What::Listed(_)) => {
-                "set worker.output to \"auto\" or \"upload\", or leave worker.aggregate away: the chunks are in the stream"
-            }
-            (false, _) => "set worker.output to \"auto\" or \"upload\"",
-            (true, None) => {
+            (false, _) if matches!(self.what, What::Listed(_)) => Some(
+                "set worker.output to \"auto\" or \"upload\", or leave worker.aggregate away: the chunks are in the stream",
+            ),
+            (false, _) => None,
+            (true, None) => Some(
                 "send an s3Config with the job, allow re-encoding (worker.reencode: \"webp\" or \"jpeg\"), or ask for \
                  fewer or smaller pictures; the worker's owner can set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and \
-                 BUCKET_SECRET_ACCESS_KEY"
-            }
-            (true, Some(_)) => {
+                 BUCKET_SECRET_ACCESS_KEY",
+            ),
+            (true, Some(_)) => Some(
                 "send an s3Config with the job, or ask for fewer or smaller pictures or less JPEG quality; the worker's \
-                 owner can set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY"
-            }
+                 owner can set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY",
+            ),
         }
     }
 }
@@ -130,7 +128,7 @@ impl Explain for OutputError {
     fn code(&self) -> Code {
         match self {
             Self::Quality(_) | Self::Reencode => Code::InvalidInput,
-            Self::NoBucket { asked: Asked::Job } => Code::NoBucketForWish,
+            Self::NoBucket { asked: Asked::Job } => Code::NoBucketForJob,
             // The code of an upload is its own.
             Self::NoBucket { .. } | Self::Storage(_) | Self::Upload { .. } => Code::NoBucket,
             Self::NotBase64 { .. } => Code::BadAnswer,
@@ -138,24 +136,16 @@ impl Explain for OutputError {
         }
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
+    fn own_hint(&self) -> Option<&'static str> {
+        match self {
             Self::Quality(_) => {
-                "send a number from 1 to 100 with worker.reencode: \"jpeg\", or leave it away"
+                Some("send a number from 1 to 100 with worker.reencode: \"jpeg\", or leave it away")
             }
-            Self::Reencode => "send worker.output: \"auto\" with it, or leave it away",
-            Self::NoBucket { asked: Asked::Job } => {
-                "send an s3Config with the job, or leave worker.output away; the worker's owner can set \
-                 BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY"
-            }
-            Self::NoBucket { asked: Asked::Owner } => {
-                "set BUCKET_ENDPOINT_URL, BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY on the endpoint, or start \
-                 the worker with --output auto"
-            }
-            Self::Storage(source) | Self::Upload { source, .. } => return source.hint(),
-            Self::NotBase64 { .. } => return None,
+            Self::Reencode => Some("send worker.output: \"auto\" with it, or leave it away"),
             Self::TooLarge(too_large) => too_large.hint(),
-        }))
+            // Errors of the SDK explain themselves.
+            Self::NoBucket { .. } | Self::Storage(_) | Self::Upload { .. } | Self::NotBase64 { .. } => None,
+        }
     }
 
     fn details(&self) -> Option<Value> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::failure::{Code, Explain};
+use crate::code::{Code, Explain};
 
 /// Why an input is not what the worker takes.
 #[derive(Debug, thiserror::Error)]
@@ -46,24 +46,19 @@ impl Explain for RequestError {
         }
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::NotAnObject { .. } => {
-                "send {\"input\": {\"prompt\": …}} with the fields of /sdapi/v1/txt2img"
-            }
-            Self::Form { .. } => {
-                "send {\"input\": {\"api\": {\"method\": \"POST\", \"endpoint\": \"/sdapi/v1/txt2img\"}, \"payload\": {…}}}"
-            }
+    fn own_hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Form { .. } => Some(
+                "send {\"input\": {\"api\": {\"method\": \"POST\", \"endpoint\": \"/sdapi/v1/txt2img\"}, \"payload\": {…}}}",
+            ),
             Self::Refused {
                 why: Why::OtherJobs, ..
-            } => "cancel the job instead: that stops its render",
+            } => Some("cancel the job instead: that stops its render"),
             Self::Refused {
                 why: Why::WrongMethod(_),
                 ..
-            } => "change api.method",
-            Self::Refused { .. } => {
-                "check the spelling; the worker's owner can allow the route with --allow-route"
-            }
-        }))
+            } => Some("change api.method"),
+            Self::NotAnObject { .. } | Self::Refused { .. } => None,
+        }
     }
 }

@@ -8,7 +8,6 @@ mod chunk;
 mod list;
 mod split;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::pin;
 
@@ -24,7 +23,8 @@ use self::list::List;
 use self::split::{Seeds, Split};
 use crate::app::App;
 use crate::checks::Checked;
-use crate::failure::{Code, Explain, Failure};
+use crate::code::{Code, Explain};
+use crate::failure::Failure;
 use crate::health::Health;
 use crate::lenient::is_true;
 use crate::monitor::{PART_FINISHED, PART_STARTED};
@@ -284,10 +284,8 @@ impl Explain for StreamError {
         Code::BadAnswer
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(
-            "send the job without worker.stream to see the whole answer",
-        ))
+    fn own_hint(&self) -> Option<&'static str> {
+        Some("send the job without worker.stream to see the whole answer")
     }
 }
 

@@ -1,6 +1,5 @@
 //! What can go wrong between a job and the WebUI, and what to do about it (`docs/protocol/webui-api.md` §10).
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use runpod_sdk::context::CancelReason;
@@ -11,7 +10,7 @@ use super::ending::CutShort;
 use super::fault::Fault;
 use super::problem::Problem;
 use super::{causes, suspect};
-use crate::failure::{Code, Explain};
+use crate::code::{Code, Explain};
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -117,24 +116,12 @@ impl Explain for WebUiError {
         }
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::Unreachable { .. } => {
-                "send the job again; if it stays like this, look whether the WebUI runs"
-            }
-            Self::Lost { .. } => {
-                "send the job again; what may have been rendered is not repeated by itself. The WebUI's log tells more"
-            }
-            Self::TooSlow { .. } => "ask for fewer steps, a smaller picture or a smaller batch",
-            Self::Stalled { .. } => "send the job again; --stall-after says how long a step may take",
-            Self::GivenUp(_) => "send the job again; another worker takes it",
-            Self::BadAnswer { .. } => "send the job again; look at what stands between worker and WebUI",
-            Self::CutShort { .. } => {
-                "send the job again; find out who else uses this WebUI, its web page or its API"
-            }
-            Self::Interrupted(_) => return None,
+    fn own_hint(&self) -> Option<&'static str> {
+        match self {
+            Self::GivenUp(_) => Some("send the job again; another worker takes it"),
             Self::Refused(refusal) => refusal.fault.hint(),
-        }))
+            _ => None,
+        }
     }
 
     fn details(&self) -> Option<Value> {

@@ -1,7 +1,7 @@
 //! What an error answer means (`docs/protocol/webui-api.md` §10 and §12).
 
 use super::problem::{Problem, Shape};
-use crate::failure::Code;
+use crate::code::Code;
 
 /// What an error answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,23 +132,16 @@ impl Fault {
         }
     }
 
-    pub(super) const fn hint(self) -> &'static str {
+    /// What the hint of the code does not say.
+    pub(super) const fn hint(self) -> Option<&'static str> {
         match self {
-            Self::Parameters => "change the request as the message says",
-            Self::TooLong => "send smaller pictures, or fewer at once",
-            Self::Picture => "send pictures as base64 of a PNG, JPEG or WebP file",
-            Self::OutOfMemory => "ask for a smaller picture or batch",
-            Self::Gpu => "send the job again; the WebUI of this worker has to be restarted",
-            Self::Nan => {
-                "take another VAE or sampler; or start the WebUI with --no-half-vae, or with --no-half"
-            }
-            Self::DiskFull => "send the job again; free space on this worker's disk or volume",
-            Self::NoModel => "put a checkpoint into the WebUI's models/Stable-diffusion",
-            Self::BrokenModel => "replace the file by a complete one; a download may have broken off",
-            Self::Credentials => "set SD_WORKER_WEBUI_AUTH to what --api-auth was given",
-            Self::Route => "start the WebUI with --api, and check SD_WORKER_WEBUI_URL and its path",
-            Self::Unavailable => "send the job again",
-            Self::Other => "the WebUI's log tells more",
+            Self::TooLong => Some("send smaller pictures, or fewer at once"),
+            Self::NoModel => Some("put a checkpoint into the WebUI's models/Stable-diffusion"),
+            Self::BrokenModel => Some("replace the file by a complete one; a download may have broken off"),
+            Self::Credentials => Some("set SD_WORKER_WEBUI_AUTH to what --api-auth was given"),
+            Self::Route => Some("start the WebUI with --api, and check SD_WORKER_WEBUI_URL and its path"),
+            Self::Unavailable => Some("send the job again"),
+            _ => None,
         }
     }
 }

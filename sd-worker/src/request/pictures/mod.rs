@@ -5,7 +5,6 @@
 
 mod places;
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -14,7 +13,8 @@ use runpod_sdk::Context;
 use runpod_sdk::storage::{DownloadError, Downloader};
 use tracing::info;
 
-use crate::failure::{Code, Explain, Failure};
+use crate::code::{Code, Explain};
+use crate::failure::Failure;
 use crate::picture::Kind;
 use crate::splice::Edits;
 use crate::webui::{Call, unless_cancelled};
@@ -106,10 +106,10 @@ impl Explain for PictureError {
         }
     }
 
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
+    fn own_hint(&self) -> Option<&'static str> {
+        Some(match self {
             Self::TooMany { .. } => "send fewer, or send some as base64",
             _ => "send a URL that leads to a PNG, JPEG or WebP file itself, not to a page that shows it",
-        }))
+        })
     }
 }

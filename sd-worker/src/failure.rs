@@ -1,6 +1,4 @@
-//! Why a job has no result, whoever found out: one type for the handler, one table of codes.
-
-mod code;
+//! Why a job has no result: the errors of all parts as one type, and how each becomes the job's error.
 
 use std::borrow::Cow;
 
@@ -8,12 +6,11 @@ use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
 use serde_json::Value;
 
 use crate::checks::NotApplied;
+use crate::code::Explain;
 use crate::output::OutputError;
 use crate::request::{PictureError, RequestError};
 use crate::stream::StreamError;
 use crate::webui::WebUiError;
-
-pub(crate) use code::Code;
 
 /// Why a job has no result.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +29,6 @@ pub(crate) enum Failure {
     Stream(#[from] StreamError),
 }
 
-/// What is known of a failure beside its message.
-pub(crate) trait Explain {
-    fn code(&self) -> Code;
-
-    /// What the caller can do about it.
-    fn hint(&self) -> Option<Cow<'static, str>>;
-
-    /// Anything a program may want to read.
-    fn details(&self) -> Option<Value> {
-        None
-    }
-}
-
 impl Failure {
     fn explained(&self) -> &dyn Explain {
         match self {
@@ -57,7 +41,7 @@ impl Failure {
         }
     }
 
-    /// Whether the WebUI had to do with it, so that its log may tell why.
+    /// Whether the WebUI's log may show the cause.
     pub(crate) fn is_of_the_webui(&self) -> bool {
         matches!(self, Self::WebUi(_) | Self::NotApplied(_) | Self::Stream(_))
     }
@@ -81,7 +65,7 @@ impl Failure {
     }
 }
 
-/// What the SDK's errors know of themselves, and ours by the table.
+/// What a job's error says beside its message: for the SDK's errors by themselves, for ours by the table of codes.
 struct Verdict {
     code: ErrorCode,
     class: ErrorClass,
