@@ -13,6 +13,8 @@ pub(crate) enum Kind {
 impl Kind {
     /// Looks at the first bytes. `None` for what is no picture.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        // By hand, because a library such as infer tells these kinds apart and more, and sd-worker would still have to map
+        // them to the four that it treats differently.
         let riff = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
         // AVIF and HEIC
         let boxed = bytes.get(4..8) == Some(b"ftyp");

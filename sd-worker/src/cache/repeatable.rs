@@ -1,6 +1,6 @@
-//! Which requests give the same pictures when they come again, and do nothing else.
+//! Whether a repeated request gives the same pictures, and has no other effect.
 //!
-//! Whatever is not known to is not kept: a request too many is rendered, never one too few.
+//! In doubt the answer is no: then a picture is rendered once more, and no wrong picture is delivered.
 
 use runpod_sdk::json::RawJson;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use crate::lenient::number;
 use crate::splice::Object;
 use crate::webui::Call;
 
-/// Where a picture may stand, as base64 or as a URL that the WebUI itself fetches.
+/// Fields that hold pictures, as base64 or as a URL that the WebUI itself fetches.
 const PICTURES: [&str; 4] = ["init_images", "mask", "latent_mask", "firstpass_image"];
 
-/// The body of a request that can be repeated, or why it can't.
+/// The body of a repeatable request, or the reason why it is not repeatable.
 pub(super) fn body(call: &Call) -> Result<&RawJson, &'static str> {
     let body = call.body.as_ref().filter(|_| call.begins.is_render());
     let body = body.ok_or("it is neither txt2img nor img2img")?;

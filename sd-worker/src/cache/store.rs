@@ -1,16 +1,19 @@
-//! Values by their keys, within a bound: the one that was used longest ago makes room for the next.
+//! A map within a bound of weight, which evicts the entry that was used longest ago.
+//!
+//! Users are promised both: at most that much memory, and that the least recently used answer goes first. So it is ours:
+//! `quick_cache` evicts by a variant of Clock-PRO, and `moka` keeps its bound by best effort.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-/// The values and what they weigh.
+/// The entries, and the order in which they were used.
 #[derive(Debug)]
 pub(super) struct Store<K, V> {
     bound: u64,
     /// Never above `bound`.
     weight: u64,
     entries: HashMap<K, Entry<V>>,
-    /// By the time of its last use, the first is the next to go.
+    /// Keys by the time of their last use: the first is evicted next.
     uses: BTreeMap<u64, K>,
     clock: u64,
 }
@@ -33,7 +36,7 @@ impl<K: Copy + Eq + Hash, V> Store<K, V> {
         }
     }
 
-    /// Looks a value up, which is a use of it.
+    /// Looks a value up, which counts as a use.
     pub(super) fn get(&mut self, key: &K) -> Option<&V> {
         let entry = self.entries.get_mut(key)?;
         self.uses.remove(&entry.used);
@@ -43,7 +46,7 @@ impl<K: Copy + Eq + Hash, V> Store<K, V> {
         Some(&entry.value)
     }
 
-    /// Stores a value in the place of an older one with that key. One that weighs more than the bound is not stored.
+    /// Stores a value, in place of an older one with that key. A value that is heavier than the bound is not stored.
     pub(super) fn put(&mut self, key: K, value: V, weight: u64) {
         self.remove(&key);
         if weight > self.bound {

@@ -1,8 +1,8 @@
-//! Sampler names of other WebUI versions (`docs/protocol/webui-api.md` §5, decision on the example event).
+//! Splits sampler names that the running WebUI version would refuse (`docs/protocol/webui-api.md` §5).
 //!
 //! Up to 1.8 "DPM++ 2M Karras" is a sampler. 1.10 splits it into the sampler "DPM++ 2M" and the scheduler
-//! "Karras". The versions between, 1.9.x, answer 404. For them, and only for them, the worker does what
-//! 1.10 does.
+//! "Karras". The versions between, 1.9.x, answer 404. For them alone the worker does
+//! what 1.10 does.
 
 mod split;
 
@@ -12,14 +12,14 @@ use tracing::{debug, info};
 
 use crate::webui::{Call, WebUi, WebUiError};
 
-/// Rewrites sampler names that the running WebUI would refuse.
+/// Rewrites the sampler name of a request, if the running WebUI would refuse it.
 #[derive(Debug)]
 pub(crate) struct Compat {
     webui: WebUi,
     names: OnceCell<Option<Names>>,
 }
 
-/// The names that a WebUI knows, if it is one that needs help.
+/// The names that a WebUI of version 1.9 knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Names {
     samplers: Vec<String>,
@@ -47,12 +47,12 @@ impl Compat {
         }
     }
 
-    /// Asks the WebUI which names it knows, unless that has been done.
+    /// Fetches the names that the WebUI knows, unless they are known already.
     pub(crate) async fn learn(&self) {
         self.names().await;
     }
 
-    /// The request with its sampler name split if it has to be; every other byte stays.
+    /// The request with its sampler name split where that is needed. Every other byte stays.
     pub(crate) async fn adapt(&self, call: Call) -> Call {
         let needs_no_help = matches!(self.names.get(), Some(None));
         let Some(body) = call
@@ -95,7 +95,7 @@ impl Compat {
         match self.names.get_or_try_init(ask).await {
             Ok(names) => names.as_ref(),
             Err(error) => {
-                // The next job asks again.
+                // The next job tries again.
                 debug!(%error, "sampler names are sent as they come");
                 None
             }

@@ -1,4 +1,4 @@
-//! Splitting a sampler name inside a text that otherwise stays as it is.
+//! Splits the sampler name inside a request, and leaves every other byte as it is.
 
 use runpod_sdk::json::RawJson;
 
@@ -13,17 +13,17 @@ pub(super) struct Split {
     pub(super) scheduler: String,
 }
 
-/// Whether a look at the keys can be worth it: most inputs are not even parsed.
+/// A quick test for any sampler field, so that most inputs need not be parsed.
 pub(super) fn mentions_a_sampler(input: &RawJson) -> bool {
     input.as_str().contains("\"sampler_")
 }
 
-/// `None` if there is nothing to do, or nothing that can be done without guessing.
+/// The request with its sampler name split. `None` if no split is needed, or if the request is ambiguous.
 pub(super) fn split(input: &RawJson, known: &Names) -> Option<Split> {
     let text = input.as_str();
     let keys = Object::read(text)?;
     let string = |key: &str| keys.decode::<String>(key).filter(|name| !name.is_empty());
-    // The index is the name of the sampler where `sampler_name` is empty.
+    // The WebUI reads `sampler_index` as the name where `sampler_name` is empty.
     let key = if string("sampler_name").is_some() {
         "sampler_name"
     } else {

@@ -1,4 +1,4 @@
-//! Is a file a checkpoint, or does it only look like one?
+//! Checks whether a file is a whole checkpoint.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The header of a checkpoint is a few MB at most.
+/// A safetensors header above this size is no header. Real ones have a few MB.
 const LARGEST_HEADER: u64 = 100 << 20;
 
-/// Endings of files whose download has not ended.
+/// Extensions of unfinished downloads.
 const UNFINISHED: [&str; 6] = ["aria2", "crdownload", "download", "incomplete", "part", "tmp"];
 
 /// Whether the WebUI lists a file with this name.
@@ -18,7 +18,7 @@ pub(super) fn has_name_of_one(file: &Path) -> bool {
         .is_some_and(|ending| ending == "safetensors" || ending == "ckpt")
 }
 
-/// Why a file in the folder of checkpoints is none, in a few words. `None` if it looks well, or is something else.
+/// What is wrong with a file in the folder of checkpoints. `None` if it is whole, or clearly something else.
 pub(super) fn fault(file: &Path) -> Option<String> {
     let ending = file
         .extension()

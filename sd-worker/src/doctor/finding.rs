@@ -1,4 +1,4 @@
-//! What the doctor found, and how it is told.
+//! The doctor's findings, and their form as text.
 
 use std::fmt::{self, Write as _};
 
@@ -6,21 +6,21 @@ use clap::builder::styling::{AnsiColor, Style};
 use runpod_sdk::fitness::GIB;
 use serde::Serialize;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
     /// As it should be.
     Good,
-    /// Neither good nor bad; worth knowing.
+    /// A fact that is neither good nor bad.
     Note,
-    /// Works, but something will surprise somebody.
+    /// Jobs succeed, but not as a user may expect.
     Warning,
     /// Jobs will fail.
     Failure,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     pub(super) verdict: Verdict,
@@ -55,20 +55,20 @@ impl Finding {
     }
 }
 
-/// Gibibytes, for a message.
+/// Converts bytes to gibibytes, for messages.
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit after the point")]
 pub(super) fn gib(bytes: u64) -> f64 {
     bytes as f64 / GIB as f64
 }
 
-/// Findings about one part of the worker's surroundings.
+/// Findings about one part of the worker's environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Report {
     pub(super) sections: Vec<Section>,
@@ -80,7 +80,7 @@ impl Report {
         findings.filter(|finding| finding.verdict == verdict).count()
     }
 
-    /// The report as text, with colours where a person looks at it.
+    /// The report as text. `colours`: with ANSI colours, for a terminal.
     pub(super) fn text(&self, colours: bool) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.

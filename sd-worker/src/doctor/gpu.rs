@@ -1,4 +1,4 @@
-//! The GPUs, as the driver lists them.
+//! Checks the GPUs, as the driver lists them.
 
 use runpod_sdk::fitness::{FitnessError, GIB, GpuFacts};
 
@@ -30,14 +30,14 @@ fn card(card: &GpuFacts) -> Finding {
     let (Some(free), Some(total)) = (card.free_memory, card.total_memory) else {
         return Finding::note(format!("{name}; its driver is too old to tell its memory"));
     };
-    let told = format!("{name}, {:.1} of {:.1} GiB free", gib(free), gib(total));
+    let text = format!("{name}, {:.1} of {:.1} GiB free", gib(free), gib(total));
     if total < SMALL {
         Finding::warning(
-            told,
+            text,
             "choose a card with more memory, or start the WebUI with --medvram or --lowvram",
         )
     } else {
-        Finding::good(told)
+        Finding::good(text)
     }
 }
 

@@ -1,10 +1,10 @@
-//! What the system and the platform allow.
+//! Checks the limits of the system, and states those of the platform.
 
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::{Finding, Section};
 
-/// A worker needs a few dozen; a WebUI beside it, with its models, a few hundred.
+/// Enough open files: a worker needs a few dozen, a WebUI with its models a few hundred.
 const FEW_FILES: u64 = 1024;
 
 pub(super) fn look() -> Section {

@@ -1,4 +1,4 @@
-//! Checkpoints: are they where the WebUI looks for them, and whole?
+//! Checks that checkpoints are whole, and where the WebUI looks for them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::{fault, has_name_of_one};
 use super::finding::{Finding, Section};
 
-/// A low-rank adapter, a VAE or an embedding is smaller; a checkpoint is not.
+/// The size from which a file is taken for a checkpoint. Low-rank adapters, VAEs and embeddings are smaller.
 const LIKE_A_CHECKPOINT: u64 = 1 << 30;
-/// Near misses and broken files that are listed; there may be hundreds of files.
+/// The most files that are listed for one fault. A folder may hold hundreds.
 const MOST: usize = 10;
 
-/// Where checkpoints are looked for.
+/// Folders with checkpoints.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Folders {
-    /// Where the WebUI reads them from.
+    /// The folder that the WebUI reads.
     pub(super) checkpoints: Option<PathBuf>,
-    /// Where people put them by mistake.
+    /// Folders into which they are put by mistake.
     pub(super) elsewhere: Vec<PathBuf>,
 }
 
@@ -125,7 +125,7 @@ fn misplaced(folders: &Folders) -> impl Iterator<Item = Finding> + '_ {
     })
 }
 
-/// Files in a folder and so many levels of folders below it. What can't be read is left out.
+/// Files in a folder, and in its folders down to the given number of levels. Unreadable ones are left out.
 fn files_below(folder: &Path, levels: u32) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

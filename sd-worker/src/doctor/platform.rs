@@ -1,8 +1,8 @@
-//! The platform's variables (`docs/protocol/worker-protocol.md` §2).
+//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2).
 
 use super::finding::{Finding, Section};
 
-/// Without these there are no jobs.
+/// The variables without which a worker gets no jobs.
 const NEEDED: [&str; 2] = ["RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_WEBHOOK_POST_OUTPUT"];
 
 pub(super) fn look(lookup: impl Fn(&str) -> Option<String>) -> Section {

@@ -1,4 +1,4 @@
-//! The bucket that pictures are uploaded to.
+//! Checks the bucket for pictures.
 
 use runpod_sdk::IntoJobError as _;
 use runpod_sdk::storage::{Bucket, ProbeStep, UploadError};
@@ -6,7 +6,7 @@ use runpod_sdk::storage::{Bucket, ProbeStep, UploadError};
 use super::finding::{Finding, Section};
 use crate::settings::OutputMode;
 
-/// `output`: what happens to the pictures of jobs that do not say.
+/// `output`: where the pictures of a job go that names no place itself.
 pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>, output: OutputMode) -> Section {
     let finding = match configured {
         Ok(None) if output == OutputMode::Upload => Finding::warning(

@@ -1,4 +1,4 @@
-//! The network volume, and the disks a worker writes to.
+//! Checks the network volume and the folder for temporary files.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use runpod_sdk::fitness::GIB;
 
 use super::finding::{Finding, Section, gib};
 
-/// Where RunPod mounts an endpoint's network volume.
+/// The path at which RunPod mounts an endpoint's network volume.
 pub(super) const VOLUME: &str = "/runpod-volume";
-/// Less than this is soon used up by pictures, caches and models.
+/// Free space below this is soon used up by pictures, caches and models.
 const TIGHT: u64 = 2 * GIB;
 
 pub(super) fn look(volume: &Path, scratch: &Path) -> Section {
@@ -27,12 +27,11 @@ pub(super) fn look(volume: &Path, scratch: &Path) -> Section {
     }
 }
 
-/// Whether a file can be written there, and how much room there is.
+/// Writes and removes a file, and measures the free space.
 fn writable(name: &str, folder: &Path) -> Finding {
     let shown = folder.display();
     let probe = folder.join(format!(".sd-worker-doctor-{}", std::process::id()));
     let written = std::fs::write(&probe, b"probe");
-    // What could not be written need not be removed.
     let removed = written.and_then(|()| std::fs::remove_file(&probe));
     if let Err(error) = removed {
         return Finding::failure(
@@ -43,11 +42,11 @@ fn writable(name: &str, folder: &Path) -> Finding {
     match rustix::fs::statvfs(folder) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let told = format!("{name}, {shown}, can be written to; {:.1} GiB free", gib(free));
+            let text = format!("{name}, {shown}, can be written to; {:.1} GiB free", gib(free));
             if free < TIGHT {
-                Finding::warning(told, "make room, or take a larger disk")
+                Finding::warning(text, "make room, or take a larger disk")
             } else {
-                Finding::good(told)
+                Finding::good(text)
             }
         }
         Err(error) => Finding::note(format!(

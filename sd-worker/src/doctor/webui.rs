@@ -1,4 +1,4 @@
-//! The WebUI: does it answer, which one is it, and is it set up for a worker? (`docs/protocol/webui-api.md`)
+//! Checks the WebUI: that it answers, which version it is, and how it is set up (`docs/protocol/webui-api.md`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,15 @@ use serde_json::{Map, Value};
 use super::finding::{Finding, Section};
 use super::models::Folders;
 use crate::code::Explain as _;
+use crate::settings::Tuning;
 use crate::webui::{Call, WebUi, WebUiError};
 
-/// Fewer keys are no whole settings file: 1.10.1 has 312 (§9).
+/// A settings file with fewer keys is not complete: that of 1.10.1 has 312 (§9).
 const WHOLE_FILE: usize = 100;
-/// The worker keeps idle connections for so long.
-const POOL_IDLE_SECONDS: u64 = 20;
-/// A refusal comes at once, even while something renders.
+/// The time for a refusal, which comes at once even during a render.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the WebUI tells about itself.
+/// What the WebUI reports about itself.
 pub(super) struct Seen {
     pub(super) section: Section,
     pub(super) folders: Folders,
@@ -28,7 +27,7 @@ pub(super) struct Seen {
     pub(super) checkpoints: Option<BTreeSet<String>>,
 }
 
-/// The flags it was started with, as far as they matter.
+/// The flags it was started with that matter to a worker.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Flags {
@@ -108,7 +107,7 @@ fn unreachable(webui: &WebUi, error: &WebUiError) -> Finding {
     Finding::failure(format!("the WebUI at {}: {error}", webui.url()), hint)
 }
 
-/// Versions are told apart by the routes and names they have, SD.Next by how it refuses (§12).
+/// Recognises a version by its routes and names, and SD.Next by how it refuses (§12).
 async fn version(webui: &WebUi) -> Finding {
     if is_sd_next(webui).await {
         return Finding::note(
@@ -136,7 +135,7 @@ async fn version(webui: &WebUi) -> Finding {
     }
 }
 
-/// Of a request without its picture nothing is rendered. The others answer 404 to it.
+/// SD.Next answers 400 to an img2img request without a picture, the others 404. None of them renders.
 async fn is_sd_next(webui: &WebUi) -> bool {
     let Ok(body) = RawJson::parse("{}") else {
         return false;
@@ -166,12 +165,12 @@ fn judge(flags: &Flags) -> Vec<Finding> {
             "it can be restarted by its API (--api-server-stop)",
         ));
     }
-    if let Some(seconds) = flags
-        .timeout_keep_alive
-        .filter(|seconds| *seconds <= POOL_IDLE_SECONDS)
-    {
+    let pool_idle = Tuning::default().pool_idle.as_secs();
+    if let Some(seconds) = flags.timeout_keep_alive.filter(|seconds| *seconds <= pool_idle) {
         findings.push(Finding::warning(
-            format!("it closes idle connections after {seconds} s, and the worker keeps them for {POOL_IDLE_SECONDS} s"),
+            format!(
+                "it closes idle connections after {seconds} s, and the worker keeps them for {pool_idle} s"
+            ),
             "leave out --timeout-keep-alive, or set it to 30",
         ));
     }
@@ -181,7 +180,7 @@ fn judge(flags: &Flags) -> Vec<Finding> {
     findings
 }
 
-/// Without a file, settings of one job leak into the next (§9).
+/// Checks the settings file. Without a complete one, settings of one job leak into the next (§9).
 fn settings_file(file: &Path) -> Finding {
     let shown = file.display();
     let fix =
