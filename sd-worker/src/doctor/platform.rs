@@ -1,21 +1,27 @@
-//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2).
+//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2), and those of earlier versions of the worker.
 
 use super::finding::{Finding, Section};
+use crate::settings::still_set;
 
 /// The variables without which a worker gets no jobs.
 const NEEDED: [&str; 2] = ["RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_WEBHOOK_POST_OUTPUT"];
 
 pub(super) fn look(lookup: impl Fn(&str) -> Option<String>) -> Section {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let mut findings = if NEEDED.iter().all(|name| get(name).is_none()) {
+        vec![Finding::note(
+            "RunPod's variables are not set: this is no Serverless worker, so only --test_input works here",
+        )]
+    } else {
+        deployed(get)
+    };
+    let removed = still_set(|name| get(name).is_some());
+    findings.extend(
+        removed.map(|(name, instead)| Finding::warning(format!("{name} has no effect any more"), instead)),
+    );
     Section {
         title: "Platform",
-        findings: if NEEDED.iter().all(|name| get(name).is_none()) {
-            vec![Finding::note(
-                "RunPod's variables are not set: this is no Serverless worker, so only --test_input works here",
-            )]
-        } else {
-            deployed(get)
-        },
+        findings,
     }
 }
 
@@ -94,6 +100,14 @@ mod tests {
             matches!(&found[..], [(Verdict::Note, what)] if what.contains("--test_input")),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn a_variable_of_an_earlier_version_is_named() {
+        let found = verdicts(&[("SD_WORKER_RETRY_WAIT", "1s"), ("SD_WORKER_RETRIES", "1")]);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1].0, Verdict::Warning);
+        assert!(found[1].1.starts_with("SD_WORKER_RETRY_WAIT"), "{found:?}");
     }
 
     #[test]
