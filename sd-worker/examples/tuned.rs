@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             }
             sd_worker::run(settings)
         }
-        Err(told) => told.exit_code(),
+        Err(exit) => exit.exit_code(),
     }
 }
 

@@ -1,77 +1,96 @@
-//! What a job needs beside its input: made once at start, shared by all jobs.
+//! The parts that all jobs share, made once at the start.
+
+mod options;
 
 use std::sync::Arc;
 
 use runpod_sdk::Intake;
-use tracing::{error, warn};
+use secrecy::ExposeSecret as _;
+use tracing::warn;
 
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::compat::Compat;
-use crate::health::{Health, Medic};
 use crate::monitor::Monitor;
 use crate::output::Output;
-use crate::process::Process;
-use crate::request::{Allowed, Pictures};
+use crate::render::Renderer;
+use crate::request::{AllowedRoutes, PictureFetcher};
 use crate::settings::{self, Settings, StreamSettings};
-use crate::webui::{NotReady, Readiness, Renderer, WebUi};
+use crate::supervisor::{Health, Process, StartError, Starter, Supervisor};
+use crate::webui::{NoClient, Readiness, WebUi};
 
-/// The worker's state. Cloning it costs two reference counts.
+pub(crate) use options::client_options;
+
+/// The worker's shared parts. A clone costs a few reference counts.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) renderer: Arc<Renderer>,
     pub(crate) health: Health,
     pub(crate) compat: Arc<Compat>,
-    /// For what needs no turn on the GPU.
+    /// The client for requests that need no lease of the GPU.
     pub(crate) webui: WebUi,
-    pub(crate) allowed: Arc<Allowed>,
-    pub(crate) pictures: Option<Arc<Pictures>>,
+    pub(crate) allowed: Arc<AllowedRoutes>,
+    pub(crate) pictures: Option<Arc<PictureFetcher>>,
     pub(crate) checks: Arc<Checks>,
-    /// Where answers are kept, if they are.
+    /// The response cache, if it is on.
     pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) output: Arc<Output>,
     pub(crate) stream: StreamSettings,
 }
 
+/// Why the worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    #[error(transparent)]
+    NoClient(#[from] NoClient),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
 impl App {
-    /// Starts the WebUI, if it is ours, and waits until it is ready.
+    /// Starts the WebUI, if it is the worker's, and returns when it is ready.
     pub(crate) async fn start(
         settings: Settings,
         process: Option<Process>,
         intake: Intake,
         monitor: Monitor,
-    ) -> Result<Self, NotReady> {
+    ) -> Result<Self, AppError> {
         warn_of_removed_variables();
-        let webui = WebUi::new(&settings)?;
-        let readiness = Readiness::new(webui.clone(), process.clone(), &settings);
-        if let Err(problem) = readiness.bring_up().await {
-            if let Some(process) = &process {
-                tell_last_lines(process);
-            }
-            return Err(problem);
+        let webui = WebUi::new(&client_options(&settings))?;
+        let readiness = Readiness::new(webui.clone(), options::readiness_options(&settings));
+        let starter = Starter::new(process, readiness);
+        if let Err(problem) = starter.start().await {
+            starter.log_last_lines();
+            return Err(problem.into());
         }
-        let medic = Medic::new(webui.clone(), process, readiness, &settings, intake);
-        let health = medic.health().clone();
+        let supervisor = Supervisor::new(
+            webui.clone(),
+            starter,
+            options::supervisor_options(&settings),
+            intake,
+        );
+        let health = supervisor.health().clone();
         monitor.know(&health);
-        let mut renderer = Renderer::new(webui.clone(), health.clone(), medic.gpu().clone(), &settings);
-        let cache = match settings.cache.response_cache {
-            0 => None,
-            mib => {
-                let bound = u64::from(mib) << 20;
-                Some(Cache::new(bound, renderer.count_changes(), monitor.lookups()))
-            }
-        };
-        let renderer = Arc::new(renderer);
-        tokio::spawn(medic.practise());
+        let gpu = supervisor.gpu().clone();
+        let mut renderer = Renderer::new(
+            webui.clone(),
+            health.clone(),
+            gpu,
+            options::render_options(&settings),
+        );
+        let cache_bound = u64::from(settings.cache.response_cache) << 20;
+        let cache =
+            (cache_bound > 0).then(|| Cache::new(cache_bound, renderer.count_changes(), monitor.lookups()));
+        tokio::spawn(supervisor.run());
         let compat = Arc::new(Compat::new(webui.clone()));
         let learning = compat.clone();
-        // Beside the first take, which must not wait for it.
+        // It runs beside the first take, which must not wait for it.
         tokio::spawn(async move { learning.learn().await });
         let requests = &settings.requests;
         let largest = u64::from(requests.url_input_limit) << 20;
-        let pictures = (!requests.no_url_inputs).then(|| Pictures::new(largest));
+        let pictures = (!requests.no_url_inputs).then(|| PictureFetcher::new(largest));
         Ok(Self {
-            renderer,
+            renderer: Arc::new(renderer),
             health,
             compat,
             checks: Arc::new(Checks::new(webui.clone(), requests.checks)),
@@ -79,13 +98,13 @@ impl App {
             cache: cache.map(Arc::new),
             output: Arc::new(Output::new(settings.output)),
             stream: settings.stream,
-            allowed: Arc::new(Allowed::new(&requests.allowed_routes)),
+            allowed: Arc::new(AllowedRoutes::new(&requests.allowed_routes)),
             webui,
         })
     }
 }
 
-/// One warning for each variable of an earlier version that is still set.
+/// Logs a warning for each variable of an earlier version that is still set.
 fn warn_of_removed_variables() {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     for (name, instead) in settings::still_set(is_set) {
@@ -93,11 +112,17 @@ fn warn_of_removed_variables() {
     }
 }
 
-/// What a dead WebUI said last is the best explanation of its death.
-fn tell_last_lines(process: &Process) {
-    let lines = process.tail().lines();
-    error!("the last {} lines of the WebUI's log:", lines.len());
-    for line in lines {
-        error!(target: "webui", "| {line}");
-    }
+/// The WebUI's process, if the worker starts it.
+pub(crate) fn own_process(settings: &Settings) -> Option<Process> {
+    let backend = &settings.backend;
+    let command = backend.webui_command.clone()?;
+    let secrets = settings.webui_auth.iter().flat_map(|credentials| {
+        [&credentials.user, &credentials.password].map(|secret| secret.expose_secret().to_owned())
+    });
+    Some(Process::new(
+        command,
+        backend.webui_dir.clone(),
+        settings.tuning.stop_grace,
+        secrets,
+    ))
 }

@@ -1,8 +1,8 @@
-//! Values as the WebUI reads them: numbers and truths may be in quotes, too (`docs/protocol/webui-api.md` §3).
+//! Reads JSON values as the WebUI does: numbers and booleans may be written as text (`docs/protocol/webui-api.md` §3).
 
 use serde_json::Value;
 
-/// A number; `None` for what the WebUI would not take for one, and for what is no quantity, such as `"nan"`.
+/// Reads a finite number. `None` for values that the WebUI does not take for a number, and for texts such as `"nan"`.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -12,7 +12,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// Whether it means yes.
+/// Whether the WebUI reads the value as true.
 pub(crate) fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(value) => *value,

@@ -14,15 +14,15 @@ const BAD_OPTIONS: u8 = 2;
 /// Options whose values are not repeated in messages.
 const MAY_HOLD_SECRETS: [&str; 2] = ["webui-url", "webui-auth"];
 
-/// The command line asked for a text, or could not be understood: it has been said, and the process
-/// can end.
+/// The process ends after reading its command line, because a text was asked for or an option is wrong. The text is
+/// printed already.
 #[derive(Debug)]
-pub struct Told {
+pub struct CliExit {
     code: ExitCode,
 }
 
-impl Told {
-    /// What the process should exit with.
+impl CliExit {
+    /// The exit code of the process.
     pub fn exit_code(self) -> ExitCode {
         self.code
     }
@@ -35,7 +35,7 @@ impl Settings {
     ///
     /// `--help` and `--version` have been printed, or an option cannot be understood and that has been
     /// printed.
-    pub fn from_command_line() -> Result<Self, Told> {
+    pub fn from_command_line() -> Result<Self, CliExit> {
         let command = command();
         let parsed = command
             .clone()
@@ -43,14 +43,14 @@ impl Settings {
             .and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
             if error.use_stderr() {
-                // Without a stderr there is nobody to tell.
+                // A process without stderr cannot print it.
                 let _ = writeln!(std::io::stderr(), "{}", explain(&command, &error));
-                Told {
+                CliExit {
                     code: ExitCode::from(BAD_OPTIONS),
                 }
             } else {
                 let _ = error.print();
-                Told {
+                CliExit {
                     code: ExitCode::SUCCESS,
                 }
             }

@@ -1,20 +1,25 @@
-//! Why a job has no result: the errors of all parts as one type, and how each becomes the job's error.
+//! Turns the error of any part into the job's error.
 
 use std::borrow::Cow;
 
-use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError};
+use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError, JobError};
 use serde_json::Value;
 
+use crate::cancelled::Cancelled;
 use crate::checks::NotApplied;
 use crate::code::Explain;
 use crate::output::OutputError;
+use crate::render::RenderError;
 use crate::request::{PictureError, RequestError};
 use crate::stream::StreamError;
+use crate::supervisor::Health;
 use crate::webui::WebUiError;
 
 /// Why a job has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error(transparent)]
@@ -24,28 +29,62 @@ pub(crate) enum Failure {
     #[error(transparent)]
     WebUi(#[from] WebUiError),
     #[error(transparent)]
-    Output(#[from] OutputError),
+    Render(#[from] RenderError),
     #[error(transparent)]
-    Stream(#[from] StreamError),
+    Output(#[from] OutputError),
+    /// An error of the stream itself.
+    #[error(transparent)]
+    Stream(StreamError),
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Cancelled(error) => error.into(),
+            StreamError::Render(error) => error.into(),
+            StreamError::NotApplied(error) => error.into(),
+            StreamError::Output(error) => error.into(),
+            StreamError::NoPictures | StreamError::NoSeed | StreamError::NotJson(_) => Self::Stream(error),
+        }
+    }
 }
 
 impl Failure {
+    /// The error that the caller gets. A failure of the WebUI has the last lines of its log, if the worker started it.
+    pub(crate) fn report(self, health: &Health) -> JobError {
+        let is_of_the_webui = self.is_of_the_webui();
+        let error = self.into_job_error();
+        if !is_of_the_webui || error.class() != ErrorClass::Backend {
+            return error;
+        }
+        match health.log_tail() {
+            Some(lines) => error.with_log_tail(lines),
+            None => error,
+        }
+    }
+
+    /// Whether the WebUI took part in it, so that its log may explain it.
+    fn is_of_the_webui(&self) -> bool {
+        match self {
+            Self::WebUi(_) | Self::Render(_) | Self::NotApplied(_) | Self::Stream(_) => true,
+            Self::Cancelled(_) | Self::Request(_) | Self::Picture(_) | Self::Output(_) => false,
+        }
+    }
+
     fn explained(&self) -> &dyn Explain {
         match self {
+            Self::Cancelled(error) => error,
             Self::Request(error) => error,
             Self::Picture(error) => error,
             Self::NotApplied(error) => error,
             Self::WebUi(error) => error,
+            Self::Render(error) => error,
             Self::Output(error) => error,
             Self::Stream(error) => error,
         }
     }
 
-    /// Whether the WebUI's log may show the cause.
-    pub(crate) fn is_of_the_webui(&self) -> bool {
-        matches!(self, Self::WebUi(_) | Self::NotApplied(_) | Self::Stream(_))
-    }
-
+    /// The verdict of the SDK's own error where there is one, else that of the table of codes.
     fn verdict(&self) -> Verdict {
         match self {
             Self::Picture(PictureError::Download { source, .. }) => Verdict::of(source),
@@ -53,19 +92,20 @@ impl Failure {
                 Verdict::of(source)
             }
             _ => {
-                let (code, hint) = (self.explained().code(), self.explained().hint());
+                let error = self.explained();
+                let code = error.code();
                 Verdict {
                     code: code.code(),
                     class: code.class(),
                     retryable: code.is_retryable(),
-                    hint,
+                    hint: error.hint(),
                 }
             }
         }
     }
 }
 
-/// What a job's error says beside its message: for the SDK's errors by themselves, for ours by the table of codes.
+/// Code, class, retryability and hint of a failure.
 struct Verdict {
     code: ErrorCode,
     class: ErrorClass,

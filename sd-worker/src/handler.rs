@@ -1,17 +1,34 @@
-//! What happens to a job (`docs/protocol/request-flow.md`, steps 2 to 7).
+//! The route of a job (`docs/protocol/request-flow.md`, steps 2 to 7).
+//!
+//! | step | made in |
+//! |---|---|
+//! | the input is read: route, body, options | [`crate::request`] |
+//! | stream and delivery are planned, before anything renders | [`crate::stream`], [`crate::output`] |
+//! | pictures by URL are fetched, sampler names split, names checked | [`crate::request`], [`crate::compat`], [`crate::checks`] |
+//! | the answer is found in the cache, or rendered with a lease of the GPU | [`crate::cache`], [`crate::render`] |
+//! | the answer is checked, kept and delivered | [`crate::checks`], [`crate::cache`], [`crate::output`] |
+//! | an error becomes the job's error | [`crate::failure`] |
 
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{Context, JobError, State, handler};
+use runpod_sdk::{Context, JobError, MaybeStreaming, State, Streaming, handler};
 
 use crate::app::App;
 use crate::cache::Place;
+use crate::cancelled::unless_cancelled;
 use crate::failure::Failure;
+use crate::marks::{INFERENCE_FINISHED, INFERENCE_STARTED, READINESS_CHECKED};
+use crate::render::GpuLease;
 use crate::request::{Request, Work};
-use crate::stream::{self, Answer};
-use crate::webui::{Call, Turn, unless_cancelled};
+use crate::stream::{PreparedRender, StreamPlan, StreamTools};
+use crate::webui::Call;
 
-/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte; or, where somebody wants it
-/// so, with its pictures elsewhere, smaller, or one by one.
+/// A job's output: the WebUI's answer, or its pictures one by one.
+pub(crate) type Answer = MaybeStreaming<RawJson, BoxStream<'static, Result<RawJson, JobError>>>;
+
+/// Sends the job's input to the WebUI and returns the WebUI's answer, both byte for byte. The job's options or the
+/// worker's settings may have its pictures uploaded, re-encoded or streamed.
 #[handler]
 pub(crate) async fn forward(
     input: RawJson,
@@ -19,41 +36,42 @@ pub(crate) async fn forward(
     State(app): State<App>,
 ) -> Result<Answer, JobError> {
     let answer = answer(input, &ctx, &app).await;
-    answer.map_err(|failure| app.health.explain(failure))
+    answer.map_err(|failure| failure.report(&app.health))
 }
 
 async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Failure> {
-    let Request { call, work, wishes } = Request::read(input, &app.allowed)?;
-    let streamed = stream::Wanted::by(app.stream, &wishes, work, &call)?;
-    let delivery = app.output.plan(&wishes, work.gives_pictures(&call), ctx).await?;
+    let Request { call, work, options } = Request::read(input, &app.allowed)?;
+    let plan = StreamPlan::of(app.stream, &options, work, &call)?;
+    let delivery = app.output.plan(&options, work.gives_pictures(&call), ctx).await?;
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
     };
     if work == Work::Beside {
-        return Ok(Answer::Value(app.webui.ask(&call, ctx).await?));
+        let answer = unless_cancelled(ctx, app.webui.send(&call)).await??;
+        return Ok(Answer::Value(answer));
     }
     let call = match work {
         Work::Render => unless_cancelled(ctx, app.compat.adapt(call)).await?,
         _ => call,
     };
-    // These ask the WebUI for its lists, which it may be slow to give.
-    let checked = unless_cancelled(ctx, app.checks.before(&call, wishes.checks)).await??;
-    if let Some(streamed) = streamed {
-        let turn = turn(app, ctx).await?;
-        ctx.mark("inference_started");
-        let ready = stream::Ready {
-            turn,
+    // The checks fetch the WebUI's lists, which may take long.
+    let checked = unless_cancelled(ctx, app.checks.before(&call, options.checks)).await??;
+    if let Some(plan) = plan {
+        let lease = lease(app, ctx).await?;
+        ctx.mark(INFERENCE_STARTED);
+        let render = PreparedRender {
+            lease,
             call,
             checked,
             delivery,
         };
-        return Ok(streamed.answer(app, ctx, ready));
+        return Ok(streamed(plan, app, ctx, render));
     }
     let mut place = Place::of(&call, app.cache.as_deref());
     let answer = match place.answer() {
         Some(answer) => {
-            ctx.mark("readiness_checked");
+            ctx.mark(READINESS_CHECKED);
             answer
         }
         None => render(&call, &mut place, app, ctx).await?,
@@ -64,22 +82,39 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
     Ok(Answer::Value(answer))
 }
 
-/// The WebUI was ready before the first job was taken. What a job has to wait for is its turn: until the GPU is free
-/// of whatever an earlier, broken job may have left behind.
-async fn turn(app: &App, ctx: &Context) -> Result<Turn, Failure> {
-    let turn = app.renderer.turn(ctx).await?;
-    ctx.mark("readiness_checked");
-    Ok(turn)
+/// Waits for the GPU. The WebUI was ready before the first job was taken, but an earlier render may still have to be
+/// stopped.
+async fn lease(app: &App, ctx: &Context) -> Result<GpuLease, Failure> {
+    let lease = app.renderer.lease(ctx).await?;
+    ctx.mark(READINESS_CHECKED);
+    Ok(lease)
 }
 
 async fn render(call: &Call, place: &mut Place<'_>, app: &App, ctx: &Context) -> Result<RawJson, Failure> {
-    let turn = turn(app, ctx).await?;
+    let lease = lease(app, ctx).await?;
     if let Some(answer) = place.answer_in_turn() {
         return Ok(answer);
     }
-    ctx.mark("inference_started");
-    let finished = turn.render(call, ctx).await?;
-    ctx.mark("inference_finished");
+    ctx.mark(INFERENCE_STARTED);
+    let finished = lease.render(call, ctx).await?;
+    ctx.mark(INFERENCE_FINISHED);
     place.put(&finished);
     Ok(finished.answer)
+}
+
+fn streamed(plan: StreamPlan, app: &App, ctx: &Context, render: PreparedRender) -> Answer {
+    let tools = StreamTools {
+        renderer: app.renderer.clone(),
+        health: app.health.clone(),
+        checks: app.checks.clone(),
+    };
+    let health = app.health.clone();
+    let chunks = plan.chunks(tools, ctx, render);
+    let chunks = chunks.map(move |chunk| chunk.map_err(|error| Failure::from(error).report(&health)));
+    let chunks = Streaming::new(chunks.boxed());
+    MaybeStreaming::Chunks(if plan.is_aggregated() {
+        chunks.aggregated()
+    } else {
+        chunks
+    })
 }

@@ -13,6 +13,6 @@ fn main() -> ExitCode {
             Some(Command::Doctor(doctor)) => sd_worker::examine(&settings, doctor),
             _ => sd_worker::run(settings),
         },
-        Err(told) => told.exit_code(),
+        Err(exit) => exit.exit_code(),
     }
 }

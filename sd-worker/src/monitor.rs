@@ -1,23 +1,24 @@
-//! How the worker and its WebUI are doing (`docs/protocol/request-flow.md`, Monitoring): figures beside the SDK's own, at
-//! the same address (`RUNPOD_WORKER_METRICS`), and a line in the log every hundred jobs.
+//! Metrics of the worker and its WebUI (`docs/protocol/request-flow.md`, Monitoring). They are beside the SDK's own, at the
+//! same address (`RUNPOD_WORKER_METRICS`), and in a line of the log every hundred jobs.
 //!
 //! | name | what |
 //! |---|---|
 //! | `sd_worker_backend_up` | 1 while the WebUI is well |
-//! | `sd_worker_success_ratios` | share of the last hundred jobs that went well; users' mistakes do not count |
-//! | `sd_worker_render_average_seconds` | mean time of the WebUI's for them; of a stream that of all its renders |
-//! | `sd_worker_render_trend_ratios` | that of the newer half by that of the older half |
+//! | `sd_worker_success_ratios` | share of the last hundred jobs that succeeded, without users' mistakes |
+//! | `sd_worker_render_average_seconds` | mean time that the WebUI took for one of them; all renders of a stream together |
+//! | `sd_worker_render_trend_ratios` | mean time of the newer half divided by that of the older half |
 //! | `sd_worker_upload_seconds` | histogram of the time that a job's uploads took |
 //! | `sd_worker_cache_hits_total` | jobs that were answered from the cache |
-//! | `sd_worker_cache_misses_total` | jobs that could have been and had to be rendered |
+//! | `sd_worker_cache_misses_total` | jobs that could have been cached and had to be rendered |
 //!
 //! End to end, waiting, rendering, errors by code, and the GPUs' memory and load are among the
 //! [SDK's](runpod_sdk::metrics).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use runpod_sdk::events::{JobOutcome, JobSummary, Window, WorkerEvent};
 use runpod_sdk::metrics::Metrics;
 use runpod_sdk::metrics::prometheus_client::collector::Collector;
@@ -29,22 +30,17 @@ use runpod_sdk::{ErrorClass, Worker};
 use tracing::info;
 
 use crate::cache::Lookups;
-use crate::health::Health;
+use crate::marks::{
+    INFERENCE_FINISHED, INFERENCE_STARTED, PART_FINISHED, PART_STARTED, UPLOAD_FINISHED, UPLOAD_STARTED,
+};
+use crate::supervisor::Health;
 
-/// Marks around each upload of a job: of all its pictures, or of each where they are streamed.
-pub(crate) const UPLOAD_STARTED: &str = "upload_started";
-pub(crate) const UPLOAD_FINISHED: &str = "upload_finished";
-
-/// Marks around each render of a job that is streamed. Between them its pictures are uploaded or re-encoded.
-pub(crate) const PART_STARTED: &str = "part_started";
-pub(crate) const PART_FINISHED: &str = "part_finished";
-
-/// So many jobs are looked back on; of what users got wrong none, which says nothing about this worker.
+/// The number of last jobs that count. Users' mistakes do not, because they tell nothing about this worker.
 const JOBS: usize = 100;
 
 const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Watches the jobs of one worker. Cheap to clone; clones are the same one.
+/// Counts the jobs of one worker. Its clones count together.
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
     shared: Arc<Shared>,
@@ -58,7 +54,7 @@ struct Shared {
     lookups: Lookups,
 }
 
-/// The last jobs, by the WebUI's time for them, and how many there were in all.
+/// The last jobs with the WebUI's time for them, and the number of all jobs.
 #[derive(Debug)]
 struct Jobs {
     last: Window,
@@ -80,7 +76,7 @@ impl Monitor {
         }
     }
 
-    /// Counts what happens to the worker's jobs.
+    /// Counts the worker's jobs from now on.
     pub(crate) fn watch<S>(&self, worker: Worker<S>) -> Worker<S> {
         let metrics = Metrics::new();
         metrics.registry(|registry| {
@@ -111,13 +107,13 @@ impl Monitor {
         })
     }
 
-    /// The WebUI whose health is told from now on.
+    /// Sets the health that is exported.
     pub(crate) fn know(&self, health: &Health) {
-        // There is one WebUI in a worker's life; a second start would be a second process.
+        // It is set once, because a worker has one WebUI.
         let _ = self.shared.health.set(health.clone());
     }
 
-    /// What the cache counts.
+    /// The counters of the cache.
     pub(crate) fn lookups(&self) -> Lookups {
         self.shared.lookups.clone()
     }
@@ -135,11 +131,11 @@ impl Monitor {
             } => false,
             _ => return,
         };
-        let mut jobs = self.jobs();
+        let mut jobs = self.shared.jobs.lock();
         jobs.last.record(well, rendering(&points));
         jobs.seen += 1;
         if jobs.seen.is_multiple_of(JOBS) {
-            let figures = told(&jobs.last);
+            let figures = figures(&jobs.last);
             drop(jobs);
             info!("the last hundred jobs: {figures} backend_up={}", self.is_up());
         }
@@ -147,10 +143,6 @@ impl Monitor {
 
     fn is_up(&self) -> bool {
         self.shared.health.get().is_some_and(Health::is_well)
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,7 +155,7 @@ impl Collector for Monitor {
         let up = f64::from(u8::from(self.is_up()));
         gauge("backend_up", "Whether the WebUI is well", None, up)?;
         let (success, average, trend) = {
-            let jobs = self.jobs();
+            let jobs = self.shared.jobs.lock();
             (jobs.last.success_rate(), jobs.last.average(), jobs.last.trend())
         };
         if let Some(share) = success {
@@ -194,13 +186,13 @@ impl Collector for Monitor {
     }
 }
 
-/// The time that the WebUI needed for all that a job asked for; `None` if it did not come so far.
+/// The time that the WebUI took for a job; `None` if the job did not get that far.
 fn rendering(points: &[(&'static str, Duration)]) -> Option<Duration> {
-    let whole = added_up(points, "inference_started", "inference_finished")?;
+    let whole = added_up(points, INFERENCE_STARTED, INFERENCE_FINISHED)?;
     Some(added_up(points, PART_STARTED, PART_FINISHED).unwrap_or(whole))
 }
 
-/// The time of everything between two such marks that came to its end; `None` if nothing did.
+/// The sum of the times between two marks; `None` if no pair of them is complete.
 fn added_up(points: &[(&'static str, Duration)], from: &str, to: &str) -> Option<Duration> {
     let mut started = None;
     let mut total = None;
@@ -215,8 +207,8 @@ fn added_up(points: &[(&'static str, Duration)], from: &str, to: &str) -> Option
     total
 }
 
-/// What is known of the last jobs, in words.
-fn told(jobs: &Window) -> String {
+/// The figures of the last jobs as text.
+fn figures(jobs: &Window) -> String {
     let figure = |figure: Option<f64>, digits| {
         figure.map_or_else(|| "unknown".to_owned(), |figure| format!("{figure:.digits$}"))
     };
@@ -278,11 +270,11 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said_to_be_unknown() {
         let mut jobs = Window::new(JOBS);
-        assert_eq!(told(&jobs), "success=unknown average_s=unknown trend=unknown");
+        assert_eq!(figures(&jobs), "success=unknown average_s=unknown trend=unknown");
         for seconds in [1, 1, 2, 4] {
             jobs.record(true, Duration::from_secs(seconds));
         }
         jobs.record(false, None);
-        assert_eq!(told(&jobs), "success=0.800 average_s=2.00 trend=3.00");
+        assert_eq!(figures(&jobs), "success=0.800 average_s=2.00 trend=3.00");
     }
 }

@@ -1,17 +1,17 @@
-//! What kind of picture some bytes are.
+//! Kinds of picture files, recognised by their first bytes.
 
 /// A kind of picture file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PictureKind {
     Png,
     Jpeg,
     WebP,
-    /// One that the WebUI may read but never writes.
+    /// A kind that the WebUI may read but never writes.
     Other,
 }
 
-impl Kind {
-    /// Looks at the first bytes. `None` for what is no picture.
+impl PictureKind {
+    /// Recognises a file by its first bytes. `None` if it is no picture.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         // By hand, because a library such as infer tells these kinds apart and more, and sd-worker would still have to map
         // them to the four that it treats differently.
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// How names of such files end.
+    /// The extension of such files.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// Width and height, of a PNG.
+    /// Width and height. Known for PNG alone.
     pub(crate) fn size(self, bytes: &[u8]) -> Option<(u32, u32)> {
         let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         match self {
@@ -67,12 +67,15 @@ mod tests {
 
     #[test]
     fn a_picture_is_known_by_its_first_bytes() {
-        assert_eq!(Kind::of(b"\x89PNG\r\n\x1a\n\0\0"), Some(Kind::Png));
-        assert_eq!(Kind::of(b"\xff\xd8\xff\xe0"), Some(Kind::Jpeg));
-        assert_eq!(Kind::of(b"RIFF\x10\0\0\0WEBPVP8L"), Some(Kind::WebP));
-        assert_eq!(Kind::of(b"\0\0\0\x1cftypavif"), Some(Kind::Other));
+        assert_eq!(PictureKind::of(b"\x89PNG\r\n\x1a\n\0\0"), Some(PictureKind::Png));
+        assert_eq!(PictureKind::of(b"\xff\xd8\xff\xe0"), Some(PictureKind::Jpeg));
+        assert_eq!(
+            PictureKind::of(b"RIFF\x10\0\0\0WEBPVP8L"),
+            Some(PictureKind::WebP)
+        );
+        assert_eq!(PictureKind::of(b"\0\0\0\x1cftypavif"), Some(PictureKind::Other));
         for none in [&b""[..], b"<html>", b"{}", b"RIFF\0\0\0\0WAVE"] {
-            assert_eq!(Kind::of(none), None);
+            assert_eq!(PictureKind::of(none), None);
         }
     }
 }

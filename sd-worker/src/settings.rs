@@ -6,16 +6,20 @@
 mod address;
 mod backend;
 mod cache;
+mod doctor;
 mod output;
 #[cfg(test)]
 mod page;
 mod progress;
 mod removed;
 mod requests;
+mod route;
 mod stream;
 mod table;
 mod tuning;
 mod values;
+mod warm_up;
+mod webui_command;
 
 use std::time::Duration;
 
@@ -27,12 +31,17 @@ use self::values::time;
 pub use self::address::{Credentials, WebUiUrl};
 pub use self::backend::BackendSettings;
 pub use self::cache::CacheSettings;
+pub use self::doctor::DoctorOptions;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub(crate) use self::removed::{removed, still_set};
-pub use self::requests::RequestSettings;
+pub use self::requests::{CheckLevel, RequestSettings};
+pub(crate) use self::route::{is_route, split_query};
 pub use self::stream::StreamSettings;
 pub use self::tuning::Tuning;
+pub use self::warm_up::WarmUp;
+pub(crate) use self::warm_up::smallest_render;
+pub use self::webui_command::CommandLine;
 
 options! {
     /// Options of the worker. `--help` and `docs/sd-worker-options.md` describe them.
@@ -112,7 +121,7 @@ options! {
 #[non_exhaustive]
 pub enum Command {
     /// Check everything that this worker needs, and say how to mend what is wrong
-    Doctor(crate::doctor::Doctor),
+    Doctor(DoctorOptions),
 }
 
 const LONG_ABOUT: &str = "\

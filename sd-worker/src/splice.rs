@@ -1,7 +1,7 @@
-//! Changing a part of a JSON text and leaving every other byte as it came.
+//! Changes a part of a JSON text and leaves every other byte as it is.
 //!
-//! Requests and answers are megabytes of base64 that nobody here needs to decode. An [`Object`] knows where
-//! the values of the first level stand, and [`Edits`] replaces some of them.
+//! Requests and answers hold megabytes of base64 that the worker does not decode. An [`Object`] lists the values of
+//! the first level, and [`Edits`] replaces some of them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,17 +13,17 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// An object's keys and the places of their values, in the text's order.
+/// The keys of a JSON object and their undecoded values, in the text's order.
 #[derive(Debug)]
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Object<'a> {
-    /// `None` for what is not an object, or has a key that no text can hold (half a surrogate pair).
+    /// Reads an object. `None` for any other value, and for a key that is no valid text (half a surrogate pair).
     pub(crate) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// The value of a key. Of a key that is there twice the last counts, as in Python.
+    /// The value of a key. The last one counts if a key is repeated, as in Python.
     pub(crate) fn get(&self, key: &str) -> Option<&'a RawValue> {
         self.0
             .iter()
@@ -32,7 +32,7 @@ impl<'a> Object<'a> {
             .map(|(_, value)| *value)
     }
 
-    /// The same, decoded; `None` for what does not fit and for `null`.
+    /// The decoded value of a key. `None` for `null` and for a value of another type.
     pub(crate) fn decode<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let value: Option<T> = serde_json::from_str(self.get(key)?.get()).ok()?;
         value
@@ -43,7 +43,7 @@ impl<'a> Object<'a> {
         Self::read(self.get(key)?.get())
     }
 
-    /// How often the key is there.
+    /// How often the key occurs.
     pub(crate) fn count(&self, key: &str) -> usize {
         self.keys().filter(|name| *name == key).count()
     }
@@ -79,7 +79,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// Changes to a text, made all at once.
+/// Changes to a JSON text, applied together.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
     text: &'a str,
@@ -104,25 +104,25 @@ impl<'a> Edits<'a> {
         self.replace_at(start..start + value.get().len(), json);
     }
 
-    /// Writes `json` in place of the value that stands there.
+    /// Writes `json` in place of the bytes at `place`.
     pub(crate) fn replace_at(&mut self, place: Range<usize>, json: String) {
         self.changes.push((place, json));
     }
 
-    /// Adds a key at the end of the object that the text is, or of an object in it.
+    /// Adds a key at the end of `object`, which is the text or an object inside it.
     pub(crate) fn append(&mut self, object: &'a str, key: &str, json: &str) {
         let Some(end) = object.rfind('}') else { return };
         let first = object[..end].trim_end().ends_with('{');
         let end = object.as_ptr() as usize - self.text.as_ptr() as usize + end;
         let comma = if first { "" } else { "," };
-        // Several keys at one place stay in the order in which they came, because the sort is stable.
+        // `apply` sorts stably, so several keys at one place keep the order of their calls.
         let earlier = self.changes.iter().any(|(range, _)| *range == (end..end));
         let comma = if earlier { "," } else { comma };
         self.changes
             .push((end..end, format!("{comma}{}:{json}", quoted(key))));
     }
 
-    /// The changed text. `None` if a change was not JSON.
+    /// The changed text. `None` if a change is not valid JSON.
     pub(crate) fn apply(mut self) -> Option<RawJson> {
         self.changes.sort_by_key(|(range, _)| range.start);
         let added: usize = self.changes.iter().map(|(_, json)| json.len()).sum();
@@ -138,7 +138,7 @@ impl<'a> Edits<'a> {
     }
 }
 
-/// A text as JSON.
+/// A text as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

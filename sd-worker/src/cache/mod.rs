@@ -3,20 +3,22 @@
 //! Only with `--response-cache`. What is kept is the WebUI's answer as it came, under a hash of the request as it was
 //! sent: after pictures were fetched and samplers split. Checks and delivery follow, as after a render, so that each
 //! job gets it as it wishes. Which answers are kept is told by [`repeatable`], until when by
-//! [`Changes`](crate::webui::Changes), how many by [`store`].
+//! [`Changes`], how many by [`store`].
 
 mod repeatable;
 mod store;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use ring::digest;
 use runpod_sdk::json::RawJson;
 use runpod_sdk::metrics::prometheus_client::metrics::counter::Counter;
 use tracing::{debug, info};
 
 use self::store::Store;
-use crate::webui::{Call, Changes, Era, Finished};
+use crate::render::{CacheEpoch, Changes, FinishedRender};
+use crate::webui::Call;
 
 /// What an entry takes beside its answer, roughly.
 const ENTRY: u64 = 256;
@@ -32,10 +34,10 @@ pub(crate) struct Cache {
     lookups: Lookups,
 }
 
-/// Answers of one era.
+/// Answers of one epoch.
 #[derive(Debug)]
 struct Kept {
-    era: Era,
+    epoch: CacheEpoch,
     answers: Store<Key, RawJson>,
 }
 
@@ -56,7 +58,7 @@ struct Open<'a> {
     cache: &'a Cache,
     key: Key,
     /// When it was looked for last.
-    era: Era,
+    epoch: CacheEpoch,
     rendered: Option<RawJson>,
 }
 
@@ -64,7 +66,7 @@ impl Cache {
     /// `bound`: in bytes.
     pub(crate) fn new(bound: u64, changes: Arc<Changes>, lookups: Lookups) -> Self {
         let kept = Kept {
-            era: changes.era(),
+            epoch: changes.epoch(),
             answers: Store::new(bound),
         };
         Self {
@@ -76,14 +78,14 @@ impl Cache {
 
     /// The answers that still hold.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let era = self.changes.era();
-        if kept.era != era {
+        let mut kept = self.kept.lock();
+        let epoch = self.changes.epoch();
+        if kept.epoch != epoch {
             if !kept.answers.is_empty() {
                 info!("the cache is emptied: what renders may have changed");
             }
             kept.answers.clear();
-            kept.era = era;
+            kept.epoch = epoch;
         }
         kept
     }
@@ -112,7 +114,7 @@ impl<'a> Place<'a> {
         Self(Some(Open {
             cache,
             key,
-            era: cache.changes.era(),
+            epoch: cache.changes.epoch(),
             rendered: None,
         }))
     }
@@ -133,9 +135,9 @@ impl<'a> Place<'a> {
     }
 
     /// What was rendered, to be kept if nothing is wrong with it.
-    pub(crate) fn put(&mut self, finished: &Finished) {
+    pub(crate) fn put(&mut self, finished: &FinishedRender) {
         if let Some(open) = &mut self.0
-            && finished.surely
+            && finished.verified_complete
         {
             open.rendered = Some(finished.answer.clone());
         }
@@ -146,7 +148,7 @@ impl<'a> Place<'a> {
         let Some(Open {
             cache,
             key,
-            era,
+            epoch,
             rendered: Some(answer),
         }) = self.0
         else {
@@ -154,7 +156,7 @@ impl<'a> Place<'a> {
         };
         let mut kept = cache.kept();
         // Else it is not known before or after which change it was rendered.
-        if kept.era == era {
+        if kept.epoch == epoch {
             let weight = ENTRY + answer.len() as u64;
             kept.answers.put(key, answer, weight);
         }
@@ -164,7 +166,7 @@ impl<'a> Place<'a> {
 impl Open<'_> {
     fn find(&mut self) -> Option<RawJson> {
         let mut kept = self.cache.kept();
-        self.era = kept.era;
+        self.epoch = kept.epoch;
         let answer = kept.answers.get(&self.key)?.clone();
         drop(kept);
         self.cache.lookups.hits.inc();

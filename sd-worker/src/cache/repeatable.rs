@@ -5,7 +5,7 @@
 use runpod_sdk::json::RawJson;
 use serde_json::Value;
 
-use crate::lenient::number;
+use crate::coerce::number;
 use crate::splice::Object;
 use crate::webui::Call;
 
@@ -14,7 +14,7 @@ const PICTURES: [&str; 4] = ["init_images", "mask", "latent_mask", "firstpass_im
 
 /// The body of a repeatable request, or the reason why it is not repeatable.
 pub(super) fn body(call: &Call) -> Result<&RawJson, &'static str> {
-    let body = call.body.as_ref().filter(|_| call.begins.is_render());
+    let body = call.body.as_ref().filter(|_| call.job_kind.is_render());
     let body = body.ok_or("it is neither txt2img nor img2img")?;
     let request = Object::read(body.as_str()).ok_or("its body is not an object")?;
     match obstacle(&request) {
@@ -59,7 +59,7 @@ fn is_elsewhere(request: &Object<'_>, key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webui::Begins;
+    use crate::webui::JobKind;
 
     fn obstacle(body: &str) -> Option<&'static str> {
         let call = Call::img2img(RawJson::parse(body.to_owned()).unwrap());
@@ -127,7 +127,7 @@ mod tests {
     fn other_routes_are_not_kept() {
         let mut call = Call::txt2img(RawJson::parse(r#"{"seed": 7}"#).unwrap());
         assert!(body(&call).is_ok());
-        call.begins = Begins::Extras;
+        call.job_kind = JobKind::Extras;
         assert!(body(&call).is_err());
     }
 }

@@ -1,21 +1,20 @@
-//! What was asked for, compared with what the answer says of itself (`docs/protocol/webui-api.md` §5, §6).
+//! Compares a request with the parameters that its answer reports (`docs/protocol/webui-api.md` §5, §6).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::asked;
 use super::catalogue::{Catalogue, List};
 use super::finding::Finding;
 use super::numbers::{self, number, same, shown};
-use super::told::Told;
-use super::{passes, prompts, scripts, styles};
-use crate::lenient::is_true;
-use crate::picture::Kind;
+use super::reported::ReportedParameters;
+use super::{names, passes, prompts, scripts, styles};
+use crate::coerce::is_true;
+use crate::picture::PictureKind;
 use crate::splice::Object;
 
-/// Numbers that the document repeats as they were used, and whether they are read as whole ones.
+/// Numbers that the document reports as they were used, and whether the WebUI reads them as whole ones.
 const NUMBERS: [(&str, bool); 6] = [
     ("steps", true),
     ("cfg_scale", false),
@@ -25,38 +24,38 @@ const NUMBERS: [(&str, bool); 6] = [
     ("subseed_strength", false),
 ];
 
-/// Everything in the answer that is not as the request has it.
+/// Everything that the answer reports differently than the request has it.
 pub(super) async fn differences(
     request: &Object<'_>,
     answer: &Object<'_>,
     catalogue: &Catalogue,
 ) -> Vec<Finding> {
-    let Some(told) = &Told::read(answer) else {
+    let Some(reported) = &ReportedParameters::read(answer) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for (field, whole) in NUMBERS {
-        found.extend(used(request, told, field, whole));
+        found.extend(used(request, reported, field, whole));
     }
-    found.extend(seed(request, told, "seed"));
+    found.extend(seed(request, reported, "seed"));
     if numbers::asked(request, "subseed_strength").is_some_and(|strength| strength > 0.0) {
-        found.extend(seed(request, told, "subseed"));
+        found.extend(seed(request, reported, "subseed"));
     }
-    found.extend(switches(request, told));
-    found.extend(passes::differences(request, answer, told, catalogue).await);
-    // A script renders what it likes: other samplers, other prompts, more pictures.
+    found.extend(switches(request, reported));
+    found.extend(passes::differences(request, answer, reported, catalogue).await);
+    // A script may render with other samplers and prompts, and more pictures.
     let script = request.decode::<String>("script_name").unwrap_or_default();
     if script.is_empty() {
-        found.extend(strength(request, told));
-        found.extend(sampling(request, told, catalogue).await);
-        found.extend(checkpoint(request, told, catalogue).await);
-        found.extend(loras(request, told, catalogue).await);
-        found.extend(styles::missing(request, told, catalogue).await);
-        found.extend(pictures(request, answer, told));
+        found.extend(strength(request, reported));
+        found.extend(sampling(request, reported, catalogue).await);
+        found.extend(checkpoint(request, reported, catalogue).await);
+        found.extend(loras(request, reported, catalogue).await);
+        found.extend(styles::missing(request, reported, catalogue).await);
+        found.extend(pictures(request, answer, reported));
     } else {
-        found.extend(scripts::result(request, answer, told));
+        found.extend(scripts::result(request, answer, reported));
     }
-    found.extend(settings(request, told));
+    found.extend(settings(request, reported));
     found
 }
 
@@ -64,45 +63,45 @@ fn setting(request: &Object<'_>, key: &str) -> Option<String> {
     request.object("override_settings")?.decode(key)
 }
 
-fn used(request: &Object<'_>, told: &Told, field: &str, whole: bool) -> Option<Finding> {
+fn used(request: &Object<'_>, reported: &ReportedParameters, field: &str, whole: bool) -> Option<Finding> {
     let asked = numbers::asked(request, field)?;
-    let got = told.info(field).as_f64()?;
+    let got = reported.info(field).as_f64()?;
     let asked_for = if whole { asked.trunc() } else { asked };
-    (!same(asked_for, got)).then(|| Finding::other(field, shown(asked), told.info(field).clone()))
+    (!same(asked_for, got)).then(|| Finding::other(field, shown(asked), reported.info(field).clone()))
 }
 
-fn seed(request: &Object<'_>, told: &Told, field: &str) -> Option<Finding> {
+fn seed(request: &Object<'_>, reported: &ReportedParameters, field: &str) -> Option<Finding> {
     let asked: i64 = request.decode(field)?;
-    let got = told.info(field).as_i64()?;
+    let got = reported.info(field).as_i64()?;
     (asked != -1 && asked != got).then(|| Finding::other(field, asked, got))
 }
 
-/// How much of the first picture may change. Without one it counts in the second pass alone.
-fn strength(request: &Object<'_>, told: &Told) -> Option<Finding> {
+/// The denoising strength. Without a picture to begin with it matters in the second pass alone.
+fn strength(request: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
     request.get("init_images")?;
-    used(request, told, "denoising_strength", false)
+    used(request, reported, "denoising_strength", false)
 }
 
-/// What is only on or off. Off is not looked at: a setting may have it on.
-fn switches(request: &Object<'_>, told: &Told) -> Vec<Finding> {
+/// Fields that are on or off. Off is not checked, because a setting may have it on.
+fn switches(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding> {
     let is_on = |field| request.decode::<bool>(field) == Some(true);
     let mut found = Vec::new();
-    if is_on("restore_faces") && told.info("restore_faces") == &Value::Bool(false) {
+    if is_on("restore_faces") && reported.info("restore_faces") == &Value::Bool(false) {
         found.push(Finding::other("restore_faces", true, false));
     }
-    if is_on("tiling") && told.entry("Tiling").is_none() && told.entry("Steps").is_some() {
+    if is_on("tiling") && reported.entry("Tiling").is_none() && reported.entry("Steps").is_some() {
         found.push(Finding::other("tiling", true, Value::Null));
     }
     found
 }
 
-/// Settings of this one request that the document repeats.
-fn settings(request: &Object<'_>, told: &Told) -> Vec<Finding> {
+/// The request's own settings that the document reports.
+fn settings(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(asked) = setting(request, "sd_vae")
         && !["Automatic", "None"].contains(&asked.as_str())
     {
-        let got = told.info("sd_vae_name");
+        let got = reported.info("sd_vae_name");
         if got.as_str() != Some(asked.as_str()) {
             found.push(Finding::other("override_settings.sd_vae", asked, got.clone()));
         }
@@ -111,7 +110,7 @@ fn settings(request: &Object<'_>, told: &Told) -> Vec<Finding> {
     if let Some(asked) = request
         .object("override_settings")
         .and_then(|settings| numbers::asked(&settings, clip_skip))
-        && let Some(got) = number(told.info("clip_skip"))
+        && let Some(got) = number(reported.info("clip_skip"))
         && !same(asked, got)
     {
         let field = format!("override_settings.{clip_skip}");
@@ -120,15 +119,19 @@ fn settings(request: &Object<'_>, told: &Told) -> Vec<Finding> {
     found
 }
 
-async fn sampling(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
+async fn sampling(
+    request: &Object<'_>,
+    reported: &ReportedParameters,
+    catalogue: &Catalogue,
+) -> Vec<Finding> {
     let mut found = Vec::new();
-    let got = told.info("sampler_name").as_str().unwrap_or_default();
-    let schedule = told.parameter("Schedule type");
+    let got = reported.info("sampler_name").as_str().unwrap_or_default();
+    let schedule = reported.parameter("Schedule type");
     // A name such as "DPM++ 2M Karras" is both.
     let mut wanted_schedule = request
         .decode::<String>("scheduler")
         .filter(|name| !name.is_empty());
-    if let Some((field, asked)) = asked::sampler(request)
+    if let Some((field, asked)) = names::sampler(request)
         && !got.is_empty()
         && asked != got
     {
@@ -154,16 +157,20 @@ async fn sampling(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> V
     found
 }
 
-async fn checkpoint(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Option<Finding> {
+async fn checkpoint(
+    request: &Object<'_>,
+    reported: &ReportedParameters,
+    catalogue: &Catalogue,
+) -> Option<Finding> {
     let asked = setting(request, "sd_model_checkpoint").filter(|name| !name.is_empty())?;
-    let got = told.info("sd_model_name").as_str()?;
+    let got = reported.info("sd_model_name").as_str()?;
     let entry = catalogue.find(List::Checkpoints, &asked).await?;
     (!entry.is_checkpoint(got)).then(|| Finding::other("override_settings.sd_model_checkpoint", asked, got))
 }
 
 /// A `LoRA` that was applied has its hash in the infotext, unless a setting says otherwise.
-async fn loras(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
-    let hashes = told.parameter("Lora hashes").unwrap_or_default();
+async fn loras(request: &Object<'_>, reported: &ReportedParameters, catalogue: &Catalogue) -> Vec<Finding> {
+    let hashes = reported.parameter("Lora hashes").unwrap_or_default();
     let applied: Vec<&str> = hashes
         .split(", ")
         .filter_map(|entry| Some(entry.split_once(": ")?.0))
@@ -183,18 +190,18 @@ async fn loras(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<
         .collect()
 }
 
-/// How many there are, and how large they are.
-fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Finding> {
+/// The number and the size of the pictures.
+fn pictures(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding> {
     let Some(images) = sent(request, answer) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     let count = |field| numbers::asked(request, field).unwrap_or(1.0).trunc();
     let asked = count("batch_size") * count("n_iter");
-    found.extend(fewer_or_more(asked, &images, told, "n_iter"));
+    found.extend(fewer_or_more(asked, &images, reported, "n_iter"));
     if request.decode::<bool>("enable_hr") != Some(true)
         && !is_put_back(request)
-        && let Some((width, height)) = size(&images, told)
+        && let Some((width, height)) = size(&images, reported)
     {
         for (field, got) in [("width", width), ("height", height)] {
             if let Some(asked) = numbers::asked(request, field)
@@ -208,8 +215,8 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Vec<Findi
     found
 }
 
-/// Whether what is rendered is a part of the picture that the request brings, and is put back into it: then the answer
-/// has that picture's size.
+/// Whether the render is a masked part of the request's picture and is put back into it. The answer has the size of that
+/// picture then.
 fn is_put_back(request: &Object<'_>) -> bool {
     let masked = request
         .decode::<String>("mask")
@@ -218,7 +225,7 @@ fn is_put_back(request: &Object<'_>) -> bool {
     masked && only_masked.is_none_or(|only| is_true(&only))
 }
 
-/// The pictures of the answer, grids included; `None` where the request wants none.
+/// The pictures of the answer, grids included; `None` if the request wants none.
 pub(super) fn sent<'a>(request: &Object<'_>, answer: &Object<'a>) -> Option<Vec<&'a RawValue>> {
     if request.decode::<bool>("send_images") == Some(false) {
         return None;
@@ -226,23 +233,28 @@ pub(super) fn sent<'a>(request: &Object<'_>, answer: &Object<'a>) -> Option<Vec<
     serde_json::from_str(answer.get("images")?.get()).ok()
 }
 
-/// Whether there are as many pictures as `asked` for, without the grids.
-pub(super) fn fewer_or_more(asked: f64, images: &[&RawValue], told: &Told, field: &str) -> Option<Finding> {
-    let got = images.len().saturating_sub(told.grids());
+/// A finding if the number of pictures without grids is not the `asked` one.
+pub(super) fn fewer_or_more(
+    asked: f64,
+    images: &[&RawValue],
+    reported: &ReportedParameters,
+    field: &str,
+) -> Option<Finding> {
+    let got = images.len().saturating_sub(reported.grids());
     #[expect(clippy::cast_precision_loss, reason = "a few pictures")]
     let differs = !same(got as f64, asked);
     differs.then(|| Finding::other(field, shown(asked), got))
 }
 
 /// Width and height of the first picture.
-pub(super) fn size(images: &[&RawValue], told: &Told) -> Option<(u32, u32)> {
-    png_size(images.get(told.grids())?.get())
+pub(super) fn size(images: &[&RawValue], reported: &ReportedParameters) -> Option<(u32, u32)> {
+    png_size(images.get(reported.grids())?.get())
 }
 
 /// Width and height stand in a PNG's first 24 bytes.
 fn png_size(image: &str) -> Option<(u32, u32)> {
     let start = STANDARD.decode(image.get(1..33)?).ok()?;
-    Kind::of(&start)?.size(&start)
+    PictureKind::of(&start)?.size(&start)
 }
 
 #[cfg(test)]
@@ -260,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_png_tells_its_size() {
+    fn the_size_of_a_png_is_read() {
         let png = include_bytes!("../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
         let quoted = format!("\"{}\"", STANDARD.encode(png));
         assert_eq!(png_size(&quoted), Some((64, 64)));

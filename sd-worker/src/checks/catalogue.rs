@@ -1,4 +1,4 @@
-//! What the WebUI has: its lists, kept, and asked for once more when a name is not in them.
+//! The WebUI's lists. They are kept, and fetched once more when a name is missing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tracing::debug;
 
-use super::asked::Named;
 use super::finding::Finding;
+use super::names::Named;
 use super::scripts::Script;
+use crate::nearest::nearest;
 use crate::webui::WebUi;
 
 /// One of the WebUI's lists.
@@ -23,10 +24,10 @@ pub(super) enum List {
     Hypernetworks,
     FaceRestorers,
     Embeddings,
-    /// Those that are there and do not fit the model in use.
+    /// Embeddings that exist and do not fit the current model.
     SkippedEmbeddings,
     Upscalers,
-    /// The upscalers, and those that work on the unfinished picture.
+    /// The upscalers, with those that work on the unfinished picture.
     HiresUpscalers,
     Styles,
     TextScripts,
@@ -38,10 +39,10 @@ pub(super) enum List {
     PictureFields,
 }
 
-/// A list as it was last seen; `None` if this WebUI has no such list.
+/// A list as it was last fetched; `None` if this WebUI has no such list.
 type Seen = Option<Arc<Vec<Entry>>>;
 
-/// An entry, by all the names that the WebUI takes for it. The first is the one to show.
+/// An entry, with all names that the WebUI accepts for it. Messages show the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     names: Vec<String>,
@@ -65,8 +66,8 @@ impl Catalogue {
         }
     }
 
-    /// What is wrong with a name. A list that has it not is asked for again: somebody may have put a file
-    /// there since. `None` also where there is no list to look into.
+    /// A finding if a name is missing. The list is fetched again before, because a file may have been added since.
+    /// `None` also if there is no list.
     pub(super) async fn look_up(&self, named: Named) -> Option<Finding> {
         let Named { field, name, list } = named;
         for fresh in [false, true] {
@@ -83,7 +84,7 @@ impl Catalogue {
         None
     }
 
-    /// "DPM++ 2M Karras", for a WebUI that takes such a name apart itself: 1.10 and later.
+    /// Whether the WebUI splits the name itself, such as "DPM++ 2M Karras": 1.10 and later do.
     async fn is_split(&self, list: List, name: &str) -> bool {
         if list != List::Samplers {
             return false;
@@ -102,7 +103,7 @@ impl Catalogue {
             })
     }
 
-    /// The entry that the WebUI would take for a name.
+    /// The entry that the WebUI uses for a name.
     pub(super) async fn find(&self, list: List, name: &str) -> Option<Entry> {
         let entries = self.list(list, false).await?;
         let exact = entries.iter().find(|entry| entry.is(name));
@@ -111,13 +112,13 @@ impl Catalogue {
             .cloned()
     }
 
-    /// Whether the WebUI is set to leave `LoRA`s out of infotexts.
+    /// Whether the WebUI's settings leave `LoRA`s out of infotexts.
     pub(super) async fn hides_loras(&self) -> bool {
         let options: Result<Value, _> = self.webui.list("/sdapi/v1/options").await;
         options.is_ok_and(|options| options["lora_add_hashes_to_infotext"] == false)
     }
 
-    /// The scripts with their arguments; `None` if this WebUI does not tell.
+    /// The scripts with their arguments; `None` if this WebUI does not list them.
     pub(super) async fn scripts(&self) -> Option<Arc<Vec<Script>>> {
         let mut known = self.scripts.lock().await;
         if known.is_none() {
@@ -142,7 +143,7 @@ impl Catalogue {
         }
     }
 
-    /// The outer `None`: it could not be asked now, and may be asked again.
+    /// Fetches a list. The outer `None` means that the WebUI could not be asked now.
     async fn ask(&self, list: List) -> Option<Option<Vec<Entry>>> {
         let mut entries = Vec::new();
         let mut answered = false;
@@ -207,7 +208,7 @@ impl Entry {
     }
 }
 
-/// Where a list comes from, and how it is read.
+/// The route of a list, and the function that reads it.
 type Source = (&'static str, fn(&Value) -> Vec<Entry>);
 
 impl List {
@@ -241,7 +242,7 @@ impl List {
         }
     }
 
-    /// Whether an empty list means that there is none. Of the others it means that they can't be read.
+    /// Whether an empty list means that there are no entries. Other empty lists count as unreadable.
     fn may_be_empty(self) -> bool {
         matches!(
             self,
@@ -249,7 +250,7 @@ impl List {
         )
     }
 
-    /// Whether the WebUI takes `name` for this entry.
+    /// Whether the WebUI uses this entry for `name`.
     fn has(self, entry: &Entry, name: &str) -> bool {
         match self {
             // It also takes any part of a title.
@@ -346,32 +347,11 @@ fn fields(page: &Value, route: &str) -> Vec<Entry> {
         .collect()
 }
 
-/// The most similar name, if one is similar enough to have been meant.
-pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    const ENOUGH: f64 = 0.75;
-    let plain = |name: &str| name.to_lowercase().replace('_', " ");
-    let name = plain(name);
-    names
-        .into_iter()
-        .map(|known| (strsim::jaro_winkler(&name, &plain(known)), known))
-        .filter(|(similarity, _)| *similarity >= ENOUGH)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, known)| known.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_told_only_if_it_is_near() {
-        let known = ["Euler a", "Euler", "DPM++ 2M", "DPM++ 2M SDE"];
-        assert_eq!(nearest("euler_a", known).as_deref(), Some("Euler a"));
-        assert_eq!(nearest("dpm++2m", known).as_deref(), Some("DPM++ 2M"));
-        assert_eq!(nearest("qqq", known), None);
-    }
 
     #[test]
     fn a_checkpoint_has_many_names() {

@@ -1,11 +1,12 @@
-//! Fields that the WebUI drops without a word (`docs/protocol/webui-api.md` §0 and §3).
+//! Finds the fields that the WebUI silently drops (`docs/protocol/webui-api.md` §0 and §3).
 
-use super::catalogue::{Catalogue, Entry, List, nearest};
+use super::catalogue::{Catalogue, Entry, List};
 use super::finding::Finding;
+use crate::nearest::nearest;
 use crate::splice::Object;
-use crate::webui::{Begins, Call};
+use crate::webui::{Call, JobKind};
 
-/// Names from other programs, and what they are called here.
+/// Field names of other programs, and the WebUI's names for them.
 const MEANT: &[(&str, &str)] = &[
     ("num_inference_steps", "steps"),
     ("inference_steps", "steps"),
@@ -41,7 +42,7 @@ const MEANT: &[(&str, &str)] = &[
     ("controlnet", "alwayson_scripts.ControlNet.args"),
 ];
 
-/// What txt2img knows in any version, for a server that does not publish its fields.
+/// The fields that txt2img has in any version, for a server that does not publish its fields.
 const SHARED: &str = "prompt negative_prompt styles seed subseed subseed_strength seed_resize_from_h \
     seed_resize_from_w sampler_name scheduler batch_size n_iter steps cfg_scale distilled_cfg_scale width height \
     restore_faces tiling do_not_save_samples do_not_save_grid eta denoising_strength s_min_uncond s_churn s_tmax \
@@ -57,10 +58,10 @@ const PICTURE_ONLY: &str = "init_images resize_mode image_cfg_scale mask mask_bl
 
 /// The fields of a request to txt2img or img2img that have no effect.
 pub(super) async fn dropped(call: &Call, request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
-    let (list, own) = match call.begins {
-        Begins::Txt2Img => (List::TextFields, TEXT_ONLY),
-        Begins::Img2Img => (List::PictureFields, PICTURE_ONLY),
-        Begins::Extras | Begins::Nothing => return Vec::new(),
+    let (list, own) = match call.job_kind {
+        JobKind::Txt2Img => (List::TextFields, TEXT_ONLY),
+        JobKind::Img2Img => (List::PictureFields, PICTURE_ONLY),
+        JobKind::Extras | JobKind::Nothing => return Vec::new(),
     };
     let served = catalogue.list(list, false).await;
     let known: Vec<&str> = match &served {

@@ -1,4 +1,4 @@
-//! What a job asks for and does not get.
+//! Findings: things that a job asks for and does not get.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use crate::code::{Code, Explain};
 /// One thing that a job does not get.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Finding {
-    /// Where the request asks for it.
+    /// The field of the request that asks for it.
     field: String,
     #[serde(skip_serializing_if = "Value::is_null")]
     asked: Value,
-    /// What it got instead.
+    /// The value that it gets instead.
     #[serde(skip_serializing_if = "Value::is_null")]
     got: Value,
     /// The name or field that may have been meant.
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    /// A field that the WebUI drops without a word.
+    /// A field that the WebUI silently drops.
     pub(super) fn dropped(field: &str, meant: Option<String>) -> Self {
         let message = match &meant {
             Some(meant) => format!("the WebUI does not know this field and drops it; did you mean {meant}?"),
@@ -52,7 +52,7 @@ impl Finding {
         }
     }
 
-    /// An embedding in a form that the WebUI takes for words.
+    /// An embedding in a form that the WebUI reads as words.
     pub(super) fn foreign_embedding(field: &str, name: &str, nearest: Option<String>) -> Self {
         let message = match &nearest {
             Some(nearest) => format!("the WebUI knows no \"embedding:\"; write \"{nearest}\" alone"),
@@ -69,7 +69,7 @@ impl Finding {
         }
     }
 
-    /// An embedding that is there and not loaded.
+    /// An embedding that exists and is not loaded.
     pub(super) fn skipped_embedding(field: &str, name: &str) -> Self {
         Self {
             field: field.to_owned(),
@@ -96,7 +96,7 @@ impl Finding {
         }
     }
 
-    /// Something that the answer says to be otherwise.
+    /// A value that the answer reports differently.
     pub(super) fn other(field: &str, asked: impl Into<Value>, got: impl Into<Value>) -> Self {
         let (asked, got) = (asked.into(), got.into());
         let message = if got.is_null() {
@@ -117,12 +117,12 @@ impl Finding {
         &self.field
     }
 
-    /// Whether another finding only says the same again.
+    /// Whether `other` is about the same field.
     pub(super) fn explains(&self, other: &Self) -> bool {
         self.field == other.field
     }
 
-    fn told(&self) -> String {
+    fn described(&self) -> String {
         format!("{}: {}", self.field, self.message)
     }
 }
@@ -132,18 +132,18 @@ pub(super) fn json(findings: &[Finding]) -> Value {
     serde_json::to_value(findings).unwrap_or_default()
 }
 
-/// With strict checks: why the job has no result.
+/// The findings that fail a job with strict checks.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotApplied {
-    #[error("not rendered, because the result would not be what is asked for: {}", told(.0))]
+    #[error("not rendered, because the result would not be what is asked for: {}", described(.0))]
     Before(Vec<Finding>),
-    #[error("the WebUI rendered something else than was asked for: {}", told(.0))]
+    #[error("the WebUI rendered something else than was asked for: {}", described(.0))]
     After(Vec<Finding>),
 }
 
-fn told(findings: &[Finding]) -> String {
-    let told: Vec<String> = findings.iter().map(Finding::told).collect();
-    told.join("; ")
+fn described(findings: &[Finding]) -> String {
+    let all: Vec<String> = findings.iter().map(Finding::described).collect();
+    all.join("; ")
 }
 
 impl Explain for NotApplied {

@@ -1,11 +1,11 @@
-//! The names in a request, and which of the WebUI's lists should have them.
+//! Finds the names in a request, with the WebUI's lists that should have them.
 
 use serde_json::value::RawValue;
 
 use super::catalogue::List;
 use super::prompts;
 use crate::splice::Object;
-use crate::webui::{Begins, Call};
+use crate::webui::{Call, JobKind};
 
 /// A name in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Named {
     pub(super) list: List,
 }
 
-/// Fields that hold a name, and names that mean "nothing special" there.
+/// Fields with a name, and the values that stand for no name there.
 const FIELDS: &[(&str, List, &[&str])] = &[
     ("scheduler", List::Schedulers, &[]),
     ("hr_sampler_name", List::Samplers, &["Use same sampler"]),
@@ -31,7 +31,8 @@ const FIELDS: &[(&str, List, &[&str])] = &[
     ("upscaler_2", List::Upscalers, &["None"]),
 ];
 
-pub(super) fn names(call: &Call, request: &Object<'_>) -> Vec<Named> {
+/// All names of a request to render.
+pub(super) fn of_request(call: &Call, request: &Object<'_>) -> Vec<Named> {
     let mut found = Vec::new();
     let mut note = |field: String, name: String, list| {
         if !name.is_empty() {
@@ -78,7 +79,7 @@ pub(super) fn names(call: &Call, request: &Object<'_>) -> Vec<Named> {
             note(field, name, list);
         }
     }
-    let scripts = if call.begins == Begins::Img2Img {
+    let scripts = if call.job_kind == JobKind::Img2Img {
         List::PictureScripts
     } else {
         List::TextScripts
@@ -150,7 +151,7 @@ mod tests {
                 {"module": "none", "model": "c"}, {"enabled": false, "model": "off"}, true]}}
         }"#;
         let call = Call::txt2img(RawJson::parse(text).unwrap());
-        let found = names(&call, &Object::read(text).unwrap());
+        let found = of_request(&call, &Object::read(text).unwrap());
         let found: Vec<String> = found
             .into_iter()
             .map(|Named { field, name, list }| format!("{field} {name} {list:?}"))

@@ -1,4 +1,4 @@
-//! What becomes of the second pass and of the refiner. Both are dropped without a word in several cases: a scale of 1, a
+//! Checks the second pass and the refiner. The WebUI silently drops both in several cases, such as a scale of 1 or a
 //! refiner that begins after the last step.
 
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::applied;
 use super::catalogue::{Catalogue, List};
 use super::finding::Finding;
 use super::numbers::{self, same, shown};
-use super::told::Told;
+use super::reported::ReportedParameters;
 use crate::splice::Object;
 
 /// The WebUI's defaults.
@@ -19,24 +19,24 @@ const CUT: f64 = 8.0;
 pub(super) async fn differences(
     request: &Object<'_>,
     answer: &Object<'_>,
-    told: &Told,
+    reported: &ReportedParameters,
     catalogue: &Catalogue,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     if request.decode::<bool>("enable_hr") == Some(true) {
-        found.extend(hires(request, answer, told, catalogue).await);
+        found.extend(hires(request, answer, reported, catalogue).await);
     }
-    found.extend(checkpoint(request, told, catalogue, ("refiner_checkpoint", "Refiner")).await);
+    found.extend(checkpoint(request, reported, catalogue, ("refiner_checkpoint", "Refiner")).await);
     found
 }
 
 async fn hires(
     request: &Object<'_>,
     answer: &Object<'_>,
-    told: &Told,
+    reported: &ReportedParameters,
     catalogue: &Catalogue,
 ) -> Vec<Finding> {
-    let Some(upscaler) = told.parameter("Hires upscaler") else {
+    let Some(upscaler) = reported.parameter("Hires upscaler") else {
         return vec![Finding::other("enable_hr", true, Value::Null)];
     };
     let mut found = Vec::new();
@@ -46,7 +46,7 @@ async fn hires(
         found.push(Finding::other("hr_upscaler", asked, upscaler));
     }
     if let Some(asked) = numbers::asked(request, "hr_second_pass_steps").filter(|steps| *steps >= 1.0) {
-        let got = told
+        let got = reported
             .parameter("Hires steps")
             .and_then(|steps| steps.parse::<f64>().ok());
         if !got.is_some_and(|got| same(got, asked.trunc())) {
@@ -54,12 +54,12 @@ async fn hires(
             found.push(Finding::other("hr_second_pass_steps", shown(asked), got));
         }
     }
-    // They are told only where they differ from those of the first pass.
+    // The answer reports them only where they differ from those of the first pass.
     for (field, entry) in [
         ("hr_sampler_name", "Hires sampler"),
         ("hr_scheduler", "Hires schedule type"),
     ] {
-        if let (Some(asked), Some(got)) = (name(request, field), told.parameter(entry))
+        if let (Some(asked), Some(got)) = (name(request, field), reported.parameter(entry))
             && !asked.eq_ignore_ascii_case(&got)
             && !is_the_same_schedule(catalogue, &asked, &got).await
         {
@@ -69,13 +69,13 @@ async fn hires(
     found.extend(
         checkpoint(
             request,
-            told,
+            reported,
             catalogue,
             ("hr_checkpoint_name", "Hires checkpoint"),
         )
         .await,
     );
-    found.extend(size(request, answer, told));
+    found.extend(size(request, answer, reported));
     found
 }
 
@@ -85,7 +85,7 @@ async fn is_the_same_schedule(catalogue: &Catalogue, one: &str, other: &str) -> 
     entry.is_some_and(|entry| entry.is(other))
 }
 
-/// A name that the request gives and that does not mean "as in the first pass".
+/// A name of the request that does not mean "as in the first pass".
 fn name(request: &Object<'_>, field: &str) -> Option<String> {
     let name: String = request.decode(field)?;
     let special = name.is_empty() || name == "None" || name.starts_with("Use same ");
@@ -94,12 +94,12 @@ fn name(request: &Object<'_>, field: &str) -> Option<String> {
 
 async fn checkpoint(
     request: &Object<'_>,
-    told: &Told,
+    reported: &ReportedParameters,
     catalogue: &Catalogue,
     (field, entry): (&str, &str),
 ) -> Option<Finding> {
     let asked = name(request, field)?;
-    let Some(got) = told.parameter(entry) else {
+    let Some(got) = reported.parameter(entry) else {
         return Some(Finding::other(field, asked, Value::Null));
     };
     let known = catalogue.find(List::Checkpoints, &asked).await?;
@@ -107,11 +107,11 @@ async fn checkpoint(
     (!known.is_checkpoint(file)).then(|| Finding::other(field, asked, got.as_str()))
 }
 
-/// How large the pictures are after the second pass.
-fn size(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Option<Finding> {
+/// A finding if the pictures have another size than the second pass should give.
+fn size(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
     let (field, (width, height)) = target(request);
     let images = applied::sent(request, answer)?;
-    let got = applied::size(&images, told)?;
+    let got = applied::size(&images, reported)?;
     let fits = |got: u32, asked: f64| (f64::from(got) - asked).abs() < CUT;
     (!fits(got.0, width) || !fits(got.1, height)).then(|| {
         let shown = |(width, height): (f64, f64)| format!("{width:.0}x{height:.0}");
@@ -120,7 +120,7 @@ fn size(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Option<Findin
     })
 }
 
-/// The size that is asked for, and the field that says so.
+/// The size that is asked for, and its field.
 fn target(request: &Object<'_>) -> (&'static str, (f64, f64)) {
     let side = |field| {
         numbers::asked(request, field)

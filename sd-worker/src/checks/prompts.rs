@@ -1,14 +1,15 @@
-//! What prompts name beside words: extra networks, and embeddings.
+//! Checks the names in prompts: extra networks and embeddings.
 //!
-//! An embedding has no syntax here: its bare name is enough, so a misspelt one is a word like any other, and nobody can
-//! tell. What can be told is a form that belongs to other programs, and an embedding that is there and not loaded.
+//! An embedding is used by its bare name, so a misspelt one is a word like any other and cannot be found. Findings are
+//! the syntax of other programs, and an embedding that exists and is not loaded.
 
-use super::catalogue::{Catalogue, Entry, List, nearest};
+use super::catalogue::{Catalogue, Entry, List};
 use super::finding::Finding;
+use crate::nearest::nearest;
 use crate::splice::Object;
 
 const PROMPTS: [&str; 4] = ["prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt"];
-/// The form of other programs.
+/// The syntax of other programs.
 const FOREIGN: &str = "embedding:";
 
 /// The names in tags such as `<lora:name:1>`, each with the field that it stands in.
@@ -18,7 +19,7 @@ pub(super) fn tags(request: &Object<'_>, kind: &str) -> Vec<(String, String)> {
     }
     let begin = format!("<{kind}:");
     let mut found = Vec::new();
-    // Of negative prompts tags are only words.
+    // Tags in negative prompts are only words.
     for field in ["prompt", "hr_prompt"] {
         let prompt = request.decode::<String>(field).unwrap_or_default();
         for tag in prompt.split(begin.as_str()).skip(1) {
@@ -32,7 +33,7 @@ pub(super) fn tags(request: &Object<'_>, kind: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Embeddings in a form that does nothing here, or that are not loaded.
+/// Findings for embeddings in a foreign syntax, or that are not loaded.
 pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let prompts: Vec<(&str, String)> = PROMPTS
         .iter()
@@ -76,7 +77,7 @@ fn foreign(prompt: &str) -> Vec<&str> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// Whether `word` stands in the prompt between characters that no name has.
+/// Whether `word` stands in the prompt as a whole word.
 fn is_word(prompt: &str, word: &str) -> bool {
     let in_names = |character: char| character.is_alphanumeric() || "_-.".contains(character);
     prompt.match_indices(word).any(|(start, found)| {

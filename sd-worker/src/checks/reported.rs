@@ -1,28 +1,29 @@
-//! What an answer says of itself: the document `info`, and the text of its first picture
+//! The parameters that an answer reports: the document `info`, and the infotext of its first picture
 //! (`docs/protocol/webui-api.md` §6).
 
 use serde_json::Value;
 
 use crate::splice::Object;
 
+/// The parameters that an answer reports of its render.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ReportedParameters {
     info: Value,
     infotext: String,
 }
 
-impl Told {
-    /// `None` for an answer without the document: then nothing can be compared.
+impl ReportedParameters {
+    /// Reads an answer. `None` without the document: then nothing can be compared.
     pub(super) fn read(answer: &Object<'_>) -> Option<Self> {
         let info = answer.decode::<String>("info")?;
         let info: Value = serde_json::from_str(&info).ok()?;
-        let mut told = Self {
+        let mut reported = Self {
             info,
             infotext: String::new(),
         };
-        let infotext = told.info["infotexts"][told.grids()].as_str();
-        told.infotext = infotext.unwrap_or_default().to_owned();
-        Some(told)
+        let infotext = reported.info["infotexts"][reported.grids()].as_str();
+        reported.infotext = infotext.unwrap_or_default().to_owned();
+        Some(reported)
     }
 
     /// A value of the document; null for one that is not there.
@@ -30,7 +31,7 @@ impl Told {
         &self.info[key]
     }
 
-    /// How many grids come before the first picture.
+    /// The number of grids before the first picture.
     pub(super) fn grids(&self) -> usize {
         let first = self.info["index_of_first_image"].as_u64();
         first
@@ -38,8 +39,7 @@ impl Told {
             .unwrap_or_default()
     }
 
-    /// What a pass or a script has added to the parameters. Those that differ from picture to picture stand in the
-    /// text alone.
+    /// A parameter that a pass or a script has added. Those that differ between pictures stand in the infotext alone.
     pub(super) fn parameter(&self, key: &str) -> Option<String> {
         match &self.info["extra_generation_params"][key] {
             Value::Null => self.entry(key),
@@ -48,7 +48,7 @@ impl Told {
         }
     }
 
-    /// An entry of the text.
+    /// An entry of the infotext.
     pub(super) fn entry(&self, key: &str) -> Option<String> {
         entry(&self.infotext, key)
     }
@@ -92,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_the_first_picture_stands_behind_the_grids() {
+    fn the_report_of_the_first_picture_stands_behind_the_grids() {
         let answer = r#"{"info": "{\"index_of_first_image\": 1, \"extra_generation_params\": {\"Hires upscale\": 2.0}, \"infotexts\": [\"Steps: 1\", \"Steps: 2, Refiner: x\"]}"}"#;
-        let told = Told::read(&Object::read(answer).unwrap()).unwrap();
-        assert_eq!(told.entry("Steps").as_deref(), Some("2"));
-        assert_eq!(told.parameter("Refiner").as_deref(), Some("x"));
-        assert_eq!(told.parameter("Hires upscale").as_deref(), Some("2.0"));
-        assert!(Told::read(&Object::read(r#"{"images": []}"#).unwrap()).is_none());
+        let reported = ReportedParameters::read(&Object::read(answer).unwrap()).unwrap();
+        assert_eq!(reported.entry("Steps").as_deref(), Some("2"));
+        assert_eq!(reported.parameter("Refiner").as_deref(), Some("x"));
+        assert_eq!(reported.parameter("Hires upscale").as_deref(), Some("2.0"));
+        assert!(ReportedParameters::read(&Object::read(r#"{"images": []}"#).unwrap()).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Scripts: whether they get as many arguments as they take, and whether they rendered what they should.
+//! Checks scripts: the number of their arguments, and the number of their pictures.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use super::applied;
 use super::catalogue::Catalogue;
 use super::finding::Finding;
-use super::told::Told;
+use super::reported::ReportedParameters;
 use crate::splice::Object;
-use crate::webui::{Begins, Call};
+use crate::webui::{Call, JobKind};
 
 /// One entry of the list of scripts with their arguments.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,7 +21,7 @@ pub(super) struct Script {
     args: Vec<Value>,
 }
 
-/// Arguments that a script would not get, or would miss.
+/// Findings for scripts with another number of arguments than they take.
 pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
     let always_on = request.object("alwayson_scripts");
     let selected: String = request.decode("script_name").unwrap_or_default();
@@ -35,7 +35,7 @@ pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Cat
     let Some(known) = catalogue.scripts().await else {
         return Vec::new();
     };
-    let is_img2img = call.begins == Begins::Img2Img;
+    let is_img2img = call.job_kind == JobKind::Img2Img;
     let takes = |title: &str, is_alwayson: bool| {
         let mut scripts = known.iter();
         let script = scripts.find(|script| {
@@ -43,7 +43,7 @@ pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Cat
                 && script.is_alwayson == is_alwayson
                 && script.name.eq_ignore_ascii_case(title)
         })?;
-        // Of some scripts the list tells none although they take some.
+        // The list has no arguments of some scripts that take some.
         (!script.args.is_empty()).then_some(script.args.len())
     };
     let mut found = Vec::new();
@@ -70,8 +70,12 @@ fn count(list: Option<&RawValue>) -> usize {
     list.map_or(0, |list| list.len())
 }
 
-/// Whether a script made as many pictures as it was asked for, where that can be counted beforehand.
-pub(super) fn result(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> Option<Finding> {
+/// A finding if a script made another number of pictures than its arguments ask for, where that can be counted.
+pub(super) fn result(
+    request: &Object<'_>,
+    answer: &Object<'_>,
+    reported: &ReportedParameters,
+) -> Option<Finding> {
     let images = applied::sent(request, answer)?;
     let arguments: Vec<Value> = request.decode("script_args").unwrap_or_default();
     let title: String = request.decode("script_name")?;
@@ -100,7 +104,7 @@ pub(super) fn result(request: &Object<'_>, answer: &Object<'_>, told: &Told) -> 
         }
         _ => return None,
     };
-    applied::fewer_or_more(asked, &images, told, "script_name")
+    applied::fewer_or_more(asked, &images, reported, "script_name")
 }
 
 #[cfg(test)]
@@ -115,7 +119,7 @@ mod tests {
         result(
             &Object::read(script).unwrap(),
             &answer,
-            &Told::read(&answer).unwrap(),
+            &ReportedParameters::read(&answer).unwrap(),
         )
     }
 

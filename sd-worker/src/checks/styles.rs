@@ -1,38 +1,42 @@
-//! Whether saved styles came into the prompts. The document repeats their names whatever became of them; only the
-//! prompts that were used tell.
+//! Checks that saved styles are in the prompts. The document repeats their names in any case; only the used prompts show
+//! whether they were applied.
 
 use serde_json::Value;
 
 use super::catalogue::{Catalogue, Entry, List};
 use super::finding::Finding;
-use super::told::Told;
+use super::reported::ReportedParameters;
 use crate::splice::Object;
 
-/// Characters with a meaning for the WebUI or for its extensions, which may have been replaced since.
+/// Characters that the WebUI or its extensions may have replaced.
 const ACTIVE: &[char] = &['{', '}', '<', '>', '#', '|', '['];
 
-pub(super) async fn missing(request: &Object<'_>, told: &Told, catalogue: &Catalogue) -> Vec<Finding> {
+pub(super) async fn missing(
+    request: &Object<'_>,
+    reported: &ReportedParameters,
+    catalogue: &Catalogue,
+) -> Vec<Finding> {
     let asked: Vec<String> = request.decode("styles").unwrap_or_default();
     let mut found = Vec::new();
     for name in asked {
         let style = catalogue.find(List::Styles, &name).await;
         let texts = style.as_ref().and_then(Entry::style);
-        if texts.is_some_and(|texts| !came_in(texts, told)) {
+        if texts.is_some_and(|texts| !came_in(texts, reported)) {
             found.push(Finding::other("styles", name, Value::Null));
         }
     }
     found
 }
 
-fn came_in(style: &Value, told: &Told) -> bool {
+fn came_in(style: &Value, reported: &ReportedParameters) -> bool {
     ["prompt", "negative_prompt"].iter().all(|field| {
-        let used = told.info(field).as_str().unwrap_or_default();
+        let used = reported.info(field).as_str().unwrap_or_default();
         let text = style[field].as_str().unwrap_or_default();
         pieces(text).iter().all(|piece| used.contains(piece))
     })
 }
 
-/// The parts of a style around the prompt that it takes in, as far as they arrive as they are.
+/// The parts of a style around its prompt that arrive unchanged.
 fn pieces(text: &str) -> Vec<&str> {
     text.split("{prompt}")
         .map(|piece| piece.trim().trim_matches(',').trim())

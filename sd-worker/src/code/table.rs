@@ -1,9 +1,6 @@
-//! The codes of failed jobs, and what an error explains of itself.
-
-use std::borrow::Cow;
+//! The table of error codes.
 
 use runpod_sdk::{ErrorClass, ErrorCode};
-use serde_json::Value;
 
 /// Declares the codes. A row has a code's text, the class of its mistakes, whether the same request may succeed when it
 /// is sent again, when a job fails with it, and what the caller can do. The enum, what errors say, and the list in
@@ -134,27 +131,6 @@ codes! {
     Interrupted = "INTERRUPTED", Platform, retryable true,
         when "the worker had to go; seen in logs only",
         hint none;
-}
-
-/// What an error knows of itself beside its message.
-pub(crate) trait Explain {
-    /// Its row in the table.
-    fn code(&self) -> Code;
-
-    /// A hint that says more than the code's.
-    fn own_hint(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// What the caller can do about it.
-    fn hint(&self) -> Option<Cow<'static, str>> {
-        self.own_hint().or(self.code().hint()).map(Cow::Borrowed)
-    }
-
-    /// Anything that a program may want to read.
-    fn details(&self) -> Option<Value> {
-        None
-    }
 }
 
 #[cfg(test)]

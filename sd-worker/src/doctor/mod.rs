@@ -14,33 +14,18 @@ mod volume;
 mod webui;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use self::finding::{Finding, Report, Section, Verdict};
-use crate::settings::Settings;
-use crate::webui::WebUi;
-
-/// Look whether everything is there that this worker needs, and say what mends what is not.
-///
-/// Exit code 0: jobs can be done. 1: something has to be mended first.
-#[derive(Debug, Clone, clap::Args)]
-#[non_exhaustive]
-pub struct Doctor {
-    /// Where the WebUI keeps its checkpoints. Without it the WebUI is asked
-    #[arg(long, value_name = "DIR")]
-    models_dir: Option<PathBuf>,
-
-    /// Print the findings as JSON
-    #[arg(long)]
-    json: bool,
-}
+use crate::settings::{DoctorOptions, OutputMode};
+use crate::webui::{ClientOptions, WebUi};
 
 /// Looks at everything and prints what was found.
-pub fn examine(settings: &Settings, doctor: &Doctor) -> ExitCode {
+pub(crate) fn examine(webui: &ClientOptions, output: OutputMode, doctor: &DoctorOptions) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = match runtime {
-        Ok(runtime) => runtime.block_on(look(settings, doctor, |name| std::env::var(name).ok())),
+        Ok(runtime) => runtime.block_on(look(webui, output, doctor, |name| std::env::var(name).ok())),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: no runtime: {error}");
             return ExitCode::FAILURE;
@@ -65,8 +50,13 @@ fn colours() -> bool {
     std::io::stdout().is_terminal() && !set("NO_COLOR")
 }
 
-async fn look(settings: &Settings, doctor: &Doctor, lookup: impl Fn(&str) -> Option<String>) -> Report {
-    let (webui, models) = match WebUi::new(settings) {
+async fn look(
+    webui: &ClientOptions,
+    output: OutputMode,
+    doctor: &DoctorOptions,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Report {
+    let (webui, models) = match WebUi::new(webui) {
         Ok(client) => {
             let mut seen = webui::look(&client).await;
             if let Some(folder) = &doctor.models_dir {
@@ -100,7 +90,7 @@ async fn look(settings: &Settings, doctor: &Doctor, lookup: impl Fn(&str) -> Opt
                 "look at the driver's installation",
             )],
         });
-    let storage = storage::look(runpod_sdk::storage::Bucket::from_env(), settings.output.output).await;
+    let storage = storage::look(runpod_sdk::storage::Bucket::from_env(), output).await;
     Report {
         sections: vec![
             platform::look(&lookup),

@@ -1,4 +1,4 @@
-//! How the pictures of one job reach whoever asked for them.
+//! Delivers the pictures of one job.
 //!
 //! ```text
 //!           inline ──▶ as the WebUI gave it
@@ -14,15 +14,15 @@ use tracing::{debug, info};
 
 use super::blocking::{blocking, unless_it_panics};
 use super::encode::{EncodeError, Encoding};
-use super::error::{OutputError, TooLarge, What};
+use super::error::{OutputError, OversizedItem, TooLarge};
 use super::picture::Picture;
 use super::storage::Storage;
-use crate::monitor::{UPLOAD_FINISHED, UPLOAD_STARTED};
-use crate::picture::Kind;
+use crate::marks::{UPLOAD_FINISHED, UPLOAD_STARTED};
+use crate::picture::PictureKind;
 use crate::settings::OutputMode;
 use crate::splice::quoted;
 
-/// Pictures of one job that are encoded or uploaded at once.
+/// The most pictures of one job that are encoded or uploaded at once.
 const AT_ONCE: usize = 4;
 
 /// How the pictures of one job are delivered.
@@ -32,17 +32,17 @@ pub(crate) struct Delivery {
     pub(super) encoding: Option<Encoding>,
     pub(super) storage: Storage,
     pub(super) job: JobId,
-    /// Bytes that a result may have.
+    /// The most bytes of a result.
     pub(super) limit: usize,
-    /// Where it is noted when uploads begin and end; tests have none.
+    /// The job on whose timeline uploads are marked; tests have none.
     pub(super) ctx: Option<Context>,
 }
 
-/// What a caller gets of a picture.
+/// A delivered picture.
 #[derive(Debug)]
 pub(crate) struct Delivered {
     form: Form,
-    kind: Kind,
+    kind: PictureKind,
     bytes: usize,
 }
 
@@ -53,7 +53,7 @@ enum Form {
     Url(String),
 }
 
-/// Links let whoever has them read the pictures.
+/// `Debug` hides links, because anyone with a link can read the picture.
 impl std::fmt::Debug for Form {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -65,12 +65,11 @@ impl std::fmt::Debug for Form {
 }
 
 impl Delivery {
-    /// Delivers one picture, for answers that go out picture by picture: what stands for it takes at most `room`
-    /// bytes of JSON, its quotes included.
+    /// Delivers one picture of a streamed answer in at most `room` bytes of JSON, quotes included.
     ///
     /// # Errors
     ///
-    /// It takes more and may not be made smaller or uploaded, or the upload failed.
+    /// It takes more and may not be made smaller or uploaded, or the upload fails.
     pub(crate) async fn picture(&self, picture: &Picture, room: usize) -> Result<Delivered, OutputError> {
         if self.mode == OutputMode::Upload {
             let bucket = self.storage.bucket().await?;
@@ -82,7 +81,7 @@ impl Delivery {
             return Ok(as_it_was);
         }
         let mut too_large = TooLarge {
-            what: What::Picture(picture.index),
+            what: OversizedItem::Picture(picture.index),
             bytes,
             limit: room,
             reencoded: None,
@@ -105,7 +104,7 @@ impl Delivery {
         Err(too_large.into())
     }
 
-    /// Bytes that the job's result may have, as [`RawJson::len_as_output`] counts them.
+    /// The most bytes of the job's result, as [`RawJson::len_as_output`] counts them.
     ///
     /// [`RawJson::len_as_output`]: runpod_sdk::json::RawJson::len_as_output
     pub(crate) fn limit(&self) -> usize {
@@ -125,7 +124,7 @@ impl Delivery {
         }
     }
 
-    /// Writes all pictures anew; those that this would not make smaller stay as they are.
+    /// Re-encodes all pictures. A picture that does not become smaller stays as it is.
     pub(super) async fn reencode_all(&self, pictures: &[Picture], encoding: Encoding) -> Vec<Delivered> {
         let each: Vec<_> = pictures
             .iter()
@@ -134,7 +133,7 @@ impl Delivery {
         stream::iter(each).buffered(AT_ONCE).collect().await
     }
 
-    /// Uploads all pictures, a few at a time: all of them, or it is an error.
+    /// Uploads all pictures, a few at a time. Fails if one cannot be uploaded.
     pub(super) async fn upload_all(
         &self,
         bucket: &Bucket,
@@ -162,13 +161,12 @@ impl Delivered {
         }
     }
 
-    /// Nothing has been done to it.
+    /// Whether the picture is unchanged.
     pub(super) fn is_as_it_was(&self) -> bool {
         matches!(self.form, Form::AsItWas(_))
     }
 
-    /// What stands in the picture's place in the answer, as a JSON text: a URL, or base64 with the kind before it where
-    /// that was so before.
+    /// The JSON text that replaces the picture in the answer: a URL, or base64, as a data URL where it was one before.
     pub(super) fn in_place_of(&self, picture: &Picture) -> String {
         match &self.form {
             Form::Base64(text) if picture.is_data_url => {
@@ -180,12 +178,12 @@ impl Delivered {
         }
     }
 
-    /// The picture itself, unless it was uploaded.
+    /// The picture as base64, unless it was uploaded.
     pub(crate) fn base64(&self) -> Option<&str> {
         self.url().is_none().then(|| self.text())
     }
 
-    /// Where it was uploaded to, if it was.
+    /// The link, if it was uploaded.
     pub(crate) fn url(&self) -> Option<&str> {
         match &self.form {
             Form::Url(url) => Some(url),
@@ -197,20 +195,20 @@ impl Delivered {
         self.kind.media_type()
     }
 
-    /// Size of the file.
+    /// The size of the file.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     fn text(&self) -> &str {
         match &self.form {
-            // It comes out of a JSON text.
+            // It is a part of a JSON text.
             Form::AsItWas(base64) => std::str::from_utf8(base64).unwrap_or_default(),
             Form::Base64(text) | Form::Url(text) => text,
         }
     }
 
-    /// Nothing in base64 has to be escaped.
+    /// The length as a JSON text. Nothing in base64 has to be escaped.
     fn json_len(&self) -> usize {
         self.text().len() + 2
     }
@@ -220,10 +218,10 @@ async fn reencode(encoding: Encoding, picture: Picture) -> Delivered {
     made_smaller(picture, encoding.kind(), move |file| encoding.encode(file)).await
 }
 
-/// The picture as `encode` writes it, if that is smaller. It is finished and stays what it was if that goes wrong.
+/// The picture as `encode` writes it, if that is smaller and works.
 async fn made_smaller(
     picture: Picture,
-    kind: Kind,
+    kind: PictureKind,
     encode: impl FnOnce(&[u8]) -> Result<Vec<u8>, EncodeError> + Send + 'static,
 ) -> Delivered {
     let as_it_was = Delivered::as_it_was(&picture);
@@ -269,13 +267,12 @@ async fn upload(bucket: Bucket, job: JobId, picture: Picture) -> Result<Delivere
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use runpod_sdk::IntoJobError as _;
     use runpod_sdk::json::RawJson;
     use serde_json::json;
 
     use super::super::storage::OwnBucket;
     use super::*;
-    use crate::failure::Failure;
+    use crate::code::Explain as _;
 
     const PNG: &[u8] = include_bytes!("../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
 
@@ -300,9 +297,8 @@ mod tests {
         STANDARD.encode(PNG).len() + 2
     }
 
-    fn code(error: OutputError) -> (String, String) {
-        let error = Failure::from(error).into_job_error();
-        (error.code().to_string(), error.message().to_owned())
+    fn code(error: &OutputError) -> (String, String) {
+        (error.code().code().to_string(), error.to_string())
     }
 
     #[tokio::test]
@@ -327,7 +323,7 @@ mod tests {
         let auto = delivery(OutputMode::Auto, Some(encoding), None);
         let delivered = auto.picture(&picture(), whole() - 1).await.unwrap();
         let file = STANDARD.decode(delivered.base64().unwrap()).unwrap();
-        assert_eq!(Kind::of(&file), Some(Kind::Jpeg));
+        assert_eq!(PictureKind::of(&file), Some(PictureKind::Jpeg));
         assert_eq!(
             (delivered.media_type(), delivered.bytes()),
             ("image/jpeg", file.len())
@@ -336,7 +332,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_codec_that_panics_leaves_the_picture_as_it_was() {
-        let delivered = made_smaller(picture(), Kind::WebP, |_| panic!("a codec's mistake")).await;
+        let delivered = made_smaller(picture(), PictureKind::WebP, |_| panic!("a codec's mistake")).await;
         assert!(delivered.is_as_it_was());
         assert_eq!(delivered.media_type(), "image/png");
     }
@@ -370,7 +366,7 @@ mod tests {
             .picture(&picture(), 100)
             .await
             .unwrap_err();
-        let (code_of_it, message) = code(error);
+        let (code_of_it, message) = code(&error);
         assert_eq!(code_of_it, "OUTPUT_TOO_LARGE");
         assert_eq!(
             message,
@@ -384,7 +380,7 @@ mod tests {
             .picture(&picture(), 100)
             .await
             .unwrap_err();
-        let (_, message) = code(error);
+        let (_, message) = code(&error);
         assert!(
             message.contains("re-encoded still") && message.ends_with("no bucket to upload to"),
             "{message}"
@@ -397,6 +393,6 @@ mod tests {
             .picture(&picture(), 100)
             .await
             .unwrap_err();
-        assert_eq!(code(error).0, "UPLOAD_NOT_CONFIGURED");
+        assert_eq!(code(&error).0, "UPLOAD_NOT_CONFIGURED");
     }
 }

@@ -1,17 +1,16 @@
-//! Writing a picture again in a format that takes fewer bytes.
+//! Re-encodes a picture in a format that takes fewer bytes.
 //!
-//! WebP is written without loss, so the pixels stay what they were; JPEG with loss, and without transparency. Neither
-//! has more than eight bits for a channel, so a picture with sixteen stays as it is. Text that the file carried, such as
-//! the infotext, is lost in both.
+//! WebP is lossless, so the pixels stay the same. JPEG is lossy and has no transparency. Both have eight bits per channel
+//! at most, so a picture with sixteen stays as it is. Texts in the file, such as the infotext, are lost in both.
 
 use std::io::Cursor;
 
 use image_webp::{WebPDecoder, WebPEncoder};
 use png::Transformations;
 
-use crate::picture::Kind;
+use crate::picture::PictureKind;
 
-/// What to write.
+/// The format to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     WebP,
@@ -38,7 +37,7 @@ pub(super) enum EncodeError {
     Write(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Eight bits for each channel.
+/// Decoded pixels with eight bits per channel.
 struct Pixels {
     data: Vec<u8>,
     width: u32,
@@ -55,18 +54,18 @@ enum Channels {
 }
 
 impl Encoding {
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> PictureKind {
         match self {
-            Self::WebP => Kind::WebP,
-            Self::Jpeg { .. } => Kind::Jpeg,
+            Self::WebP => PictureKind::WebP,
+            Self::Jpeg { .. } => PictureKind::Jpeg,
         }
     }
 
-    /// Writes the file anew. It takes a while: not for a thread that others wait for.
+    /// Re-encodes a file. It takes long, so it must not run on the runtime's thread.
     pub(super) fn encode(self, file: &[u8]) -> Result<Vec<u8>, EncodeError> {
-        let pixels = match (Kind::of(file), self) {
-            (Some(Kind::Png), _) => Pixels::of_png(file)?,
-            (Some(Kind::WebP), Self::Jpeg { .. }) => Pixels::of_webp(file)?,
+        let pixels = match (PictureKind::of(file), self) {
+            (Some(PictureKind::Png), _) => Pixels::of_png(file)?,
+            (Some(PictureKind::WebP), Self::Jpeg { .. }) => Pixels::of_webp(file)?,
             _ => return Err(EncodeError::NotFrom),
         };
         match self {
@@ -176,7 +175,7 @@ mod tests {
     #[test]
     fn webp_keeps_every_pixel() {
         let webp = Encoding::WebP.encode(PNG).unwrap();
-        assert_eq!(Kind::of(&webp), Some(Kind::WebP));
+        assert_eq!(PictureKind::of(&webp), Some(PictureKind::WebP));
         let (before, after) = (Pixels::of_png(PNG).unwrap(), Pixels::of_webp(&webp).unwrap());
         assert_eq!((before.width, before.height), (after.width, after.height));
         assert!(before.data == after.data);
@@ -186,7 +185,7 @@ mod tests {
     fn jpeg_takes_fewer_bytes_for_less_quality() {
         let sizes = [100, 80, 20].map(|quality| {
             let jpeg = Encoding::Jpeg { quality }.encode(PNG).unwrap();
-            assert_eq!(Kind::of(&jpeg), Some(Kind::Jpeg));
+            assert_eq!(PictureKind::of(&jpeg), Some(PictureKind::Jpeg));
             jpeg.len()
         });
         assert!(sizes.is_sorted_by(|one, next| one > next), "{sizes:?}");
@@ -212,7 +211,7 @@ mod tests {
         ] {
             for encoding in [Encoding::WebP, Encoding::Jpeg { quality: 90 }] {
                 let written = encoding.encode(&file).unwrap();
-                assert_eq!(Kind::of(&written), Some(encoding.kind()));
+                assert_eq!(PictureKind::of(&written), Some(encoding.kind()));
             }
         }
     }

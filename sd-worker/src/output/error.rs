@@ -1,4 +1,4 @@
-//! Pictures that cannot be delivered.
+//! Why pictures cannot be delivered.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::code::{Code, Explain};
 
-/// Why a job's pictures cannot be delivered as they should be.
+/// Why a job's pictures cannot be delivered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     #[error("input.worker.quality: {0}")]
@@ -15,7 +15,7 @@ pub(crate) enum OutputError {
     #[error("input.worker.reencode: nothing is re-encoded unless the output is \"auto\"")]
     Reencode,
     #[error("the pictures should be uploaded, and there is no bucket: {}", .asked.text())]
-    NoBucket { asked: Asked },
+    NoBucket { asked: UploadRequestedBy },
     #[error("the pictures cannot be uploaded: {0}")]
     Storage(#[from] UploadError),
     #[error("picture {index} could not be uploaded: {source}")]
@@ -26,14 +26,14 @@ pub(crate) enum OutputError {
     TooLarge(#[from] TooLarge),
 }
 
-/// Who asked for an upload.
+/// The origin of an upload's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum UploadRequestedBy {
     Job,
     Owner,
 }
 
-impl Asked {
+impl UploadRequestedBy {
     fn text(self) -> &'static str {
         match self {
             Self::Job => "the job has no s3Config, and the worker has no bucket of its own",
@@ -42,28 +42,28 @@ impl Asked {
     }
 }
 
-/// What is larger than it may be.
+/// An output or a picture is larger than the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} takes {bytes} bytes, more than the {limit} that {}{}", .what.limited_by(), also(*.reencoded, *.auto))]
 pub(crate) struct TooLarge {
-    pub(super) what: What,
+    pub(super) what: OversizedItem,
     pub(super) bytes: usize,
     pub(super) limit: usize,
-    /// What it would take re-encoded, where that was allowed.
+    /// The bytes after re-encoding, where that was allowed.
     pub(super) reencoded: Option<usize>,
-    /// Everything that the job allows has been tried.
+    /// Re-encoding and uploading were tried, as far as the job allows.
     pub(super) auto: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum OversizedItem {
     Output,
     Picture(usize),
-    /// One that would fit, but for those before it in the list of all chunks.
+    /// A picture that would fit without the chunks before it in the list of all chunks.
     Listed(usize),
 }
 
-impl What {
+impl OversizedItem {
     fn limited_by(self) -> &'static str {
         match self {
             Self::Output | Self::Picture(_) => "the platform takes",
@@ -73,18 +73,18 @@ impl What {
 }
 
 impl OutputError {
-    /// What is too large is so because of what the list of all chunks has already.
+    /// This error for a picture whose limit is the room left in the list of all chunks.
     pub(crate) fn of_a_list(mut self) -> Self {
         if let Self::TooLarge(too_large) = &mut self
-            && let What::Picture(index) = too_large.what
+            && let OversizedItem::Picture(index) = too_large.what
         {
-            too_large.what = What::Listed(index);
+            too_large.what = OversizedItem::Listed(index);
         }
         self
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for OversizedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Output => f.write_str("the output"),
@@ -93,7 +93,7 @@ impl fmt::Display for What {
     }
 }
 
-/// What else was tried.
+/// The attempts to make it smaller, in words.
 fn also(reencoded: Option<usize>, auto: bool) -> String {
     let smaller = reencoded.map(|bytes| format!(", and re-encoded still {bytes}"));
     let bucket = if auto {
@@ -107,7 +107,7 @@ fn also(reencoded: Option<usize>, auto: bool) -> String {
 impl TooLarge {
     fn hint(&self) -> Option<&'static str> {
         match (self.auto, self.reencoded) {
-            (false, _) if matches!(self.what, What::Listed(_)) => Some(
+            (false, _) if matches!(self.what, OversizedItem::Listed(_)) => Some(
                 "set worker.output to \"auto\" or \"upload\", or leave worker.aggregate away: the chunks are in the stream",
             ),
             (false, _) => None,
@@ -128,8 +128,10 @@ impl Explain for OutputError {
     fn code(&self) -> Code {
         match self {
             Self::Quality(_) | Self::Reencode => Code::InvalidInput,
-            Self::NoBucket { asked: Asked::Job } => Code::NoBucketForJob,
-            // The code of an upload is its own.
+            Self::NoBucket {
+                asked: UploadRequestedBy::Job,
+            } => Code::NoBucketForJob,
+            // The conversion to the job's error takes the code of the upload itself.
             Self::NoBucket { .. } | Self::Storage(_) | Self::Upload { .. } => Code::NoBucket,
             Self::NotBase64 { .. } => Code::BadAnswer,
             Self::TooLarge(_) => Code::OutputTooLarge,

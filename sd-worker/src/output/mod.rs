@@ -1,9 +1,8 @@
-//! Output policy: where the pictures of an answer go.
+//! Output policy: how the pictures of an answer are delivered.
 //!
-//! By default nowhere: the answer is passed on byte for byte, and not even looked at. With `--output upload` or
-//! `auto`, or where a job wishes it, the pictures are put into a bucket and their URLs stand in their place, or they
-//! are re-encoded; a list `pictures` then says of each what a caller would have read from the file: seed, infotext,
-//! kind, size. Every other byte stays.
+//! By default the answer is passed on byte for byte, without being parsed. With `--output upload` or `auto`, or by a job's
+//! own option, pictures are uploaded and replaced by their URLs, or re-encoded. A list `pictures` then has the facts that a
+//! caller would read from each file: seed, infotext, kind, size. Every other byte stays.
 
 mod blocking;
 mod delivery;
@@ -19,9 +18,9 @@ use runpod_sdk::json::RawJson;
 use runpod_sdk::storage::{Bucket, UploadError};
 
 use self::encode::Encoding;
-use self::error::{Asked, TooLarge, What};
+use self::error::{OversizedItem, TooLarge, UploadRequestedBy};
 use self::storage::{OwnBucket, Storage};
-use crate::request::Wishes;
+use crate::request::JobOptions;
 use crate::settings::{OutputMode, OutputSettings, Reencode};
 use crate::splice::Edits;
 
@@ -33,7 +32,7 @@ pub(crate) use picture::{Entry, Picture, info};
 /// The quality of a JPEG whose job names none. Above it files grow faster than pictures improve.
 const JPEG_QUALITY: u8 = 90;
 
-/// What the worker's owner has set, and the worker's bucket.
+/// The worker's settings for deliveries, and its bucket.
 #[derive(Debug)]
 pub(crate) struct Output {
     settings: OutputSettings,
@@ -48,17 +47,17 @@ impl Output {
         }
     }
 
-    /// How the pictures of a job's answer are delivered. To be asked before the render: what cannot work after it
-    /// is refused here. `expected`: the answer will have pictures, so that a bucket is needed for an upload.
+    /// Plans the delivery of a job's pictures, and fails before the render if it cannot work. `expected` says that the
+    /// answer will have pictures, so that an upload needs a bucket.
     pub(crate) async fn plan(
         &self,
-        wishes: &Wishes,
+        options: &JobOptions,
         expected: bool,
         ctx: &Context,
     ) -> Result<Delivery, OutputError> {
-        let mode = wishes.output.unwrap_or(self.settings.output);
-        let encoding = self.encoding(wishes, mode)?;
-        // A job that goes the plain way is not looked at.
+        let mode = options.output.unwrap_or(self.settings.output);
+        let encoding = self.encoding(options, mode)?;
+        // An inline answer needs no bucket, so the job's s3Config is not read.
         let storage = match mode {
             OutputMode::Inline => Storage::own(&self.own),
             OutputMode::Upload | OutputMode::Auto => Storage::of(ctx, &self.own).await?,
@@ -66,9 +65,9 @@ impl Output {
         if mode == OutputMode::Upload && expected {
             storage.bucket().await.map_err(|error| match error {
                 UploadError::Missing => OutputError::NoBucket {
-                    asked: match wishes.output {
-                        Some(_) => Asked::Job,
-                        None => Asked::Owner,
+                    asked: match options.output {
+                        Some(_) => UploadRequestedBy::Job,
+                        None => UploadRequestedBy::Owner,
                     },
                 },
                 error => error.into(),
@@ -84,13 +83,13 @@ impl Output {
         })
     }
 
-    fn encoding(&self, wishes: &Wishes, mode: OutputMode) -> Result<Option<Encoding>, OutputError> {
+    fn encoding(&self, options: &JobOptions, mode: OutputMode) -> Result<Option<Encoding>, OutputError> {
         let is_auto = mode == OutputMode::Auto;
-        if !is_auto && wishes.reencode.is_some_and(|wish| wish != Reencode::Off) {
+        if !is_auto && options.reencode.is_some_and(|reencode| reencode != Reencode::Off) {
             return Err(OutputError::Reencode);
         }
-        let reencode = wishes.reencode.unwrap_or(self.settings.reencode);
-        match wishes.quality {
+        let reencode = options.reencode.unwrap_or(self.settings.reencode);
+        match options.quality {
             Some(quality) if !(1..=100).contains(&quality) => {
                 return Err(OutputError::Quality("expected a number from 1 to 100"));
             }
@@ -105,14 +104,14 @@ impl Output {
             Reencode::Off => None,
             Reencode::WebP => Some(Encoding::WebP),
             Reencode::Jpeg => Some(Encoding::Jpeg {
-                quality: wishes.quality.unwrap_or(JPEG_QUALITY),
+                quality: options.quality.unwrap_or(JPEG_QUALITY),
             }),
         })
     }
 }
 
 impl Delivery {
-    /// Delivers an answer: all its pictures, or none and an error.
+    /// Delivers an answer: all its pictures, or an error.
     pub(crate) async fn answer(&self, answer: RawJson) -> Result<RawJson, OutputError> {
         match self.mode {
             OutputMode::Inline => Ok(answer),
@@ -146,7 +145,7 @@ impl Delivery {
         }
         let pictures = all_of(&answer).await;
         if pictures.is_empty() {
-            // Nothing here can be made smaller. Whether it is taken is for the platform to say.
+            // Nothing can be made smaller. The platform decides whether it takes the answer.
             return Ok(answer);
         }
         let mut reencoded = None;
@@ -163,7 +162,7 @@ impl Delivery {
         match self.storage.bucket().await {
             Ok(bucket) => self.uploaded(&bucket, answer, pictures).await,
             Err(UploadError::Missing) => Err(TooLarge {
-                what: What::Output,
+                what: OversizedItem::Output,
                 bytes,
                 limit,
                 reencoded,
@@ -181,7 +180,7 @@ async fn all_of(answer: &RawJson) -> Arc<[Picture]> {
     blocking(move || Picture::all_of(&answer).into()).await
 }
 
-/// The answer with what was delivered in the place of its pictures, and the list `pictures` at its end.
+/// The answer with its pictures replaced by the delivered ones, and with the list `pictures` at its end.
 fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> RawJson {
     let text = answer.as_str();
     let mut edits = Edits::of(text);
@@ -233,7 +232,7 @@ mod tests {
         let written = rewrite(answer, &pictures, &delivered);
         let jpeg = STANDARD.encode(jpeg.encode(PNG).unwrap());
         let (before, after) = written.as_str().split_once(",\"pictures\":").unwrap();
-        // The kind is told anew where it is told in the picture's place.
+        // A data URL names the new kind.
         let expected = text
             .replace(
                 &format!("image/png;base64,{png}"),

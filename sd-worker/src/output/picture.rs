@@ -1,6 +1,6 @@
-//! An answer of the WebUI, read into its pictures (`docs/protocol/webui-api.md` §6 and §8).
+//! Finds the pictures of an answer (`docs/protocol/webui-api.md` §6 and §8).
 //!
-//! Nothing is copied or decoded: a [`Picture`] shares the answer's buffer, and says what the answer tells of it.
+//! Nothing is copied or decoded: a [`Picture`] shares the answer's buffer, and has the facts that the answer reports.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,38 +14,38 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::delivery::Delivered;
-use crate::picture::Kind;
+use crate::picture::PictureKind;
 use crate::splice::Object;
 
-/// Base64 that a picture's first bytes take.
+/// The length of the base64 of a picture's first bytes.
 const START: usize = 32;
 
-/// One picture of an answer. Cloning it shares its text.
+/// One picture of an answer. Its clones share its text.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
-    /// Its place among the answer's pictures, from 0.
+    /// The position among the answer's pictures, from 0.
     pub(crate) index: usize,
-    /// A grid of the others, which has no seed of its own.
+    /// Whether it is a grid of the others, which has no seed.
     pub(crate) is_grid: bool,
-    /// The answer lists the seeds that were used, and has one for this picture, whether or not it can be read. What
-    /// is added behind the pictures of a render has none.
+    /// Whether the answer's list of seeds has an entry for it, readable or not. A picture that is added behind those of
+    /// a render has none.
     pub(crate) is_seeded: bool,
     /// The seed that was used.
     pub(crate) seed: Option<i64>,
     /// The variation seed, where variations were asked for.
     pub(crate) subseed: Option<i64>,
-    /// What the WebUI would have written into the file.
+    /// The text that the WebUI writes into the file.
     pub(crate) infotext: Option<String>,
-    pub(super) kind: Kind,
+    pub(super) kind: PictureKind,
     /// Without quotes.
     base64: Text,
-    /// The answer's text begins like `data:image/png;base64,`.
+    /// Whether it is a data URL in the answer: `data:image/png;base64,…`.
     pub(super) is_data_url: bool,
-    /// Where the text stands in the answer, with its quotes.
+    /// The range of the text in the answer, with its quotes.
     pub(super) place: Range<usize>,
 }
 
-/// A part of an answer. `Debug` shows its length only: pictures never reach a log.
+/// A part of an answer. `Debug` shows its length alone, so that no picture gets into a log.
 #[derive(Clone)]
 struct Text(Bytes);
 
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Text {
     }
 }
 
-/// What stands in a list `pictures` for one picture.
+/// The entry of one picture in a list `pictures`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Entry<'a> {
     index: usize,
@@ -70,11 +70,11 @@ pub(crate) struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     infotext: Option<&'a str>,
     media_type: &'static str,
-    /// Size of the file.
+    /// The size of the file.
     bytes: usize,
 }
 
-/// What `info` says of each picture.
+/// The facts about each picture in `info`.
 #[derive(Debug, Default)]
 struct Info {
     all_seeds: Vec<Option<i64>>,
@@ -85,8 +85,8 @@ struct Info {
 }
 
 impl Picture {
-    /// The pictures of an answer in its order: those under `images`, and the one under `image`. What is there and
-    /// is no picture in base64 is passed over, and keeps its index.
+    /// The pictures of an answer in its order: those under `images`, and the one under `image`. A value that is no
+    /// picture in base64 is skipped and keeps its index.
     pub(crate) fn all_of(answer: &RawJson) -> Vec<Self> {
         let text = answer.as_str();
         let Some(object) = Object::read(text) else {
@@ -124,19 +124,19 @@ impl Picture {
             seed: nth(&info.all_seeds),
             subseed: nth(&info.all_subseeds).filter(|_| info.subseed_strength != 0.0),
             infotext: info.infotexts.get(index).cloned().flatten(),
-            kind: Kind::of(&start)?,
+            kind: PictureKind::of(&start)?,
             is_data_url: base64.len() < text.len(),
             base64: Text(base64),
             place: start_of_text..start_of_text + quoted.len(),
         })
     }
 
-    /// The picture as the WebUI gave it, in base64.
+    /// The picture as the WebUI sent it, in base64.
     pub(crate) fn base64(&self) -> &Bytes {
         &self.base64.0
     }
 
-    /// Size of the file, by the length of its base64.
+    /// The size of the file, by the length of its base64.
     pub(crate) fn bytes(&self) -> usize {
         let text = &self.base64.0;
         let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
@@ -148,7 +148,7 @@ impl Picture {
         STANDARD.decode(&self.base64.0).ok()
     }
 
-    /// What a list `pictures` says of it.
+    /// Its entry in a list `pictures`.
     pub(crate) fn entry<'a>(&'a self, delivered: &'a Delivered) -> Entry<'a> {
         Entry {
             index: self.index,
@@ -169,7 +169,7 @@ impl Info {
         let Some(info) = text.as_deref().and_then(Object::read) else {
             return Self::default();
         };
-        // One that is odd is no reason to do without the others, in a list or beside it.
+        // One unreadable value must not hide the others.
         let list = |key| info.decode::<Vec<Value>>(key).unwrap_or_default();
         let numbers = |key| list(key).iter().map(Value::as_i64).collect();
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
@@ -183,7 +183,7 @@ impl Info {
     }
 }
 
-/// What an answer says of its render. It is a JSON text in a string; some servers leave the string away.
+/// The document `info` of an answer. It is a JSON text in a string; some servers send it without the string.
 pub(crate) fn info<'a>(answer: &Object<'a>) -> Option<Cow<'a, str>> {
     let info = answer.get("info")?.get();
     Some(match serde_json::from_str::<String>(info) {
@@ -192,7 +192,7 @@ pub(crate) fn info<'a>(answer: &Object<'a>) -> Option<Cow<'a, str>> {
     })
 }
 
-/// Without a beginning such as `data:image/png;base64,`.
+/// The text without a prefix such as `data:image/png;base64,`.
 fn without_data_prefix(text: &Bytes) -> Bytes {
     let comma = text
         .starts_with(b"data:")
@@ -215,8 +215,8 @@ mod tests {
         Picture::all_of(&RawJson::from(answer.clone()))
     }
 
-    /// What a list `pictures` says of each, without kind and size.
-    fn told(answer: &Value) -> Value {
+    /// The entries of a list `pictures`, without kind and size.
+    fn entries(answer: &Value) -> Value {
         let entry = |picture: Picture| {
             let delivered = Delivered::as_it_was(&picture);
             let mut entry = serde_json::to_value(picture.entry(&delivered)).unwrap();
@@ -255,7 +255,7 @@ mod tests {
         });
         let answer = |info: &Value| json!({ "images": [base64, base64, base64], "info": info.to_string() });
         assert_eq!(
-            told(&answer(&info)),
+            entries(&answer(&info)),
             json!([
                 { "index": 0, "grid": true, "infotext": "grid" },
                 { "index": 1, "seed": 5, "infotext": "five" },
@@ -265,7 +265,7 @@ mod tests {
         info["subseed_strength"] = json!(0.5);
         info["index_of_first_image"] = json!(0);
         assert_eq!(
-            told(&answer(&info)),
+            entries(&answer(&info)),
             json!([
                 { "index": 0, "seed": 5, "subseed": 8, "infotext": "grid" },
                 { "index": 1, "seed": 6, "subseed": 9, "infotext": "five" },
@@ -276,12 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_info_tells_what_it_can() {
+    fn an_odd_info_is_read_as_far_as_it_can_be() {
         let base64 = STANDARD.encode(PNG);
         let info = json!({ "all_seeds": ["5", 6], "subseed_strength": null, "infotexts": [null, "x", 3] });
         let answer = json!({ "images": [base64, base64, base64], "info": info });
         assert_eq!(
-            told(&answer),
+            entries(&answer),
             json!([{ "index": 0 }, { "index": 1, "seed": 6, "infotext": "x" }, { "index": 2 }])
         );
         let seeded: Vec<bool> = pictures(&answer)
@@ -290,16 +290,16 @@ mod tests {
             .collect();
         assert_eq!(seeded, [true, true, false]);
         let answer = json!({ "images": [base64], "info": "Steps: 20" });
-        assert_eq!(told(&answer), json!([{ "index": 0 }]));
+        assert_eq!(entries(&answer), json!([{ "index": 0 }]));
     }
 
     #[test]
     fn answers_of_extras_have_pictures_without_seeds() {
         let base64 = STANDARD.encode(PNG);
         let single = json!({ "html_info": "", "image": base64 });
-        assert_eq!(told(&single), json!([{ "index": 0 }]));
+        assert_eq!(entries(&single), json!([{ "index": 0 }]));
         let batch = json!({ "html_info": "", "images": [base64, base64] });
-        assert_eq!(told(&batch), json!([{ "index": 0 }, { "index": 1 }]));
+        assert_eq!(entries(&batch), json!([{ "index": 0 }, { "index": 1 }]));
     }
 
     #[test]

@@ -9,11 +9,11 @@ use tokio::sync::OnceCell;
 
 use super::blocking::blocking;
 
-/// The worker's bucket, which the environment names. Made when it is first needed, for all jobs.
+/// The worker's bucket from the environment. It is opened when a job first needs it, for all jobs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OwnBucket(Arc<OnceCell<Bucket>>);
 
-/// Where a job's pictures can be uploaded to. Cloning it shares the connections.
+/// The bucket of one job. Its clones share the connections.
 #[derive(Debug, Clone)]
 pub(super) struct Storage {
     of_job: Option<Bucket>,
@@ -30,7 +30,7 @@ impl Storage {
         })
     }
 
-    /// Nothing but the worker's own.
+    /// The worker's own bucket.
     pub(super) fn own(own: &OwnBucket) -> Self {
         Self {
             of_job: None,
@@ -56,7 +56,7 @@ impl Storage {
             return Ok(bucket.clone());
         }
         let own = &self.own.0;
-        // A job without an s3Config is sent to the worker's.
+        // A job without an s3Config uses the worker's bucket.
         let find = || blocking(|| Bucket::for_job(&Job::new("any", RawJson::null())));
         own.get_or_try_init(find).await.cloned()
     }

@@ -1,43 +1,43 @@
-//! What may change how the WebUI renders, as far as the worker has to do with it.
+//! Counts the worker's own requests that may change how the WebUI renders.
 //!
-//! An answer that was kept holds until then ([`crate::cache`]). A change that somebody else makes, on the WebUI's own
-//! page or with another program, is not seen here.
+//! A cached answer holds until such a change (`crate::cache`). A change by another client, or on the WebUI's own page, is
+//! not counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::call::Call;
-use super::overrides;
-use crate::health::Health;
+use super::settings_guard;
+use crate::supervisor::Health;
+use crate::webui::{CONTROLNET_DETECT, Call, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, TXT2IMG};
 
-/// Requests that render, or look at pictures, and leave everything else as it is.
+/// Routes that render or read pictures, and change nothing else.
 const CHANGE_NOTHING: [&str; 6] = [
-    super::TXT2IMG,
-    super::IMG2IMG,
-    "/sdapi/v1/extra-single-image",
-    "/sdapi/v1/extra-batch-images",
-    "/sdapi/v1/interrogate",
-    "/controlnet/detect",
+    TXT2IMG,
+    IMG2IMG,
+    EXTRA_SINGLE,
+    EXTRA_BATCH,
+    INTERROGATE,
+    CONTROLNET_DETECT,
 ];
 
-/// Counts the changes of a WebUI.
+/// The number of changes so far.
 #[derive(Debug)]
 pub(crate) struct Changes {
     health: Health,
     count: AtomicU64,
 }
 
-/// The time between two changes: what is rendered twice in it comes out alike.
+/// The time between two changes. The same request gives the same pictures within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Era {
+pub(crate) struct CacheEpoch {
     generation: u64,
     changes: u64,
 }
 
-/// A change in the making. One era ends when it begins, another when it is over, and whatever is rendered in between
-/// belongs to neither.
+/// A request that changes the WebUI. One epoch ends when it is sent and another when it is answered, so that a render in
+/// between belongs to neither.
 #[derive(Debug)]
-pub(super) struct Underway(Arc<Changes>);
+pub(super) struct PendingChange(Arc<Changes>);
 
 impl Changes {
     pub(super) fn new(health: Health) -> Self {
@@ -47,30 +47,31 @@ impl Changes {
         }
     }
 
-    pub(crate) fn era(&self) -> Era {
-        Era {
+    /// The current epoch.
+    pub(crate) fn epoch(&self) -> CacheEpoch {
+        CacheEpoch {
             generation: self.health.generation(),
             changes: self.count.load(Ordering::Acquire),
         }
     }
 
-    /// To be held while `call` is on its way; `None` if it changes nothing. `restored`: what it overrides is known
-    /// to be restored after it.
-    pub(super) fn made_by(self: &Arc<Self>, call: &Call, restored: bool) -> Option<Underway> {
-        if CHANGE_NOTHING.contains(&&*call.route) && (restored || !overrides::may_stay(call)) {
+    /// A guard to hold while `call` is being answered; `None` if it changes nothing. `restored` says that the settings
+    /// that it overrides are restored after it.
+    pub(super) fn made_by(self: &Arc<Self>, call: &Call, restored: bool) -> Option<PendingChange> {
+        if CHANGE_NOTHING.contains(&&*call.route) && (restored || !settings_guard::may_stay(call)) {
             return None;
         }
-        self.note();
-        Some(Underway(self.clone()))
+        self.count_one();
+        Some(PendingChange(self.clone()))
     }
 
-    fn note(&self) {
+    fn count_one(&self) {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 }
 
-impl Drop for Underway {
+impl Drop for PendingChange {
     fn drop(&mut self) {
-        self.0.note();
+        self.0.count_one();
     }
 }

@@ -1,21 +1,21 @@
-//! Whether a render came to its own end. Pure: it judges by what was seen.
+//! Decides whether a render came to its own end. It is pure: it judges by what was seen.
 //!
-//! A render that somebody interrupts, or of which somebody skips a batch, answers 200 like a finished one, with
-//! half-made pictures. Only the WebUI's state tells, until the next job begins (`docs/protocol/webui-api.md` §7).
+//! A render that another client interrupts, or of which it skips a batch, answers 200 with unfinished pictures. Only the
+//! WebUI's state shows that, until the next job begins (`docs/protocol/webui-api.md` §7).
 
-use super::progress::Progress;
+use crate::webui::Progress;
 
-/// What ended a render before its time.
+/// How a render ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CutShort {
     Interrupted,
     Skipped,
-    /// "Interrupt at the end of the current image": what is there is whole, and the rest is missing.
+    /// "Interrupt at the end of the current image": the pictures so far are whole, and the rest is missing.
     Stopped,
 }
 
 impl CutShort {
-    pub(super) const fn told(self) -> &'static str {
+    pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::Interrupted => "it was interrupted",
             Self::Skipped => "a picture was skipped",
@@ -24,17 +24,17 @@ impl CutShort {
     }
 }
 
-/// What was seen of a render while it ran.
+/// The signs of an early end that were seen while a render ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Signs {
-    /// So many it should make.
+pub(super) struct EndingSigns {
+    /// The batches that the render makes.
     batches: i64,
-    /// The job, by the time of its begin, of which a batch was seen to be skipped. The next batch clears the flag.
+    /// The timestamp of the job of which a batch was seen to be skipped. The next batch clears the WebUI's flag.
     skipped: Option<String>,
 }
 
-impl Signs {
-    /// Of a render of so many batches, as the WebUI counts them.
+impl EndingSigns {
+    /// The signs of a render of `batches`, as the WebUI counts them.
     pub(super) fn of(batches: i64) -> Self {
         Self {
             batches,
@@ -42,16 +42,17 @@ impl Signs {
         }
     }
 
-    pub(super) fn look(&mut self, seen: &Progress) {
+    /// Notes what a probe saw while the render ran.
+    pub(super) fn note(&mut self, seen: &Progress) {
         if seen.is_rendering() && seen.state.skipped {
             self.skipped.clone_from(&seen.state.job_timestamp);
         }
     }
 
-    /// How the render ended that `after` was asked about. `None`: as it should, as far as can be told.
+    /// How the render was cut short, by a probe after it. `None` if nothing shows that it was.
     pub(super) fn cut_short(&self, after: &Progress) -> Option<CutShort> {
         if after.is_rendering() {
-            // Somebody else's, which has begun since. The flags are its own.
+            // Another client's render has begun since. The flags are its own.
             return None;
         }
         let state = &after.state;
@@ -83,8 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_webui_tells_how_its_last_job_ended() {
-        let signs = Signs::of(1);
+    fn an_idle_webui_reports_how_its_last_job_ended() {
+        let signs = EndingSigns::of(1);
         assert_eq!(signs.cut_short(&after("x")), None);
         assert_eq!(
             signs.cut_short(&after("interrupted")),
@@ -101,24 +102,24 @@ mod tests {
     #[test]
     fn what_another_job_has_begun_says_nothing() {
         let other = seen(&json!({ "interrupted": true, "job_count": 1 }));
-        assert_eq!(Signs::of(1).cut_short(&other), None);
+        assert_eq!(EndingSigns::of(1).cut_short(&other), None);
     }
 
     #[test]
     fn a_stop_after_the_current_picture_matters_only_where_others_were_to_come() {
         let stopped = after("stopping_generation");
-        assert_eq!(Signs::of(1).cut_short(&stopped), None);
-        assert_eq!(Signs::of(3).cut_short(&stopped), Some(CutShort::Stopped));
+        assert_eq!(EndingSigns::of(1).cut_short(&stopped), None);
+        assert_eq!(EndingSigns::of(3).cut_short(&stopped), Some(CutShort::Stopped));
     }
 
     #[test]
     fn a_skip_that_the_next_batch_has_cleared_is_remembered_for_its_own_job_alone() {
-        let mut signs = Signs::of(2);
+        let mut signs = EndingSigns::of(2);
         let begun = |at: &str| json!({ "skipped": true, "job_count": 2, "job_timestamp": at });
-        signs.look(&seen(&begun("20251231235959")));
+        signs.note(&seen(&begun("20251231235959")));
         assert_eq!(signs.cut_short(&after("x")), None, "it was the job before");
-        signs.look(&seen(&begun("20260101000000")));
-        signs.look(&seen(
+        signs.note(&seen(&begun("20260101000000")));
+        signs.note(&seen(
             &json!({ "job_count": 2, "job_timestamp": "20260101000000" }),
         ));
         assert_eq!(signs.cut_short(&after("x")), Some(CutShort::Skipped));

@@ -1,145 +1,83 @@
-//! A request whose answer was lost: finding out what became of it.
+//! Finds out what became of a request whose answer was lost.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use runpod_sdk::Context;
+use parking_lot::Mutex;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::error::WebUiError;
-use super::fate::{Before, Fate, LostRequest};
-use super::progress::Progress;
-use super::render::{Renderer, Turn, unless_cancelled};
-use super::retry;
-use crate::health::Symptom;
+use super::attempt::Attempt;
+use super::lease::GpuLease;
+use super::lost_request::{JobBefore, LostRequest, LostRequestState};
+use super::{Renderer, retry};
+use crate::supervisor::Symptom;
 
-/// A process that dies closes its connections a moment before its end is known.
+/// A process that dies closes its connections a moment before its exit is known.
 const DEATH_NOTICE: Duration = Duration::from_secs(1);
-/// For a WebUI that is not ours to be seen again.
-const LOOK_FOR: Duration = Duration::from_secs(30);
-/// Between two looks at a WebUI whose answer was lost.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long a WebUI that the worker does not own is probed until it answers.
+const PROBE_FOR: Duration = Duration::from_secs(30);
+/// The time between two of these probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is known of the jobs that the WebUI had before.
+/// The WebUI's last job, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    last: Mutex<Option<Known>>,
+pub(super) struct JobMemory {
+    last: Mutex<Option<KnownJob>>,
 }
 
 #[derive(Debug)]
-struct Known {
-    /// Of which process.
+struct KnownJob {
+    /// The number of the process that ran it.
     generation: u64,
-    before: Before,
-    /// Nothing has been sent since.
-    is_news: bool,
+    before: JobBefore,
+    /// No request was sent since it was seen.
+    is_current: bool,
 }
 
-impl Memory {
-    /// What is known for sure before a request is sent, if there is anything. From then on it no longer is, until the
-    /// request's end was seen.
-    fn take(&self, generation: u64) -> Option<Before> {
-        let mut last = self.lock();
+impl JobMemory {
+    /// The last job before a request is sent, if it is known. It counts as unknown from then on, until the request's
+    /// end is seen.
+    pub(super) fn take(&self, generation: u64) -> Option<JobBefore> {
+        let mut last = self.last.lock();
         let known = last
             .as_mut()
-            .filter(|known| known.generation == generation && known.is_news)?;
-        known.is_news = false;
+            .filter(|known| known.generation == generation && known.is_current)?;
+        known.is_current = false;
         Some(known.before.clone())
     }
 
-    /// No job runs, and this is when the last one began.
-    fn set(&self, generation: u64, timestamp: Option<String>) -> Before {
-        let mut last = self.lock();
-        // The same job as before: what counts is how long it has been known.
+    /// Notes that no job runs, and when the last one began.
+    pub(super) fn set(&self, generation: u64, timestamp: Option<String>) -> JobBefore {
+        let mut last = self.last.lock();
+        // If it is the same job as before, the time of the first sight counts.
         let seen_at = last
             .as_ref()
             .filter(|known| {
                 known.generation == generation && timestamp.is_some() && known.before.timestamp == timestamp
             })
             .map_or_else(Instant::now, |known| known.before.seen_at);
-        let before = Before { timestamp, seen_at };
-        *last = Some(Known {
+        let before = JobBefore { timestamp, seen_at };
+        *last = Some(KnownJob {
             generation,
             before: before.clone(),
-            is_news: true,
+            is_current: true,
         });
         before
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// One request on its way, and what has to be known if it is lost.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    generation: u64,
-    before: Before,
-    began: Instant,
-    /// Its render was seen to run, or its answer to begin.
-    pub(super) seen_running: bool,
-    /// It was seen to have come to its end.
-    pub(super) seen_over: bool,
-}
-
-impl Attempt {
-    /// Takes a look at the WebUI, unless it is known already: after a start, and after a render whose end was not seen.
-    pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, WebUiError> {
-        let generation = renderer.health.generation();
-        let memory = &renderer.memory;
-        let before = match memory.take(generation) {
-            Some(before) => before,
-            None => {
-                if let Some(seen) = unless_cancelled(ctx, renderer.webui.look()).await? {
-                    memory.set(generation, seen.state.job_timestamp);
-                }
-                memory.take(generation).unwrap_or_else(Before::unseen)
-            }
-        };
-        Ok(Self {
-            generation,
-            before,
-            began: Instant::now(),
-            seen_running: false,
-            seen_over: false,
-        })
-    }
-}
-
-impl Attempt {
-    /// The render was answered, and this was seen after it: the next one is told from it by that.
-    pub(super) fn is_over(&mut self, renderer: &Renderer, after: &Progress) {
-        if !after.is_rendering() {
-            self.seen_over = true;
-            renderer
-                .memory
-                .set(self.generation, after.state.job_timestamp.clone());
-        }
-    }
-}
-
-impl Attempt {
-    /// The render was answered so soon that nobody looked. Should the next one be lost, it cannot be told from this one.
-    pub(super) fn was_brief(&mut self, renderer: &Renderer) {
-        self.seen_over = true;
-        renderer.memory.set(self.generation, None);
-    }
-}
-
-impl Turn {
-    /// What became of a request that got no answer. Waits until something can be seen.
-    pub(super) async fn fate(&self, attempt: &Attempt) -> Fate {
+impl GpuLease {
+    /// Probes what became of a request that got no answer, until the WebUI can be seen.
+    pub(super) async fn lost_request_state(&self, attempt: &Attempt) -> LostRequestState {
         let Renderer {
             webui,
             health,
             memory,
             ..
         } = &*self.renderer;
-        // If it is ours, its death is known by then, and the one who mends it is at work.
+        // The death of an owned process is known by then, and the supervisor is at work.
         if health.owns_process() && tokio::time::timeout(DEATH_NOTICE, health.ill()).await.is_ok() {
-            return Fate::Gone;
+            return LostRequestState::Gone;
         }
         let request = LostRequest {
             before: &attempt.before,
@@ -147,41 +85,41 @@ impl Turn {
             seen_running: attempt.seen_running,
         };
         let started = Instant::now();
-        while started.elapsed() < LOOK_FOR {
+        while started.elapsed() < PROBE_FOR {
             if health.generation() != attempt.generation || !health.is_well() {
-                return Fate::Gone;
+                return LostRequestState::Gone;
             }
             match webui.progress().await {
                 Ok(now) => {
-                    let fate = request.fate(&now);
-                    if fate != Fate::Running {
+                    let state = request.state(&now);
+                    if state != LostRequestState::Running {
                         memory.set(attempt.generation, now.state.job_timestamp);
                     }
-                    return fate;
+                    return state;
                 }
-                // As long as the way to the WebUI is not clear nothing can be known.
-                Err(error) if retry::is_about_the_way(&error) => {
+                // Nothing can be known while the WebUI cannot be reached.
+                Err(error) if retry::is_about_the_connection(&error) => {
                     debug!(%error, "can't see what became of the render");
                 }
                 Err(error) => {
                     debug!(%error, "can't see what became of the render");
-                    return Fate::Unknown;
+                    return LostRequestState::Unknown;
                 }
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(PROBE_INTERVAL).await;
         }
         health.report(Symptom::Silent);
-        Fate::Unknown
+        LostRequestState::Unknown
     }
 
-    /// Waits until nothing renders; false if that takes too long. A WebUI that does not answer counts as idle.
+    /// Waits until nothing renders. False if it takes too long. A WebUI that cannot be asked counts as idle.
     pub(super) async fn until_idle(&self, attempt: &mut Attempt) -> bool {
         let started = Instant::now();
         while started.elapsed() < self.renderer.attempt_timeout {
             match self.renderer.webui.progress().await {
                 Ok(seen) if seen.is_rendering() => {}
                 Ok(seen) => {
-                    attempt.is_over(&self.renderer, &seen);
+                    attempt.note_end(&self.renderer, &seen);
                     return true;
                 }
                 Err(error) => {
@@ -189,7 +127,7 @@ impl Turn {
                     return true;
                 }
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(PROBE_INTERVAL).await;
         }
         false
     }
@@ -201,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_one_process_says_nothing_of_the_next() {
-        let memory = Memory::default();
+        let memory = JobMemory::default();
         assert_eq!(memory.take(1), None);
         let known = memory.set(1, Some("0".to_owned()));
         assert_eq!(memory.take(2), None);
@@ -210,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_known_holds_for_one_request_and_then_has_to_be_seen_again() {
-        let memory = Memory::default();
+        let memory = JobMemory::default();
         let known = memory.set(1, Some("20260101000000".to_owned()));
         assert_eq!(memory.take(1), Some(known.clone()));
         assert_eq!(memory.take(1), None, "it may have begun a job");

@@ -1,8 +1,8 @@
-//! Which part of a job's work a request is.
+//! The part of a job that one of its renders makes.
 
 use std::time::Duration;
 
-/// One of several renders that make up one job, each of the same size. Most jobs are one render.
+/// One of a job's renders, which are all of the same size. Most jobs have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     number: u32,
@@ -10,10 +10,10 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// All of it.
+    /// The only render of a job.
     pub(crate) const WHOLE: Self = Self { number: 0, of: 1 };
 
-    /// The part with this number, from 0, of so many.
+    /// The render with this number, from 0, `of` all.
     pub(crate) fn new(number: u32, of: u32) -> Self {
         Self {
             number,
@@ -29,23 +29,23 @@ impl Part {
         self.after() == 0
     }
 
-    /// The parts before this one.
+    /// The number of renders before this one.
     pub(super) fn before(self) -> u32 {
         self.number
     }
 
-    /// The parts of the whole job.
+    /// The number of the job's renders.
     pub(super) fn all(self) -> u32 {
         self.of
     }
 
-    /// How much of the job is done in percent, when so much of this part is. It grows with both.
+    /// The done part of the job in percent, from that of this render. It grows with both.
     pub(super) fn percent(self, of_this: u8) -> u8 {
         let percent = (u64::from(self.number) * 100 + u64::from(of_this.min(100))) / u64::from(self.of);
         u8::try_from(percent).unwrap_or(100)
     }
 
-    /// The time left for the job, if this part has so much left and each of those after it takes `each`.
+    /// The time left for the job, from that of this render, if each later one takes `each`.
     pub(super) fn time_left(self, of_this: Duration, each: Duration) -> Duration {
         of_this.saturating_add(each.saturating_mul(self.after()))
     }

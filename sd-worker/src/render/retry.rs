@@ -1,36 +1,37 @@
-//! Which failed attempts are repeated, and when (`docs/protocol/request-flow.md`, step 4).
+//! Decides which failed attempts are repeated, and when (`docs/protocol/request-flow.md`, step 4).
 
 use std::time::Duration;
 
-use super::error::WebUiError;
+use crate::backoff::doubling;
+use crate::webui::WebUiError;
 
 /// The tenth wait is the longest: 51.2 s, where the first is 0.1 s.
 const MOST_DOUBLINGS: u32 = 9;
 
-/// The waits before each retry, from the first on: 0.1 s, 0.2 s … 51.2 s. There is no jitter because nobody else
-/// retries against this WebUI.
+/// The waits before the retries: 0.1 s, 0.2 s … 51.2 s. There is no jitter, because no other client retries against this
+/// WebUI.
 pub(super) fn waits(first: Duration, retries: u32) -> impl Iterator<Item = Duration> {
-    (0..retries).map(move |retry| first.saturating_mul(2_u32.pow(retry.min(MOST_DOUBLINGS))))
+    (0..retries).map(move |retry| doubling(first, retry, MOST_DOUBLINGS))
 }
 
-/// Whether the request may be sent again: nothing can have come of it.
+/// Whether the request may be sent again, because nothing can have come of it.
 pub(super) fn may_repeat(error: &WebUiError) -> bool {
     matches!(error, WebUiError::Unreachable { .. }) || matches!(error.status(), Some(502..=504))
 }
 
-/// Whether the request may have been rendered although no picture came of it: the connection broke, or
-/// something between the WebUI and us gave up on a render that we had `seen_running`.
+/// Whether the request may have been rendered without an answer: the connection broke, or a proxy gave up a render that
+/// was `seen_running`.
 pub(super) fn may_hide_a_render(error: &WebUiError, seen_running: bool) -> bool {
-    matches!(error, WebUiError::Lost { .. }) || (seen_running && needs_a_look(error))
+    matches!(error, WebUiError::Lost { .. }) || (seen_running && needs_a_probe(error))
 }
 
-/// Whether a render may be running although the answer says failure.
-pub(super) fn needs_a_look(error: &WebUiError) -> bool {
+/// Whether a render may run although the answer reports a failure.
+pub(super) fn needs_a_probe(error: &WebUiError) -> bool {
     matches!(error.status(), Some(502 | 504))
 }
 
-/// Whether it says nothing about the WebUI, only that it could not be asked.
-pub(super) fn is_about_the_way(error: &WebUiError) -> bool {
+/// Whether the error tells nothing about the WebUI but that it could not be reached.
+pub(super) fn is_about_the_connection(error: &WebUiError) -> bool {
     may_repeat(error) || matches!(error, WebUiError::Lost { .. })
 }
 
@@ -74,7 +75,7 @@ mod tests {
         assert!(!may_repeat(&WebUiError::Lost {
             reason: String::new()
         }));
-        assert!(needs_a_look(&refused(504)) && !needs_a_look(&refused(503)));
+        assert!(needs_a_probe(&refused(504)) && !needs_a_probe(&refused(503)));
         assert!(may_hide_a_render(&refused(504), true) && !may_hide_a_render(&refused(504), false));
     }
 }

@@ -1,41 +1,39 @@
 //! Keeps the settings that one job overrides from staying for the next (`docs/protocol/webui-api.md` §9).
 //!
-//! The WebUI restores an overridden setting only if it has a value of its own for it, from its settings file or
-//! because it was set before. So each setting is set to the value that it has, once, before the first job
-//! that overrides it. That cures the leak for good, also for a job that ends in the middle; comparing afterwards
-//! would not.
+//! The WebUI restores an overridden setting only if it has a value of its own for it, from its settings file or because
+//! it was set before. So the guard sets each setting to its current value once, before the first job that overrides it.
+//! That holds for a job that ends early, too; comparing settings afterwards would not.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
-use super::WebUi;
-use super::call::Call;
-use crate::lenient::is_true;
+use crate::coerce::is_true;
 use crate::splice::Object;
+use crate::webui::{Call, OPTIONS, WebUi, WebUiError};
 
-/// The settings that the running WebUI is known to restore.
+/// Sets overridden settings to their current values, once for each process of the WebUI.
 #[derive(Debug, Default)]
-pub(super) struct Overrides {
+pub(super) struct SettingsGuard {
     state: Mutex<Pinned>,
 }
 
 #[derive(Debug, Default)]
 struct Pinned {
     generation: u64,
-    /// Nothing more is to be done about them.
+    /// The settings that need no further request.
     keys: BTreeSet<String>,
-    /// Those of them that may stay all the same.
+    /// Those among them that may stay all the same.
     loose: BTreeSet<String>,
 }
 
-impl Overrides {
-    /// Makes sure that what `request` overrides is restored after it, unless it is itself against that. A WebUI that
-    /// refuses is left as it is. False if something may stay.
+impl SettingsGuard {
+    /// Makes sure that the settings that `request` overrides are restored after it. Returns false if one may stay: the
+    /// request wants that, or the WebUI refused.
     pub(super) async fn pin(&self, webui: &WebUi, request: &RawJson, generation: u64) -> bool {
         let keys = overridden(request);
         let new = self.unknown(keys.clone(), generation);
@@ -43,7 +41,7 @@ impl Overrides {
             return keys.is_empty() || (self.restores(&keys, generation) && !is_to_stay(request));
         }
         let pinned = async {
-            let mut options: Map<String, Value> = webui.get_small(super::steer::OPTIONS).await?;
+            let mut options: Map<String, Value> = webui.list(OPTIONS).await?;
             let values: Map<String, Value> = new
                 .iter()
                 .filter_map(|key| Some((key.clone(), options.remove(key)?)))
@@ -52,7 +50,7 @@ impl Overrides {
             if !values.is_empty() {
                 webui.set_options(&Value::Object(values.clone())).await?;
             }
-            Ok::<_, super::WebUiError>(values)
+            Ok::<_, WebUiError>(values)
         };
         let loose = match pinned.await {
             Ok(values) => {
@@ -72,7 +70,7 @@ impl Overrides {
                 new.clone()
             }
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.generation == generation {
             state.keys.extend(new);
             state.loose.extend(loose);
@@ -81,13 +79,15 @@ impl Overrides {
         self.restores(&keys, generation) && !is_to_stay(request)
     }
 
+    /// Whether all of `keys` are known to be restored.
     fn restores(&self, keys: &BTreeSet<String>, generation: u64) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         state.generation == generation && keys.is_disjoint(&state.loose)
     }
 
+    /// Those of `keys` that have not been set in this process of the WebUI.
     fn unknown(&self, keys: BTreeSet<String>, generation: u64) -> BTreeSet<String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.generation != generation {
             *state = Pinned {
                 generation,
@@ -98,14 +98,14 @@ impl Overrides {
     }
 }
 
-/// Whether a call overrides settings. Without a guard that is enough for them to stay.
+/// Whether a call overrides settings, so that they may stay without a guard.
 pub(super) fn may_stay(call: &Call) -> bool {
     call.body
         .as_ref()
         .is_some_and(|request| !overridden(request).is_empty())
 }
 
-/// Whether a request wants its settings to stay.
+/// Whether a request asks for its settings to stay.
 fn is_to_stay(request: &RawJson) -> bool {
     const KEY: &str = "override_settings_restore_afterwards";
     let text = request.as_str();
@@ -166,26 +166,23 @@ mod tests {
 
     #[test]
     fn what_could_not_be_pinned_may_stay() {
-        let overrides = Overrides::default();
+        let guard = SettingsGuard::default();
         let keys = BTreeSet::from(["a".to_owned()]);
-        overrides.unknown(keys.clone(), 1);
-        assert!(overrides.restores(&keys, 1));
-        assert!(
-            !overrides.restores(&keys, 2),
-            "of another process nothing is known"
-        );
-        overrides.state.lock().unwrap().loose.insert("a".to_owned());
-        assert!(!overrides.restores(&keys, 1));
-        assert!(overrides.restores(&BTreeSet::from(["b".to_owned()]), 1));
+        guard.unknown(keys.clone(), 1);
+        assert!(guard.restores(&keys, 1));
+        assert!(!guard.restores(&keys, 2), "of another process nothing is known");
+        guard.state.lock().loose.insert("a".to_owned());
+        assert!(!guard.restores(&keys, 1));
+        assert!(guard.restores(&BTreeSet::from(["b".to_owned()]), 1));
     }
 
     #[test]
     fn what_was_pinned_in_another_process_counts_no_more() {
-        let overrides = Overrides::default();
+        let guard = SettingsGuard::default();
         let keys = || BTreeSet::from(["a".to_owned()]);
-        assert_eq!(overrides.unknown(keys(), 1), keys());
-        overrides.state.lock().unwrap().keys.insert("a".to_owned());
-        assert!(overrides.unknown(keys(), 1).is_empty());
-        assert_eq!(overrides.unknown(keys(), 2), keys());
+        assert_eq!(guard.unknown(keys(), 1), keys());
+        guard.state.lock().keys.insert("a".to_owned());
+        assert!(guard.unknown(keys(), 1).is_empty());
+        assert_eq!(guard.unknown(keys(), 2), keys());
     }
 }

@@ -1,32 +1,31 @@
-//! Noticing a render that no longer moves. Pure: it is told what is seen, and when.
+//! Detects a render that makes no step any more. It is pure: the caller brings positions and times.
 
 use std::time::{Duration, Instant};
 
-/// Where a render stands: which batch, which step.
-pub(crate) type Position = (i64, i64);
+use crate::webui::Position;
 
-/// Watches one render.
+/// Watches the positions of one render.
 #[derive(Debug)]
-pub(crate) struct Stall {
-    /// Zero: never.
+pub(super) struct StallDetector {
+    /// How long a position may last; zero sets no limit.
     after: Duration,
     last: Option<(Position, Instant)>,
 }
 
-impl Stall {
-    pub(crate) fn new(after: Duration) -> Self {
+impl StallDetector {
+    pub(super) fn new(after: Duration) -> Self {
         Self { after, last: None }
     }
 
-    /// Whether nothing ever counts as one.
-    pub(crate) fn is_off(&self) -> bool {
+    /// Whether no render ever counts as stalled.
+    pub(super) fn is_off(&self) -> bool {
         self.after.is_zero()
     }
 
-    /// Whether the render has stood still for too long. `position` is `None` where nothing could be seen.
+    /// Whether the render has stood still for too long. `position` is `None` if the WebUI could not be asked.
     ///
-    /// Before the first step of the first batch nothing counts: a model may be loading, for minutes.
-    pub(crate) fn is_stalled(&mut self, position: Option<Position>, now: Instant) -> bool {
+    /// No time counts before the first step of the first batch, because a model may load for minutes.
+    pub(super) fn is_stalled(&mut self, position: Option<Position>, now: Instant) -> bool {
         if self.is_off() {
             return false;
         }
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     fn stalled(after: u64, looks: &[(Option<Position>, u64)]) -> bool {
-        let mut stall = Stall::new(Duration::from_secs(after));
+        let mut stall = StallDetector::new(Duration::from_secs(after));
         let start = Instant::now();
         looks
             .iter()

@@ -1,10 +1,10 @@
-//! Inputs that are not sent anywhere.
+//! Why an input is refused.
 
 use std::borrow::Cow;
 
 use crate::code::{Code, Explain};
 
-/// Why an input is not what the worker takes.
+/// Why an input is refused. Nothing is sent then.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
     #[error("input: expected an object, found {found}")]
@@ -12,21 +12,27 @@ pub(crate) enum RequestError {
     #[error("input.{path}: {why}")]
     Form { path: Cow<'static, str>, why: String },
     #[error("input.api.endpoint: {} {route} is not passed on{}", .method, .why.text())]
-    Refused { method: String, route: String, why: Why },
+    Refused {
+        method: String,
+        route: String,
+        why: RefusalReason,
+    },
 }
 
 /// Why a route is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It would end or change the server for everybody.
+pub(crate) enum RefusalReason {
+    /// It would end the WebUI, or change it for all jobs.
     Dangerous,
-    /// It would hit whatever renders, also another job.
+    /// It would stop the current render, also that of another job.
     OtherJobs,
+    /// The worker does not know the route.
     Unknown,
+    /// The route takes this method.
     WrongMethod(&'static str),
 }
 
-impl Why {
+impl RefusalReason {
     fn text(self) -> &'static str {
         match self {
             Self::Dangerous => ": it would stop the WebUI or change it for all jobs",
@@ -52,10 +58,11 @@ impl Explain for RequestError {
                 "send {\"input\": {\"api\": {\"method\": \"POST\", \"endpoint\": \"/sdapi/v1/txt2img\"}, \"payload\": {…}}}",
             ),
             Self::Refused {
-                why: Why::OtherJobs, ..
+                why: RefusalReason::OtherJobs,
+                ..
             } => Some("cancel the job instead: that stops its render"),
             Self::Refused {
-                why: Why::WrongMethod(_),
+                why: RefusalReason::WrongMethod(_),
                 ..
             } => Some("change api.method"),
             Self::NotAnObject { .. } | Self::Refused { .. } => None,

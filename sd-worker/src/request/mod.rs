@@ -1,35 +1,34 @@
-//! What a job asks for: which route of the WebUI, with which body, and what it wishes of the worker.
+//! Reads a job's input: the WebUI's route, the body, and the job's options for the worker.
 //!
-//! An input is read in two steps. First its shape is found by looking for a few words, which costs a large
-//! input next to nothing; most are plain txt2img and are not even parsed. Then, and only for the other
-//! shapes, the keys of the first level are read. The payload itself stays text.
+//! An input is read in two steps. First its shape is found by searching for a few words; most inputs are plain txt2img
+//! and are not parsed. Then the keys of the first level are read, for other shapes alone. The payload stays text.
 
 mod error;
+mod options;
 mod pictures;
 mod routes;
 mod shape;
-mod wishes;
 
 use runpod_sdk::json::RawJson;
 
 use crate::webui::Call;
 
 pub(crate) use error::RequestError;
-pub(crate) use pictures::{PictureError, Pictures};
-pub(crate) use routes::{Allowed, Work};
-pub(crate) use wishes::Wishes;
+pub(crate) use options::JobOptions;
+pub(crate) use pictures::{PictureError, PictureFetcher};
+pub(crate) use routes::{AllowedRoutes, Work};
 
-/// A job's request, understood.
+/// A job's request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) call: Call,
     pub(crate) work: Work,
-    pub(crate) wishes: Wishes,
+    pub(crate) options: JobOptions,
 }
 
 impl Request {
-    /// Understands a job's input. `allowed` says which routes jobs may call beside the usual ones.
-    pub(crate) fn read(input: RawJson, allowed: &Allowed) -> Result<Self, RequestError> {
+    /// Reads a job's input. `allowed` are the routes that jobs may call beside the usual ones.
+    pub(crate) fn read(input: RawJson, allowed: &AllowedRoutes) -> Result<Self, RequestError> {
         shape::require_object(&input)?;
         if let Some(api) = shape::api_form(&input)? {
             return api.request(allowed);
@@ -38,20 +37,15 @@ impl Request {
             return Ok(Self {
                 call: Call::img2img(input),
                 work: Work::Render,
-                wishes: Wishes::default(),
+                options: JobOptions::default(),
             });
         }
         Ok(Self {
             call: Call::txt2img(input),
             work: Work::Render,
-            wishes: Wishes::default(),
+            options: JobOptions::default(),
         })
     }
-}
-
-/// Whether a text can be a route.
-pub(crate) fn is_route(text: &str) -> bool {
-    routes::normal(text).is_some()
 }
 
 #[cfg(test)]

@@ -1,26 +1,24 @@
-//! What a job wishes of the worker itself: the key `worker` of the api form.
+//! A job's own options for the worker: the key `worker` of the api form.
 //!
-//! It stands beside the payload, so that no key of the WebUI, today's or tomorrow's, can collide with it.
+//! They stand beside the payload, so that no key of the WebUI can collide with them.
 
 use serde::Deserialize;
 
-use crate::CheckLevel;
-use crate::settings::{OutputMode, Reencode};
-
 use super::error::RequestError;
-use super::shape::without_place;
+use super::shape::without_position;
+use crate::settings::{CheckLevel, OutputMode, Reencode};
 
-/// The wishes; what is absent is as the worker's owner set it.
+/// The options of one job. An absent one is as the worker's settings have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wishes {
+pub(crate) struct JobOptions {
     #[serde(default)]
     pub(crate) checks: Option<CheckLevel>,
     #[serde(default)]
     pub(crate) output: Option<OutputMode>,
     #[serde(default)]
     pub(crate) reencode: Option<Reencode>,
-    /// Of pictures that are re-encoded to JPEG: 1 to 100.
+    /// The quality of pictures that are re-encoded to JPEG: 1 to 100.
     #[serde(default)]
     pub(crate) quality: Option<u8>,
     /// Each picture is a chunk of the job's stream.
@@ -31,11 +29,12 @@ pub(crate) struct Wishes {
     pub(crate) aggregate: Option<bool>,
 }
 
-impl Wishes {
+impl JobOptions {
+    /// Reads the value of the key `worker`.
     pub(super) fn read(text: &str) -> Result<Self, RequestError> {
         serde_json::from_str(text).map_err(|error| RequestError::Form {
             path: "worker".into(),
-            why: without_place(&error),
+            why: without_position(&error),
         })
     }
 }

@@ -1,23 +1,24 @@
-//! Which routes a job may call (`docs/protocol/webui-api.md` §2), and what they do to the GPU.
+//! The routes that a job may call (`docs/protocol/webui-api.md` §2), and how they use the GPU.
 
 use reqwest::Method;
 
-use super::error::Why;
-use crate::webui::{Begins, Call};
+use super::error::RefusalReason;
+use crate::settings::{is_route, split_query};
+use crate::webui::{Call, JobKind};
 
-/// What a request occupies.
+/// How a request uses the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// txt2img or img2img: pictures with seeds and infotexts. Waits for the GPU's turn.
+    /// It renders with txt2img or img2img: pictures with seeds and infotexts. It needs a lease of the GPU.
     Render,
-    /// Anything else that uses the GPU or changes what is loaded. Waits for its turn, too.
+    /// It uses the GPU otherwise, or changes what is loaded. It needs a lease of the GPU, too.
     Gpu,
-    /// Answers at once, also while something renders.
+    /// It needs no GPU: it is answered while another request renders.
     Beside,
 }
 
 impl Work {
-    /// Whether the answer of a call has pictures, as far as is known.
+    /// Whether the answer of a call has pictures, as far as it is known.
     pub(crate) fn gives_pictures(self, call: &Call) -> bool {
         const MORE: [&str; 3] = ["extra-single-image", "extra-batch-images", "/controlnet/detect"];
         self == Self::Render || MORE.iter().any(|name| is(name, path_of(&call.route)))
@@ -68,39 +69,39 @@ const ROUTES: &[(&str, &str, Work)] = &[
 ];
 
 /// Routes that exist and are refused, with the reason.
-const REFUSED: &[(&str, Why)] = &[
-    ("server-kill", Why::Dangerous),
-    ("server-restart", Why::Dangerous),
-    ("server-stop", Why::Dangerous),
-    ("create/embedding", Why::Dangerous),
-    ("create/hypernetwork", Why::Dangerous),
-    ("train/embedding", Why::Dangerous),
-    ("train/hypernetwork", Why::Dangerous),
-    ("preprocess", Why::Dangerous),
-    ("interrupt", Why::OtherJobs),
-    ("skip", Why::OtherJobs),
+const REFUSED: &[(&str, RefusalReason)] = &[
+    ("server-kill", RefusalReason::Dangerous),
+    ("server-restart", RefusalReason::Dangerous),
+    ("server-stop", RefusalReason::Dangerous),
+    ("create/embedding", RefusalReason::Dangerous),
+    ("create/hypernetwork", RefusalReason::Dangerous),
+    ("train/embedding", RefusalReason::Dangerous),
+    ("train/hypernetwork", RefusalReason::Dangerous),
+    ("preprocess", RefusalReason::Dangerous),
+    ("interrupt", RefusalReason::OtherJobs),
+    ("skip", RefusalReason::OtherJobs),
 ];
 
 const PREFIX: &str = "/sdapi/v1/";
 
-/// The routes that a worker's owner allows beside the usual ones.
+/// The routes that the worker's settings allow beside the usual ones.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Allowed(Vec<String>);
+pub(crate) struct AllowedRoutes(Vec<String>);
 
-impl Allowed {
+impl AllowedRoutes {
     /// Each is a path, or the beginning of one with `*` at its end.
     pub(crate) fn new(routes: &[String]) -> Self {
         Self(routes.iter().filter_map(|route| normal(route)).collect())
     }
 
-    /// What a request to the route occupies, or why it is not passed on.
-    pub(super) fn work(&self, method: &Method, route: &str) -> Result<Work, Why> {
+    /// How a request to the route uses the GPU, or why it is refused.
+    pub(super) fn work(&self, method: &Method, route: &str) -> Result<Work, RefusalReason> {
         let path = path_of(route);
         if let Some((_, _, work)) = entries(path).find(|(known, _, _)| *known == method.as_str()) {
             return Ok(*work);
         }
         if self.0.iter().any(|allowed| matches(allowed, path)) {
-            // Nobody knows what it does to the GPU. A GET hardly does anything.
+            // How it uses the GPU is unknown. A GET hardly does.
             return Ok(if *method == Method::GET {
                 Work::Beside
             } else {
@@ -108,10 +109,10 @@ impl Allowed {
             });
         }
         if let Some((right, _, _)) = entries(path).next() {
-            return Err(Why::WrongMethod(right));
+            return Err(RefusalReason::WrongMethod(right));
         }
         let refused = REFUSED.iter().find(|(name, _)| is(name, path));
-        Err(refused.map_or(Why::Unknown, |(_, why)| *why))
+        Err(refused.map_or(RefusalReason::Unknown, |(_, why)| *why))
     }
 }
 
@@ -125,21 +126,14 @@ pub(super) fn only_method(route: &str) -> Option<Method> {
     method.parse().ok()
 }
 
-/// `txt2img`, `sdapi/v1/txt2img` and `/sdapi/v1/txt2img` are the same route. `None` for what can't be a
-/// path: then it is not looked for anywhere.
+/// The full form of a route: `txt2img`, `sdapi/v1/txt2img` and `/sdapi/v1/txt2img` are the same one. `None` for a text
+/// that cannot be a path.
 pub(super) fn normal(endpoint: &str) -> Option<String> {
-    let trimmed = endpoint.trim_matches('/');
-    let odd = |character: char| !character.is_ascii_graphic() || "\\#@:%".contains(character);
-    let (path, query) = trimmed.split_once('?').unwrap_or((trimmed, ""));
-    if path.is_empty()
-        || path.contains(odd)
-        || path
-            .split('/')
-            .any(|part| part.is_empty() || part == "." || part == "..")
-        || query.contains(|character: char| !character.is_ascii_graphic() || character == '#')
-    {
+    if !is_route(endpoint) {
         return None;
     }
+    let trimmed = endpoint.trim_matches('/');
+    let (path, _) = split_query(trimmed);
     let short = ROUTES
         .iter()
         .map(|(_, name, _)| *name)
@@ -152,13 +146,13 @@ pub(super) fn normal(endpoint: &str) -> Option<String> {
     })
 }
 
-/// Which job of the WebUI's a POST to the route begins.
-pub(super) fn begins(route: &str) -> Begins {
+/// The kind of the WebUI's own job that a POST to the route begins.
+pub(super) fn job_kind(route: &str) -> JobKind {
     match path_of(route).strip_prefix(PREFIX) {
-        Some("txt2img") => Begins::Txt2Img,
-        Some("img2img") => Begins::Img2Img,
-        Some("extra-single-image" | "extra-batch-images") => Begins::Extras,
-        _ => Begins::Nothing,
+        Some("txt2img") => JobKind::Txt2Img,
+        Some("img2img") => JobKind::Img2Img,
+        Some("extra-single-image" | "extra-batch-images") => JobKind::Extras,
+        _ => JobKind::Nothing,
     }
 }
 
@@ -167,7 +161,7 @@ fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static 
 }
 
 fn path_of(route: &str) -> &str {
-    route.split('?').next().unwrap_or_default()
+    split_query(route).0
 }
 
 fn is(name: &str, path: &str) -> bool {
@@ -214,17 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_route_begins_is_told_by_its_whole_path_without_the_query() {
+    fn the_job_of_a_route_is_known_by_its_whole_path_without_the_query() {
         for (route, begun) in [
-            ("txt2img", Begins::Txt2Img),
-            ("txt2img?x=1", Begins::Txt2Img),
-            ("/sdapi/v1/img2img?a=/b", Begins::Img2Img),
-            ("extra-batch-images", Begins::Extras),
-            ("/agent-scheduler/v1/queue/txt2img", Begins::Nothing),
-            ("/my/route?next=/sdapi/v1/txt2img", Begins::Nothing),
-            ("options", Begins::Nothing),
+            ("txt2img", JobKind::Txt2Img),
+            ("txt2img?x=1", JobKind::Txt2Img),
+            ("/sdapi/v1/img2img?a=/b", JobKind::Img2Img),
+            ("extra-batch-images", JobKind::Extras),
+            ("/agent-scheduler/v1/queue/txt2img", JobKind::Nothing),
+            ("/my/route?next=/sdapi/v1/txt2img", JobKind::Nothing),
+            ("options", JobKind::Nothing),
         ] {
-            assert_eq!(begins(&normal(route).unwrap()), begun, "{route}");
+            assert_eq!(job_kind(&normal(route).unwrap()), begun, "{route}");
         }
     }
 
@@ -249,18 +243,19 @@ mod tests {
 
     #[test]
     fn dangerous_and_unknown_routes_are_refused_unless_allowed() {
-        let usual = Allowed::default();
-        let post = |allowed: &Allowed, route: &str| allowed.work(&Method::POST, &normal(route).unwrap());
-        assert_eq!(post(&usual, "server-kill"), Err(Why::Dangerous));
-        assert_eq!(post(&usual, "train/embedding"), Err(Why::Dangerous));
-        assert_eq!(post(&usual, "interrupt"), Err(Why::OtherJobs));
-        assert_eq!(post(&usual, "/my/route"), Err(Why::Unknown));
-        assert_eq!(post(&usual, "/samplers"), Err(Why::WrongMethod("GET")));
-        let more = Allowed::new(&["server-restart".to_owned(), "/my/*".to_owned()]);
+        let usual = AllowedRoutes::default();
+        let post =
+            |allowed: &AllowedRoutes, route: &str| allowed.work(&Method::POST, &normal(route).unwrap());
+        assert_eq!(post(&usual, "server-kill"), Err(RefusalReason::Dangerous));
+        assert_eq!(post(&usual, "train/embedding"), Err(RefusalReason::Dangerous));
+        assert_eq!(post(&usual, "interrupt"), Err(RefusalReason::OtherJobs));
+        assert_eq!(post(&usual, "/my/route"), Err(RefusalReason::Unknown));
+        assert_eq!(post(&usual, "/samplers"), Err(RefusalReason::WrongMethod("GET")));
+        let more = AllowedRoutes::new(&["server-restart".to_owned(), "/my/*".to_owned()]);
         assert_eq!(post(&more, "/sdapi/v1/server-restart"), Ok(Work::Gpu));
         assert_eq!(post(&more, "/my/route"), Ok(Work::Gpu));
         assert_eq!(more.work(&Method::GET, "/my/list"), Ok(Work::Beside));
-        assert_eq!(post(&more, "server-kill"), Err(Why::Dangerous));
+        assert_eq!(post(&more, "server-kill"), Err(RefusalReason::Dangerous));
     }
 
     #[test]
@@ -284,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn options_are_read_beside_and_set_in_turn() {
-        let usual = Allowed::default();
+    fn options_are_read_without_the_gpu_and_set_with_a_lease() {
+        let usual = AllowedRoutes::default();
         assert_eq!(usual.work(&Method::GET, "/sdapi/v1/options"), Ok(Work::Beside));
         assert_eq!(usual.work(&Method::POST, "/sdapi/v1/options"), Ok(Work::Gpu));
         assert_eq!(only_method("/sdapi/v1/options"), None);

@@ -1,4 +1,4 @@
-//! Which of the shapes an input has.
+//! The shapes of inputs.
 //!
 //! | the input | is |
 //! |---|---|
@@ -11,13 +11,13 @@ use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::error::{RequestError, Why};
-use super::routes::{self, Allowed};
-use super::{Request, Wishes};
+use super::error::{RefusalReason, RequestError};
+use super::routes::{self, AllowedRoutes};
+use super::{JobOptions, Request};
 use crate::splice::Object;
-use crate::webui::{Begins, Call};
+use crate::webui::{Call, JobKind};
 
-/// Everything else about a plain input is for the WebUI to judge.
+/// Fails if the input is no object. The WebUI judges everything else about a plain input.
 pub(super) fn require_object(input: &RawJson) -> Result<(), RequestError> {
     // The text is known to be JSON, so its first character tells what it is.
     let first = input.as_bytes().iter().find(|byte| !byte.is_ascii_whitespace());
@@ -32,7 +32,7 @@ pub(super) fn require_object(input: &RawJson) -> Result<(), RequestError> {
     Err(RequestError::NotAnObject { found })
 }
 
-/// Whether the input asks for img2img by what it brings: txt2img would drop the pictures without a word.
+/// Whether the input has pictures for img2img. txt2img would silently drop them.
 pub(super) fn has_init_images(input: &RawJson) -> bool {
     let text = input.as_str();
     text.contains("\"init_images\"")
@@ -41,13 +41,13 @@ pub(super) fn has_init_images(input: &RawJson) -> bool {
             .is_some_and(|pictures| !pictures.is_empty())
 }
 
-/// The form of the community's richer worker, with our own wishes beside it.
+/// The form of the community's richer worker, with the job's options for this worker beside it.
 #[derive(Debug)]
 pub(super) struct ApiForm {
     method: Option<String>,
     endpoint: String,
     payload: Option<RawJson>,
-    wishes: Wishes,
+    options: JobOptions,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ struct Api {
     endpoint: String,
 }
 
-/// The form, if the input has it. Its own mistakes are errors: it can be nothing else.
+/// The form, if the input has it. An input with its keys can be nothing else, so its mistakes are errors.
 pub(super) fn api_form(input: &RawJson) -> Result<Option<ApiForm>, RequestError> {
     const KEYS: [&str; 3] = ["api", "payload", "worker"];
     let text = input.as_str();
@@ -76,24 +76,25 @@ pub(super) fn api_form(input: &RawJson) -> Result<Option<ApiForm>, RequestError>
     }
     let api: Api = serde_json::from_str(api.get()).map_err(|error| RequestError::Form {
         path: "api".into(),
-        why: without_place(&error),
+        why: without_position(&error),
     })?;
     let payload = object.get("payload").filter(|payload| payload.get() != "null");
     let payload = payload.map(|payload| slice(input, payload.get()));
-    let wishes = match object.get("worker").filter(|wishes| wishes.get() != "null") {
-        Some(wishes) => Wishes::read(wishes.get())?,
-        None => Wishes::default(),
+    let options = match object.get("worker").filter(|options| options.get() != "null") {
+        Some(options) => JobOptions::read(options.get())?,
+        None => JobOptions::default(),
     };
     Ok(Some(ApiForm {
         method: api.method,
         endpoint: api.endpoint,
         payload,
-        wishes,
+        options,
     }))
 }
 
 impl ApiForm {
-    pub(super) fn request(self, allowed: &Allowed) -> Result<Request, RequestError> {
+    /// The request of the form.
+    pub(super) fn request(self, allowed: &AllowedRoutes) -> Result<Request, RequestError> {
         let route = routes::normal(&self.endpoint).ok_or_else(|| RequestError::Form {
             path: "api.endpoint".into(),
             why: "expected the path of a route, such as /sdapi/v1/txt2img".to_owned(),
@@ -123,26 +124,26 @@ impl ApiForm {
                 why: "a GET takes none; put it behind a ? in api.endpoint".to_owned(),
             });
         }
-        // An object without keys is what a POST without a payload means on routes that need a body.
+        // A POST without a payload sends an empty object, because some routes need a body.
         let body = (method == Method::POST).then(|| payload.unwrap_or_else(empty_object));
         Ok(Request {
             call: Call {
-                begins: if method == Method::POST {
-                    routes::begins(&route)
+                job_kind: if method == Method::POST {
+                    routes::job_kind(&route)
                 } else {
-                    Begins::Nothing
+                    JobKind::Nothing
                 },
                 method,
                 route: route.into(),
                 body,
             },
             work,
-            wishes: self.wishes,
+            options: self.options,
         })
     }
 }
 
-fn refused(method: &Method, route: &str, why: Why) -> RequestError {
+fn refused(method: &Method, route: &str, why: RefusalReason) -> RequestError {
     RequestError::Refused {
         method: method.to_string(),
         route: route.chars().take(100).collect(),
@@ -158,14 +159,14 @@ fn is_empty_object(payload: &RawJson) -> bool {
     Object::read(payload.as_str()).is_some_and(|object| object.keys().next().is_none())
 }
 
-/// A part of a text, without copying it.
+/// A part of a text, which shares its bytes.
 fn slice(whole: &RawJson, part: &str) -> RawJson {
     let bytes = whole.clone().into_bytes().slice_ref(part.as_bytes());
     RawJson::parse(bytes).unwrap_or_else(|_| RawJson::from(serde_json::Value::from(part)))
 }
 
-/// What serde says, without line and column: they count inside a part of the input.
-pub(super) fn without_place(error: &serde_json::Error) -> String {
+/// The message of a serde error without line and column, which count inside a part of the input.
+pub(super) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),

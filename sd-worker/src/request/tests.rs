@@ -1,18 +1,19 @@
 //! Which input is which request.
 
-use runpod_sdk::IntoJobError as _;
-
 use super::*;
-use crate::failure::Failure;
+use crate::code::Explain as _;
 
 fn read(input: &str) -> Result<Request, RequestError> {
-    Request::read(RawJson::parse(input.to_owned()).unwrap(), &Allowed::default())
+    Request::read(
+        RawJson::parse(input.to_owned()).unwrap(),
+        &AllowedRoutes::default(),
+    )
 }
 
 fn refused(input: &str) -> (String, String) {
-    let error = Failure::from(read(input).unwrap_err()).into_job_error();
+    let error = read(input).unwrap_err();
     assert!(error.hint().is_some());
-    (error.code().to_string(), error.message().to_owned())
+    (error.code().code().to_string(), error.to_string())
 }
 
 /// `POST /sdapi/v1/txt2img {"prompt": "x"}`
@@ -38,7 +39,7 @@ fn a_plain_input_is_txt2img_and_the_same_bytes() {
         r#"{"payload": {"prompt": "x"}}"#,
     ] {
         let input = RawJson::parse(input.to_owned()).unwrap();
-        let request = Request::read(input.clone(), &Allowed::default()).unwrap();
+        let request = Request::read(input.clone(), &AllowedRoutes::default()).unwrap();
         assert_eq!(request.call.route, "/sdapi/v1/txt2img");
         assert_eq!(request.work, Work::Render);
         let body = request.call.body.unwrap();
@@ -85,7 +86,7 @@ fn the_api_form_names_its_route() {
 #[test]
 fn a_payload_is_not_copied() {
     let input = RawJson::parse(r#"{"api": {"endpoint": "png-info"}, "payload": {"image": "x"}}"#).unwrap();
-    let request = Request::read(input.clone(), &Allowed::default()).unwrap();
+    let request = Request::read(input.clone(), &AllowedRoutes::default()).unwrap();
     let body = request.call.body.unwrap();
     assert!(
         input

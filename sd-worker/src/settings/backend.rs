@@ -8,8 +8,7 @@ use clap::builder::BoolishValueParser;
 
 use super::table::options;
 use super::values::{size, time};
-use crate::process::CommandLine;
-use crate::webui::WarmUp;
+use super::{CommandLine, WarmUp};
 
 options! {
     /// How the WebUI is started, watched and mended.

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use serde::Deserialize;
 
 use super::table::options;
 use super::values::route;
-use crate::CheckLevel;
 
 options! {
     /// What jobs may ask for.
@@ -32,4 +32,18 @@ options! {
             "Whether jobs get what they ask for: names are looked up in the WebUI's lists before a render, and the answer is compared with the request after it. A job can say otherwise",
             when "callers should learn of what the WebUI drops or replaces without a word, such as an unknown field or a missing LoRA";
     }
+}
+
+/// What happens when a job would not get what it asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CheckLevel {
+    /// Nothing is looked at
+    #[default]
+    Off,
+    /// The answer gets a list `warnings` at its end
+    Warn,
+    /// The job fails with `NOT_APPLIED`
+    Strict,
 }

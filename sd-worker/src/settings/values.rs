@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::route::is_route;
+
 /// Reads `200ms`, `0.2s`, `15m` or a bare number of seconds.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.trim().trim_end_matches('s');
@@ -34,7 +36,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 
 /// Reads the path of a route, which may end with `*`.
 pub(super) fn route(text: &str) -> Result<String, &'static str> {
-    if crate::request::is_route(text.trim_end_matches('*')) {
+    if is_route(text.trim_end_matches('*')) {
         Ok(text.to_owned())
     } else {
         Err("write the path of a route, such as /sdapi/v1/server-restart or /sam/*")

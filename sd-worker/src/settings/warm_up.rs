@@ -1,23 +1,22 @@
-//! Small renders that prove more than an answering list does: the model is loaded and the GPU works
+//! Renders before the first job. They prove that the model is loaded and that the GPU works
 //! (`docs/protocol/webui-api.md` §1).
 
 use std::str::FromStr;
 
 use runpod_sdk::json::RawJson;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The renders before the first job.
+/// The txt2img requests that are rendered before the first job is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WarmUp {
     requests: Vec<RawJson>,
 }
 
 impl WarmUp {
-    /// The cheapest render there is.
+    /// One render, the cheapest possible.
     pub(crate) fn smallest() -> Self {
         Self {
-            requests: vec![smallest()],
+            requests: vec![smallest_render()],
         }
     }
 
@@ -26,8 +25,8 @@ impl WarmUp {
     }
 }
 
-/// One step of 64×64 pixels.
-pub(crate) fn smallest() -> RawJson {
+/// The cheapest txt2img request: one step of 64×64 pixels.
+pub(crate) fn smallest_render() -> RawJson {
     let request = json!({
         "prompt": "warm-up", "seed": 1, "steps": 1, "width": 64, "height": 64, "sampler_name": "Euler",
     });
@@ -62,27 +61,6 @@ impl FromStr for WarmUp {
     }
 }
 
-/// Which checkpoint a render was made with, by its answer. Empty where it does not say.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(super) struct Used {
-    pub(super) sd_model_name: Option<String>,
-    pub(super) sd_model_hash: Option<String>,
-}
-
-impl Used {
-    /// `info` is JSON inside a string.
-    pub(super) fn by(answer: &RawJson) -> Self {
-        #[derive(Deserialize)]
-        struct Answer {
-            info: String,
-        }
-        serde_json::from_slice::<Answer>(answer.as_bytes())
-            .and_then(|answer| serde_json::from_str(&answer.info))
-            .unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,17 +77,5 @@ mod tests {
         assert_eq!(parsed(r#"[{"steps": 2}, {}]"#).unwrap().requests().len(), 2);
         assert!(parsed("[1]").unwrap_err().contains("txt2img"));
         assert!(parsed("maybe").unwrap_err().contains("not JSON"));
-    }
-
-    #[test]
-    fn the_answer_tells_the_checkpoint() {
-        let answer =
-            RawJson::parse(r#"{"images":[],"info":"{\"sd_model_name\":\"a\",\"sd_model_hash\":null}"}"#);
-        let used = Used::by(&answer.unwrap());
-        assert_eq!(
-            (used.sd_model_name.as_deref(), used.sd_model_hash),
-            (Some("a"), None)
-        );
-        assert_eq!(Used::by(&RawJson::parse("{}").unwrap()), Used::default());
     }
 }

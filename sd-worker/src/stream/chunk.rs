@@ -1,4 +1,4 @@
-//! One picture as a chunk of a stream.
+//! The chunk of one picture.
 
 use runpod_sdk::json::RawJson;
 use serde::Serialize;
@@ -7,11 +7,10 @@ use serde_json::value::RawValue;
 use crate::output::{Delivered, Entry, Picture};
 use crate::splice::quoted;
 
-/// More than everything of a chunk takes but the picture, the infotext and the warnings.
+/// More bytes than a chunk takes without its picture, infotext and warnings.
 const THE_REST: usize = 300;
 
-/// What a client reads for each picture: what a list `pictures` says of it, and the picture itself unless that has
-/// its URL.
+/// A chunk: the picture's entry as in a list `pictures`, and the picture itself unless it was uploaded.
 #[derive(Debug, Serialize)]
 struct Chunk<'a> {
     #[serde(flatten)]
@@ -22,13 +21,14 @@ struct Chunk<'a> {
     image: Option<&'a str>,
 }
 
-/// The bytes of JSON that are left for the picture in a chunk of so many.
+/// The bytes of JSON that are left for the picture in a chunk of `chunk` bytes.
 pub(super) fn room(picture: &Picture, warnings: Option<&RawValue>, chunk: usize) -> usize {
     let infotext = picture.infotext.as_deref().map_or(0, |text| quoted(text).len());
     let warnings = warnings.map_or(0, |warnings| warnings.get().len());
     chunk.saturating_sub(THE_REST + infotext + warnings)
 }
 
+/// The chunk of a delivered picture.
 pub(super) fn json(
     picture: &Picture,
     delivered: &Delivered,

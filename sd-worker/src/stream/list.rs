@@ -1,30 +1,30 @@
-//! The list of all chunks, which is a result like any other: it has to fit.
+//! The size of the list of all chunks, which has the limit of any result.
 
 use runpod_sdk::json::RawJson;
 
-/// What it takes when it is empty.
+/// The bytes of an empty list as an output.
 const EMPTY: usize = r#"{"output": []}"#.len();
 
-/// How much of the list is taken by the chunks so far.
+/// The room that is left in the list of all chunks.
 #[derive(Debug)]
-pub(super) struct List {
+pub(super) struct ChunkList {
     left: usize,
 }
 
-impl List {
-    /// An empty one, of a result that may have so many bytes.
+impl ChunkList {
+    /// An empty list of a result with at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             left: limit.saturating_sub(EMPTY),
         }
     }
 
-    /// The bytes that the next chunk may have.
+    /// The most bytes of the next chunk.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// Takes the chunk and the comma behind it.
+    /// Adds a chunk and the comma behind it.
     pub(super) fn add(&mut self, chunk: &RawJson) {
         self.left = self.left.saturating_sub(chunk.len() + 1);
     }
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_chunk_as_large_as_what_is_left_fills_the_result() {
         let (limit, first) = (100, RawJson::null());
-        let mut list = List::new(limit);
+        let mut list = ChunkList::new(limit);
         list.add(&first);
         let rest = RawJson::parse(format!("\"{}\"", "x".repeat(list.left() - 2))).unwrap();
         let all = RawJson::parse(format!("[{},{}]", first.as_str(), rest.as_str())).unwrap();

@@ -1,22 +1,22 @@
-//! Whether the batches of a render can be rendered one after another, each by a request of its own, and give the
-//! same pictures (`docs/protocol/webui-api.md` §6).
+//! Splits a render into requests of one batch each that give the same pictures (`docs/protocol/webui-api.md` §6).
 //!
-//! The WebUI answers only when all pictures of a request are done. To have each when it is finished, `n_iter`
-//! becomes so many requests of one batch each. The first goes out with the seed that the caller gave; its answer
-//! says which one was used, and the WebUI's own rule says what those of the later batches would have been.
+//! The WebUI answers only when all pictures of a request are done. So a request with `n_iter` batches becomes `n_iter`
+//! requests. The first has the caller's seed. Its answer reports the seed that was used, and the WebUI's own rule gives
+//! those of the later batches.
 
 use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::lenient::{is_true, number};
+use crate::coerce::{is_true, number};
 use crate::output::info;
+use crate::render::Part;
 use crate::splice::{Edits, Object};
-use crate::webui::{Call, Part};
+use crate::webui::Call;
 
-/// Scripts of the WebUI itself that run for each picture alike. Those of extensions may look at all pictures of a
-/// request, or draw numbers once for all.
+/// Scripts of the WebUI itself that run for each picture alike. A script of an extension may read all pictures of a
+/// request, or draw random numbers once for all.
 const FOR_EACH_PICTURE: [&str; 7] = [
     "comments",
     "extra options",
@@ -26,7 +26,7 @@ const FOR_EACH_PICTURE: [&str; 7] = [
     "seed",
     "soft inpainting",
 ];
-/// `inpainting_fill`: the noise is made of the first batch's seeds, for all batches.
+/// The value of `inpainting_fill` that makes noise of the first batch's seeds for all batches.
 const LATENT_NOISE: f64 = 2.0;
 
 /// A render as one request or several.
@@ -40,7 +40,7 @@ pub(super) struct Split {
     pub(super) in_one: Option<&'static str>,
 }
 
-/// What an answer says of the numbers it was made from.
+/// The seeds that an answer reports.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(super) struct Seeds {
     seed: i64,
@@ -53,6 +53,7 @@ pub(super) struct Seeds {
 }
 
 impl Split {
+    /// Splits a render, if its batches can be rendered apart.
     pub(super) fn of(call: Call) -> Self {
         let (batches, in_one) = match call.body.as_ref().and_then(|body| Object::read(body.as_str())) {
             Some(request) => match (batches(&request), obstacle(&request)) {
@@ -70,12 +71,12 @@ impl Split {
         }
     }
 
-    /// Which part of the job comes next; `None` when there is none left.
+    /// The next part; `None` if none is left.
     pub(super) fn part(&self) -> Option<Part> {
         (self.next < self.batches).then(|| Part::new(self.next, self.batches))
     }
 
-    /// The request for the next part. `None` if the seeds that it needs are not known.
+    /// The request for the next part. `None` if its seeds are not known.
     pub(super) fn call(&self) -> Option<Call> {
         if self.batches == 1 {
             return Some(self.call.clone());
@@ -94,12 +95,12 @@ impl Split {
         Some(self.call.clone().with_body(edits.apply()?))
     }
 
-    /// Whether the answer to the part that comes next has to tell what the later ones need.
+    /// Whether the answer to the next part has to report seeds for the later ones.
     pub(super) fn wants_seeds(&self) -> bool {
         self.seeds.is_none() && self.next + 1 < self.batches
     }
 
-    /// The part is done; `seeds` is what its answer says of them.
+    /// The part is done, and its answer reports these seeds.
     pub(super) fn done(&mut self, seeds: Option<Seeds>) {
         self.next += 1;
         self.seeds = self.seeds.or(seeds);
@@ -107,15 +108,15 @@ impl Split {
 }
 
 impl Seeds {
-    /// A seed below zero means another thing when it is sent than when it was counted up to.
+    /// Reads an answer. `None` for seeds below zero, which have another meaning in a request.
     pub(super) fn of(answer: &RawJson) -> Option<Self> {
         let info = info(&Object::read(answer.as_str())?)?;
         let seeds: Self = serde_json::from_str(&info).ok()?;
         (seeds.seed >= 0 && seeds.subseed.is_none_or(|subseed| subseed >= 0)).then_some(seeds)
     }
 
-    /// Those of the first picture of a batch. Seeds count up from picture to picture, unless variations are wanted;
-    /// variation seeds always do.
+    /// Seed and variation seed of the first picture of a batch. Variation seeds count up from picture to picture. Seeds do
+    /// so unless variations are wanted.
     fn of_batch(self, batch: u32) -> (i64, Option<i64>) {
         let pictures = i64::from(batch) * i64::from(self.batch_size.unwrap_or(1));
         let varied = self.subseed_strength.is_some_and(|strength| strength != 0.0);
@@ -135,8 +136,8 @@ fn set<'a>(edits: &mut Edits<'a>, text: &'a str, request: &Object<'a>, key: &str
     }
 }
 
-/// How many batches there are; 1 for what the WebUI would not take for a whole number, which it then says itself. It
-/// takes `1e9` for one, and `"1e9"` not.
+/// The number of batches; 1 for a value that the WebUI does not read as a whole number and refuses itself. It reads `1e9`
+/// as one, and `"1e9"` not.
 fn batches(request: &Object<'_>) -> u32 {
     let count = match request.decode::<Value>("n_iter") {
         Some(Value::String(text)) => text.trim().parse::<i64>().ok(),
@@ -150,11 +151,11 @@ fn batches(request: &Object<'_>) -> u32 {
     u32::try_from(count.unwrap_or(1).max(1)).unwrap_or(u32::MAX)
 }
 
-/// Why the batches would not be the same apart.
+/// Why the batches would differ if they were rendered apart.
 fn obstacle(request: &Object<'_>) -> Option<&'static str> {
     let value = |key| request.decode::<Value>(key);
     let below_zero = |key| {
-        // −1 is a random one.
+        // -1 stands for a random seed.
         value(key)
             .as_ref()
             .and_then(number)
@@ -314,7 +315,10 @@ mod tests {
         split.done(Seeds::of(&RawJson::from(json!({ "info": info }))));
         let body = split.call().unwrap().body.unwrap();
         assert_eq!(body.as_str(), r#"{"n_iter": 1,"seed":5,"subseed":7}"#);
-        assert!(!split.wants_seeds(), "the last part tells nothing that is needed");
+        assert!(
+            !split.wants_seeds(),
+            "the last part reports nothing that is needed"
+        );
     }
 
     proptest::proptest! {

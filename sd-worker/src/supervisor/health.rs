@@ -1,32 +1,19 @@
-//! Whether the WebUI is fit for work, and getting it back there when it is not.
-//!
-//! Jobs report symptoms; from that moment no job is taken, and none that was taken begins to render. The
-//! [medic](medic) climbs the [ladder] until the WebUI is well again, or gives it up: then the worker
-//! finishes what it has and asks the platform to be replaced.
+//! The health of the WebUI, as jobs see it.
 
-mod budget;
-mod ladder;
-mod medic;
-mod stall;
-
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use runpod_sdk::settings::Intake;
-use runpod_sdk::{ErrorClass, IntoJobError, JobError};
+use parking_lot::Mutex;
+use runpod_sdk::Intake;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::policy::Symptom;
+use super::process::{LogTail, Process};
 use crate::code::{Code, Explain as _};
-use crate::failure::Failure;
-use crate::process::{LogTail, Process};
 use crate::webui::WebUiError;
 
-pub(crate) use ladder::Symptom;
-pub(crate) use medic::Medic;
-pub(crate) use stall::{Position, Stall};
-
-/// The health of the WebUI, as jobs see it. Cheap to clone; clones are the same one.
+/// The health of the WebUI. Its clones share one state.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     shared: Arc<Shared>,
@@ -38,7 +25,7 @@ struct Shared {
     reports: Mutex<mpsc::UnboundedSender<Symptom>>,
     intake: Intake,
     tail: Option<LogTail>,
-    /// Counts processes: what was learnt about one does not hold for the next.
+    /// The number of the WebUI's process. Facts about one process do not hold for the next.
     generation: AtomicU64,
 }
 
@@ -50,7 +37,7 @@ enum Condition {
 }
 
 impl Health {
-    fn new(intake: Intake, process: Option<&Process>) -> (Self, mpsc::UnboundedReceiver<Symptom>) {
+    pub(super) fn new(intake: Intake, process: Option<&Process>) -> (Self, mpsc::UnboundedReceiver<Symptom>) {
         let (reports, reported) = mpsc::unbounded_channel();
         let shared = Shared {
             condition: watch::Sender::new(Condition::Well),
@@ -65,29 +52,28 @@ impl Health {
         (health, reported)
     }
 
-    /// Something is wrong. Before this returns no job is taken any more. What is reported while the WebUI is
-    /// being mended is known already.
+    /// Reports a fault. No job is taken any more when this returns. A report while the WebUI is being recovered
+    /// changes nothing.
     pub(crate) fn report(&self, symptom: Symptom) {
         if self.fall_ill(symptom) {
-            let reports = self.shared.reports.lock().unwrap_or_else(PoisonError::into_inner);
-            // Without a medic the worker is ending.
-            let _ = reports.send(symptom);
+            // Without a supervisor the worker is ending.
+            let _ = self.shared.reports.lock().send(symptom);
         }
     }
 
-    /// Reports what an error is a symptom of, if it is one. A user's mistake never is.
+    /// Reports the symptom that an error shows, if it shows one. A user's mistake shows none.
     pub(crate) fn diagnose(&self, error: &WebUiError) {
         let symptom = match error.code() {
             Code::OutOfMemory => Symptom::OutOfMemory,
             Code::GpuFailed => Symptom::GpuFailed,
-            // Something that answers is there.
+            // A server that answers is there.
             Code::Unavailable if error.status().is_none() => Symptom::Silent,
             _ => return,
         };
         self.report(symptom);
     }
 
-    /// Waits until the WebUI is well; says why if it will not be.
+    /// Waits until the WebUI is well. Fails if it has been given up.
     pub(crate) async fn well(&self) -> Result<(), Symptom> {
         let mut condition = self.shared.condition.subscribe();
         let found = condition
@@ -101,11 +87,12 @@ impl Health {
         }
     }
 
+    /// Whether the WebUI is well now.
     pub(crate) fn is_well(&self) -> bool {
         *self.shared.condition.borrow() == Condition::Well
     }
 
-    /// Waits until something is wrong.
+    /// Waits until the WebUI is not well.
     pub(crate) async fn ill(&self) {
         let mut condition = self.shared.condition.subscribe();
         // The sender lives in `self`, so the channel cannot be closed.
@@ -114,57 +101,49 @@ impl Health {
             .await;
     }
 
-    /// Whether the WebUI is a process of ours, whose death is noticed at once.
+    /// Whether the worker started the WebUI's process, so that its death is noticed at once.
     pub(crate) fn owns_process(&self) -> bool {
         self.shared.tail.is_some()
     }
 
-    /// Which process of the WebUI this is, as far as is known.
+    /// The number of the WebUI's process, as far as it is known.
     pub(crate) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// The error as the caller is told it: with the last lines of the WebUI's log, if they are ours and have
-    /// to do with it.
-    pub(crate) fn explain(&self, failure: Failure) -> JobError {
-        let of_the_webui = failure.is_of_the_webui();
-        let error = failure.into_job_error();
-        match &self.shared.tail {
-            Some(tail) if of_the_webui && error.class() == ErrorClass::Backend => {
-                error.with_log_tail(tail.lines())
-            }
-            _ => error,
-        }
+    /// The last lines of the WebUI's log, if the worker started it.
+    pub(crate) fn log_tail(&self) -> Option<Vec<String>> {
+        self.shared.tail.as_ref().map(LogTail::lines)
     }
 
-    /// Whether this is news.
-    fn fall_ill(&self, symptom: Symptom) -> bool {
-        let news = self.shared.condition.send_if_modified(|condition| {
+    /// Marks the WebUI as ill. Returns whether it was well before.
+    pub(super) fn fall_ill(&self, symptom: Symptom) -> bool {
+        let was_well = self.shared.condition.send_if_modified(|condition| {
             let well = *condition == Condition::Well;
             if well {
                 *condition = Condition::Ill;
             }
             well
         });
-        if news {
+        if was_well {
             warn!("the WebUI needs care: {}", symptom.reason());
             self.shared.intake.pause(symptom.reason());
         }
-        news
+        was_well
     }
 
-    fn next_generation(&self) {
+    pub(super) fn next_generation(&self) {
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn recover(&self) {
+    pub(super) fn recover(&self) {
         info!("the WebUI is well again");
         self.shared.condition.send_replace(Condition::Well);
         self.shared.intake.resume();
     }
 
-    fn give_up(&self, symptom: Symptom) {
-        // First: the results of jobs that learn of it have to ask for another worker.
+    pub(super) fn give_up(&self, symptom: Symptom) {
+        // The intake comes first: the results of jobs that learn of it have to ask for another worker.
         self.shared
             .intake
             .retire(format!("the WebUI could not be mended: {}", symptom.reason()));

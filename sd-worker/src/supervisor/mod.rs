@@ -1,4 +1,14 @@
-//! Does what the ladder decides.
+//! Keeps the WebUI fit for work: its process, its health, and its recovery.
+//!
+//! Renders report symptoms to [`Health`]. From that moment no job is taken, and no job that was taken begins to
+//! render. The [`Supervisor`] then follows the [`policy`] until the WebUI is well again, or gives it up: then the worker
+//! finishes what it has and asks the platform to be replaced.
+
+mod health;
+mod policy;
+mod process;
+mod rate_limit;
+mod start;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,75 +18,84 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::Health;
-use super::ladder::{Ladder, Outcome, State, Step, Symptom};
-use crate::process::{Life, Process};
-use crate::settings::Settings;
-use crate::webui::{Readiness, WebUi};
+use self::policy::{RecoveryPolicy, RecoveryState, RecoveryStep, StepOutcome};
+use self::process::ProcessState;
+use crate::webui::WebUi;
 
-/// For reloading a checkpoint: a slow disk needs a minute.
+pub(crate) use health::Health;
+pub(crate) use policy::{RestartLimits, Symptom};
+pub(crate) use process::{Process, run_if_asked};
+pub(crate) use start::{StartError, Starter};
+
+/// The limit of reloading a checkpoint. A slow disk needs a minute.
 const RELOAD_LIMIT: Duration = Duration::from_mins(5);
-/// For one step of 64×64 pixels, after a model that may have to be loaded first.
+/// The limit of rendering one step of 64×64 pixels, which may have to load a model first.
 const CANARY_LIMIT: Duration = Duration::from_mins(3);
-/// Between two looks at the memory of an idle WebUI.
-const LOOK_AT_MEMORY: Duration = Duration::from_secs(5);
+/// The time between two measurements of the WebUI's memory.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The one who mends the WebUI.
+/// How the supervisor recovers a WebUI.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SupervisorOptions {
+    /// Whether a WebUI that the worker did not start is restarted over its API.
+    pub(crate) restart_by_api: bool,
+    /// How long a WebUI that cannot be restarted may stay ill.
+    pub(crate) patience: Duration,
+    pub(crate) restarts: RestartLimits,
+    /// How long a render may take to stop after an interrupt.
+    pub(crate) interrupt_patience: Duration,
+    /// The WebUI is restarted when it holds more bytes than this.
+    pub(crate) memory_ceiling: Option<u64>,
+}
+
+/// Recovers a WebUI that is ill.
 #[derive(Debug)]
-pub(crate) struct Medic {
+pub(crate) struct Supervisor {
     health: Health,
     reports: mpsc::UnboundedReceiver<Symptom>,
-    ladder: Ladder,
+    policy: RecoveryPolicy,
     webui: WebUi,
     process: Option<Process>,
+    starter: Starter,
     restart_by_api: bool,
-    readiness: Readiness,
-    /// Whoever has its permit has the GPU.
+    /// One permit: its holder uses the GPU.
     gpu: Arc<Semaphore>,
     interrupt_patience: Duration,
     memory_ceiling: Option<u64>,
 }
 
-impl Medic {
-    pub(crate) fn new(
-        webui: WebUi,
-        process: Option<Process>,
-        readiness: Readiness,
-        settings: &Settings,
-        intake: Intake,
-    ) -> Self {
-        let (backend, tuning) = (&settings.backend, &settings.tuning);
+impl Supervisor {
+    /// `starter` starts the WebUI again, and owns its process if that is the worker's.
+    pub(crate) fn new(webui: WebUi, starter: Starter, options: SupervisorOptions, intake: Intake) -> Self {
+        let process = starter.process().cloned();
         let (health, reports) = Health::new(intake, process.as_ref());
-        let can_restart = process.is_some() || backend.webui_restart_by_api;
+        let can_restart = process.is_some() || options.restart_by_api;
         Self {
             health,
             reports,
-            ladder: Ladder::new(
-                can_restart,
-                backend.webui_patience,
-                tuning.restarts,
-                tuning.restart_window,
-            ),
+            policy: RecoveryPolicy::new(can_restart, options.patience, options.restarts),
             webui,
             process,
-            restart_by_api: backend.webui_restart_by_api,
-            readiness,
+            starter,
+            restart_by_api: options.restart_by_api,
             gpu: Arc::new(Semaphore::new(1)),
-            interrupt_patience: tuning.interrupt_patience,
-            memory_ceiling: backend.memory_ceiling,
+            interrupt_patience: options.interrupt_patience,
+            memory_ceiling: options.memory_ceiling,
         }
     }
 
+    /// The health that this supervisor reads and writes.
     pub(crate) fn health(&self) -> &Health {
         &self.health
     }
 
+    /// The semaphore with one permit, whose holder uses the GPU.
     pub(crate) fn gpu(&self) -> &Arc<Semaphore> {
         &self.gpu
     }
 
-    /// Waits for symptoms and mends, until the WebUI cannot be mended any more.
-    pub(crate) async fn practise(mut self) {
+    /// Waits for symptoms and recovers the WebUI, until it has to be given up.
+    pub(crate) async fn run(mut self) {
         loop {
             let symptom = tokio::select! {
                 biased;
@@ -84,26 +103,27 @@ impl Medic {
                 () = death(self.process.as_ref()) => Symptom::Died,
                 () = growth(self.process.as_ref(), self.memory_ceiling) => Symptom::Overgrown,
             };
-            // News, unless a job was faster.
+            // A job may have reported it before.
             self.health.fall_ill(symptom);
-            if let State::Down { symptom } = self.mend(symptom).await {
+            if let RecoveryState::Down { symptom } = self.recover(symptom).await {
                 error!("the WebUI can't be mended: {}", symptom.reason());
                 self.health.give_up(symptom);
                 return;
             }
-            // What was reported of the trouble that is over.
+            // These reports are about the fault that is over.
             while self.reports.try_recv().is_ok() {}
             self.health.recover();
         }
     }
 
-    async fn mend(&mut self, symptom: Symptom) -> State {
-        let mut state = self.ladder.report(symptom, Instant::now());
-        if state == State::Healthy && symptom == Symptom::Overgrown {
+    /// Takes the policy's steps until the WebUI is healthy or down.
+    async fn recover(&mut self, symptom: Symptom) -> RecoveryState {
+        let mut state = self.policy.report(symptom, Instant::now());
+        if state == RecoveryState::Healthy && symptom == Symptom::Overgrown {
             warn!("the WebUI has grown again too soon to be restarted for it; see --memory-ceiling");
             self.memory_ceiling = None;
         }
-        while let State::Healing { step, .. } = state {
+        while let RecoveryState::Healing { step, .. } = state {
             let began = Instant::now();
             info!(
                 because = symptom.reason(),
@@ -111,25 +131,25 @@ impl Medic {
                 step.describe()
             );
             let outcome = match self.take(step).await {
-                Ok(()) => Outcome::Worked,
+                Ok(()) => StepOutcome::Worked,
                 Err(problem) => {
                     warn!(took = ?began.elapsed(), "mending the WebUI: {} failed: {problem}", step.describe());
-                    Outcome::Failed
+                    StepOutcome::Failed
                 }
             };
-            state = self.ladder.done(outcome, Instant::now());
+            state = self.policy.done(outcome, Instant::now());
         }
         state
     }
 
-    async fn take(&self, step: Step) -> Result<(), String> {
+    async fn take(&self, step: RecoveryStep) -> Result<(), String> {
         match step {
-            Step::Reload => {
+            RecoveryStep::Reload => {
                 let _gpu = self.gpu.acquire().await;
                 let reloaded = self.webui.reload_checkpoint(RELOAD_LIMIT).await;
                 reloaded.map_err(|error| error.to_string())
             }
-            Step::Free => {
+            RecoveryStep::Free => {
                 let _gpu = self.gpu.acquire().await;
                 if self.webui.interrupt_until_idle(self.interrupt_patience).await {
                     Ok(())
@@ -137,21 +157,21 @@ impl Medic {
                     Err(format!("it still renders after {:?}", self.interrupt_patience))
                 }
             }
-            Step::Await => self.bring_up().await,
-            Step::Canary => {
+            RecoveryStep::Await => self.start().await,
+            RecoveryStep::Canary => {
                 let _gpu = self.gpu.acquire().await;
-                // Somebody may have started it anew, and this picture is a job of which nothing else is noted.
+                // The WebUI may be a new process, and the canary is a job that nothing else records.
                 self.health.next_generation();
                 match timeout(CANARY_LIMIT, self.webui.canary()).await {
                     Ok(rendered) => rendered.map_err(|error| error.to_string()),
                     Err(_) => Err(format!("no picture after {CANARY_LIMIT:?}")),
                 }
             }
-            Step::Restart { after } => {
+            RecoveryStep::Restart { after } => {
                 sleep(after).await;
                 self.restart().await
             }
-            Step::Wait { after } => {
+            RecoveryStep::Wait { after } => {
                 sleep(after).await;
                 Ok(())
             }
@@ -161,18 +181,18 @@ impl Medic {
     async fn restart(&self) -> Result<(), String> {
         let result = match &self.process {
             Some(process) => {
-                // A render that is well is waited for; one that has lost its process needs no GPU.
-                let _gpu = match process.life() {
-                    Life::Running { .. } => self.gpu.acquire().await.ok(),
+                // A healthy render is waited for; one that has lost its process needs no GPU.
+                let _gpu = match process.state() {
+                    ProcessState::Running { .. } => self.gpu.acquire().await.ok(),
                     _ => None,
                 };
                 process.stop().await;
-                self.bring_up().await
+                self.start().await
             }
             None if self.restart_by_api => {
                 let _gpu = self.gpu.acquire().await;
                 match self.webui.restart_by_api().await {
-                    Ok(()) => self.bring_up().await,
+                    Ok(()) => self.start().await,
                     Err(error) => Err(error.to_string()),
                 }
             }
@@ -182,29 +202,26 @@ impl Medic {
         result
     }
 
-    async fn bring_up(&self) -> Result<(), String> {
-        self.readiness
-            .bring_up()
-            .await
-            .map_err(|problem| problem.to_string())
+    async fn start(&self) -> Result<(), String> {
+        self.starter.start().await.map_err(|problem| problem.to_string())
     }
 }
 
-/// Waits until the WebUI has died; for ever, if it is not ours.
+/// Waits until the WebUI's process has died; for ever, if the worker did not start it.
 async fn death(process: Option<&Process>) {
     let Some(process) = process else {
         return std::future::pending().await;
     };
-    match process.life() {
-        Life::Running { start } => {
+    match process.state() {
+        ProcessState::Running { start } => {
             process.ended(start).await;
         }
-        Life::Ended(_) => {}
-        Life::NeverStarted => std::future::pending().await,
+        ProcessState::Ended(_) => {}
+        ProcessState::NeverStarted => std::future::pending().await,
     }
 }
 
-/// Waits until the WebUI holds more memory than it may.
+/// Waits until the WebUI's process holds more memory than the ceiling.
 async fn growth(process: Option<&Process>, ceiling: Option<u64>) {
     let (Some(process), Some(ceiling)) = (process, ceiling) else {
         return std::future::pending().await;
@@ -216,19 +233,6 @@ async fn growth(process: Option<&Process>, ceiling: Option<u64>) {
             info!(resident, ceiling, "the WebUI holds more memory than it may");
             return;
         }
-        sleep(LOOK_AT_MEMORY).await;
-    }
-}
-
-impl Step {
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Reload => "reloading the checkpoint",
-            Self::Free => "stopping the render",
-            Self::Await => "waiting for it",
-            Self::Canary => "rendering a small picture",
-            Self::Restart { .. } => "restarting it",
-            Self::Wait { .. } => "waiting for somebody else to mend it",
-        }
+        sleep(MEMORY_INTERVAL).await;
     }
 }

@@ -1,36 +1,37 @@
-//! What is done about a sick WebUI, rung by rung. Pure: it decides, and somebody else acts.
+//! Decides the steps that recover an ill WebUI. It is pure: the supervisor takes the steps.
 //!
 //! ```text
 //!  out of memory ──▶ reload the checkpoint ──▶ canary ──▶ healthy
 //!  stalled, stuck ─▶ free the GPU ───────────▶ canary        ▲
 //!  silent ─────────▶ wait for it ────────────▶ canary        │
-//!  GPU failed, dead, canary failed, rung failed ─▶ restart ──┴─▶ canary
+//!  GPU failed, dead, canary failed, step failed ─▶ restart ──┴─▶ canary
 //!  no restart left, or none possible ────────────▶ down: the worker asks to be replaced
 //! ```
 //!
-//! Each rung has a limit within a window, so the ladder always comes to an end. A reload that has done its work is
-//! no reason for a restart, however often it is needed: pictures that are too large for the card are a user's
-//! mistake, and the canary shows that the card is well.
+//! Each step has a limit within a window, so recovery always ends. A reload that works leads to no restart, however
+//! often it is needed: pictures that are too large for the card are a user's mistake, and the canary shows that the card
+//! is well.
 
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
+use super::rate_limit::RateLimit;
+use crate::backoff::doubling;
 
-/// Waits before restarts that follow one another: none, then 1 s, 2 s, 4 s … 32 s. Where nothing can be restarted,
-/// those between two looks at what somebody else may mend.
-const SECOND_RESTART: Duration = Duration::from_secs(1);
+/// The wait before the second restart in a row; the first has none, and later ones wait 2 s, 4 s … 32 s. A WebUI that
+/// cannot be restarted is tried again after 1 s, 2 s … 32 s.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MOST_DOUBLINGS: u32 = 5;
-/// Reloading takes seconds, and more than so many within the window change nothing.
+/// The most reloads in one window. Each takes seconds, and more of them change nothing.
 const RELOADS: u32 = 3;
 
-/// What is wrong.
+/// A fault of the WebUI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Symptom {
     /// The GPU ran out of memory.
     OutOfMemory,
-    /// A CUDA error that spoils the process: an illegal memory access, a failed assertion.
+    /// A CUDA error after which the process is useless: an illegal memory access, a failed assertion.
     GpuFailed,
-    /// A render made no step for too long, and stopped when it was interrupted.
+    /// A render made no step for too long, and stopped after an interrupt.
     Stalled,
     /// A render does not stop.
     Stuck,
@@ -42,10 +43,10 @@ pub(crate) enum Symptom {
     Overgrown,
 }
 
-/// The next thing to do.
+/// A step of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Take the checkpoint off the GPU and put it back.
+pub(crate) enum RecoveryStep {
+    /// Unload the checkpoint and load it again.
     Reload,
     /// Interrupt until nothing renders.
     Free,
@@ -55,25 +56,25 @@ pub(crate) enum Step {
     Canary,
     /// End the WebUI, wait, and bring it up again.
     Restart { after: Duration },
-    /// Leave it alone for so long: whoever runs it may mend it.
+    /// Wait this long for its owner to repair it.
     Wait { after: Duration },
 }
 
-/// How a step went.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum StepOutcome {
     Worked,
     Failed,
 }
 
-/// Where the WebUI stands.
+/// The state of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum RecoveryState {
     Healthy,
-    /// Being mended: this step is being taken because of that symptom.
+    /// This step is being taken because of this symptom.
     Healing {
         symptom: Symptom,
-        step: Step,
+        step: RecoveryStep,
     },
     /// Given up.
     Down {
@@ -81,75 +82,84 @@ pub(crate) enum State {
     },
 }
 
-/// The way back to health.
-#[derive(Debug)]
-pub(crate) struct Ladder {
-    state: State,
-    can_restart: bool,
-    /// How long something may stay ill that can't be restarted.
-    patience: Duration,
-    /// Since the last time that it was well: when it fell ill, and how often and long it was waited for.
-    ill_since: Instant,
-    waits: u32,
-    waited: Duration,
-    reloads: Budget,
-    restarts: Budget,
-    /// Restarts because of memory, which are no failures and have a budget of their own.
-    recycles: Budget,
+/// How often the WebUI may be restarted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RestartLimits {
+    /// The most restarts in one window.
+    pub(crate) most: u32,
+    pub(crate) window: Duration,
 }
 
-impl Ladder {
-    pub(crate) fn new(can_restart: bool, patience: Duration, restarts: u32, window: Duration) -> Self {
+/// The decisions of one WebUI's recoveries.
+#[derive(Debug)]
+pub(crate) struct RecoveryPolicy {
+    state: RecoveryState,
+    can_restart: bool,
+    /// How long a WebUI that cannot be restarted may stay ill.
+    patience: Duration,
+    /// When the WebUI was last reported as ill.
+    ill_since: Instant,
+    /// The number of waits since then, and their sum.
+    waits: u32,
+    waited: Duration,
+    reloads: RateLimit,
+    restarts: RateLimit,
+    /// Restarts because of memory. They are no failures, so they have a limit of their own.
+    recycles: RateLimit,
+}
+
+impl RecoveryPolicy {
+    pub(crate) fn new(can_restart: bool, patience: Duration, restarts: RestartLimits) -> Self {
+        let RestartLimits { most, window } = restarts;
         Self {
-            state: State::Healthy,
+            state: RecoveryState::Healthy,
             can_restart,
             patience,
             ill_since: Instant::now(),
             waits: 0,
             waited: Duration::ZERO,
-            reloads: Budget::new(RELOADS, window),
-            restarts: Budget::new(restarts, window),
-            recycles: Budget::new(restarts.max(1), window),
+            reloads: RateLimit::new(RELOADS, window),
+            restarts: RateLimit::new(most, window),
+            recycles: RateLimit::new(most.max(1), window),
         }
     }
 
-    /// Something is wrong. What is found while another trouble is being mended changes nothing: the canary
-    /// will show it.
-    pub(crate) fn report(&mut self, symptom: Symptom, now: Instant) -> State {
-        if self.state == State::Healthy {
+    /// Reports a symptom. A report during a recovery changes nothing: the canary will show that fault.
+    pub(crate) fn report(&mut self, symptom: Symptom, now: Instant) -> RecoveryState {
+        if self.state == RecoveryState::Healthy {
             self.ill_since = now;
             self.waits = 0;
             self.waited = Duration::ZERO;
             self.state = match symptom {
                 Symptom::OutOfMemory => {
                     let step = match self.reloads.take(now) {
-                        Some(_) => Step::Reload,
-                        None => Step::Canary,
+                        Some(_) => RecoveryStep::Reload,
+                        None => RecoveryStep::Canary,
                     };
-                    State::Healing { symptom, step }
+                    RecoveryState::Healing { symptom, step }
                 }
-                Symptom::Stalled | Symptom::Stuck => State::Healing {
+                Symptom::Stalled | Symptom::Stuck => RecoveryState::Healing {
                     symptom,
-                    step: Step::Free,
+                    step: RecoveryStep::Free,
                 },
-                Symptom::Silent => State::Healing {
+                Symptom::Silent => RecoveryState::Healing {
                     symptom,
-                    step: Step::Await,
+                    step: RecoveryStep::Await,
                 },
                 Symptom::Overgrown => match self.recycles.take(now) {
-                    Some(_) => State::Healing {
+                    Some(_) => RecoveryState::Healing {
                         symptom,
-                        step: Step::Restart {
+                        step: RecoveryStep::Restart {
                             after: Duration::ZERO,
                         },
                     },
-                    // It grows faster than restarts can help. The picture still comes.
-                    None => State::Healthy,
+                    // It grows faster than restarts help, and still renders.
+                    None => RecoveryState::Healthy,
                 },
-                // Where nothing can be restarted, a small picture tells whether it still works.
-                Symptom::GpuFailed if !self.can_restart => State::Healing {
+                // A WebUI that cannot be restarted may still render.
+                Symptom::GpuFailed if !self.can_restart => RecoveryState::Healing {
                     symptom,
-                    step: Step::Canary,
+                    step: RecoveryStep::Canary,
                 },
                 Symptom::GpuFailed | Symptom::Died => self.restart(symptom, now),
             };
@@ -157,67 +167,64 @@ impl Ladder {
         self.state
     }
 
-    /// The step at hand was taken.
-    pub(crate) fn done(&mut self, outcome: Outcome, now: Instant) -> State {
-        if let State::Healing { symptom, step } = self.state {
+    /// Records the outcome of the current step.
+    pub(crate) fn done(&mut self, outcome: StepOutcome, now: Instant) -> RecoveryState {
+        if let RecoveryState::Healing { symptom, step } = self.state {
             self.state = match (step, outcome) {
-                (Step::Canary, Outcome::Worked) => State::Healthy,
-                (_, Outcome::Worked) => State::Healing {
+                (RecoveryStep::Canary, StepOutcome::Worked) => RecoveryState::Healthy,
+                (_, StepOutcome::Worked) => RecoveryState::Healing {
                     symptom,
-                    step: Step::Canary,
+                    step: RecoveryStep::Canary,
                 },
-                // Nobody can end it. The WebUI itself makes the next render wait for its turn.
-                (Step::Free, Outcome::Failed) if !self.can_restart => State::Healthy,
-                (_, Outcome::Failed) => self.restart(symptom, now),
+                // The render cannot be ended. The WebUI itself makes the next one wait.
+                (RecoveryStep::Free, StepOutcome::Failed) if !self.can_restart => RecoveryState::Healthy,
+                (_, StepOutcome::Failed) => self.restart(symptom, now),
             };
         }
         self.state
     }
 
-    fn restart(&mut self, symptom: Symptom, now: Instant) -> State {
+    fn restart(&mut self, symptom: Symptom, now: Instant) -> RecoveryState {
         if !self.can_restart {
             return self.wait(symptom, now);
         }
         match self.restarts.take(now) {
-            Some(number) => State::Healing {
+            Some(number) => RecoveryState::Healing {
                 symptom,
-                step: Step::Restart {
+                step: RecoveryStep::Restart {
                     after: wait_before(number),
                 },
             },
-            None => State::Down { symptom },
+            None => RecoveryState::Down { symptom },
         }
     }
 
-    /// Nothing can be done here but to look again later.
-    fn wait(&mut self, symptom: Symptom, now: Instant) -> State {
-        let after = doubled(self.waits);
+    /// Waits before the next canary, as long as patience lasts.
+    fn wait(&mut self, symptom: Symptom, now: Instant) -> RecoveryState {
+        let after = doubling(FIRST_WAIT, self.waits, MOST_DOUBLINGS);
         let ill_for = now.duration_since(self.ill_since).max(self.waited);
         if ill_for + after > self.patience {
-            return State::Down { symptom };
+            return RecoveryState::Down { symptom };
         }
         self.waits += 1;
         self.waited += after;
-        State::Healing {
+        RecoveryState::Healing {
             symptom,
-            step: Step::Wait { after },
+            step: RecoveryStep::Wait { after },
         }
     }
 }
 
+/// The wait before a restart, by its number in the window.
 fn wait_before(restart: u32) -> Duration {
     match restart {
         0 | 1 => Duration::ZERO,
-        more => doubled(more - 2),
+        more => doubling(FIRST_WAIT, more - 2, MOST_DOUBLINGS),
     }
 }
 
-fn doubled(times: u32) -> Duration {
-    SECOND_RESTART * 2_u32.pow(times.min(MOST_DOUBLINGS))
-}
-
 impl Symptom {
-    /// Why no job is taken, for the log.
+    /// Why no job is taken, in words.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::OutOfMemory => "the GPU ran out of memory",
@@ -231,216 +238,19 @@ impl Symptom {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::Outcome::{Failed, Worked};
-    use super::*;
-
-    const WINDOW: Duration = Duration::from_mins(10);
-    const PATIENCE: Duration = Duration::from_mins(2);
-
-    fn ladder(can_restart: bool, restarts: u32) -> Ladder {
-        Ladder::new(can_restart, PATIENCE, restarts, WINDOW)
-    }
-
-    fn step(state: State) -> Step {
-        match state {
-            State::Healing { step, .. } => step,
-            other => panic!("nothing to do: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn out_of_memory_is_mended_by_a_reload_and_a_canary() {
-        let (mut ladder, now) = (ladder(true, 3), Instant::now());
-        assert_eq!(step(ladder.report(Symptom::OutOfMemory, now)), Step::Reload);
-        assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
-        assert_eq!(ladder.done(Worked, now), State::Healthy);
-    }
-
-    #[test]
-    fn pictures_that_are_too_large_never_cause_a_restart() {
-        let (mut ladder, now) = (ladder(true, 3), Instant::now());
-        let mut reloads = 0;
-        for _ in 0..100 {
-            let mut state = ladder.report(Symptom::OutOfMemory, now);
-            while state != State::Healthy {
-                assert!(!matches!(step(state), Step::Restart { .. }));
-                reloads += u32::from(step(state) == Step::Reload);
-                state = ladder.done(Worked, now);
-            }
-        }
-        assert_eq!(reloads, RELOADS);
-    }
-
-    #[test]
-    fn a_canary_that_fails_leads_to_restarts_at_growing_distances_and_then_to_the_end() {
-        let (mut ladder, now) = (ladder(true, 3), Instant::now());
-        ladder.report(Symptom::OutOfMemory, now);
-        let mut waits = Vec::new();
-        loop {
-            match ladder.done(Failed, now) {
-                State::Healing {
-                    step: Step::Restart { after },
-                    ..
-                } => waits.push(after.as_secs()),
-                end => {
-                    assert_eq!(
-                        end,
-                        State::Down {
-                            symptom: Symptom::OutOfMemory
-                        }
-                    );
-                    break;
-                }
-            }
-        }
-        assert_eq!(waits, [0, 1, 2]);
-        assert_eq!(ladder.done(Worked, now), ladder.state, "there is no way back");
-    }
-
-    #[test]
-    fn a_broken_gpu_and_a_death_are_met_by_a_restart_at_once() {
-        for symptom in [Symptom::GpuFailed, Symptom::Died] {
-            let (mut ladder, now) = (ladder(true, 3), Instant::now());
-            let after = Duration::ZERO;
-            assert_eq!(step(ladder.report(symptom, now)), Step::Restart { after });
-            assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
-        }
-    }
-
-    #[test]
-    fn what_can_not_be_restarted_is_tried_at_growing_distances_before_it_is_given_up() {
-        let (mut ladder, now) = (ladder(false, 3), Instant::now());
-        assert_eq!(step(ladder.report(Symptom::GpuFailed, now)), Step::Canary);
-        let mut waits = Vec::new();
-        let end = loop {
-            match ladder.done(Failed, now) {
-                State::Healing {
-                    step: Step::Wait { after },
-                    ..
-                } => waits.push(after.as_secs()),
-                end => break end,
-            }
-            assert_eq!(step(ladder.done(Worked, now)), Step::Canary);
-        };
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 32], "two minutes less the next wait");
-        assert_eq!(
-            end,
-            State::Down {
-                symptom: Symptom::GpuFailed
-            }
-        );
-    }
-
-    #[test]
-    fn patience_begins_anew_with_every_illness_and_counts_what_the_canaries_take() {
-        let (mut ladder, now) = (ladder(false, 3), Instant::now());
-        for _ in 0..10 {
-            ladder.report(Symptom::GpuFailed, now);
-            assert_eq!(
-                step(ladder.done(Failed, now)),
-                Step::Wait {
-                    after: SECOND_RESTART
-                }
-            );
-            ladder.done(Worked, now);
-            assert_eq!(ladder.done(Worked, now), State::Healthy);
-        }
-        ladder.report(Symptom::GpuFailed, now);
-        assert!(matches!(ladder.done(Failed, now + PATIENCE), State::Down { .. }));
-        let mut hasty = Ladder::new(false, Duration::ZERO, 3, WINDOW);
-        hasty.report(Symptom::GpuFailed, now);
-        assert!(matches!(hasty.done(Failed, now), State::Down { .. }));
-    }
-
-    #[test]
-    fn a_render_that_nobody_can_end_is_no_illness() {
-        let (mut ladder, now) = (ladder(false, 3), Instant::now());
-        assert_eq!(step(ladder.report(Symptom::Stuck, now)), Step::Free);
-        assert_eq!(ladder.done(Failed, now), State::Healthy);
-    }
-
-    #[test]
-    fn recycling_is_limited_and_is_no_failure() {
-        let (mut ladder, now) = (ladder(true, 1), Instant::now());
-        assert!(matches!(
-            step(ladder.report(Symptom::Overgrown, now)),
-            Step::Restart { .. }
-        ));
-        ladder.done(Worked, now);
-        ladder.done(Worked, now);
-        assert_eq!(ladder.report(Symptom::Overgrown, now), State::Healthy);
-        assert!(matches!(
-            step(ladder.report(Symptom::Died, now)),
-            Step::Restart { .. }
-        ));
-    }
-
-    fn symptoms() -> impl Strategy<Value = Symptom> {
-        prop::sample::select(vec![
-            Symptom::OutOfMemory,
-            Symptom::GpuFailed,
-            Symptom::Stalled,
-            Symptom::Stuck,
-            Symptom::Died,
-            Symptom::Silent,
-            Symptom::Overgrown,
-        ])
-    }
-
-    proptest! {
-        /// Whatever happens, every illness ends, in health or in the end; restarts stay within their limits;
-        /// and nothing is healthy without a canary, but for what could not be mended anyway.
-        #[test]
-        fn every_way_comes_to_an_end(
-            can_restart: bool,
-            limit in 0_u32..4,
-            troubles in prop::collection::vec((symptoms(), 0_u64..900), 1..20),
-            luck in prop::collection::vec(any::<bool>(), 300),
-        ) {
-            let mut ladder = ladder(can_restart, limit);
-            let mut now = Instant::now();
-            let mut luck = luck.into_iter();
-            let (mut failures, mut recycles) = (Vec::new(), 0_usize);
-            for (symptom, later) in troubles {
-                now += Duration::from_secs(later);
-                let mut state = ladder.report(symptom, now);
-                let mut steps = 0;
-                while let State::Healing { symptom: why, step } = state {
-                    prop_assert_eq!(why, symptom);
-                    steps += 1;
-                    prop_assert!(steps < 4 + 2 * (limit + 8), "no end in sight");
-                    if let Step::Restart { .. } = step {
-                        if why == Symptom::Overgrown && steps == 1 {
-                            recycles += 1;
-                        } else {
-                            prop_assert!(can_restart);
-                            failures.push(now);
-                        }
-                    }
-                    let outcome = if luck.next().unwrap_or(true) { Worked } else { Failed };
-                    let next = ladder.done(outcome, now);
-                    if next == State::Healthy {
-                        prop_assert!(
-                            (step == Step::Canary && outcome == Worked)
-                                || (step == Step::Free && outcome == Failed && !can_restart)
-                        );
-                    }
-                    state = next;
-                }
-                if matches!(state, State::Down { .. }) {
-                    prop_assert_eq!(ladder.report(Symptom::Died, now), state);
-                    break;
-                }
-            }
-            for first in &failures {
-                let inside = failures.iter().filter(|then| *then >= first && **then - *first < WINDOW);
-                prop_assert!(inside.count() <= limit as usize);
-            }
-            prop_assert!(recycles <= 20);
+impl RecoveryStep {
+    /// The step in words, for the log.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Reload => "reloading the checkpoint",
+            Self::Free => "stopping the render",
+            Self::Await => "waiting for it",
+            Self::Canary => "rendering a small picture",
+            Self::Restart { .. } => "restarting it",
+            Self::Wait { .. } => "waiting for its owner to mend it",
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

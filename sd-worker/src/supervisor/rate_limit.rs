@@ -1,39 +1,40 @@
-//! So often, and no more often, within a while.
+//! A sliding-window rate limit.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Counts what happened lately.
+/// Allows at most `limit` events in any `window`.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
-    at_most: u32,
-    within: Duration,
-    spent: VecDeque<Instant>,
+pub(super) struct RateLimit {
+    limit: u32,
+    window: Duration,
+    events: VecDeque<Instant>,
 }
 
-impl Budget {
-    pub(super) fn new(at_most: u32, within: Duration) -> Self {
+impl RateLimit {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self {
-            at_most,
-            within,
-            spent: VecDeque::new(),
+            limit,
+            window,
+            events: VecDeque::new(),
         }
     }
 
-    /// Takes one out and says how many were taken lately, this one included; `None` when it is spent.
+    /// Records an event and returns the number of events in the window, this one included. `None` if the limit is
+    /// reached.
     pub(super) fn take(&mut self, now: Instant) -> Option<u32> {
         while self
-            .spent
+            .events
             .front()
-            .is_some_and(|then| now.duration_since(*then) >= self.within)
+            .is_some_and(|then| now.duration_since(*then) >= self.window)
         {
-            self.spent.pop_front();
+            self.events.pop_front();
         }
-        let taken = u32::try_from(self.spent.len()).unwrap_or(u32::MAX);
-        if taken >= self.at_most {
+        let taken = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        if taken >= self.limit {
             return None;
         }
-        self.spent.push_back(now);
+        self.events.push_back(now);
         Some(taken + 1)
     }
 }
@@ -45,36 +46,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_long_ago_does_not_count() {
-        let mut budget = Budget::new(2, Duration::from_secs(10));
+    fn events_before_the_window_do_not_count() {
+        let mut rate = RateLimit::new(2, Duration::from_secs(10));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(budget.take(at(0)), Some(1));
-        assert_eq!(budget.take(at(5)), Some(2));
-        assert_eq!(budget.take(at(9)), None);
-        assert_eq!(budget.take(at(10)), Some(2), "the first one is forgotten");
-        assert_eq!(Budget::new(0, Duration::from_secs(1)).take(start), None);
+        assert_eq!(rate.take(at(0)), Some(1));
+        assert_eq!(rate.take(at(5)), Some(2));
+        assert_eq!(rate.take(at(9)), None);
+        assert_eq!(rate.take(at(10)), Some(2), "the first one is forgotten");
+        assert_eq!(RateLimit::new(0, Duration::from_secs(1)).take(start), None);
     }
 
     proptest! {
         #[test]
         fn no_window_holds_more_than_the_limit(
-            at_most in 0_u32..5,
+            limit in 0_u32..5,
             gaps in prop::collection::vec(0_u64..20, 0..60),
         ) {
-            let within = Duration::from_secs(30);
-            let mut budget = Budget::new(at_most, within);
+            let window = Duration::from_secs(30);
+            let mut rate = RateLimit::new(limit, window);
             let mut now = Instant::now();
             let mut granted = Vec::new();
             for gap in gaps {
                 now += Duration::from_secs(gap);
-                if budget.take(now).is_some() {
+                if rate.take(now).is_some() {
                     granted.push(now);
                 }
             }
             for first in &granted {
-                let inside = granted.iter().filter(|then| *then >= first && **then - *first < within);
-                prop_assert!(inside.count() <= at_most as usize);
+                let inside = granted.iter().filter(|then| *then >= first && **then - *first < window);
+                prop_assert!(inside.count() <= limit as usize);
             }
         }
     }

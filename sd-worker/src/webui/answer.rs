@@ -1,4 +1,4 @@
-//! Reading an answer: once, into one buffer, and checked while it arrives.
+//! Reads an answer once, into one buffer, and checks it while it arrives.
 
 use std::time::Duration;
 
@@ -10,12 +10,14 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::error::WebUiError;
-use super::{SMALL_BODY, problem};
+use super::problem;
 
-/// A Content-Length is believed up to here; past it the buffer grows with what really comes.
+/// The largest buffer that is reserved by `Content-Length` alone. A longer answer makes the buffer grow.
 const LARGEST_RESERVATION: u64 = 64 << 20;
+/// The longest list or error that is read.
+pub(super) const SMALL_BODY: usize = 32 << 20;
 
-/// The answer to a render, byte for byte. Its shape is not looked at. It is lost when nothing of it comes for `idle`.
+/// Reads any JSON answer, byte for byte. It counts as lost when no byte arrives for `idle`.
 pub(super) async fn read(mut response: Response, idle: Duration) -> Result<RawJson, WebUiError> {
     let announced = response
         .content_length()
@@ -33,7 +35,7 @@ pub(super) async fn read(mut response: Response, idle: Duration) -> Result<RawJs
     RawJson::checked(text, validator).map_err(|error| bad_answer(&response, &start, &error))
 }
 
-/// A list or another small object, decoded. Its request has a limit for all of it.
+/// Reads and decodes a small answer. Its request has a limit for the whole exchange.
 pub(super) async fn read_small<T: DeserializeOwned>(response: Response) -> Result<T, WebUiError> {
     let described = describe(&response);
     let (body, broken) = read_start(response, SMALL_BODY, Duration::ZERO).await;
@@ -46,7 +48,7 @@ pub(super) async fn read_small<T: DeserializeOwned>(response: Response) -> Resul
     })
 }
 
-/// As much of the body as arrives, at most `limit` bytes, and what broke it off.
+/// Reads as much of the body as arrives, at most `limit` bytes, and returns the error that ended it early.
 pub(super) async fn read_start(
     mut response: Response,
     limit: usize,
@@ -68,8 +70,8 @@ pub(super) async fn read_start(
     }
 }
 
-/// What comes next of the body; `None` at its end. A connection that stays open without a word for `idle` is as good
-/// as broken; zero waits for ever.
+/// Reads the next piece of the body; `None` at its end. A connection without a byte for `idle` counts as broken; zero
+/// sets no limit.
 async fn next_piece(response: &mut Response, idle: Duration) -> Result<Option<Bytes>, WebUiError> {
     let next = response.chunk();
     let next = if idle.is_zero() {

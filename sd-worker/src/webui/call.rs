@@ -1,65 +1,66 @@
-//! One request to one of the WebUI's routes.
+//! One request to the WebUI.
 
 use std::borrow::Cow;
 
 use reqwest::Method;
 use runpod_sdk::json::RawJson;
 
-use super::{IMG2IMG, TXT2IMG};
+use super::routes::{IMG2IMG, TXT2IMG};
 
-/// What is sent to the WebUI, and where. Cloning it shares the body.
+/// A request to one of the WebUI's routes. Its clones share the body.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) method: Method,
-    /// With its query, if it has one.
+    /// Path and query.
     pub(crate) route: Cow<'static, str>,
     pub(crate) body: Option<RawJson>,
-    pub(crate) begins: Begins,
+    pub(crate) job_kind: JobKind,
 }
 
-/// Which job of the WebUI's a request begins: one that its progress tells and that an interrupt ends.
+/// The kind of the WebUI's own job that a request begins. Progress reports that job, and an interrupt ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Begins {
+pub(crate) enum JobKind {
     /// A picture from a text.
     Txt2Img,
     /// A picture from a picture.
     Img2Img,
-    /// One of the Extras tab: upscaling and faces.
+    /// A job of the Extras tab: upscaling and face restoration.
     Extras,
-    /// None, or none that is known: an extension's route may queue a job of its own and answer before that begins.
+    /// No known job. An extension's route may queue a job and answer before it begins.
     Nothing,
 }
 
-impl Begins {
-    /// Whether a picture is rendered, with seeds and infotexts.
+impl JobKind {
+    /// Whether the job renders pictures with seeds and infotexts.
     pub(crate) fn is_render(self) -> bool {
         matches!(self, Self::Txt2Img | Self::Img2Img)
     }
 }
 
 impl Call {
-    /// A picture from a text.
+    /// A request for a picture from a text.
     pub(crate) fn txt2img(body: RawJson) -> Self {
         Self {
             method: Method::POST,
             route: Cow::Borrowed(TXT2IMG),
             body: Some(body),
-            begins: Begins::Txt2Img,
+            job_kind: JobKind::Txt2Img,
         }
     }
 
-    /// A picture from a picture.
+    /// A request for a picture from a picture.
     pub(crate) fn img2img(body: RawJson) -> Self {
         Self {
             method: Method::POST,
             route: Cow::Borrowed(IMG2IMG),
             body: Some(body),
-            begins: Begins::Img2Img,
+            job_kind: JobKind::Img2Img,
         }
     }
 
+    /// Whether the request begins a known job of the WebUI.
     pub(super) fn begins_a_job(&self) -> bool {
-        self.begins != Begins::Nothing
+        self.job_kind != JobKind::Nothing
     }
 
     /// The same route with another body.

@@ -1,16 +1,17 @@
-//! Selecting the checkpoint that a worker is for (`docs/protocol/webui-api.md` §9).
+//! Selects the worker's checkpoint and checks that renders use it (`docs/protocol/webui-api.md` §9).
 
+use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::WebUi;
 use super::error::WebUiError;
-use super::warm_up::Used;
-use super::{MODELS, WebUi};
+use super::routes::MODELS;
 
 /// How many of the WebUI's checkpoints a message lists.
 const LISTED: usize = 8;
 
-/// An entry of the WebUI's list.
+/// An entry of the WebUI's list of checkpoints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct Checkpoint {
@@ -21,7 +22,7 @@ pub(super) struct Checkpoint {
     filename: String,
 }
 
-/// Why the wanted checkpoint is not in use.
+/// Why the worker's checkpoint is not in use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WrongCheckpoint {
     #[error("the WebUI has no checkpoint '{wanted}'; it has {there}")]
@@ -33,7 +34,7 @@ pub(crate) enum WrongCheckpoint {
 }
 
 impl Checkpoint {
-    /// Whether a person may have meant this one: by title, name, file name or hash.
+    /// Whether `wanted` names this checkpoint: by title, name, file name or hash.
     fn answers_to(&self, wanted: &str) -> bool {
         let file = self.filename.rsplit(['/', '\\']).next().unwrap_or_default();
         [self.title.as_str(), &self.model_name, file, &self.filename].contains(&wanted)
@@ -44,12 +45,12 @@ impl Checkpoint {
                 .any(|hash| hash == wanted)
     }
 
-    /// Fails if a render says that it was made with another one.
-    pub(super) fn check(&self, used: &Used) -> Result<(), WrongCheckpoint> {
+    /// Fails if a render reports another checkpoint.
+    pub(super) fn check(&self, used: &UsedCheckpoint) -> Result<(), WrongCheckpoint> {
         let (name, hash) = (used.sd_model_name.as_deref(), used.sd_model_hash.as_deref());
         let same = match (&self.hash, hash) {
             (Some(ours), Some(theirs)) => ours == theirs,
-            // Forks and versions before 1.6 tell less.
+            // Forks and versions before 1.6 report no hash, or nothing.
             _ => name.is_none_or(|name| name == self.model_name || self.answers_to(name)),
         };
         if same {
@@ -62,8 +63,30 @@ impl Checkpoint {
     }
 }
 
+/// The checkpoint that a render was made with, as its answer reports it. Fields are empty where the answer does not
+/// report it.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct UsedCheckpoint {
+    pub(super) sd_model_name: Option<String>,
+    pub(super) sd_model_hash: Option<String>,
+}
+
+impl UsedCheckpoint {
+    /// Reads the answer's `info`, which is JSON inside a string.
+    pub(super) fn of(answer: &RawJson) -> Self {
+        #[derive(Deserialize)]
+        struct Answer {
+            info: String,
+        }
+        serde_json::from_slice::<Answer>(answer.as_bytes())
+            .and_then(|answer| serde_json::from_str(&answer.info))
+            .unwrap_or_default()
+    }
+}
+
 impl WebUi {
-    /// Selects a checkpoint and returns when it is loaded, which takes as long as it takes.
+    /// Selects a checkpoint and returns when it is loaded. There is no time limit.
     pub(super) async fn select_checkpoint(&self, wanted: &str) -> Result<Checkpoint, WrongCheckpoint> {
         let refused = |reason| WrongCheckpoint::Refused {
             wanted: wanted.to_owned(),
@@ -86,6 +109,7 @@ impl WebUi {
     }
 }
 
+/// The first titles, for a message.
 fn list(all: &[Checkpoint]) -> String {
     let names: Vec<String> = all
         .iter()
@@ -129,14 +153,32 @@ mod tests {
 
     #[test]
     fn a_render_with_another_checkpoint_is_noticed() {
-        let used = |name: Option<&str>, hash: Option<&str>| Used {
+        let used = |name: Option<&str>, hash: Option<&str>| UsedCheckpoint {
             sd_model_name: name.map(str::to_owned),
             sd_model_hash: hash.map(str::to_owned),
         };
         assert!(checkpoint().check(&used(Some("xl"), None)).is_ok());
-        assert!(checkpoint().check(&used(None, None)).is_ok(), "nothing is told");
+        assert!(
+            checkpoint().check(&used(None, None)).is_ok(),
+            "nothing is reported"
+        );
         assert!(checkpoint().check(&used(Some("xl"), Some("72897b720f"))).is_ok());
         let error = checkpoint().check(&used(Some("other"), None)).unwrap_err();
         assert!(error.to_string().contains("renders with 'other'"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_reports_its_checkpoint() {
+        let answer =
+            RawJson::parse(r#"{"images":[],"info":"{\"sd_model_name\":\"a\",\"sd_model_hash\":null}"}"#);
+        let used = UsedCheckpoint::of(&answer.unwrap());
+        assert_eq!(
+            (used.sd_model_name.as_deref(), used.sd_model_hash),
+            (Some("a"), None)
+        );
+        assert_eq!(
+            UsedCheckpoint::of(&RawJson::parse("{}").unwrap()),
+            UsedCheckpoint::default()
+        );
     }
 }

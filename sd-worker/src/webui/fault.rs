@@ -1,9 +1,9 @@
-//! What an error answer means (`docs/protocol/webui-api.md` §10 and §12).
+//! Classifies error answers (`docs/protocol/webui-api.md` §10 and §12).
 
 use super::problem::{Problem, Shape};
 use crate::code::Code;
 
-/// What an error answer means.
+/// The kind of fault that an error answer reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Parameters,
@@ -21,8 +21,8 @@ pub(super) enum Fault {
     Other,
 }
 
-/// Texts of a 500 that tell what it is. The first that fits counts.
-const TOLD_BY_TEXT: &[(Fault, &[&str])] = &[
+/// Texts that identify the fault of a 500. The first match counts.
+const FAULTS_BY_TEXT: &[(Fault, &[&str])] = &[
     (Fault::OutOfMemory, &["out of memory", "not enough memory"]),
     (
         Fault::Gpu,
@@ -67,6 +67,7 @@ const TOLD_BY_TEXT: &[(Fault, &[&str])] = &[
 ];
 
 impl Fault {
+    /// Classifies an answer by its status and its explanation.
     pub(super) fn of(status: u16, problem: &Problem) -> Self {
         match status {
             400 | 422 => Self::Parameters,
@@ -77,7 +78,7 @@ impl Fault {
             401 | 403 => Self::Credentials,
             429 | 502 | 503 | 504 => Self::Unavailable,
             500.. => Self::of_failure(problem),
-            // 405, a bare 404, redirects, and whatever no WebUI answers.
+            // 405, a bare 404, redirects, and every status that no WebUI sends.
             _ => Self::Route,
         }
     }
@@ -94,7 +95,7 @@ impl Fault {
         if problem.text.starts_with("model '") && problem.text.ends_with("' not found") {
             return Self::Parameters;
         }
-        TOLD_BY_TEXT
+        FAULTS_BY_TEXT
             .iter()
             .find(|(_, texts)| texts.iter().any(|words| problem.mentions(words)))
             .map_or(Self::Other, |(fault, _)| *fault)

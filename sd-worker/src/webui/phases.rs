@@ -1,39 +1,40 @@
-//! When a start came how far: the start report.
+//! The start report: when each phase of the WebUI's start was passed.
 
 use std::fmt;
 use std::time::Instant;
 
 /// The phases a start has passed, each with its time since the start began.
 #[derive(Debug)]
-pub(super) struct Phases {
+pub(crate) struct StartPhases {
     began: Instant,
     done: Vec<(&'static str, f64)>,
 }
 
-impl Phases {
-    pub(super) fn begin() -> Self {
+impl StartPhases {
+    /// Starts the clock.
+    pub(crate) fn begin() -> Self {
         Self {
             began: Instant::now(),
             done: Vec::new(),
         }
     }
 
-    /// Notes a phase, the first time that it is told.
-    pub(super) fn done(&mut self, phase: &'static str) {
+    /// Notes that a phase is passed. A repetition changes nothing.
+    pub(crate) fn done(&mut self, phase: &'static str) {
         if self.done.iter().all(|(known, _)| *known != phase) {
             self.done
                 .push((phase, self.began.elapsed().as_secs_f64() * 1000.0));
         }
     }
 
-    /// The last phase that was passed.
-    pub(super) fn last(&self) -> Option<&'static str> {
+    /// The phase that was passed last.
+    pub(crate) fn last(&self) -> Option<&'static str> {
         self.done.last().map(|(phase, _)| *phase)
     }
 }
 
 /// `spawned=+0.9ms port_open=+3012.4ms`.
-impl fmt::Display for Phases {
+impl fmt::Display for StartPhases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, (phase, millis)) in self.done.iter().enumerate() {
             let space = if number > 0 { " " } else { "" };
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn each_phase_is_listed_once_in_its_order() {
-        let mut phases = Phases::begin();
+        let mut phases = StartPhases::begin();
         for phase in ["spawned", "port_open", "port_open", "api_answers"] {
             phases.done(phase);
         }

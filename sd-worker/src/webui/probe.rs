@@ -1,70 +1,83 @@
-//! Short looks at what the WebUI is doing. They tell how a render ended and what became of a lost one; neither is
-//! worth a picture that comes late, so a WebUI that does not say is not waited for.
+//! Short progress probes, which tell how a render ended and what became of a lost one.
+//!
+//! Neither is worth delaying a picture, so a WebUI that does not answer a probe in time is not probed for a while.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use runpod_sdk::json::RawJson;
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::answer;
 use super::call::Call;
+use super::client::WebUi;
 use super::error::WebUiError;
 use super::progress::Progress;
-use super::{Rendered, WebUi, answer};
 
-/// For a look that nothing else is done beside.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
-/// For a look when all else is done.
+/// The limit of a probe that nothing else waits for.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a complete answer waits for its probe.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
-/// Without a look after one that got no answer.
-const BLIND_FOR: Duration = Duration::from_secs(30);
+/// How long no probe is sent after one that got no answer.
+const PAUSE_AFTER_SILENCE: Duration = Duration::from_secs(30);
 
-/// Whether the WebUI says in time what it is doing.
+/// Whether probes are sent: not for a while after one that got no answer.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
-    /// After a look that got no answer: until when there is no other.
-    blind_until: Mutex<Option<Instant>>,
+pub(super) struct ProgressProbe {
+    paused_until: Mutex<Option<Instant>>,
 }
 
-impl Sight {
-    /// It has answered.
-    pub(super) fn clear(&self) {
-        *self.lock() = None;
+impl ProgressProbe {
+    /// The WebUI has answered, so probes are sent again.
+    pub(super) fn answered(&self) {
+        *self.paused_until.lock() = None;
     }
 
-    fn is_blind(&self, now: Instant) -> bool {
-        self.lock().is_some_and(|until| now < until)
+    fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.lock().is_some_and(|until| now < until)
     }
 
-    /// A look got no answer. Whether that is news.
-    fn fail(&self, now: Instant) -> bool {
-        self.lock().replace(now + BLIND_FOR).is_none()
+    /// A probe got no answer. Returns whether the one before it did.
+    fn unanswered(&self, now: Instant) -> bool {
+        self.paused_until
+            .lock()
+            .replace(now + PAUSE_AFTER_SILENCE)
+            .is_none()
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.blind_until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A render's answer, and what the WebUI did when the answer began.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    pub(crate) answer: Result<RawJson, WebUiError>,
+    /// What a probe saw right after the render. `None` if no probe was sent or answered in time.
+    pub(crate) after: Option<Progress>,
+    /// The render took so short that no other client can have interrupted it, and no probe was sent.
+    pub(crate) is_brief: bool,
 }
 
 impl WebUi {
-    /// What the WebUI is doing, if it says so soon. One that did not is not asked again for a while.
-    pub(super) async fn look(&self) -> Option<Progress> {
-        if self.sight.is_blind(Instant::now()) {
+    /// What the WebUI is doing, if it answers within a short limit and has not failed to do so just before.
+    pub(crate) async fn probe(&self) -> Option<Progress> {
+        if self.probe.is_paused(Instant::now()) {
             return None;
         }
-        match timeout(LOOK_LIMIT, self.progress()).await {
+        match timeout(PROBE_LIMIT, self.progress()).await {
             Ok(seen) => seen.ok(),
             Err(_) => {
-                self.unseen(LOOK_LIMIT);
+                self.note_silence(PROBE_LIMIT);
                 None
             }
         }
     }
 
-    /// Sends what has a turn on the GPU. When its answer begins a render is over, and before another can begin the
-    /// WebUI is asked how it ended; the answer is read meanwhile, and waits no longer than a moment for that. What was
-    /// over at once is not asked about: the question would take a good part of its time.
-    pub(super) async fn render(&self, call: &Call) -> Result<Rendered, WebUiError> {
+    /// Sends a request to render, and probes how the render ended.
+    ///
+    /// The render is over when its answer begins. The probe is sent then, before another render can begin, and the
+    /// answer is read meanwhile. A render that was over at once is not probed: the probe would take a good part of its
+    /// time.
+    pub(crate) async fn send_and_probe(&self, call: &Call) -> Result<Rendered, WebUiError> {
         let sent = Instant::now();
         let answer = answer::read(self.response(call).await?, self.answer_idle);
         let is_brief = sent.elapsed() < self.brief_render;
@@ -77,17 +90,17 @@ impl WebUi {
             });
         }
         let mut reading = std::pin::pin!(answer);
-        let mut look = std::pin::pin!(self.look());
+        let mut probe = std::pin::pin!(self.probe());
         let (answer, after) = tokio::select! {
             biased;
             answer = &mut reading => {
-                let after = timeout(LAST_MOMENT, look).await;
+                let after = timeout(LAST_MOMENT, probe).await;
                 if after.is_err() {
-                    self.unseen(LAST_MOMENT);
+                    self.note_silence(LAST_MOMENT);
                 }
                 (answer, after.ok().flatten())
             }
-            after = &mut look => (reading.await, after),
+            after = &mut probe => (reading.await, after),
         };
         Ok(Rendered {
             answer,
@@ -96,11 +109,11 @@ impl WebUi {
         })
     }
 
-    fn unseen(&self, within: Duration) {
-        if self.sight.fail(Instant::now()) {
+    fn note_silence(&self, within: Duration) {
+        if self.probe.unanswered(Instant::now()) {
             warn!(
                 ?within,
-                "the WebUI does not say what it is doing: whether somebody else ends a render before its time is not noticed"
+                "the WebUI does not say what it is doing: whether another client ends a render before its time is not noticed"
             );
         }
     }
@@ -111,17 +124,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_without_an_answer_is_told_once_and_tried_again_after_a_while() {
-        let sight = Sight::default();
+    fn a_probe_without_an_answer_is_reported_once_and_repeated_after_a_while() {
+        let probe = ProgressProbe::default();
         let now = Instant::now();
-        assert!(!sight.is_blind(now));
-        assert!(sight.fail(now), "news");
-        assert!(sight.is_blind(now));
-        let later = now + BLIND_FOR;
-        assert!(!sight.is_blind(later));
-        assert!(!sight.fail(later), "known");
-        sight.clear();
-        assert!(!sight.is_blind(later), "it has answered");
-        assert!(sight.fail(later), "news again");
+        assert!(!probe.is_paused(now));
+        assert!(probe.unanswered(now), "news");
+        assert!(probe.is_paused(now));
+        let later = now + PAUSE_AFTER_SILENCE;
+        assert!(!probe.is_paused(later));
+        assert!(!probe.unanswered(later), "known");
+        probe.answered();
+        assert!(!probe.is_paused(later), "it has answered");
+        assert!(probe.unanswered(later), "news again");
     }
 }

@@ -1,4 +1,4 @@
-//! What an error answer says, whatever its shape (`docs/protocol/webui-api.md` §10 and §12).
+//! Reads error answers of every shape (`docs/protocol/webui-api.md` §10 and §12).
 //!
 //! A1111 answers with four keys, SD.Next with five, the web framework with `detail` alone, Forge with
 //! plain text, a proxy with HTML, and some with nothing.
@@ -8,15 +8,15 @@ use serde_json::Value;
 /// Longer texts are cut.
 pub(super) const LONGEST_TEXT: usize = 2000;
 
-/// An error answer, read.
+/// The content of an error answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
     pub(super) shape: Shape,
-    /// Class of the exception, such as `OutOfMemoryError`; empty if it is not told.
+    /// Class of the exception, such as `OutOfMemoryError`; empty if it is not given.
     pub(super) exception: String,
     /// What went wrong, in words; may be empty.
     pub(super) text: String,
-    /// The list of fields at fault, without what repeats the request.
+    /// The list of fields at fault, without the parts that repeat the request.
     pub(super) fields: Option<Value>,
 }
 
@@ -33,6 +33,7 @@ pub(super) enum Shape {
 }
 
 impl Problem {
+    /// Reads the body of an error answer.
     pub(super) fn read(body: &[u8]) -> Self {
         let other = |text: String| Self {
             shape: Shape::Other,

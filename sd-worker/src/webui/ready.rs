@@ -1,33 +1,31 @@
-//! Waiting for the WebUI at its start (`docs/protocol/request-flow.md`, step 3).
+//! Waits until the WebUI is ready (`docs/protocol/request-flow.md`, step 3).
 //!
-//! Ready means: the process is alive, the API answers, and where a checkpoint or a warm-up was asked for,
-//! a render has shown that the model is loaded. There is one deadline for all of it.
+//! It is ready when its API answers and, where a checkpoint or a warm-up is configured, a render has shown that the
+//! model is loaded. One deadline holds for all of it.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde::de::IgnoredAny;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::checkpoint::{Checkpoint, WrongCheckpoint};
+use super::answer;
+use super::call::Call;
+use super::checkpoint::{Checkpoint, UsedCheckpoint, WrongCheckpoint};
+use super::client::WebUi;
 use super::error::WebUiError;
-use super::phases::Phases;
-use super::warm_up::{Used, WarmUp};
-use super::{Call, MODELS, WebUi, answer, causes, refusal};
-use crate::process::{CannotStart, End, Process};
-use crate::settings::Settings;
+use super::phases::StartPhases;
+use super::routes::MODELS;
+use crate::causes::causes;
+use crate::settings::WarmUp;
 
-/// Every so many failed probes the log says why.
+/// The log explains every 15th failed probe.
 const LOG_EVERY: u32 = 15;
-/// A process that dies closes its connections a moment before its end is known.
-const DEATH_NOTICE: Duration = Duration::from_secs(1);
 
-/// Why the worker could not start.
+/// Why the WebUI is not ready.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
-    #[error("no HTTP client: {}", causes(.0))]
-    NoClient(#[source] reqwest::Error),
     #[error("the WebUI at {url} was not ready after {waited:?} and {probes} probes; last: {state}. {remedy}")]
     TooLate {
         url: String,
@@ -36,10 +34,6 @@ pub(crate) enum NotReady {
         state: String,
         remedy: &'static str,
     },
-    #[error(transparent)]
-    NotStarted(#[from] CannotStart),
-    #[error("the WebUI ended {} after {:.1?}, before it was ready", .0.how, .0.ran)]
-    Ended(End),
     #[error(transparent)]
     Checkpoint(#[from] WrongCheckpoint),
     #[error("the WebUI answers, but warm-up {number} failed: {reason}")]
@@ -50,80 +44,59 @@ pub(crate) enum NotReady {
     ModelTooLate { waited: Duration, reached: &'static str },
 }
 
-/// What a probe found.
+impl NotReady {
+    /// Whether the API answered before the start failed.
+    pub(crate) fn is_after_an_answer(&self) -> bool {
+        matches!(self, Self::WarmUp { .. } | Self::Checkpoint(_))
+    }
+}
+
+/// The result of one probe.
 #[derive(Debug)]
-enum State {
+enum ProbeResult {
     /// Nothing listens yet, or it does not answer.
     Refused(String),
     /// Something answers, but not with the list of models.
     Starting(WebUiError),
-    /// The list of models came, with so many entries.
+    /// The list of models arrived, with this many entries.
     Ready { models: usize },
 }
 
-/// Brings a WebUI to the point where it can work.
+/// When a WebUI counts as ready.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadinessOptions {
+    /// The longest wait; zero waits for ever.
+    pub(crate) deadline: Duration,
+    /// The time between two probes.
+    pub(crate) probe_interval: Duration,
+    /// The limit of one probe.
+    pub(crate) probe_timeout: Duration,
+    /// The checkpoint to select.
+    pub(crate) checkpoint: Option<String>,
+    /// The renders to do.
+    pub(crate) warm_up: Option<WarmUp>,
+}
+
+/// Waits for a WebUI to become ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Readiness {
     webui: WebUi,
-    process: Option<Process>,
-    deadline: Duration,
-    probe_interval: Duration,
-    probe_timeout: Duration,
-    checkpoint: Option<String>,
-    warm_up: Option<WarmUp>,
+    options: ReadinessOptions,
 }
 
 impl Readiness {
-    /// `process`: the WebUI, if it is ours to start.
-    pub(crate) fn new(webui: WebUi, process: Option<Process>, settings: &Settings) -> Self {
-        let checkpoint = settings.backend.checkpoint.clone();
-        let warm_up = match &settings.backend.warm_up {
-            // Only a render shows what is really loaded.
-            None if checkpoint.is_some() => Some(WarmUp::smallest()),
-            warm_up => warm_up.clone(),
-        };
-        Self {
-            webui,
-            process,
-            deadline: settings.ready_timeout,
-            probe_interval: settings.tuning.probe_interval,
-            probe_timeout: settings.tuning.probe_timeout,
-            checkpoint,
-            warm_up,
+    /// Without a warm-up of its own, a configured checkpoint is proven by the smallest render.
+    pub(crate) fn new(webui: WebUi, mut options: ReadinessOptions) -> Self {
+        if options.checkpoint.is_some() && options.warm_up.is_none() {
+            options.warm_up = Some(WarmUp::smallest());
         }
+        Self { webui, options }
     }
 
-    /// Starts the WebUI, if it is ours and does not run, and waits until it is ready.
-    pub(crate) async fn bring_up(&self) -> Result<(), NotReady> {
-        let mut phases = Phases::begin();
-        let Some(process) = &self.process else {
-            self.get_ready(&mut phases).await?;
-            info!("WebUI start: {phases}");
-            return Ok(());
-        };
-        let start = process.start()?;
-        phases.done("spawned");
-        let ready = tokio::select! {
-            biased;
-            end = process.ended(start) => Err(NotReady::Ended(end)),
-            ready = self.get_ready(&mut phases) => ready,
-        };
-        match ready {
-            Ok(()) => info!("WebUI start: {phases}"),
-            // What looks like a broken connection may be a dead process, which explains more.
-            Err(NotReady::WarmUp { .. } | NotReady::Checkpoint(_)) => {
-                if let Ok(end) = timeout(DEATH_NOTICE, process.ended(start)).await {
-                    return Err(NotReady::Ended(end));
-                }
-            }
-            Err(_) => {}
-        }
-        ready
-    }
-
-    async fn get_ready(&self, phases: &mut Phases) -> Result<(), NotReady> {
-        let deadline = (!self.deadline.is_zero())
-            .then(|| Instant::now().checked_add(self.deadline))
+    /// Waits until the WebUI is ready, and notes the phases of its start.
+    pub(crate) async fn wait(&self, phases: &mut StartPhases) -> Result<(), NotReady> {
+        let deadline = (!self.options.deadline.is_zero())
+            .then(|| Instant::now().checked_add(self.options.deadline))
             .flatten();
         self.wait_for_api(deadline, phases).await?;
         let proof = self.prove(phases);
@@ -133,15 +106,15 @@ impl Readiness {
         };
         proven.unwrap_or_else(|| {
             Err(NotReady::ModelTooLate {
-                waited: self.deadline,
+                waited: self.options.deadline,
                 reached: phases.last().unwrap_or("its start"),
             })
         })
     }
 
-    /// Shows by rendering that the model is loaded, if that was asked for.
-    async fn prove(&self, phases: &mut Phases) -> Result<(), NotReady> {
-        let checkpoint: Option<Checkpoint> = match &self.checkpoint {
+    /// Selects the checkpoint and renders, where that is configured.
+    async fn prove(&self, phases: &mut StartPhases) -> Result<(), NotReady> {
+        let checkpoint: Option<Checkpoint> = match &self.options.checkpoint {
             Some(wanted) => {
                 let selected = self.webui.select_checkpoint(wanted).await?;
                 phases.done("checkpoint_selected");
@@ -149,12 +122,12 @@ impl Readiness {
             }
             None => None,
         };
-        let requests = self.warm_up.as_ref().map_or(&[][..], WarmUp::requests);
+        let requests = self.options.warm_up.as_ref().map_or(&[][..], WarmUp::requests);
         for (number, request) in (1..).zip(requests) {
             let sent = self.webui.send(&Call::txt2img(request.clone())).await;
             let answer = sent.map_err(|reason| NotReady::WarmUp { number, reason })?;
             if let Some(checkpoint) = &checkpoint {
-                checkpoint.check(&Used::by(&answer))?;
+                checkpoint.check(&UsedCheckpoint::of(&answer))?;
             }
             phases.done("model_loaded");
         }
@@ -164,28 +137,30 @@ impl Readiness {
         Ok(())
     }
 
-    /// Probes until the list of models comes. That proves an open port, not a loaded model: the first
-    /// render waits for it.
-    async fn wait_for_api(&self, deadline: Option<Instant>, phases: &mut Phases) -> Result<(), NotReady> {
+    /// Probes until the list of models arrives. That proves an open port, not a loaded model: the first render waits
+    /// for the model.
+    async fn wait_for_api(
+        &self,
+        deadline: Option<Instant>,
+        phases: &mut StartPhases,
+    ) -> Result<(), NotReady> {
         let started = Instant::now();
         let url = self.webui.url();
-        let mut tick = interval(self.probe_interval);
+        let mut tick = interval(self.options.probe_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failed = 0;
-        let mut explained = false;
-        let mut last = None;
+        let mut failures = Failures::new(started);
         loop {
             tick.tick().await;
-            let probe = self.webui.probe(self.probe_timeout);
-            let state = match deadline {
+            let probe = self.webui.probe_models(self.options.probe_timeout);
+            let result = match deadline {
                 Some(deadline) => timeout_at(deadline, probe).await.ok(),
                 None => Some(probe.await),
             };
-            if matches!(state, Some(State::Starting(_) | State::Ready { .. })) {
+            if matches!(result, Some(ProbeResult::Starting(_) | ProbeResult::Ready { .. })) {
                 phases.done("port_open");
             }
-            match state {
-                Some(State::Ready { models }) => {
+            match result {
+                Some(ProbeResult::Ready { models }) => {
                     phases.done("api_answers");
                     info!(%url, models, waited = ?started.elapsed(), "the WebUI is ready");
                     if models == 0 {
@@ -195,30 +170,16 @@ impl Readiness {
                     }
                     return Ok(());
                 }
-                Some(state) => {
-                    failed += 1;
-                    if failed == 1 {
-                        info!(%url, "waiting for the WebUI");
-                    }
-                    let credentials = state.is_about_credentials();
-                    if failed % LOG_EVERY == 0 || (credentials && !explained) {
-                        explained |= credentials;
-                        warn!(probes = failed, waited = ?started.elapsed(), "the WebUI is not ready: {state}. {}", state.remedy());
-                    } else {
-                        debug!(probes = failed, "the WebUI is not ready: {state}");
-                    }
-                    last = Some(state);
-                }
-                None => {
-                    last.get_or_insert_with(|| State::Refused("no answer".to_owned()));
-                }
+                Some(result) => failures.note(result, url),
+                None => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                let state = last.unwrap_or_else(|| State::Refused("no answer".to_owned()));
+                let probes = failures.count;
+                let state = failures.last();
                 return Err(NotReady::TooLate {
                     url: url.to_string(),
-                    waited: self.deadline,
-                    probes: failed,
+                    waited: self.options.deadline,
+                    probes,
                     remedy: state.remedy(),
                     state: state.to_string(),
                 });
@@ -227,24 +188,72 @@ impl Readiness {
     }
 }
 
+/// The failed probes of one start.
+#[derive(Debug)]
+struct Failures {
+    started: Instant,
+    count: u32,
+    /// Refused credentials were explained.
+    explained: bool,
+    last: Option<ProbeResult>,
+}
+
+impl Failures {
+    fn new(started: Instant) -> Self {
+        Self {
+            started,
+            count: 0,
+            explained: false,
+            last: None,
+        }
+    }
+
+    fn note(&mut self, result: ProbeResult, url: &dyn std::fmt::Display) {
+        self.count += 1;
+        let probes = self.count;
+        if probes == 1 {
+            info!(%url, "waiting for the WebUI");
+        }
+        let credentials = result.is_about_credentials();
+        if probes.is_multiple_of(LOG_EVERY) || (credentials && !self.explained) {
+            self.explained |= credentials;
+            let waited = self.started.elapsed();
+            warn!(
+                probes,
+                ?waited,
+                "the WebUI is not ready: {result}. {}",
+                result.remedy()
+            );
+        } else {
+            debug!(probes, "the WebUI is not ready: {result}");
+        }
+        self.last = Some(result);
+    }
+
+    fn last(&mut self) -> &ProbeResult {
+        self.last
+            .get_or_insert_with(|| ProbeResult::Refused("no answer".to_owned()))
+    }
+}
+
 impl WebUi {
-    async fn probe(&self, limit: Duration) -> State {
+    async fn probe_models(&self, limit: Duration) -> ProbeResult {
         let sent = self.request(Method::GET, MODELS).timeout(limit).send().await;
         let response = match sent {
             Ok(response) => response,
-            Err(error) => return State::Refused(causes(&error)),
+            Err(error) => return ProbeResult::Refused(causes(&error)),
         };
         if response.status() != 200 {
-            return State::Starting(refusal(response, self.answer_idle).await);
+            return ProbeResult::Starting(self.refusal(response).await);
         }
         match answer::read_small::<Vec<IgnoredAny>>(response).await {
-            Ok(models) => State::Ready { models: models.len() },
-            Err(error) => State::Starting(error),
+            Ok(models) => ProbeResult::Ready { models: models.len() },
+            Err(error) => ProbeResult::Starting(error),
         }
     }
 }
 
-impl State {
+impl ProbeResult {
     fn is_about_credentials(&self) -> bool {
         matches!(self, Self::Starting(error) if matches!(error.status(), Some(401 | 403)))
     }
@@ -260,7 +269,7 @@ impl State {
     }
 }
 
-impl std::fmt::Display for State {
+impl std::fmt::Display for ProbeResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused(reason) => write!(f, "no connection ({reason})"),

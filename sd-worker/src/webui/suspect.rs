@@ -1,15 +1,16 @@
-//! Whose mistake a 500 was: the WebUI answers many a bad request as if it had failed itself
-//! (`docs/protocol/webui-api.md` §0 and §3), so the request is looked at for what can't work.
+//! Decides whose mistake a 500 is. The WebUI answers many bad requests as if it had failed itself
+//! (`docs/protocol/webui-api.md` §0 and §3), so the request is searched for values that cannot work.
 //!
-//! Only failed requests come here; decoding them costs nobody anything.
+//! Only failed requests are decoded here.
 
 use serde_json::{Map, Value};
 
 use super::call::Call;
 use super::problem::Problem;
-use crate::lenient::{is_true, number};
+use crate::coerce::{is_true, number};
+use crate::settings::split_query;
 
-/// What in the request explains the failure, each with its field: `steps: must be at least 1`.
+/// The mistakes of the request that explain the failure, each with its field: `steps: must be at least 1`.
 pub(super) fn mistakes(call: &Call, problem: &Problem) -> Vec<String> {
     let Some(Ok(body)) = call
         .body
@@ -21,7 +22,7 @@ pub(super) fn mistakes(call: &Call, problem: &Problem) -> Vec<String> {
     let Value::Object(body) = body else {
         return Vec::new();
     };
-    let route = call.route.split('?').next().unwrap_or_default();
+    let (route, _) = split_query(&call.route);
     match route.rsplit('/').next() {
         Some("txt2img") => of_render(&body, problem, false),
         Some("img2img") => of_render(&body, problem, true),
@@ -76,7 +77,7 @@ fn of_render(body: &Map<String, Value>, problem: &Problem, from_picture: bool) -
         .get("script_name")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    // SD.Next tells the text of a TypeError alone.
+    // SD.Next sends the text of a TypeError without its class.
     let of_arguments = ["TypeError", "IndexError"].contains(&problem.exception.as_str())
         || problem.mentions("required positional argument");
     if !script.is_empty() && of_arguments {

@@ -1,30 +1,31 @@
-//! When a render will be done: first by what earlier ones took, then by the pace of its own steps.
+//! Forecasts when a render will be done: first by the times of earlier renders, then by the pace of its own steps.
 //!
-//! The WebUI's own estimate divides the time since the request by the share that is done, so it counts the loading of
-//! a model and the reading of the prompt as if they went on (`docs/protocol/webui-api.md` §7).
+//! The WebUI's own estimate divides the time since the request by the done share. So it counts loading a model and
+//! reading the prompt as if they went on (`docs/protocol/webui-api.md` §7).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Progress;
-use super::asked::Asked;
+use super::workload::Workload;
+use crate::webui::Progress;
 
-/// How much a new render changes what is known from earlier ones.
+/// The weight of a new render against the earlier ones.
 const NEWEST: f64 = 0.5;
 
-/// What earlier renders teach.
+/// What earlier renders took.
 #[derive(Debug, Default)]
 pub(super) struct History {
     seconds_per_work: Option<f64>,
-    /// From a render's last step to its answer: decoding, encoding, sending.
+    /// The seconds from the last step to the answer: decoding, encoding, sending.
     tail: Option<f64>,
 }
 
 impl History {
+    /// Takes a finished render into account.
     fn learn(&mut self, forecast: &Forecast, done: Instant) {
         let seconds = done.duration_since(forecast.begun).as_secs_f64();
-        let work = forecast.asked.work();
+        let work = forecast.workload.work();
         if work > 0.0 {
             blend(&mut self.seconds_per_work, seconds / work);
         }
@@ -44,25 +45,25 @@ fn blend(known: &mut Option<f64>, new: f64) {
 /// The forecast of one render.
 #[derive(Debug)]
 pub(super) struct Forecast {
-    asked: Asked,
+    workload: Workload,
     begun: Instant,
-    /// How long it will take in all, as earlier renders have it.
+    /// The seconds that it takes in all, by earlier renders.
     expected: Option<f64>,
     tail: f64,
-    /// The first and the latest look at its steps.
-    looks: Option<(Look, Look)>,
+    /// The first and the latest sample of its steps.
+    samples: Option<(StepSample, StepSample)>,
 }
 
-/// Steps that were done at a certain time, of all steps of all batches.
+/// The steps that were done at one time, of all steps of all batches.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct StepSample {
     at: Instant,
     done: u32,
     total: u32,
 }
 
-impl Look {
-    /// What the WebUI says at `at`; `None` while no steps are done.
+impl StepSample {
+    /// The sample of a probe at `at`; `None` while no steps are done.
     pub(super) fn new(seen: &Progress, at: Instant) -> Option<Self> {
         let state = &seen.state;
         if state.is_over() || !state.is_sampling() {
@@ -80,23 +81,25 @@ impl Look {
 }
 
 impl Forecast {
-    pub(super) fn begin(asked: Asked, history: &History, now: Instant) -> Self {
+    /// The forecast of a render that is sent `now`.
+    pub(super) fn begin(workload: Workload, history: &History, now: Instant) -> Self {
         Self {
-            asked,
+            workload,
             begun: now,
-            expected: history.seconds_per_work.map(|rate| rate * asked.work()),
+            expected: history.seconds_per_work.map(|rate| rate * workload.work()),
             tail: history.tail.unwrap_or_default(),
-            looks: None,
+            samples: None,
         }
     }
 
-    pub(super) fn look(&mut self, look: Look) {
-        let first = match self.looks {
-            // A batch of another length makes the earlier steps a bad measure.
-            Some((first, _)) if first.total == look.total && first.done <= look.done => first,
-            _ => look,
+    /// Adds a sample.
+    pub(super) fn add(&mut self, sample: StepSample) {
+        let first = match self.samples {
+            // Steps of batches of another length are no measure.
+            Some((first, _)) if first.total == sample.total && first.done <= sample.done => first,
+            _ => sample,
         };
-        self.looks = Some((first, look));
+        self.samples = Some((first, sample));
     }
 
     /// The time left; `None` while nothing is known.
@@ -110,7 +113,7 @@ impl Forecast {
         Some(end.saturating_duration_since(now))
     }
 
-    /// How long the render takes in all, if so much is left of it.
+    /// The time that the render takes in all, from the time that is left.
     pub(super) fn whole(&self, left: Duration, now: Instant) -> Duration {
         let expected = self
             .expected
@@ -118,14 +121,14 @@ impl Forecast {
         expected.unwrap_or_else(|| now.duration_since(self.begun).saturating_add(left))
     }
 
-    /// The answer came at `done`: later renders are told.
+    /// Adds the render to the history. Its answer arrived at `done`.
     pub(super) fn finished(self, history: &mut History, done: Instant) {
         history.learn(&self, done);
     }
 
-    /// When the last step is done, if steps go on as they did between the looks.
+    /// When the last step is done, at the pace between the samples.
     fn last_step(&self) -> Option<Instant> {
-        let (first, latest) = self.looks?;
+        let (first, latest) = self.samples?;
         let steps = latest.done.checked_sub(first.done).filter(|steps| *steps > 0)?;
         let pace = latest.at.duration_since(first.at) / steps;
         let left = pace.checked_mul(latest.total.saturating_sub(latest.done))?;
@@ -138,10 +141,10 @@ mod tests {
     use runpod_sdk::json::RawJson;
 
     use super::*;
-    use crate::webui::call::Call;
+    use crate::webui::Call;
 
-    fn asked(steps: u32) -> Asked {
-        Asked::of(&Call::txt2img(
+    fn workload(steps: u32) -> Workload {
+        Workload::of(&Call::txt2img(
             RawJson::parse(format!(r#"{{"steps": {steps}}}"#)).unwrap(),
         ))
     }
@@ -151,19 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_render_is_known_by_its_second_look() {
+    fn the_first_render_is_known_by_its_second_sample() {
         let begun = Instant::now();
-        let mut forecast = Forecast::begin(asked(20), &History::default(), begun);
+        let mut forecast = Forecast::begin(workload(20), &History::default(), begun);
         assert_eq!(forecast.left(begun), None);
         // Ten seconds of loading do not count.
-        let look = |at: f64, done: u32| Look {
+        let sample = |at: f64, done: u32| StepSample {
             at: begun + seconds(at),
             done,
             total: 20,
         };
-        forecast.look(look(10.0, 1));
+        forecast.add(sample(10.0, 1));
         assert_eq!(forecast.left(begun + seconds(10.0)), None);
-        forecast.look(look(12.0, 5));
+        forecast.add(sample(12.0, 5));
         assert_eq!(forecast.left(begun + seconds(12.0)), Some(seconds(7.5)));
         assert_eq!(
             forecast.left(begun + seconds(30.0)),
@@ -176,9 +179,9 @@ mod tests {
     fn later_renders_are_known_at_once_and_by_their_size() {
         let mut history = History::default();
         let begun = Instant::now();
-        Forecast::begin(asked(20), &history, begun).finished(&mut history, begun + seconds(4.0));
+        Forecast::begin(workload(20), &history, begun).finished(&mut history, begun + seconds(4.0));
         let left = |steps| {
-            Forecast::begin(asked(steps), &history, begun)
+            Forecast::begin(workload(steps), &history, begun)
                 .left(begun)
                 .unwrap()
                 .as_secs_f64()
@@ -191,28 +194,28 @@ mod tests {
     fn decoding_after_the_last_step_is_learnt() {
         let mut history = History::default();
         let begun = Instant::now();
-        let look = |at: f64, done: u32| Look {
+        let sample = |at: f64, done: u32| StepSample {
             at: begun + seconds(at),
             done,
             total: 10,
         };
-        let mut first = Forecast::begin(asked(10), &history, begun);
-        first.look(look(1.0, 1));
-        first.look(look(2.0, 2));
+        let mut first = Forecast::begin(workload(10), &history, begun);
+        first.add(sample(1.0, 1));
+        first.add(sample(2.0, 2));
         // The tenth step is due at 10 s; the answer takes three more.
         first.finished(&mut history, begun + seconds(13.0));
-        let mut second = Forecast::begin(asked(10), &history, begun);
-        second.look(look(1.0, 1));
-        second.look(look(2.0, 2));
+        let mut second = Forecast::begin(workload(10), &history, begun);
+        second.add(sample(1.0, 1));
+        second.add(sample(2.0, 2));
         assert_eq!(second.left(begun + seconds(2.0)), Some(seconds(11.0)));
     }
 
     #[test]
     fn steps_that_start_anew_start_the_measure_anew() {
         let begun = Instant::now();
-        let mut forecast = Forecast::begin(asked(10), &History::default(), begun);
+        let mut forecast = Forecast::begin(workload(10), &History::default(), begun);
         for (at, done, total) in [(1.0, 9, 10), (2.0, 1, 10), (3.0, 2, 10), (3.5, 2, 30)] {
-            forecast.look(Look {
+            forecast.add(StepSample {
                 at: begun + seconds(at),
                 done,
                 total,

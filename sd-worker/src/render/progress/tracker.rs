@@ -1,30 +1,30 @@
-//! Turns what the WebUI says of its state into updates that never go back.
+//! Turns the WebUI's progress into updates for clients, which never go back.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Progress;
-use super::asked::Asked;
-use crate::webui::part::Part;
+use super::workload::Workload;
+use crate::render::part::Part;
+use crate::webui::Progress;
 
-/// What a client sees as the output of an unfinished job.
+/// The output of an unfinished job, as a client sees it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Update {
     phase: Phase,
-    /// Of the whole job. Never less than before; 100 when the picture is there and still has to be handed over.
+    /// The done part of the whole job. It never falls; 100 means that the picture has yet to be handed over.
     percent: u8,
-    /// Of the batch in work.
+    /// The step of the batch in work.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<i64>,
-    /// The first picture of the batch in work, from 1, and how many pictures there will be.
+    /// The first picture of the batch in work, from 1, and the number of all pictures.
     image: u32,
     images: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     eta_s: Option<f64>,
-    /// The picture as it looks now, as base64, if previews are wanted.
+    /// The unfinished picture as base64, if previews are on.
     #[serde(skip_serializing_if = "Option::is_none")]
     preview: Option<String>,
 }
@@ -43,22 +43,22 @@ enum Phase {
     Done,
 }
 
-/// What has been told of one render.
+/// The updates of one render.
 #[derive(Debug)]
 pub(super) struct Tracker {
-    asked: Asked,
+    workload: Workload,
     part: Part,
-    /// Of this render.
+    /// The done part of this render.
     percent: u8,
-    /// Steps of this very render were seen. Until then the WebUI may speak of the job before.
+    /// Steps of this render were seen. Until then the WebUI may report the job before.
     sampled: bool,
     last: Option<Update>,
 }
 
 impl Tracker {
-    pub(super) fn new(asked: Asked, part: Part) -> Self {
+    pub(super) fn new(workload: Workload, part: Part) -> Self {
         Self {
-            asked,
+            workload,
             part,
             percent: 0,
             sampled: false,
@@ -66,7 +66,7 @@ impl Tracker {
         }
     }
 
-    /// The next update; `None` if there is nothing new to tell.
+    /// The next update; `None` if nothing has changed.
     pub(super) fn next(
         &mut self,
         seen: &Progress,
@@ -102,7 +102,7 @@ impl Tracker {
             percent: self.part.percent(percent),
             step: sampling.then(|| state.sampling_step.min(state.sampling_steps)),
             steps: sampling.then_some(state.sampling_steps),
-            image: self.images_before() + batch * self.asked.batch_size() + 1,
+            image: self.images_before() + batch * self.workload.batch_size() + 1,
             images: self.images(),
             eta_s: eta
                 .map(|eta| eta.as_secs_f64())
@@ -117,7 +117,7 @@ impl Tracker {
         Some(update)
     }
 
-    /// The answer is there.
+    /// The update for a render whose answer has arrived.
     pub(super) fn done(&self) -> Update {
         Update {
             phase: Phase::Done,
@@ -131,7 +131,7 @@ impl Tracker {
         }
     }
 
-    /// The last thing that was told, in words.
+    /// The last update in words.
     pub(super) fn last_seen(&self) -> Option<String> {
         let last = self.last.as_ref()?;
         Some(match (last.step, last.steps) {
@@ -140,7 +140,7 @@ impl Tracker {
         })
     }
 
-    /// Of the whole job.
+    /// The number of the job's pictures.
     fn images(&self) -> u32 {
         self.images_of_a_part().saturating_mul(self.part.all())
     }
@@ -150,13 +150,13 @@ impl Tracker {
     }
 
     fn images_of_a_part(&self) -> u32 {
-        self.asked.batches().saturating_mul(self.asked.batch_size())
+        self.workload.batches().saturating_mul(self.workload.batch_size())
     }
 
-    /// The batch in work, from 0, and whether it is in its second pass. Hires fix counts each batch twice.
+    /// The batch in work, from 0, and whether it is in its second pass. With hires fix the WebUI counts each batch twice.
     fn batch(&self, job_no: i64, job_count: i64) -> (u32, bool) {
-        let batches = self.asked.batches();
-        let twice = self.asked.passes() == 2 && job_count == i64::from(batches) * 2;
+        let batches = self.workload.batches();
+        let twice = self.workload.passes() == 2 && job_count == i64::from(batches) * 2;
         let job_no = u32::try_from(job_no).unwrap_or_default();
         let batch = if twice { job_no / 2 } else { job_no };
         (batch.min(batches - 1), twice && job_no % 2 == 1)
@@ -164,221 +164,4 @@ impl Tracker {
 }
 
 #[cfg(test)]
-mod tests {
-    use runpod_sdk::json::RawJson;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::webui::call::Call;
-
-    fn tracker(body: &'static str) -> Tracker {
-        part_of(body, Part::WHOLE)
-    }
-
-    fn part_of(body: &'static str, part: Part) -> Tracker {
-        Tracker::new(Asked::of(&Call::txt2img(RawJson::parse(body).unwrap())), part)
-    }
-
-    /// What a client gets to see, one entry for each answer of the WebUI.
-    fn told(body: &'static str, answers: impl IntoIterator<Item = Value>) -> Vec<Value> {
-        let mut tracker = tracker(body);
-        answers
-            .into_iter()
-            .map(|answer| {
-                let seen = serde_json::from_value(answer).unwrap();
-                serde_json::to_value(tracker.next(&seen, None, None)).unwrap()
-            })
-            .collect()
-    }
-
-    fn answer(progress: f64, job_count: i64, job_no: i64, step: i64) -> Value {
-        json!({
-            "progress": progress, "eta_relative": 3.12, "textinfo": null,
-            "state": {
-                "job": "x", "job_count": job_count, "job_no": job_no,
-                "sampling_step": step, "sampling_steps": 25,
-            },
-        })
-    }
-
-    #[test]
-    fn a_render_is_prepared_sampled_and_finished() {
-        assert_eq!(
-            told(
-                "{}",
-                [
-                    answer(0.01, -1, 0, 0),
-                    answer(0.41, 1, 0, 10),
-                    answer(0.985, 1, 0, 24),
-                    answer(1.0, 1, 1, 0),
-                ]
-            ),
-            [
-                json!({ "phase": "preparing", "percent": 1, "image": 1, "images": 1 }),
-                json!({ "phase": "sampling", "percent": 41, "step": 10, "steps": 25, "image": 1, "images": 1, "eta_s": 3.1 }),
-                json!({ "phase": "finishing", "percent": 98, "step": 24, "steps": 25, "image": 1, "images": 1, "eta_s": 3.1 }),
-                json!({ "phase": "finishing", "percent": 99, "image": 1, "images": 1 }),
-            ]
-        );
-    }
-
-    #[test]
-    fn the_end_is_100_once_all_pictures_are_there() {
-        assert_eq!(
-            serde_json::to_value(tracker(r#"{"n_iter": 2, "batch_size": 2}"#).done()).unwrap(),
-            json!({ "phase": "done", "percent": 100, "image": 4, "images": 4 })
-        );
-    }
-
-    #[test]
-    fn it_never_goes_back_and_never_says_100_while_it_renders() {
-        let percents: Vec<Value> = told(
-            r#"{"n_iter": 2}"#,
-            [answer(0.5, 2, 0, 20), answer(0.3, 2, 1, 1), answer(1.2, 2, 1, 25)],
-        )
-        .into_iter()
-        .map(|update| update["percent"].clone())
-        .collect();
-        assert_eq!(percents, [50, 50, 99]);
-    }
-
-    #[test]
-    fn pictures_are_counted_batch_by_batch() {
-        let updates = told(
-            r#"{"n_iter": 3, "batch_size": 2}"#,
-            [answer(0.1, 3, 0, 5), answer(0.4, 3, 1, 5), answer(0.99, 3, 3, 0)],
-        );
-        let images: Vec<_> = updates
-            .iter()
-            .map(|update| (&update["image"], &update["images"]))
-            .collect();
-        assert_eq!(
-            images,
-            [
-                (&json!(1), &json!(6)),
-                (&json!(3), &json!(6)),
-                (&json!(5), &json!(6))
-            ]
-        );
-    }
-
-    #[test]
-    fn parts_of_a_job_are_told_as_one() {
-        let told = |number| {
-            let mut tracker = part_of(r#"{"batch_size": 2}"#, Part::new(number, 3));
-            let updates = [
-                answer(0.01, -1, 0, 0),
-                answer(0.41, 1, 0, 10),
-                answer(0.985, 1, 0, 24),
-            ]
-            .map(|answer| {
-                let update = tracker.next(&serde_json::from_value(answer).unwrap(), None, None);
-                let update = serde_json::to_value(update).unwrap();
-                json!([
-                    update["phase"],
-                    update["percent"],
-                    update["image"],
-                    update["images"]
-                ])
-            });
-            (updates, serde_json::to_value(tracker.done()).unwrap())
-        };
-        let (first, _) = told(0);
-        let (second, done) = told(1);
-        assert_eq!(
-            first,
-            [
-                json!(["preparing", 0, 1, 6]),
-                json!(["sampling", 13, 1, 6]),
-                json!(["finishing", 32, 1, 6])
-            ]
-        );
-        assert_eq!(
-            second,
-            [
-                json!(["preparing", 33, 3, 6]),
-                json!(["sampling", 47, 3, 6]),
-                json!(["finishing", 66, 3, 6])
-            ]
-        );
-        assert_eq!(
-            done,
-            json!({ "phase": "done", "percent": 100, "image": 6, "images": 6 })
-        );
-    }
-
-    #[test]
-    fn hires_fix_counts_each_batch_twice() {
-        let updates = told(
-            r#"{"n_iter": 2, "enable_hr": true}"#,
-            [answer(0.1, 4, 0, 5), answer(0.3, 4, 1, 5), answer(0.6, 4, 2, 5)],
-        );
-        let seen: Vec<_> = updates
-            .iter()
-            .map(|update| (update["phase"].as_str().unwrap(), &update["image"]))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                ("sampling", &json!(1)),
-                ("upscaling", &json!(1)),
-                ("sampling", &json!(2))
-            ]
-        );
-    }
-
-    #[test]
-    fn what_a_failed_upscaling_left_behind_is_not_told() {
-        // §7: job_count 1 and progress 1.0 stay until the next job begins.
-        let updates = told(
-            "{}",
-            [answer(1.0, 1, 1, 0), answer(0.05, 1, 0, 1), answer(1.0, 1, 1, 0)],
-        );
-        assert_eq!(updates[0], Value::Null);
-        assert_eq!(
-            (&updates[1]["percent"], &updates[2]["percent"]),
-            (&json!(5), &json!(99))
-        );
-    }
-
-    #[test]
-    fn nothing_new_and_nothing_at_all_are_not_told() {
-        let idle = json!({ "progress": 0.0, "state": { "job_count": 0, "sampling_steps": 25 } });
-        assert_eq!(
-            told(
-                "{}",
-                [idle, json!({}), answer(0.4, 1, 0, 5), answer(0.4, 1, 0, 5)]
-            )
-            .iter()
-            .map(Value::is_null)
-            .collect::<Vec<_>>(),
-            [true, true, false, true]
-        );
-    }
-
-    #[test]
-    fn our_own_estimate_is_better_than_the_servers() {
-        let seen = serde_json::from_value(answer(0.41, 1, 0, 10)).unwrap();
-        let update = tracker("{}").next(&seen, Some(Duration::from_millis(1234)), Some("aGk=".to_owned()));
-        let update = serde_json::to_value(update).unwrap();
-        assert_eq!(
-            (&update["eta_s"], &update["preview"]),
-            (&json!(1.2), &json!("aGk="))
-        );
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn whatever_the_server_says_percent_never_falls(
-            answers in proptest::collection::vec((-0.5_f64..1.5, -1_i64..5, -1_i64..6, -1_i64..30), 1..40)
-        ) {
-            let told = told(r#"{"n_iter": 2, "enable_hr": true}"#, answers.into_iter().map(|(p, c, n, s)| answer(p, c, n, s)));
-            let percents: Vec<u64> = told.iter().filter_map(|update| update["percent"].as_u64()).collect();
-            proptest::prop_assert!(percents.is_sorted() && percents.iter().all(|percent| *percent < 100));
-            for update in told.iter().filter(|update| !update.is_null()) {
-                proptest::prop_assert!(update["image"].as_u64() <= update["images"].as_u64());
-                proptest::prop_assert!(update["step"].as_i64() <= update["steps"].as_i64());
-            }
-        }
-    }
-}
+mod tests;

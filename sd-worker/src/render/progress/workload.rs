@@ -1,26 +1,26 @@
-//! What a request asks for, as far as it tells how long its render will take.
+//! The work of a render, as its request tells it.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::lenient::{is_true, number};
-use crate::webui::call::Call;
+use crate::coerce::{is_true, number};
+use crate::webui::Call;
 
 /// The WebUI's defaults (`docs/protocol/webui-api.md` §3).
 const STEPS: f64 = 50.0;
 const SIDE: f64 = 512.0;
 const HIRES_SCALE: f64 = 2.0;
 
-/// The fields that count. Whatever the WebUI would refuse in them is its own business: here it counts as the default.
+/// The fields that decide how long a render takes. A value that the WebUI refuses counts as the default here.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct Workload {
     steps: f64,
-    /// Batches one after another.
+    /// The number of batches, rendered one after another.
     batches: u32,
-    /// Pictures of one batch.
+    /// The number of pictures in one batch.
     batch_size: u32,
     pixels: f64,
-    /// Each batch is rendered a second time, larger; so many times the work of the first time.
+    /// With hires fix: the work of the second pass of each batch, relative to that of the first.
     hires: Option<f64>,
 }
 
@@ -36,7 +36,8 @@ struct Fields {
     hr_scale: Value,
 }
 
-impl Asked {
+impl Workload {
+    /// Reads the request.
     pub(super) fn of(call: &Call) -> Self {
         let fields: Fields = call
             .body
@@ -58,7 +59,7 @@ impl Asked {
         }
     }
 
-    /// How often the steps of a batch are done.
+    /// The number of passes of each batch.
     pub(super) fn passes(&self) -> u32 {
         if self.hires.is_some() { 2 } else { 1 }
     }
@@ -71,7 +72,7 @@ impl Asked {
         self.batch_size
     }
 
-    /// A measure of the whole work: renders of the same model take about as long as their work is large.
+    /// A measure of the whole work. The time of a render is about proportional to it, for one model.
     pub(super) fn work(&self) -> f64 {
         self.steps
             * f64::from(self.batches)
@@ -81,7 +82,7 @@ impl Asked {
     }
 }
 
-/// How many of something; at least one.
+/// A count, at least one.
 fn count(field: &Value) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -100,39 +101,39 @@ mod tests {
 
     use super::*;
 
-    fn asked(body: &'static str) -> Asked {
-        Asked::of(&Call::txt2img(RawJson::parse(body).unwrap()))
+    fn workload(body: &'static str) -> Workload {
+        Workload::of(&Call::txt2img(RawJson::parse(body).unwrap()))
     }
 
-    fn assert_work(asked: Asked, work: f64) {
+    fn assert_work(workload: Workload, work: f64) {
         assert!(
-            (asked.work() - work).abs() < 1.0,
+            (workload.work() - work).abs() < 1.0,
             "{} is not {work}",
-            asked.work()
+            workload.work()
         );
     }
 
     #[test]
     fn what_is_not_said_is_the_default() {
-        let plain = asked("{}");
+        let plain = workload("{}");
         assert_eq!((plain.batches(), plain.batch_size(), plain.passes()), (1, 1, 1));
         assert_work(plain, 50.0 * 512.0 * 512.0);
         assert_eq!(
-            asked(r#"{"steps": "many", "n_iter": -1, "batch_size": null, "width": 0}"#),
+            workload(r#"{"steps": "many", "n_iter": -1, "batch_size": null, "width": 0}"#),
             plain
         );
     }
 
     #[test]
     fn all_that_makes_a_render_longer_counts() {
-        let large = asked(r#"{"steps": 10, "n_iter": 3, "batch_size": 2, "width": 1024, "height": 512}"#);
+        let large = workload(r#"{"steps": 10, "n_iter": 3, "batch_size": 2, "width": 1024, "height": 512}"#);
         assert_work(large, 10.0 * 6.0 * 1024.0 * 512.0);
         assert_eq!(
-            asked(r#"{"steps": "10", "n_iter": "3", "batch_size": 2.0, "width": "1024", "height": 512}"#),
+            workload(r#"{"steps": "10", "n_iter": "3", "batch_size": 2.0, "width": "1024", "height": 512}"#),
             large,
             "as the WebUI reads it"
         );
-        let hires = asked(r#"{"steps": 10, "enable_hr": "true", "hr_scale": 1.5}"#);
+        let hires = workload(r#"{"steps": 10, "enable_hr": "true", "hr_scale": 1.5}"#);
         assert_eq!(hires.passes(), 2);
         assert_work(hires, 10.0 * 512.0 * 512.0 * 3.25);
     }

@@ -1,9 +1,9 @@
-//! Pictures that a request names by URL: fetched, and written into the request as base64.
+//! Fetches the pictures that a request names by URL, and writes them into the request as base64.
 //!
-//! Only texts under keys that hold pictures are looked at, and only those that begin with `http://` or
-//! `https://`. The SDK's downloader keeps them from leading to inner addresses.
+//! Only texts under keys of pictures count, and only those that begin with `http://` or `https://`. The SDK's downloader
+//! refuses inner addresses.
 
-mod places;
+mod urls;
 
 use std::sync::OnceLock;
 
@@ -13,23 +13,24 @@ use runpod_sdk::Context;
 use runpod_sdk::storage::{DownloadError, Downloader};
 use tracing::info;
 
+use self::urls::picture_urls;
+use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::code::{Code, Explain};
-use crate::failure::Failure;
-use crate::picture::Kind;
+use crate::picture::PictureKind;
 use crate::splice::Edits;
-use crate::webui::{Call, unless_cancelled};
+use crate::webui::Call;
 
-/// A job may name so many URLs.
+/// The most URLs that a job may name.
 const MOST: usize = 16;
 
-/// Fetches the pictures that requests name. The client is made when the first is needed.
+/// Fetches pictures. Its client is made when the first picture is needed.
 #[derive(Debug)]
-pub(crate) struct Pictures {
+pub(crate) struct PictureFetcher {
     downloader: OnceLock<Downloader>,
     largest: u64,
 }
 
-/// Why a picture could not be had.
+/// Why a picture could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PictureError {
     #[error("input.{path}: {source}")]
@@ -38,10 +39,12 @@ pub(crate) enum PictureError {
     NotAPicture { path: String },
     #[error("input: {count} pictures by URL are more than the {MOST} that a job may name")]
     TooMany { count: usize },
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
-impl Pictures {
-    /// Each picture may have so many bytes.
+impl PictureFetcher {
+    /// A picture may have `largest` bytes.
     pub(crate) fn new(largest: u64) -> Self {
         Self {
             downloader: OnceLock::new(),
@@ -49,38 +52,38 @@ impl Pictures {
         }
     }
 
-    /// The request with its URLs replaced by what they lead to.
-    pub(crate) async fn fetch(&self, call: Call, ctx: &Context) -> Result<Call, Failure> {
+    /// The request with its URLs replaced by their pictures.
+    pub(crate) async fn fetch(&self, call: Call, ctx: &Context) -> Result<Call, PictureError> {
         let Some(body) = call.body.as_ref() else {
             return Ok(call);
         };
         let text = body.as_str();
-        let places = places::with_urls(text);
-        if places.is_empty() {
+        let found = picture_urls(text);
+        if found.is_empty() {
             return Ok(call);
         }
-        if places.len() > MOST {
-            return Err(PictureError::TooMany { count: places.len() }.into());
+        if found.len() > MOST {
+            return Err(PictureError::TooMany { count: found.len() });
         }
         let downloader = self.downloader().map_err(|source| PictureError::Download {
-            path: places[0].path.clone(),
+            path: found[0].path.clone(),
             source,
         })?;
-        let urls: Vec<String> = places.iter().map(|place| place.url.clone()).collect();
+        let urls: Vec<String> = found.iter().map(|picture| picture.url.clone()).collect();
         let fetched = unless_cancelled(ctx, downloader.bytes_of_all(urls)).await?;
 
         let mut edits = Edits::of(text);
         let mut bytes = 0;
-        for (place, fetched) in places.iter().zip(fetched) {
-            let path = || place.path.clone();
+        for (url, fetched) in found.iter().zip(fetched) {
+            let path = || url.path.clone();
             let picture = fetched.map_err(|source| PictureError::Download { path: path(), source })?;
-            if Kind::of(&picture).is_none() {
-                return Err(PictureError::NotAPicture { path: path() }.into());
+            if PictureKind::of(&picture).is_none() {
+                return Err(PictureError::NotAPicture { path: path() });
             }
             bytes += picture.len();
-            edits.replace(place.value, format!("\"{}\"", STANDARD.encode(&picture)));
+            edits.replace(url.value, format!("\"{}\"", STANDARD.encode(&picture)));
         }
-        info!(pictures = places.len(), bytes, "pictures of the request fetched");
+        info!(pictures = found.len(), bytes, "pictures of the request fetched");
         match edits.apply() {
             Some(body) => Ok(call.with_body(body)),
             None => Ok(call),
@@ -100,16 +103,20 @@ impl Pictures {
 impl Explain for PictureError {
     fn code(&self) -> Code {
         match self {
-            // The code of a download is its own.
+            // The conversion to the job's error takes the code of the download itself.
             Self::NotAPicture { .. } | Self::Download { .. } => Code::InvalidPicture,
             Self::TooMany { .. } => Code::InvalidInput,
+            Self::Cancelled(error) => error.code(),
         }
     }
 
     fn own_hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::TooMany { .. } => "send fewer, or send some as base64",
-            _ => "send a URL that leads to a PNG, JPEG or WebP file itself, not to a page that shows it",
-        })
+        match self {
+            Self::Cancelled(error) => error.own_hint(),
+            Self::TooMany { .. } => Some("send fewer, or send some as base64"),
+            _ => {
+                Some("send a URL that leads to a PNG, JPEG or WebP file itself, not to a page that shows it")
+            }
+        }
     }
 }

@@ -1,19 +1,19 @@
-//! Where in a request pictures stand.
+//! Finds the URLs in a request that stand where pictures are expected.
 
 use serde_json::value::RawValue;
 
 use crate::splice::Object;
 
-/// A text that is a URL where a picture should be.
+/// A URL in the place of a picture.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct PictureUrl<'a> {
     /// `init_images.0`
     pub(super) path: String,
     pub(super) value: &'a RawValue,
     pub(super) url: String,
 }
 
-/// Keys whose value is a picture, a list of pictures, or an object with a picture under such a key.
+/// Keys of a picture, a list of pictures, or an object with a picture under such a key.
 const PICTURES: [&str; 11] = [
     "init_images",
     "mask",
@@ -27,36 +27,36 @@ const PICTURES: [&str; 11] = [
     "mask_image",
     "input_mask",
 ];
-/// Where always-on scripts, ControlNet among them, have their arguments, of any shape.
+/// The key of the arguments of always-on scripts such as ControlNet, which have any shape.
 const SCRIPTS: &str = "alwayson_scripts";
 
-/// All URLs where pictures should be, in the text's order.
-pub(super) fn with_urls(text: &str) -> Vec<Place<'_>> {
-    let mut places = Vec::new();
-    // Most requests have none, and most of those are not even parsed.
+/// All URLs in the places of pictures, in the text's order.
+pub(super) fn picture_urls(text: &str) -> Vec<PictureUrl<'_>> {
+    let mut found = Vec::new();
+    // Most requests have no URL, and are not parsed.
     if text.contains("\"http")
         && let Some(request) = Object::read(text)
     {
         for (key, value) in request.iter() {
             if PICTURES.contains(&key) {
-                look(value, key, true, &mut places);
+                search(value, key, true, &mut found);
             } else if key == SCRIPTS {
-                look(value, key, false, &mut places);
+                search(value, key, false, &mut found);
             }
         }
     }
-    places
+    found
 }
 
-/// Looks at a value and what is in it. A text counts only where a picture is expected.
-fn look<'a>(value: &'a RawValue, path: &str, is_picture: bool, places: &mut Vec<Place<'a>>) {
+/// Searches a value and the values in it. A text counts only where a picture is expected.
+fn search<'a>(value: &'a RawValue, path: &str, is_picture: bool, found: &mut Vec<PictureUrl<'a>>) {
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'"') if is_picture && text.starts_with("\"http") => {
             if let Ok(url) = serde_json::from_str::<String>(text)
                 && (url.starts_with("http://") || url.starts_with("https://"))
             {
-                places.push(Place {
+                found.push(PictureUrl {
                     path: path.to_owned(),
                     value,
                     url,
@@ -66,13 +66,13 @@ fn look<'a>(value: &'a RawValue, path: &str, is_picture: bool, places: &mut Vec<
         Some(b'[') if text.contains("\"http") => {
             let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
             for (index, item) in items.into_iter().enumerate() {
-                look(item, &format!("{path}.{index}"), is_picture, places);
+                search(item, &format!("{path}.{index}"), is_picture, found);
             }
         }
         Some(b'{') if text.contains("\"http") => {
             let Some(object) = Object::read(text) else { return };
             for (key, value) in object.iter() {
-                look(value, &format!("{path}.{key}"), PICTURES.contains(&key), places);
+                search(value, &format!("{path}.{key}"), PICTURES.contains(&key), found);
             }
         }
         _ => {}
@@ -84,8 +84,8 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(String, String)> {
-        let places = with_urls(text);
-        places.into_iter().map(|place| (place.path, place.url)).collect()
+        let urls = picture_urls(text).into_iter();
+        urls.map(|url| (url.path, url.url)).collect()
     }
 
     #[test]

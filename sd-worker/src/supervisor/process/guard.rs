@@ -1,9 +1,8 @@
-//! The net below everything else: ends the WebUI when this worker was killed.
+//! A helper process that ends the WebUI when the worker is killed.
 //!
-//! A process that is killed by SIGKILL cannot tidy up, and the signal that Linux sends to the children of
-//! a dead parent reaches only the child itself, not what a start script has started. So a second, tiny
-//! process of this same program waits at the end of a pipe. The pipe closes when the worker is gone, however it
-//! went, and the guard then kills the process group that it was told of.
+//! A process that gets SIGKILL cannot clean up. The signal that Linux sends to the children of a dead parent reaches
+//! the child alone, not the processes of a start script. So a second process of this program waits at the end of a pipe.
+//! The pipe closes when the worker is gone, and the guard then kills the WebUI's process group.
 
 use std::io::{self, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -11,10 +10,10 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// What makes this program a guard: its first and only argument.
+/// The first and only argument of a guard.
 const ARGUMENT: &str = "__guard-webui";
 
-/// The guard, seen from the worker.
+/// The guard's process, as the worker holds it.
 #[derive(Debug)]
 pub(super) struct Guard {
     child: Child,
@@ -22,7 +21,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts it, in a process group of its own: Ctrl-C is for the worker alone.
+    /// Starts the guard in a process group of its own, so that Ctrl-C reaches the worker alone.
     pub(super) fn start() -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
@@ -36,7 +35,7 @@ impl Guard {
         Ok(Self { child, orders })
     }
 
-    /// From now on this group is to be killed when the worker is gone; `None`: nothing is.
+    /// Sets the group to kill when the worker is gone; `None` for no group.
     pub(super) fn watch(&mut self, group: Option<Pid>) -> io::Result<()> {
         let group = group.map_or(0, |group| group.as_raw_nonzero().get());
         match &mut self.orders {
@@ -48,13 +47,13 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // It reads the end of its orders and ends.
+        // It reads the end of the pipe and exits.
         self.orders = None;
         let _ = self.child.wait();
     }
 }
 
-/// Does the guard's work, if this process was started for it. Blocks until the worker is gone.
+/// Runs the guard, if this process was started as one. Blocks until the worker is gone.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != ARGUMENT || arguments.next().is_some() {
@@ -67,7 +66,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// The group to kill once the orders have ended.
+/// The group of the last order.
 fn last_order(orders: impl io::BufRead) -> Option<Pid> {
     let last = orders.lines().map_while(Result::ok).last()?;
     // `kill` gives 0 and 1 meanings of their own.

@@ -1,4 +1,4 @@
-//! One line of the WebUI's log: its level, and what of it may be shown.
+//! One line of the WebUI's log: its level, and the part of it that may be shown.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use tracing::Level;
 
 /// Longer lines are cut.
 const LONGEST: usize = 1000;
-/// A run of so many base64 characters is a picture, not a word or a path.
+/// A run of this many base64 characters is a picture, not a word or a path.
 const PICTURE: usize = 120;
 /// Shorter values of secrets could be ordinary words.
 const SHORTEST_SECRET: usize = 6;
@@ -16,7 +16,7 @@ const SECRET_NAMES: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "AUTH"];
 /// The WebUI repeats a failed request's arguments, prompt included, in a line that begins like this.
 const ARGUMENTS: &str = "*** Arguments:";
 
-/// Makes lines fit to be shown.
+/// Removes secrets, pictures and prompts from lines.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cleaner {
     secrets: Vec<String>,
@@ -46,8 +46,8 @@ impl Cleaner {
         Self { secrets }
     }
 
-    /// The line without secrets, pictures and prompts, and not too long. `left_out` bytes of it were
-    /// not even read.
+    /// The line without secrets, pictures and prompts, cut to the longest length. `left_out` more bytes of it were not
+    /// read.
     pub(super) fn clean(&self, line: &[u8], left_out: usize) -> String {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
@@ -107,8 +107,7 @@ pub(super) fn is_progress_bar(line: &str) -> bool {
     })
 }
 
-/// The level that a line claims for itself. Python writes ordinary messages to both streams, so the stream
-/// says nothing.
+/// The level that the line's text names. Python writes ordinary messages to both streams, so the stream tells nothing.
 pub(super) fn level(line: &str) -> Level {
     if line.starts_with("Traceback (most recent call last)") {
         return Level::ERROR;
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_no_harm() {
+    fn bytes_that_are_no_text_are_replaced() {
         assert_eq!(
             Cleaner::default().clean(b"\x1b[31mred\xff\x00\r\n", 0),
             "[31mred\u{fffd}"

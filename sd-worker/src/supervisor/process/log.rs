@@ -1,40 +1,37 @@
-//! Forwards what the WebUI says to our own log, and remembers the end of it for errors.
+//! Forwards the WebUI's output to the worker's log, and keeps its last lines for errors.
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::{Level, debug, error, info, warn};
 
 use super::line::{self, Cleaner};
 
 /// How many lines an error shows.
 const REMEMBERED: usize = 50;
-/// No more of a line is kept while it is read.
+/// The longest part of a line that is kept while it is read.
 const LINE_BUFFER: usize = 16 << 10;
 
-/// The last lines that the WebUI wrote. Cheap to clone.
+/// The last lines that the WebUI wrote. Its clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LogTail {
+pub(in crate::supervisor) struct LogTail {
     lines: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl LogTail {
     /// The lines, oldest first; at most 50.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.lock().iter().cloned().collect()
+    pub(in crate::supervisor) fn lines(&self) -> Vec<String> {
+        self.lines.lock().iter().cloned().collect()
     }
 
     pub(super) fn push(&self, line: String) {
-        let mut lines = self.lock();
+        let mut lines = self.lines.lock();
         if lines.len() == REMEMBERED {
             lines.pop_front();
         }
         lines.push_back(line);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,8 +56,8 @@ pub(super) fn forward(stream: impl Read, cleaner: &Cleaner, tail: &LogTail) {
     });
 }
 
-/// Calls `take` with each line and the number of its bytes that were left out. Progress bars end their
-/// lines with a carriage return.
+/// Calls `take` with each line and the number of its bytes that were dropped. Progress bars end their lines with a
+/// carriage return.
 fn split(stream: impl Read, mut take: impl FnMut(&[u8], usize)) {
     let mut stream = BufReader::with_capacity(LINE_BUFFER, stream);
     let mut line = Vec::new();
@@ -124,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_fifty_lines_are_remembered_without_progress_bars() {
+    fn the_last_fifty_lines_are_kept_without_progress_bars() {
         let lines: Vec<String> = (0..70)
             .map(|number| format!("line {number}\n {number}%|███| 1/2\r"))
             .collect();

@@ -1,9 +1,8 @@
-//! How much memory a process group uses, by `/proc`.
+//! Reads the memory of a process group from `/proc`.
 
 use std::fs;
 
-/// Bytes of memory that the processes of `group`, and their children, hold in RAM. Memory that they share
-/// counts once for each.
+/// The bytes of RAM that the processes of `group` and their children hold. Shared memory counts once for each process.
 pub(super) fn resident(group: i32) -> u64 {
     let Ok(entries) = fs::read_dir("/proc") else {
         return 0;
@@ -41,7 +40,7 @@ impl Found {
     }
 }
 
-/// The members of the group, and everything that descends from them: a daemon has left the group.
+/// The members of the group and all their descendants. A daemon has left the group.
 fn belonging(all: &[Found], group: i32) -> Vec<i32> {
     let mut ours: Vec<i32> = all
         .iter()

@@ -1,7 +1,7 @@
-//! The second signal to stop: whoever sends it does not want to wait.
+//! Waits for the second signal to stop, whose sender does not want to wait.
 //!
-//! The SDK listens to the same signals and gives up its jobs at the second one. What is left then is the WebUI's time
-//! to end, which is spent after the SDK has returned; so it has a thread of its own to listen on.
+//! The SDK gives up its jobs at the same signal and returns. The WebUI's grace runs after that, so this listens on a
+//! thread of its own.
 
 use std::future::pending;
 use std::io;
@@ -9,7 +9,7 @@ use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Calls `act` when this process is told to stop for the second time.
+/// Calls `act` when this process gets SIGTERM or SIGINT for the second time.
 pub(super) fn on_second_signal(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -36,7 +36,7 @@ pub(super) fn on_second_signal(act: impl FnOnce() + Send + 'static) -> io::Resul
 
 async fn next(signal: &mut Signal) {
     if signal.recv().await.is_none() {
-        // No signal can come any more.
+        // No signal can arrive any more.
         pending::<()>().await;
     }
 }

@@ -1,12 +1,10 @@
-//! Every answer that was recorded from real servers, and those of their relatives, has its verdict.
+//! Every answer that was recorded from real servers, and those of related servers, has its verdict.
 
 use reqwest::Method;
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{IntoJobError as _, JobError};
 
 use super::*;
-use crate::failure::Failure;
-use crate::webui::Begins;
+use crate::webui::JobKind;
 
 /// A request that was refused, and the answer.
 struct Recorded {
@@ -17,20 +15,16 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn verdict(&self) -> JobError {
-        let error = WebUiError::refused(self.status, &self.body).about(&self.call);
-        Failure::from(error).into_job_error()
+    fn verdict(&self) -> WebUiError {
+        WebUiError::refused(self.status, &self.body).about(&self.call)
     }
 
-    fn told(&self) -> String {
+    fn described(&self) -> String {
         let error = self.verdict();
-        let message = error.message().lines().next().unwrap_or_default();
-        format!(
-            "{}\n    {} {:?}: {message}",
-            self.name,
-            error.code(),
-            error.class()
-        )
+        let message = error.to_string();
+        let message = message.lines().next().unwrap_or_default();
+        let code = error.code();
+        format!("{}\n    {} {:?}: {message}", self.name, code.code(), code.class())
     }
 }
 
@@ -74,7 +68,7 @@ fn refused(name: String, case: &Value) -> Option<Recorded> {
         method: Method::POST,
         route: request["path"].as_str()?.to_owned().into(),
         body: sent,
-        begins: Begins::Nothing,
+        job_kind: JobKind::Nothing,
     };
     (status >= 400).then_some(Recorded {
         name,
@@ -86,7 +80,7 @@ fn refused(name: String, case: &Value) -> Option<Recorded> {
 
 #[test]
 fn every_recorded_refusal_has_its_verdict() {
-    let verdicts: Vec<String> = recorded().iter().map(Recorded::told).collect();
+    let verdicts: Vec<String> = recorded().iter().map(Recorded::described).collect();
     assert!(verdicts.len() > 30, "{}", verdicts.len());
     insta::assert_snapshot!(verdicts.join("\n"));
 }
@@ -100,7 +94,7 @@ fn every_refusal_tells_what_to_do() {
     }
 }
 
-/// Answers of relatives of the WebUI and of what may stand before it (`docs/protocol/webui-api.md` §10, §12).
+/// Answers of related servers and of proxies before them (`docs/protocol/webui-api.md` §10, §12).
 const RELATIVES: &[(&str, u16, &str)] = &[
     (
         "Forge, a deliberate error",
@@ -208,7 +202,7 @@ fn relatives_of_the_webui_are_understood() {
                 body: body.as_bytes().to_vec(),
             };
             assert!(case.verdict().hint().is_some(), "{name}");
-            case.told()
+            case.described()
         })
         .collect();
     let verdicts = verdicts.join("\n");

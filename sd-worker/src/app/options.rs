@@ -1,0 +1,53 @@
+//! What each part gets of the settings.
+
+use crate::render::RenderOptions;
+use crate::settings::Settings;
+use crate::supervisor::{RestartLimits, SupervisorOptions};
+use crate::webui::{ClientOptions, ReadinessOptions};
+
+pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
+    ClientOptions {
+        url: settings.webui_url.clone(),
+        credentials: settings.webui_auth.clone(),
+        pool_idle: settings.tuning.pool_idle,
+        answer_idle: settings.tuning.answer_idle,
+        brief_render: settings.tuning.brief_render,
+    }
+}
+
+pub(super) fn readiness_options(settings: &Settings) -> ReadinessOptions {
+    ReadinessOptions {
+        deadline: settings.ready_timeout,
+        probe_interval: settings.tuning.probe_interval,
+        probe_timeout: settings.tuning.probe_timeout,
+        checkpoint: settings.backend.checkpoint.clone(),
+        warm_up: settings.backend.warm_up.clone(),
+    }
+}
+
+pub(super) fn supervisor_options(settings: &Settings) -> SupervisorOptions {
+    let (backend, tuning) = (&settings.backend, &settings.tuning);
+    SupervisorOptions {
+        restart_by_api: backend.webui_restart_by_api,
+        patience: backend.webui_patience,
+        restarts: RestartLimits {
+            most: tuning.restarts,
+            window: tuning.restart_window,
+        },
+        interrupt_patience: tuning.interrupt_patience,
+        memory_ceiling: backend.memory_ceiling,
+    }
+}
+
+pub(super) fn render_options(settings: &Settings) -> RenderOptions {
+    let tuning = &settings.tuning;
+    RenderOptions {
+        attempt_timeout: settings.attempt_timeout,
+        retries: settings.retries,
+        retry_wait: tuning.retry_wait,
+        stall_after: settings.backend.stall_after,
+        interrupt_patience: tuning.interrupt_patience,
+        progress: settings.progress,
+        preview_limit: tuning.preview_limit,
+    }
+}

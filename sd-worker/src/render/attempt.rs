@@ -1,0 +1,210 @@
+//! One attempt at a render: one request, followed until it is answered or interrupted.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use runpod_sdk::json::RawJson;
+use runpod_sdk::{CancelReason, Context};
+use tokio::time::{sleep, timeout};
+
+use super::Renderer;
+use super::error::RenderError;
+use super::lease::GpuLease;
+use super::lost_request::JobBefore;
+use super::part::Part;
+use super::progress::Follower;
+use super::stall::StallDetector;
+use crate::cancelled::{Cancelled, unless_cancelled};
+use crate::supervisor::Symptom;
+use crate::webui::{Call, Progress, Rendered, Stopped, WebUiError, interrupt_until_returned};
+
+/// How long an interrupted render may take to stop before the supervisor sees to it. Shorter than the grace of a
+/// cancelled job.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
+
+type Answered = Result<Rendered, WebUiError>;
+
+/// One request, and the facts that are needed if its answer is lost.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) generation: u64,
+    pub(super) before: JobBefore,
+    pub(super) began: Instant,
+    /// The render was seen to run, or its answer to begin.
+    pub(super) seen_running: bool,
+    /// The render was seen to have ended by itself.
+    pub(super) seen_over: bool,
+}
+
+/// Why a render is not waited for any longer.
+#[derive(Debug)]
+enum Interruption {
+    Cancelled(CancelReason),
+    TooSlow,
+    Stalled,
+}
+
+impl Attempt {
+    /// Notes the WebUI's last job. It is probed unless it is known, as it is after most renders.
+    pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, Cancelled> {
+        let generation = renderer.health.generation();
+        let memory = &renderer.memory;
+        let before = match memory.take(generation) {
+            Some(before) => before,
+            None => {
+                if let Some(seen) = unless_cancelled(ctx, renderer.webui.probe()).await? {
+                    memory.set(generation, seen.state.job_timestamp);
+                }
+                memory.take(generation).unwrap_or_else(JobBefore::unseen)
+            }
+        };
+        Ok(Self {
+            generation,
+            before,
+            began: Instant::now(),
+            seen_running: false,
+            seen_over: false,
+        })
+    }
+
+    /// Notes what was seen after the answer. It tells the next render from this one.
+    pub(super) fn note_end(&mut self, renderer: &Renderer, after: &Progress) {
+        if !after.is_rendering() {
+            self.seen_over = true;
+            renderer
+                .memory
+                .set(self.generation, after.state.job_timestamp.clone());
+        }
+    }
+
+    /// Notes that the render was too brief to be probed. If the next one is lost, it looks like this one.
+    fn note_brief_end(&mut self, renderer: &Renderer) {
+        self.seen_over = true;
+        renderer.memory.set(self.generation, None);
+    }
+}
+
+impl GpuLease {
+    /// Sends the request once, and waits until it is answered or has to be interrupted.
+    pub(super) async fn attempt(
+        &self,
+        call: &Call,
+        part: Part,
+        ctx: &Context,
+        attempt: &mut Attempt,
+    ) -> Result<RawJson, RenderError> {
+        let renderer = &*self.renderer;
+        let mut follower = renderer.reporter.follow(&renderer.webui, call, part, ctx);
+        let mut stall = StallDetector::new(renderer.stall_after);
+        // Stays set if this future is dropped: then the render goes on without a request.
+        renderer.set_left_running(true);
+        let mut post = std::pin::pin!(renderer.webui.send_and_probe(call));
+        let interruption = tokio::select! {
+            biased;
+            answer = &mut post => return answered(renderer, attempt, follower, answer),
+            reason = ctx.cancelled() => Interruption::Cancelled(reason),
+            () = sleep(renderer.attempt_timeout) => Interruption::TooSlow,
+            () = follower.report(&mut stall) => Interruption::Stalled,
+        };
+        let stopped = interrupt(renderer, attempt, &interruption, post).await;
+        match interruption {
+            Interruption::Cancelled(reason) => Err(Cancelled(reason).into()),
+            Interruption::TooSlow | Interruption::Stalled => match whole_answer(stopped, &follower) {
+                Some(answer) => {
+                    follower.finished();
+                    Ok(answer)
+                }
+                None => Err(interrupted(renderer, &interruption, &follower)),
+            },
+        }
+    }
+}
+
+/// The request was answered, or failed.
+fn answered(
+    renderer: &Renderer,
+    attempt: &mut Attempt,
+    follower: Follower<'_>,
+    answer: Answered,
+) -> Result<RawJson, RenderError> {
+    // A render whose answer begins has run.
+    attempt.seen_running = follower.seen_running() || answer.is_ok();
+    renderer.set_left_running(is_lost(&answer));
+    let Rendered {
+        answer,
+        after,
+        is_brief,
+    } = answer?;
+    let answer = answer?;
+    if is_brief {
+        attempt.note_brief_end(renderer);
+    }
+    if let Some(after) = after {
+        attempt.note_end(renderer, &after);
+        if let Some(how) = follower.signs().cut_short(&after) {
+            let seen = follower.last_seen();
+            return Err(RenderError::CutShort { how, seen });
+        }
+    }
+    follower.finished();
+    Ok(answer)
+}
+
+/// Interrupts the render until its request returns. `None` if it does not stop.
+///
+/// The next job may be taken as soon as the attempt returns. So the GPU is free then, or the supervisor frees it before
+/// it is leased again.
+async fn interrupt<F: Future<Output = Answered>>(
+    renderer: &Renderer,
+    attempt: &mut Attempt,
+    interruption: &Interruption,
+    post: Pin<&mut F>,
+) -> Option<Stopped<Answered>> {
+    let patience = INTERRUPT_PATIENCE.min(renderer.interrupt_patience);
+    let stopping = interrupt_until_returned(&renderer.webui, post);
+    let Ok(stopped) = timeout(patience, stopping).await else {
+        renderer.set_left_running(false);
+        renderer.health.report(Symptom::Stuck);
+        return None;
+    };
+    renderer.set_left_running(is_lost(&stopped.output));
+    if let Some(after) = &stopped.after {
+        attempt.note_end(renderer, after);
+    }
+    if matches!(interruption, Interruption::Stalled) {
+        renderer.health.report(Symptom::Stalled);
+    }
+    Some(stopped)
+}
+
+/// The answer of a render that was done just before its interrupt arrived.
+fn whole_answer(stopped: Option<Stopped<Answered>>, follower: &Follower<'_>) -> Option<RawJson> {
+    let Stopped { output, after } = stopped?;
+    let after = after?;
+    let answer = output.ok()?.answer.ok()?;
+    let is_whole = !after.is_rendering() && follower.signs().cut_short(&after).is_none();
+    is_whole.then_some(answer)
+}
+
+fn interrupted(renderer: &Renderer, interruption: &Interruption, follower: &Follower<'_>) -> RenderError {
+    let seen = follower.last_seen();
+    match interruption {
+        Interruption::Stalled => RenderError::Stalled {
+            after: renderer.stall_after,
+            seen,
+        },
+        _ => RenderError::TooSlow {
+            limit: renderer.attempt_timeout,
+            seen,
+        },
+    }
+}
+
+/// Whether the connection broke, so that the render may still run.
+fn is_lost(answer: &Answered) -> bool {
+    let error = match answer {
+        Ok(rendered) => rendered.answer.as_ref().err(),
+        Err(error) => Some(error),
+    };
+    matches!(error, Some(WebUiError::Lost { .. }))
+}

@@ -1,0 +1,144 @@
+//! Renders of jobs: one at a time, each from its lease of the GPU to its answer.
+//!
+//! The WebUI would queue renders itself, but its interrupt and its progress are about the render in progress, also that of
+//! another client. With one at a time that render is always the worker's own.
+//!
+//! ```text
+//!  GpuLease ─▶ settings guard ─▶ attempt ─▶ POST ─▶ answer, probed for an early end ─▶ RawJson
+//!                                  │  ▲
+//!                                  │  └─ retry: nothing can have come of the attempt
+//!                                  ├─ progress ─▶ updates; no step for too long: stalled
+//!                                  ├─ cancelled, too slow, stalled ─▶ interrupt until the POST returns
+//!                                  └─ answer lost ─▶ what became of the render?
+//! ```
+
+mod attempt;
+mod changes;
+mod cut_short;
+mod error;
+mod lease;
+mod lost;
+mod lost_request;
+mod part;
+mod progress;
+mod retry;
+mod settings_guard;
+mod stall;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use runpod_sdk::Context;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::lost::JobMemory;
+use self::progress::ProgressReporter;
+use self::settings_guard::SettingsGuard;
+use crate::cancelled::unless_cancelled;
+use crate::settings::ProgressSettings;
+use crate::supervisor::{Health, Symptom};
+use crate::webui::WebUi;
+
+pub(crate) use changes::{CacheEpoch, Changes};
+pub(crate) use error::RenderError;
+pub(crate) use lease::{FinishedRender, GpuLease};
+pub(crate) use part::Part;
+
+/// How renders are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RenderOptions {
+    /// The limit of one attempt.
+    pub(crate) attempt_timeout: Duration,
+    /// How often a request that was not taken is sent again.
+    pub(crate) retries: u32,
+    /// The wait before the first retry.
+    pub(crate) retry_wait: Duration,
+    /// A render without a step for this long is stalled; zero disables that.
+    pub(crate) stall_after: Duration,
+    /// How long a render may take to stop after an interrupt.
+    pub(crate) interrupt_patience: Duration,
+    pub(crate) progress: ProgressSettings,
+    /// The largest preview in a progress update, in bytes of base64.
+    pub(crate) preview_limit: usize,
+}
+
+/// Sends renders to the WebUI, one at a time.
+#[derive(Debug)]
+pub(crate) struct Renderer {
+    webui: WebUi,
+    health: Health,
+    /// One permit: its holder uses the GPU.
+    gpu: Arc<Semaphore>,
+    /// A request was sent and never returned, so its render may still run.
+    left_running: AtomicBool,
+    attempt_timeout: Duration,
+    interrupt_patience: Duration,
+    stall_after: Duration,
+    retries: u32,
+    retry_wait: Duration,
+    reporter: ProgressReporter,
+    memory: JobMemory,
+    guard: SettingsGuard,
+    /// Notified of each change of the WebUI; `None` when the response cache is off.
+    changes: Option<Arc<Changes>>,
+}
+
+impl Renderer {
+    /// `gpu` is the semaphore that the supervisor shares.
+    pub(crate) fn new(webui: WebUi, health: Health, gpu: Arc<Semaphore>, options: RenderOptions) -> Self {
+        Self {
+            webui,
+            health,
+            gpu,
+            left_running: AtomicBool::new(false),
+            attempt_timeout: options.attempt_timeout,
+            interrupt_patience: options.interrupt_patience,
+            stall_after: options.stall_after,
+            retries: options.retries,
+            retry_wait: options.retry_wait,
+            reporter: ProgressReporter::new(options.progress, options.preview_limit),
+            memory: JobMemory::default(),
+            guard: SettingsGuard::default(),
+            changes: None,
+        }
+    }
+
+    /// Counts from now on what may change how the WebUI renders.
+    pub(crate) fn count_changes(&mut self) -> Arc<Changes> {
+        let changes = || Arc::new(Changes::new(self.health.clone()));
+        self.changes.get_or_insert_with(changes).clone()
+    }
+
+    /// Waits until the WebUI is well and the GPU is free, and leases the GPU.
+    pub(crate) async fn lease(self: &Arc<Self>, ctx: &Context) -> Result<GpuLease, RenderError> {
+        let permit = unless_cancelled(ctx, self.free_gpu()).await??;
+        Ok(GpuLease::new(self.clone(), permit))
+    }
+
+    fn set_left_running(&self, left_running: bool) {
+        self.left_running.store(left_running, Ordering::Release);
+    }
+
+    async fn free_gpu(&self) -> Result<OwnedSemaphorePermit, RenderError> {
+        loop {
+            if let Err(symptom) = self.health.well().await {
+                return Err(RenderError::GivenUp(symptom.reason()));
+            }
+            let permit = self.gpu.clone().acquire_owned().await;
+            let permit = permit.expect("the semaphore is never closed");
+            if !self.health.is_well() {
+                continue; // the supervisor needs the GPU
+            }
+            if self.left_running.load(Ordering::Acquire) {
+                let idle = self.webui.interrupt_until_idle(self.interrupt_patience).await;
+                self.set_left_running(false);
+                if !idle {
+                    self.health.report(Symptom::Stuck);
+                    continue;
+                }
+            }
+            return Ok(permit);
+        }
+    }
+}
