@@ -15,7 +15,7 @@ use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, JobError, MaybeStreaming, State, Streaming, handler};
 
 use crate::app::App;
-use crate::cache::Place;
+use crate::cache::CacheSlot;
 use crate::cancelled::unless_cancelled;
 use crate::failure::Failure;
 use crate::marks::{INFERENCE_FINISHED, INFERENCE_STARTED, READINESS_CHECKED};
@@ -68,16 +68,16 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
         };
         return Ok(streamed(plan, app, ctx, render));
     }
-    let mut place = Place::of(&call, app.cache.as_deref());
-    let answer = match place.answer() {
+    let mut slot = CacheSlot::of(&call, app.cache.as_deref());
+    let answer = match slot.answer() {
         Some(answer) => {
             ctx.mark(READINESS_CHECKED);
             answer
         }
-        None => render(&call, &mut place, app, ctx).await?,
+        None => render(&call, &mut slot, app, ctx).await?,
     };
     let answer = unless_cancelled(ctx, app.checks.after(checked, &call, answer)).await??;
-    place.keep();
+    slot.keep();
     let answer = unless_cancelled(ctx, delivery.answer(answer)).await??;
     Ok(Answer::Value(answer))
 }
@@ -90,15 +90,15 @@ async fn lease(app: &App, ctx: &Context) -> Result<GpuLease, Failure> {
     Ok(lease)
 }
 
-async fn render(call: &Call, place: &mut Place<'_>, app: &App, ctx: &Context) -> Result<RawJson, Failure> {
+async fn render(call: &Call, slot: &mut CacheSlot<'_>, app: &App, ctx: &Context) -> Result<RawJson, Failure> {
     let lease = lease(app, ctx).await?;
-    if let Some(answer) = place.answer_in_turn() {
+    if let Some(answer) = slot.answer_with_lease() {
         return Ok(answer);
     }
     ctx.mark(INFERENCE_STARTED);
     let finished = lease.render(call, ctx).await?;
     ctx.mark(INFERENCE_FINISHED);
-    place.put(&finished);
+    slot.put(&finished);
     Ok(finished.answer)
 }
 

@@ -1,9 +1,8 @@
-//! Answers that are kept, for requests that come again (`docs/protocol/request-flow.md`, Improvements wished for).
+//! The response cache (`docs/protocol/request-flow.md`, Improvements wished for). It is on with `--response-cache`.
 //!
-//! Only with `--response-cache`. What is kept is the WebUI's answer as it came, under a hash of the request as it was
-//! sent: after pictures were fetched and samplers split. Checks and delivery follow, as after a render, so that each
-//! job gets it as it wishes. Which answers are kept is told by [`repeatable`], until when by
-//! [`Changes`], how many by [`store`].
+//! It keeps the WebUI's answer byte for byte, under a hash of the request as it was sent: with fetched pictures and split
+//! sampler names. Checks and delivery follow as after a render, so that each job's own options hold. [`repeatable`] decides
+//! which answers are kept, [`Changes`] until when, and [`store`] how many.
 
 mod repeatable;
 mod store;
@@ -20,13 +19,13 @@ use self::store::Store;
 use crate::render::{CacheEpoch, Changes, FinishedRender};
 use crate::webui::Call;
 
-/// What an entry takes beside its answer, roughly.
+/// The approximate bytes of an entry beside its answer.
 const ENTRY: u64 = 256;
 
 /// SHA-256 of a request.
 type Key = [u8; 32];
 
-/// The answers, within a bound of memory.
+/// The cached answers, within a bound of memory.
 #[derive(Debug)]
 pub(crate) struct Cache {
     kept: Mutex<Kept>,
@@ -41,29 +40,28 @@ struct Kept {
     answers: Store<Key, RawJson>,
 }
 
-/// How often an answer was there. Clones count together.
+/// Counts hits and misses. Its clones count together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lookups {
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
 }
 
-/// Where the answer to one request is or will be. Without a cache, or for a request whose answer is not kept, there
-/// is never one.
+/// The place of one request's answer. It stays empty without a cache, and for a request whose answer is not kept.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(Option<Open<'a>>);
+pub(crate) struct CacheSlot<'a>(Option<Open<'a>>);
 
 #[derive(Debug)]
 struct Open<'a> {
     cache: &'a Cache,
     key: Key,
-    /// When it was looked for last.
+    /// The epoch of the last lookup.
     epoch: CacheEpoch,
     rendered: Option<RawJson>,
 }
 
 impl Cache {
-    /// `bound`: in bytes.
+    /// The cache holds at most `bound` bytes.
     pub(crate) fn new(bound: u64, changes: Arc<Changes>, lookups: Lookups) -> Self {
         let kept = Kept {
             epoch: changes.epoch(),
@@ -76,7 +74,7 @@ impl Cache {
         }
     }
 
-    /// The answers that still hold.
+    /// The answers of the current epoch.
     fn kept(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock();
         let epoch = self.changes.epoch();
@@ -91,7 +89,8 @@ impl Cache {
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> CacheSlot<'a> {
+    /// The place of the answer to `call`.
     pub(crate) fn of(call: &Call, cache: Option<&'a Cache>) -> Self {
         let Some(cache) = cache else {
             return Self(None);
@@ -119,13 +118,13 @@ impl<'a> Place<'a> {
         }))
     }
 
-    /// The answer, if it is there.
+    /// The answer, if it is cached.
     pub(crate) fn answer(&mut self) -> Option<RawJson> {
         self.0.as_mut()?.find()
     }
 
-    /// The answer, if it has come while the job waited for its turn. If not, it is to be rendered now.
-    pub(crate) fn answer_in_turn(&mut self) -> Option<RawJson> {
+    /// The answer, if another job has rendered it while this one waited for the GPU. Otherwise it counts as a miss.
+    pub(crate) fn answer_with_lease(&mut self) -> Option<RawJson> {
         let open = self.0.as_mut()?;
         let found = open.find();
         if found.is_none() {
@@ -134,7 +133,7 @@ impl<'a> Place<'a> {
         found
     }
 
-    /// What was rendered, to be kept if nothing is wrong with it.
+    /// Notes a rendered answer. It is kept only if its render is known to be complete.
     pub(crate) fn put(&mut self, finished: &FinishedRender) {
         if let Some(open) = &mut self.0
             && finished.verified_complete
@@ -143,7 +142,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Nothing is wrong with it.
+    /// Keeps the noted answer, which has passed the checks.
     pub(crate) fn keep(self) {
         let Some(Open {
             cache,
@@ -155,7 +154,7 @@ impl<'a> Place<'a> {
             return;
         };
         let mut kept = cache.kept();
-        // Else it is not known before or after which change it was rendered.
+        // In another epoch the WebUI may have changed during the render.
         if kept.epoch == epoch {
             let weight = ENTRY + answer.len() as u64;
             kept.answers.put(key, answer, weight);

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::catalogue::{Catalogue, List};
+use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::list::List;
 use super::numbers::{self, number, same, shown};
 use super::reported::ReportedParameters;
 use super::{names, passes, prompts, scripts, styles};

@@ -1,7 +1,8 @@
 //! Finds the fields that the WebUI silently drops (`docs/protocol/webui-api.md` §0 and §3).
 
-use super::catalogue::{Catalogue, Entry, List};
+use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::list::{Entry, List};
 use crate::nearest::nearest;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};

@@ -13,6 +13,7 @@ mod applied;
 mod catalogue;
 mod fields;
 mod finding;
+mod list;
 mod names;
 mod numbers;
 mod passes;

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::catalogue::List;
+use super::list::List;
 use super::prompts;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};

@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use super::applied;
-use super::catalogue::{Catalogue, List};
+use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::list::List;
 use super::numbers::{self, same, shown};
 use super::reported::ReportedParameters;
 use crate::splice::Object;

@@ -3,8 +3,9 @@
 //! An embedding is used by its bare name, so a misspelt one is a word like any other and cannot be found. Findings are
 //! the syntax of other programs, and an embedding that exists and is not loaded.
 
-use super::catalogue::{Catalogue, Entry, List};
+use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::list::{Entry, List};
 use crate::nearest::nearest;
 use crate::splice::Object;
 

@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use super::catalogue::{Catalogue, Entry, List};
+use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::list::{Entry, List};
 use super::reported::ReportedParameters;
 use crate::splice::Object;
 

@@ -22,7 +22,7 @@ pub(crate) enum RenderError {
     Stalled { after: Duration, seen: Option<String> },
     #[error("the WebUI could not be mended: {0}")]
     GivenUp(&'static str),
-    #[error("the pictures are not whole: {} by somebody else{}", .how.describe(), in_brackets("last seen ", .seen.as_deref()))]
+    #[error("the pictures are not whole: {} by another client{}", .how.describe(), in_brackets("last seen ", .seen.as_deref()))]
     CutShort { how: CutShort, seen: Option<String> },
 }
 

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 use runpod_sdk::json::RawJson;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
@@ -117,19 +116,13 @@ fn is_to_stay(request: &RawJson) -> bool {
 
 /// The keys of `override_settings`.
 fn overridden(request: &RawJson) -> BTreeSet<String> {
-    #[derive(Deserialize)]
-    struct Request {
-        #[serde(default)]
-        override_settings: Option<Map<String, Value>>,
-    }
     // Most requests have none, and some have megabytes of pictures.
     if !request.as_str().contains("\"override_settings\"") {
         return BTreeSet::new();
     }
-    serde_json::from_slice::<Request>(request.as_bytes())
-        .ok()
-        .and_then(|request| request.override_settings)
-        .map(|settings| settings.into_iter().map(|(key, _)| key).collect())
+    Object::read(request.as_str())
+        .and_then(|request| request.object("override_settings"))
+        .map(|settings| settings.keys().map(str::to_owned).collect())
         .unwrap_or_default()
 }
 

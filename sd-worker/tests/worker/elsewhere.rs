@@ -28,7 +28,7 @@ async fn a_render_that_somebody_else_interrupts_has_no_result_and_the_next_one_i
     let stage = Stage::new(webui.url()).await;
     let told = disturbed(&stage, &webui, EXAMPLE, (3, INTERRUPT)).await;
     assert!(
-        told.starts_with("the pictures are not whole: it was interrupted by somebody else"),
+        told.starts_with("the pictures are not whole: it was interrupted by another client"),
         "{told}"
     );
 
@@ -46,7 +46,7 @@ async fn a_skipped_picture_is_no_result_either() {
     let stage = Stage::new(webui.url()).await;
     let batches = json!({ "prompt": "x", "steps": 10, "width": 64, "height": 64, "n_iter": 2 });
     let told = disturbed(&stage, &webui, &batches.to_string(), (15, SKIP)).await;
-    assert!(told.contains("a picture was skipped by somebody else"), "{told}");
+    assert!(told.contains("a picture was skipped by another client"), "{told}");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Where the pictures of an answer go: inline, re-encoded, or into a bucket.
 
+mod refused;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mock_webui::MockWebUi;
-use runpod_sdk::client::S3Config;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -24,10 +25,10 @@ fn with<'a>(s3: &'a S3, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> 
     s3.variables().iter().chain(more).copied().collect()
 }
 
-/// The api form of a txt2img request, with wishes.
-fn wishing(payload: &str, wishes: &Value) -> String {
+/// The api form of a txt2img request, with the job's own options.
+fn with_options(payload: &str, options: &Value) -> String {
     let payload: Value = serde_json::from_str(payload).unwrap();
-    json!({ "api": { "endpoint": "txt2img" }, "payload": payload, "worker": wishes }).to_string()
+    json!({ "api": { "endpoint": "txt2img" }, "payload": payload, "worker": options }).to_string()
 }
 
 fn parsed(output: &[u8]) -> Value {
@@ -209,7 +210,7 @@ async fn pictures_are_re_encoded_only_where_that_is_allowed() {
     }
 
     let webp = stage
-        .complete(&wishing(SMALL, &json!({ "reencode": "webp" })))
+        .complete(&with_options(SMALL, &json!({ "reencode": "webp" })))
         .await;
     let webp = parsed(&webp);
     let mut decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(file(&webp["images"][0]))).unwrap();
@@ -219,8 +220,8 @@ async fn pictures_are_re_encoded_only_where_that_is_allowed() {
 
     let sizes = [95, 20].map(|quality| json!({ "reencode": "jpeg", "quality": quality }));
     let mut files = Vec::new();
-    for wishes in sizes {
-        let jpeg = parsed(&stage.complete(&wishing(SMALL, &wishes)).await);
+    for options in sizes {
+        let jpeg = parsed(&stage.complete(&with_options(SMALL, &options)).await);
         let file = file(&jpeg["images"][0]);
         assert!(file.starts_with(b"\xff\xd8\xff"));
         let expected = json!([{
@@ -234,7 +235,9 @@ async fn pictures_are_re_encoded_only_where_that_is_allowed() {
     let allowed = Stage::with(&webui.url, &[auto, ("SD_WORKER_REENCODE", "webp")]).await;
     let by_owner = parsed(&allowed.complete(SMALL).await);
     assert_eq!(by_owner["images"], webp["images"]);
-    let error = allowed.fail(&wishing(SMALL, &json!({ "reencode": "off" }))).await;
+    let error = allowed
+        .fail(&with_options(SMALL, &json!({ "reencode": "off" })))
+        .await;
     assert_eq!(verdict(&error), ["OUTPUT_TOO_LARGE", "user", "final"]);
 }
 
@@ -259,93 +262,6 @@ async fn what_re_encoding_can_not_make_small_enough_is_uploaded_as_it_was() {
         error["details"]["reencoded_bytes"].as_u64().unwrap() > 10_000_000,
         "{error}"
     );
-}
-
-#[tokio::test]
-async fn an_upload_without_a_bucket_is_refused_before_the_render() {
-    let webui = MockWebUi::start().await;
-    let stage = Stage::new(webui.url()).await;
-    let error = stage.fail(&wishing(SMALL, &json!({ "output": "upload" }))).await;
-    assert_eq!(verdict(&error), ["UPLOAD_NOT_CONFIGURED", "user", "final"]);
-    assert!(error["hint"].as_str().unwrap().contains("s3Config"), "{error}");
-
-    let owners = Stage::with(webui.url(), &[("SD_WORKER_OUTPUT", "upload")]).await;
-    let error = owners.fail(SMALL).await;
-    assert_eq!(verdict(&error), ["UPLOAD_NOT_CONFIGURED", "worker", "final"]);
-    assert!(
-        error["hint"].as_str().unwrap().contains("BUCKET_ENDPOINT_URL"),
-        "{error}"
-    );
-    // An answer without pictures needs none, and a job may wish otherwise.
-    let samplers = r#"{"api": {"method": "GET", "endpoint": "samplers"}}"#;
-    let expected = get(&format!("{}/sdapi/v1/samplers", webui.url())).await;
-    assert_eq!(owners.complete(samplers).await, expected);
-    owners
-        .complete(r#"{"api": {"endpoint": "refresh-loras"}, "payload": null}"#)
-        .await;
-    assert_eq!(webui.gpu().renders(), 0);
-    owners
-        .complete(&wishing(SMALL, &json!({ "output": "inline" })))
-        .await;
-
-    let half = S3Config::new("", "pics", "id", "secret");
-    let input: Value = serde_json::from_str(SMALL).unwrap();
-    let job = owners.client.job(&input).unwrap().s3_config(half).run();
-    let report = soon(soon(job).await.unwrap().wait()).await.unwrap();
-    let error = error_of(&report);
-    assert_eq!(
-        verdict(&error),
-        ["UPLOAD_NOT_CONFIGURED", "user", "final"],
-        "{error}"
-    );
-    assert_eq!(webui.gpu().renders(), 1);
-}
-
-#[tokio::test]
-async fn a_quality_without_jpeg_is_refused_before_the_render() {
-    let webui = MockWebUi::start().await;
-    let stage = Stage::new(webui.url()).await;
-    for wishes in [
-        json!({ "quality": 80 }),
-        json!({ "reencode": "webp", "quality": 80 }),
-        json!({ "output": "auto", "quality": 80 }),
-        json!({ "output": "auto", "reencode": "jpeg", "quality": 0 }),
-        json!({ "output": "auto", "reencode": "jpeg", "quality": 101 }),
-        json!({ "reencode": "png" }),
-        json!({ "output": "ftp" }),
-    ] {
-        let error = stage.fail(&wishing(SMALL, &wishes)).await;
-        assert_eq!(verdict(&error), ["INVALID_INPUT", "user", "final"], "{error}");
-        let message = error["error_message"].as_str().unwrap();
-        assert!(message.starts_with("input.worker"), "{message}");
-    }
-    assert_eq!(webui.gpu().renders(), 0);
-}
-
-#[tokio::test]
-async fn re_encoding_that_would_never_happen_is_refused_before_the_render() {
-    let webui = MockWebUi::start().await;
-    let stage = Stage::with(webui.url(), &[("SD_WORKER_REENCODE", "jpeg")]).await;
-    for (wishes, wish) in [
-        (json!({ "reencode": "webp" }), "reencode"),
-        (json!({ "output": "inline", "reencode": "jpeg" }), "reencode"),
-        (json!({ "output": "upload", "reencode": "jpeg" }), "reencode"),
-        (json!({ "quality": 80 }), "quality"),
-    ] {
-        let error = stage.fail(&wishing(SMALL, &wishes)).await;
-        assert_eq!(verdict(&error), ["INVALID_INPUT", "user", "final"], "{error}");
-        let message = error["error_message"].as_str().unwrap();
-        assert!(
-            message.starts_with(&format!("input.worker.{wish}: ")),
-            "{message}"
-        );
-    }
-    assert_eq!(webui.gpu().renders(), 0);
-    // What the owner allows is no wish, and to wish for nothing is always granted.
-    stage.complete(SMALL).await;
-    stage
-        .complete(&wishing(SMALL, &json!({ "reencode": "off" })))
-        .await;
 }
 
 #[tokio::test]
@@ -444,8 +360,8 @@ async fn uploads_of_streamed_pictures_are_timed_as_well() {
     let metrics = ("RUNPOD_WORKER_METRICS", "127.0.0.1:0");
     let stage = Stage::with(webui.url(), &with(&s3, &[metrics])).await;
     let input = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64, "seed": 5, "n_iter": 2}"#;
-    let wishes = json!({ "output": "upload", "stream": true, "aggregate": true });
-    let job = stage.submit(&wishing(input, &wishes)).await;
+    let options = json!({ "output": "upload", "stream": true, "aggregate": true });
+    let job = stage.submit(&with_options(input, &options)).await;
     let chunks: Value = soon(job.output()).await.unwrap();
     for index in 0..2 {
         let key = format!("{}/{index}.png", job.id());
@@ -470,7 +386,7 @@ async fn a_cancelled_job_stops_its_upload_and_the_next_one_runs() {
     s3.uploads_reach(1).await;
     soon(job.cancel()).await.unwrap();
     let inline = stage
-        .complete(&wishing(SMALL, &json!({ "output": "inline" })))
+        .complete(&with_options(SMALL, &json!({ "output": "inline" })))
         .await;
     assert!(
         parsed(&inline)["images"][0]
