@@ -20,7 +20,7 @@ use crate::cancelled::unless_cancelled;
 use crate::failure::Failure;
 use crate::marks::{INFERENCE_FINISHED, INFERENCE_STARTED, READINESS_CHECKED};
 use crate::render::GpuLease;
-use crate::request::{Request, Work};
+use crate::request::{GpuUse, Request};
 use crate::stream::{PreparedRender, StreamPlan, StreamTools};
 use crate::webui::Call;
 
@@ -40,19 +40,26 @@ pub(crate) async fn forward(
 }
 
 async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Failure> {
-    let Request { call, work, options } = Request::read(input, &app.allowed)?;
-    let plan = StreamPlan::of(app.stream, &options, work, &call)?;
-    let delivery = app.output.plan(&options, work.gives_pictures(&call), ctx).await?;
+    let Request {
+        call,
+        gpu_use,
+        options,
+    } = Request::read(input, &app.allowed)?;
+    let plan = StreamPlan::of(app.stream, &options, gpu_use, &call)?;
+    let delivery = app
+        .output
+        .plan(&options, gpu_use.gives_pictures(&call), ctx)
+        .await?;
     let call = match &app.pictures {
         Some(pictures) => pictures.fetch(call, ctx).await?,
         None => call,
     };
-    if work == Work::Beside {
+    if gpu_use == GpuUse::Unneeded {
         let answer = unless_cancelled(ctx, app.webui.send(&call)).await??;
         return Ok(Answer::Value(answer));
     }
-    let call = match work {
-        Work::Render => unless_cancelled(ctx, app.compat.adapt(call)).await?,
+    let call = match gpu_use {
+        GpuUse::Render => unless_cancelled(ctx, app.compat.adapt(call)).await?,
         _ => call,
     };
     // The checks fetch the WebUI's lists, which may take long.

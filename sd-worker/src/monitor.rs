@@ -43,11 +43,11 @@ const BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Counts the jobs of one worker. Its clones count together.
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
-    shared: Arc<Shared>,
+    shared: Arc<MonitorState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct MonitorState {
     jobs: Mutex<Jobs>,
     health: OnceLock<Health>,
     uploads: Histogram,
@@ -64,7 +64,7 @@ struct Jobs {
 impl Monitor {
     pub(crate) fn new() -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(MonitorState {
                 jobs: Mutex::new(Jobs {
                     last: Window::new(JOBS),
                     seen: 0,

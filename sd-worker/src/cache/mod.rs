@@ -28,14 +28,14 @@ type Key = [u8; 32];
 /// The cached answers, within a bound of memory.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    kept: Mutex<Kept>,
+    kept: Mutex<EpochAnswers>,
     changes: Arc<Changes>,
     lookups: Lookups,
 }
 
 /// Answers of one epoch.
 #[derive(Debug)]
-struct Kept {
+struct EpochAnswers {
     epoch: CacheEpoch,
     answers: Store<Key, RawJson>,
 }
@@ -49,10 +49,10 @@ pub(crate) struct Lookups {
 
 /// The place of one request's answer. It stays empty without a cache, and for a request whose answer is not kept.
 #[derive(Debug)]
-pub(crate) struct CacheSlot<'a>(Option<Open<'a>>);
+pub(crate) struct CacheSlot<'a>(Option<OpenSlot<'a>>);
 
 #[derive(Debug)]
-struct Open<'a> {
+struct OpenSlot<'a> {
     cache: &'a Cache,
     key: Key,
     /// The epoch of the last lookup.
@@ -63,7 +63,7 @@ struct Open<'a> {
 impl Cache {
     /// The cache holds at most `bound` bytes.
     pub(crate) fn new(bound: u64, changes: Arc<Changes>, lookups: Lookups) -> Self {
-        let kept = Kept {
+        let kept = EpochAnswers {
             epoch: changes.epoch(),
             answers: Store::new(bound),
         };
@@ -75,7 +75,7 @@ impl Cache {
     }
 
     /// The answers of the current epoch.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, EpochAnswers> {
         let mut kept = self.kept.lock();
         let epoch = self.changes.epoch();
         if kept.epoch != epoch {
@@ -110,7 +110,7 @@ impl<'a> CacheSlot<'a> {
         hash.update(body.as_bytes());
         let mut key = Key::default();
         key.copy_from_slice(hash.finish().as_ref());
-        Self(Some(Open {
+        Self(Some(OpenSlot {
             cache,
             key,
             epoch: cache.changes.epoch(),
@@ -144,7 +144,7 @@ impl<'a> CacheSlot<'a> {
 
     /// Keeps the noted answer, which has passed the checks.
     pub(crate) fn keep(self) {
-        let Some(Open {
+        let Some(OpenSlot {
             cache,
             key,
             epoch,
@@ -162,7 +162,7 @@ impl<'a> CacheSlot<'a> {
     }
 }
 
-impl Open<'_> {
+impl OpenSlot<'_> {
     fn find(&mut self) -> Option<RawJson> {
         let mut kept = self.cache.kept();
         self.epoch = kept.epoch;

@@ -8,14 +8,14 @@ use tokio::sync::Mutex;
 use tracing::debug;
 
 use super::finding::Finding;
-use super::list::{Entry, List};
+use super::list::{List, ListEntry};
 use super::names::Named;
 use super::scripts::Script;
 use crate::nearest::nearest;
 use crate::webui::WebUi;
 
 /// A list as it was last fetched; `None` if this WebUI has no such list.
-type Seen = Option<Arc<Vec<Entry>>>;
+type Seen = Option<Arc<Vec<ListEntry>>>;
 
 /// The lists of one WebUI, as they were last fetched.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Catalogue {
                 return None;
             }
             if fresh {
-                let known = entries.iter().flat_map(Entry::names);
+                let known = entries.iter().flat_map(ListEntry::names);
                 let meant = nearest(&name, known.map(String::as_str));
                 return Some(Finding::unknown(field, list.kind(), &name, meant));
             }
@@ -64,7 +64,7 @@ impl Catalogue {
             return false;
         };
         schedulers.iter().any(|entry| entry.is("align_your_steps"))
-            && schedulers.iter().flat_map(Entry::names).any(|ending| {
+            && schedulers.iter().flat_map(ListEntry::names).any(|ending| {
                 name.strip_suffix(ending.as_str())
                     .and_then(|name| name.strip_suffix(' '))
                     .is_some_and(|name| samplers.iter().any(|sampler| sampler.is(name)))
@@ -72,7 +72,7 @@ impl Catalogue {
     }
 
     /// The entry that the WebUI uses for a name.
-    pub(super) async fn find(&self, list: List, name: &str) -> Option<Entry> {
+    pub(super) async fn find(&self, list: List, name: &str) -> Option<ListEntry> {
         let entries = self.list(list, false).await?;
         let exact = entries.iter().find(|entry| entry.is(name));
         exact
@@ -113,7 +113,7 @@ impl Catalogue {
     }
 
     /// Fetches a list. The outer `None` means that the WebUI could not be asked now.
-    async fn ask(&self, list: List) -> Option<Option<Vec<Entry>>> {
+    async fn ask(&self, list: List) -> Option<Option<Vec<ListEntry>>> {
         let mut entries = Vec::new();
         let mut answered = false;
         for (route, read) in list.routes() {

@@ -2,7 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::finding::Finding;
-use super::list::{Entry, List};
+use super::list::{List, ListEntry};
 use crate::nearest::nearest;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};
@@ -68,7 +68,7 @@ pub(super) async fn dropped(call: &Call, request: &Object<'_>, catalogue: &Catal
     let known: Vec<&str> = match &served {
         Some(entries) => entries
             .iter()
-            .flat_map(Entry::names)
+            .flat_map(ListEntry::names)
             .map(String::as_str)
             .collect(),
         None => SHARED.split_whitespace().chain(own.split_whitespace()).collect(),

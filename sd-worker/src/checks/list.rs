@@ -30,13 +30,13 @@ pub(super) enum List {
 
 /// An entry, with all names that the WebUI accepts for it. Messages show the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListEntry {
     names: Vec<String>,
     /// A style's own texts.
     style: Option<Value>,
 }
 
-impl Entry {
+impl ListEntry {
     fn of(value: &Value, keys: &[&str]) -> Self {
         let names = keys
             .iter()
@@ -79,7 +79,7 @@ impl Entry {
 }
 
 /// The route of a list, and the function that reads it.
-pub(super) type Source = (&'static str, fn(&Value) -> Vec<Entry>);
+pub(super) type Source = (&'static str, fn(&Value) -> Vec<ListEntry>);
 
 impl List {
     /// The routes that the list comes from. Some lists are joined of several.
@@ -122,7 +122,7 @@ impl List {
     }
 
     /// Whether the WebUI uses this entry for `name`.
-    pub(super) fn has(self, entry: &Entry, name: &str) -> bool {
+    pub(super) fn has(self, entry: &ListEntry, name: &str) -> bool {
         match self {
             // It also takes any part of a title.
             Self::Checkpoints => {
@@ -161,32 +161,32 @@ impl List {
     }
 }
 
-fn objects(list: &Value, keys: &[&str]) -> Vec<Entry> {
+fn objects(list: &Value, keys: &[&str]) -> Vec<ListEntry> {
     let items = list.as_array().into_iter().flatten();
-    items.map(|item| Entry::of(item, keys)).collect()
+    items.map(|item| ListEntry::of(item, keys)).collect()
 }
 
-fn texts(list: &Value) -> Vec<Entry> {
+fn texts(list: &Value) -> Vec<ListEntry> {
     let items = list.as_array().into_iter().flatten();
-    items.filter_map(Value::as_str).map(Entry::named).collect()
+    items.filter_map(Value::as_str).map(ListEntry::named).collect()
 }
 
-fn styles(list: &Value) -> Vec<Entry> {
+fn styles(list: &Value) -> Vec<ListEntry> {
     let items = list.as_array().into_iter().flatten();
-    let entry = |item: &Value| Entry {
+    let entry = |item: &Value| ListEntry {
         style: Some(item.clone()),
-        ..Entry::of(item, &["name"])
+        ..ListEntry::of(item, &["name"])
     };
     items.map(entry).collect()
 }
 
-fn keys(object: &Value) -> Vec<Entry> {
+fn keys(object: &Value) -> Vec<ListEntry> {
     let items = object.as_object().into_iter().flatten();
-    items.map(|(name, _)| Entry::named(name)).collect()
+    items.map(|(name, _)| ListEntry::named(name)).collect()
 }
 
 /// A checkpoint goes by its title, its file, its name and its hashes (§9).
-fn checkpoints(list: &Value) -> Vec<Entry> {
+fn checkpoints(list: &Value) -> Vec<ListEntry> {
     let mut entries = objects(list, &["title", "model_name", "hash", "sha256", "filename"]);
     for entry in &mut entries {
         let files: Vec<String> = entry
@@ -201,7 +201,7 @@ fn checkpoints(list: &Value) -> Vec<Entry> {
 }
 
 /// The fields of a route's body, from the page that the web framework makes of the running server.
-fn fields(page: &Value, route: &str) -> Vec<Entry> {
+fn fields(page: &Value, route: &str) -> Vec<ListEntry> {
     let path = route.replace('/', "~1");
     let schema = page
         .pointer(&format!(
@@ -215,7 +215,7 @@ fn fields(page: &Value, route: &str) -> Vec<Entry> {
     properties
         .into_iter()
         .flatten()
-        .map(|(name, _)| Entry::named(name))
+        .map(|(name, _)| ListEntry::named(name))
         .collect()
 }
 
@@ -252,7 +252,7 @@ mod tests {
         });
         assert_eq!(
             fields(&page, "/sdapi/v1/txt2img"),
-            [Entry::named("prompt"), Entry::named("steps")]
+            [ListEntry::named("prompt"), ListEntry::named("steps")]
         );
         assert!(fields(&page, "/sdapi/v1/img2img").is_empty());
     }

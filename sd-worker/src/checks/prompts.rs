@@ -5,7 +5,7 @@
 
 use super::catalogue::Catalogue;
 use super::finding::Finding;
-use super::list::{Entry, List};
+use super::list::{List, ListEntry};
 use crate::nearest::nearest;
 use crate::splice::Object;
 
@@ -46,7 +46,7 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
         for asked in foreign(prompt) {
             let known = catalogue.list(List::Embeddings, true).await;
             let meant = known.as_ref().and_then(|known| {
-                let names = known.iter().flat_map(Entry::names);
+                let names = known.iter().flat_map(ListEntry::names);
                 nearest(asked, names.map(String::as_str))
             });
             found.push(Finding::foreign_embedding(field, asked, meant));
@@ -61,7 +61,7 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
     }
     if let Some(skipped) = catalogue.list(List::SkippedEmbeddings, true).await {
         for (field, prompt) in &prompts {
-            let names = skipped.iter().flat_map(Entry::names);
+            let names = skipped.iter().flat_map(ListEntry::names);
             let words = names.filter(|name| is_word(prompt, name));
             found.extend(words.map(|name| Finding::skipped_embedding(field, name)));
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::catalogue::Catalogue;
 use super::finding::Finding;
-use super::list::{Entry, List};
+use super::list::{List, ListEntry};
 use super::reported::ReportedParameters;
 use crate::splice::Object;
 
@@ -21,7 +21,7 @@ pub(super) async fn missing(
     let mut found = Vec::new();
     for name in asked {
         let style = catalogue.find(List::Styles, &name).await;
-        let texts = style.as_ref().and_then(Entry::style);
+        let texts = style.as_ref().and_then(ListEntry::style);
         if texts.is_some_and(|texts| !came_in(texts, reported)) {
             found.push(Finding::other("styles", name, Value::Null));
         }

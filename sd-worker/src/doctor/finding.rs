@@ -70,11 +70,11 @@ pub(super) struct Section {
 
 /// All findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     pub(super) sections: Vec<Section>,
 }
 
-impl Report {
+impl DoctorReport {
     pub(super) fn count(&self, verdict: Verdict) -> usize {
         let findings = self.sections.iter().flat_map(|section| &section.findings);
         findings.filter(|finding| finding.verdict == verdict).count()
@@ -130,8 +130,8 @@ fn painted(style: Style, text: impl fmt::Display, colours: bool) -> String {
 mod tests {
     use super::*;
 
-    fn report() -> Report {
-        Report {
+    fn report() -> DoctorReport {
+        DoctorReport {
             sections: vec![
                 Section {
                     title: "WebUI",

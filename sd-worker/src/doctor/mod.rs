@@ -17,7 +17,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use self::finding::{Finding, Report, Section, Verdict};
+use self::finding::{DoctorReport, Finding, Section, Verdict};
 use crate::settings::{DoctorOptions, OutputMode};
 use crate::webui::{ClientOptions, WebUi};
 
@@ -55,7 +55,7 @@ async fn look(
     output: OutputMode,
     doctor: &DoctorOptions,
     lookup: impl Fn(&str) -> Option<String>,
-) -> Report {
+) -> DoctorReport {
     let (webui, models) = match WebUi::new(webui) {
         Ok(client) => {
             let mut seen = webui::look(&client).await;
@@ -91,7 +91,7 @@ async fn look(
             )],
         });
     let storage = storage::look(runpod_sdk::storage::Bucket::from_env(), output).await;
-    Report {
+    DoctorReport {
         sections: vec![
             platform::look(&lookup),
             gpu,

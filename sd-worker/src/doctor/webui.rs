@@ -20,7 +20,7 @@ const WHOLE_FILE: usize = 100;
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the WebUI reports about itself.
-pub(super) struct Seen {
+pub(super) struct SeenWebUi {
     pub(super) section: Section,
     pub(super) folders: Folders,
     /// File names of the checkpoints it lists.
@@ -48,12 +48,12 @@ struct Model {
     filename: String,
 }
 
-pub(super) async fn look(webui: &WebUi) -> Seen {
+pub(super) async fn look(webui: &WebUi) -> SeenWebUi {
     let mut findings = Vec::new();
     let models: Vec<Model> = match webui.list("/sdapi/v1/sd-models").await {
         Ok(models) => models,
         Err(error) => {
-            return Seen {
+            return SeenWebUi {
                 section: section(vec![unreachable(webui, &error)]),
                 folders: Folders::default(),
                 checkpoints: None,
@@ -83,7 +83,7 @@ pub(super) async fn look(webui: &WebUi) -> Seen {
             )
         })
         .collect();
-    Seen {
+    SeenWebUi {
         section: section(findings),
         folders: folders(&flags),
         checkpoints: Some(checkpoints),

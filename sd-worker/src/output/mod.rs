@@ -27,7 +27,7 @@ use crate::splice::Edits;
 pub(crate) use blocking::blocking;
 pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use error::OutputError;
-pub(crate) use picture::{Entry, Picture, info};
+pub(crate) use picture::{Picture, PictureEntry, info};
 
 /// The quality of a JPEG whose job names none. Above it files grow faster than pictures improve.
 const JPEG_QUALITY: u8 = 90;

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Text {
 
 /// The entry of one picture in a list `pictures`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct PictureEntry<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
@@ -76,7 +76,7 @@ pub(crate) struct Entry<'a> {
 
 /// The facts about each picture in `info`.
 #[derive(Debug, Default)]
-struct Info {
+struct RenderInfo {
     all_seeds: Vec<Option<i64>>,
     all_subseeds: Vec<Option<i64>>,
     subseed_strength: f64,
@@ -92,7 +92,7 @@ impl Picture {
         let Some(object) = Object::read(text) else {
             return Vec::new();
         };
-        let info = Info::of(&object);
+        let info = RenderInfo::of(&object);
         let whole = answer.clone().into_bytes();
         let list = object
             .get("images")
@@ -104,7 +104,7 @@ impl Picture {
             .collect()
     }
 
-    fn read(whole: &Bytes, index: usize, value: &RawValue, info: &Info) -> Option<Self> {
+    fn read(whole: &Bytes, index: usize, value: &RawValue, info: &RenderInfo) -> Option<Self> {
         let quoted = value.get();
         let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
         let text = if inner.contains('\\') {
@@ -149,8 +149,8 @@ impl Picture {
     }
 
     /// Its entry in a list `pictures`.
-    pub(crate) fn entry<'a>(&'a self, delivered: &'a Delivered) -> Entry<'a> {
-        Entry {
+    pub(crate) fn entry<'a>(&'a self, delivered: &'a Delivered) -> PictureEntry<'a> {
+        PictureEntry {
             index: self.index,
             url: delivered.url(),
             grid: self.is_grid,
@@ -163,7 +163,7 @@ impl Picture {
     }
 }
 
-impl Info {
+impl RenderInfo {
     fn of(answer: &Object<'_>) -> Self {
         let text = info(answer);
         let Some(info) = text.as_deref().and_then(Object::read) else {

@@ -11,7 +11,7 @@ use super::Renderer;
 use super::error::RenderError;
 use super::lease::GpuLease;
 use super::lost_request::JobBefore;
-use super::part::Part;
+use super::part::JobPart;
 use super::progress::Follower;
 use super::stall::StallDetector;
 use crate::cancelled::{Cancelled, unless_cancelled};
@@ -89,7 +89,7 @@ impl GpuLease {
     pub(super) async fn attempt(
         &self,
         call: &Call,
-        part: Part,
+        part: JobPart,
         ctx: &Context,
         attempt: &mut Attempt,
     ) -> Result<RawJson, RenderError> {

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use super::attempt::Attempt;
 use super::error::RenderError;
 use super::lost_request::LostRequestState;
-use super::part::Part;
+use super::part::JobPart;
 use super::{Renderer, retry};
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::webui::{Call, WebUiError};
@@ -49,7 +49,7 @@ impl GpuLease {
 
     /// Renders. A failed attempt is repeated if nothing can have come of it, and never while it may still run.
     pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<FinishedRender, RenderError> {
-        let answer = self.render_part(call, Part::WHOLE, ctx).await?;
+        let answer = self.render_part(call, JobPart::WHOLE, ctx).await?;
         Ok(FinishedRender {
             answer,
             verified_complete: self.verified_complete,
@@ -61,7 +61,7 @@ impl GpuLease {
     pub(crate) async fn render_part(
         &mut self,
         call: &Call,
-        part: Part,
+        part: JobPart,
         ctx: &Context,
     ) -> Result<RawJson, RenderError> {
         if let Some(reason) = ctx.cancel_reason() {
@@ -81,7 +81,7 @@ impl GpuLease {
     async fn render_guarded(
         &mut self,
         call: &Call,
-        part: Part,
+        part: JobPart,
         ctx: &Context,
     ) -> Result<RawJson, RenderError> {
         let renderer = self.renderer.clone();
@@ -99,7 +99,7 @@ impl GpuLease {
     async fn render_with_retries(
         &mut self,
         call: &Call,
-        part: Part,
+        part: JobPart,
         ctx: &Context,
     ) -> Result<RawJson, RenderError> {
         let mut waits = retry::waits(self.renderer.retry_wait, self.renderer.retries);

@@ -43,7 +43,7 @@ use crate::webui::WebUi;
 pub(crate) use changes::{CacheEpoch, Changes};
 pub(crate) use error::RenderError;
 pub(crate) use lease::{FinishedRender, GpuLease};
-pub(crate) use part::Part;
+pub(crate) use part::JobPart;
 
 /// How renders are sent.
 #[derive(Debug, Clone, Copy)]

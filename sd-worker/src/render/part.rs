@@ -4,12 +4,12 @@ use std::time::Duration;
 
 /// One of a job's renders, which are all of the same size. Most jobs have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct JobPart {
     number: u32,
     of: u32,
 }
 
-impl Part {
+impl JobPart {
     /// The only render of a job.
     pub(crate) const WHOLE: Self = Self { number: 0, of: 1 };
 
@@ -62,17 +62,17 @@ mod tests {
     #[test]
     fn percents_of_parts_are_those_of_the_job_and_never_fall() {
         let percents: Vec<u8> = (0..3)
-            .flat_map(|number| [0, 50, 99].map(|percent| Part::new(number, 3).percent(percent)))
+            .flat_map(|number| [0, 50, 99].map(|percent| JobPart::new(number, 3).percent(percent)))
             .collect();
         assert_eq!(percents, [0, 16, 33, 33, 50, 66, 66, 83, 99]);
-        assert!((0..=100).all(|percent| Part::WHOLE.percent(percent) == percent));
+        assert!((0..=100).all(|percent| JobPart::WHOLE.percent(percent) == percent));
     }
 
     #[test]
     fn parts_that_come_later_take_their_time() {
         let seconds = Duration::from_secs;
-        assert_eq!(Part::new(1, 4).time_left(seconds(1), seconds(5)), seconds(11));
-        assert_eq!(Part::WHOLE.time_left(seconds(1), seconds(5)), seconds(1));
-        assert!(Part::WHOLE.is_first() && Part::WHOLE.is_last());
+        assert_eq!(JobPart::new(1, 4).time_left(seconds(1), seconds(5)), seconds(11));
+        assert_eq!(JobPart::WHOLE.time_left(seconds(1), seconds(5)), seconds(1));
+        assert!(JobPart::WHOLE.is_first() && JobPart::WHOLE.is_last());
     }
 }

@@ -16,13 +16,13 @@ use crate::webui::Call;
 pub(crate) use error::RequestError;
 pub(crate) use options::JobOptions;
 pub(crate) use pictures::{PictureError, PictureFetcher};
-pub(crate) use routes::{AllowedRoutes, Work};
+pub(crate) use routes::{AllowedRoutes, GpuUse};
 
 /// A job's request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) call: Call,
-    pub(crate) work: Work,
+    pub(crate) gpu_use: GpuUse,
     pub(crate) options: JobOptions,
 }
 
@@ -36,13 +36,13 @@ impl Request {
         if shape::has_init_images(&input) {
             return Ok(Self {
                 call: Call::img2img(input),
-                work: Work::Render,
+                gpu_use: GpuUse::Render,
                 options: JobOptions::default(),
             });
         }
         Ok(Self {
             call: Call::txt2img(input),
-            work: Work::Render,
+            gpu_use: GpuUse::Render,
             options: JobOptions::default(),
         })
     }

@@ -8,16 +8,16 @@ use crate::webui::{Call, JobKind};
 
 /// How a request uses the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) enum GpuUse {
     /// It renders with txt2img or img2img: pictures with seeds and infotexts. It needs a lease of the GPU.
     Render,
     /// It uses the GPU otherwise, or changes what is loaded. It needs a lease of the GPU, too.
-    Gpu,
+    Other,
     /// It needs no GPU: it is answered while another request renders.
-    Beside,
+    Unneeded,
 }
 
-impl Work {
+impl GpuUse {
     /// Whether the answer of a call has pictures, as far as it is known.
     pub(crate) fn gives_pictures(self, call: &Call) -> bool {
         const MORE: [&str; 3] = ["extra-single-image", "extra-batch-images", "/controlnet/detect"];
@@ -26,46 +26,46 @@ impl Work {
 }
 
 /// The usual routes. Those without a prefix lie under `/sdapi/v1/`.
-const ROUTES: &[(&str, &str, Work)] = &[
-    ("POST", "txt2img", Work::Render),
-    ("POST", "img2img", Work::Render),
-    ("POST", "extra-single-image", Work::Gpu),
-    ("POST", "extra-batch-images", Work::Gpu),
-    ("POST", "interrogate", Work::Gpu),
-    ("POST", "/controlnet/detect", Work::Gpu),
-    ("POST", "options", Work::Gpu),
-    ("POST", "refresh-checkpoints", Work::Gpu),
-    ("POST", "refresh-vae", Work::Gpu),
-    ("POST", "refresh-embeddings", Work::Gpu),
-    ("POST", "refresh-loras", Work::Gpu),
-    ("POST", "unload-checkpoint", Work::Gpu),
-    ("POST", "reload-checkpoint", Work::Gpu),
-    ("POST", "png-info", Work::Beside),
-    ("GET", "options", Work::Beside),
-    ("GET", "progress", Work::Beside),
-    ("GET", "cmd-flags", Work::Beside),
-    ("GET", "samplers", Work::Beside),
-    ("GET", "schedulers", Work::Beside),
-    ("GET", "upscalers", Work::Beside),
-    ("GET", "latent-upscale-modes", Work::Beside),
-    ("GET", "sd-models", Work::Beside),
-    ("GET", "sd-vae", Work::Beside),
-    ("GET", "sd-modules", Work::Beside),
-    ("GET", "hypernetworks", Work::Beside),
-    ("GET", "face-restorers", Work::Beside),
-    ("GET", "realesrgan-models", Work::Beside),
-    ("GET", "prompt-styles", Work::Beside),
-    ("GET", "embeddings", Work::Beside),
-    ("GET", "loras", Work::Beside),
-    ("GET", "memory", Work::Beside),
-    ("GET", "scripts", Work::Beside),
-    ("GET", "script-info", Work::Beside),
-    ("GET", "extensions", Work::Beside),
-    ("GET", "/controlnet/version", Work::Beside),
-    ("GET", "/controlnet/settings", Work::Beside),
-    ("GET", "/controlnet/model_list", Work::Beside),
-    ("GET", "/controlnet/module_list", Work::Beside),
-    ("GET", "/controlnet/control_types", Work::Beside),
+const ROUTES: &[(&str, &str, GpuUse)] = &[
+    ("POST", "txt2img", GpuUse::Render),
+    ("POST", "img2img", GpuUse::Render),
+    ("POST", "extra-single-image", GpuUse::Other),
+    ("POST", "extra-batch-images", GpuUse::Other),
+    ("POST", "interrogate", GpuUse::Other),
+    ("POST", "/controlnet/detect", GpuUse::Other),
+    ("POST", "options", GpuUse::Other),
+    ("POST", "refresh-checkpoints", GpuUse::Other),
+    ("POST", "refresh-vae", GpuUse::Other),
+    ("POST", "refresh-embeddings", GpuUse::Other),
+    ("POST", "refresh-loras", GpuUse::Other),
+    ("POST", "unload-checkpoint", GpuUse::Other),
+    ("POST", "reload-checkpoint", GpuUse::Other),
+    ("POST", "png-info", GpuUse::Unneeded),
+    ("GET", "options", GpuUse::Unneeded),
+    ("GET", "progress", GpuUse::Unneeded),
+    ("GET", "cmd-flags", GpuUse::Unneeded),
+    ("GET", "samplers", GpuUse::Unneeded),
+    ("GET", "schedulers", GpuUse::Unneeded),
+    ("GET", "upscalers", GpuUse::Unneeded),
+    ("GET", "latent-upscale-modes", GpuUse::Unneeded),
+    ("GET", "sd-models", GpuUse::Unneeded),
+    ("GET", "sd-vae", GpuUse::Unneeded),
+    ("GET", "sd-modules", GpuUse::Unneeded),
+    ("GET", "hypernetworks", GpuUse::Unneeded),
+    ("GET", "face-restorers", GpuUse::Unneeded),
+    ("GET", "realesrgan-models", GpuUse::Unneeded),
+    ("GET", "prompt-styles", GpuUse::Unneeded),
+    ("GET", "embeddings", GpuUse::Unneeded),
+    ("GET", "loras", GpuUse::Unneeded),
+    ("GET", "memory", GpuUse::Unneeded),
+    ("GET", "scripts", GpuUse::Unneeded),
+    ("GET", "script-info", GpuUse::Unneeded),
+    ("GET", "extensions", GpuUse::Unneeded),
+    ("GET", "/controlnet/version", GpuUse::Unneeded),
+    ("GET", "/controlnet/settings", GpuUse::Unneeded),
+    ("GET", "/controlnet/model_list", GpuUse::Unneeded),
+    ("GET", "/controlnet/module_list", GpuUse::Unneeded),
+    ("GET", "/controlnet/control_types", GpuUse::Unneeded),
 ];
 
 /// Routes that exist and are refused, with the reason.
@@ -95,17 +95,17 @@ impl AllowedRoutes {
     }
 
     /// How a request to the route uses the GPU, or why it is refused.
-    pub(super) fn work(&self, method: &Method, route: &str) -> Result<Work, RefusalReason> {
+    pub(super) fn gpu_use(&self, method: &Method, route: &str) -> Result<GpuUse, RefusalReason> {
         let path = path_of(route);
-        if let Some((_, _, work)) = entries(path).find(|(known, _, _)| *known == method.as_str()) {
-            return Ok(*work);
+        if let Some((_, _, gpu_use)) = entries(path).find(|(known, _, _)| *known == method.as_str()) {
+            return Ok(*gpu_use);
         }
         if self.0.iter().any(|allowed| matches(allowed, path)) {
             // How it uses the GPU is unknown. A GET hardly does.
             return Ok(if *method == Method::GET {
-                Work::Beside
+                GpuUse::Unneeded
             } else {
-                Work::Gpu
+                GpuUse::Other
             });
         }
         if let Some((right, _, _)) = entries(path).next() {
@@ -156,7 +156,7 @@ pub(super) fn job_kind(route: &str) -> JobKind {
     }
 }
 
-fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static str, Work)> {
+fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static str, GpuUse)> {
     ROUTES.iter().filter(move |(_, name, _)| is(name, path))
 }
 
@@ -245,16 +245,16 @@ mod tests {
     fn dangerous_and_unknown_routes_are_refused_unless_allowed() {
         let usual = AllowedRoutes::default();
         let post =
-            |allowed: &AllowedRoutes, route: &str| allowed.work(&Method::POST, &normal(route).unwrap());
+            |allowed: &AllowedRoutes, route: &str| allowed.gpu_use(&Method::POST, &normal(route).unwrap());
         assert_eq!(post(&usual, "server-kill"), Err(RefusalReason::Dangerous));
         assert_eq!(post(&usual, "train/embedding"), Err(RefusalReason::Dangerous));
         assert_eq!(post(&usual, "interrupt"), Err(RefusalReason::OtherJobs));
         assert_eq!(post(&usual, "/my/route"), Err(RefusalReason::Unknown));
         assert_eq!(post(&usual, "/samplers"), Err(RefusalReason::WrongMethod("GET")));
         let more = AllowedRoutes::new(&["server-restart".to_owned(), "/my/*".to_owned()]);
-        assert_eq!(post(&more, "/sdapi/v1/server-restart"), Ok(Work::Gpu));
-        assert_eq!(post(&more, "/my/route"), Ok(Work::Gpu));
-        assert_eq!(more.work(&Method::GET, "/my/list"), Ok(Work::Beside));
+        assert_eq!(post(&more, "/sdapi/v1/server-restart"), Ok(GpuUse::Other));
+        assert_eq!(post(&more, "/my/route"), Ok(GpuUse::Other));
+        assert_eq!(more.gpu_use(&Method::GET, "/my/list"), Ok(GpuUse::Unneeded));
         assert_eq!(post(&more, "server-kill"), Err(RefusalReason::Dangerous));
     }
 
@@ -281,8 +281,14 @@ mod tests {
     #[test]
     fn options_are_read_without_the_gpu_and_set_with_a_lease() {
         let usual = AllowedRoutes::default();
-        assert_eq!(usual.work(&Method::GET, "/sdapi/v1/options"), Ok(Work::Beside));
-        assert_eq!(usual.work(&Method::POST, "/sdapi/v1/options"), Ok(Work::Gpu));
+        assert_eq!(
+            usual.gpu_use(&Method::GET, "/sdapi/v1/options"),
+            Ok(GpuUse::Unneeded)
+        );
+        assert_eq!(
+            usual.gpu_use(&Method::POST, "/sdapi/v1/options"),
+            Ok(GpuUse::Other)
+        );
         assert_eq!(only_method("/sdapi/v1/options"), None);
         assert_eq!(only_method("/sdapi/v1/samplers"), Some(Method::GET));
     }

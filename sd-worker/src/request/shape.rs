@@ -115,8 +115,8 @@ impl ApiForm {
                 });
             }
         };
-        let work = allowed
-            .work(&method, &route)
+        let gpu_use = allowed
+            .gpu_use(&method, &route)
             .map_err(|why| refused(&method, &route, why))?;
         if method == Method::GET && payload.is_some() {
             return Err(RequestError::Form {
@@ -137,7 +137,7 @@ impl ApiForm {
                 route: route.into(),
                 body,
             },
-            work,
+            gpu_use,
             options: self.options,
         })
     }

@@ -41,7 +41,7 @@ fn a_plain_input_is_txt2img_and_the_same_bytes() {
         let input = RawJson::parse(input.to_owned()).unwrap();
         let request = Request::read(input.clone(), &AllowedRoutes::default()).unwrap();
         assert_eq!(request.call.route, "/sdapi/v1/txt2img");
-        assert_eq!(request.work, Work::Render);
+        assert_eq!(request.gpu_use, GpuUse::Render);
         let body = request.call.body.unwrap();
         assert_eq!(
             body.as_bytes().as_ptr(),

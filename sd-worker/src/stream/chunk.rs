@@ -4,7 +4,7 @@ use runpod_sdk::json::RawJson;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::output::{Delivered, Entry, Picture};
+use crate::output::{Delivered, Picture, PictureEntry};
 use crate::splice::quoted;
 
 /// More bytes than a chunk takes without its picture, infotext and warnings.
@@ -14,7 +14,7 @@ const THE_REST: usize = 300;
 #[derive(Debug, Serialize)]
 struct Chunk<'a> {
     #[serde(flatten)]
-    entry: Entry<'a>,
+    entry: PictureEntry<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use super::error::StreamError;
 use super::list::ChunkList;
 use super::series::{PreparedRender, Series, StreamTools};
 use crate::coerce::is_true;
-use crate::request::{JobOptions, RequestError, Work};
+use crate::request::{GpuUse, JobOptions, RequestError};
 use crate::settings::StreamSettings;
 use crate::splice::Object;
 use crate::webui::Call;
@@ -26,14 +26,14 @@ impl StreamPlan {
     pub(crate) fn of(
         settings: StreamSettings,
         options: &JobOptions,
-        work: Work,
+        gpu_use: GpuUse,
         call: &Call,
     ) -> Result<Option<Self>, RequestError> {
         if !options.stream.unwrap_or(settings.stream) && options.aggregate != Some(true) {
             // The request of a job that is not streamed is not parsed.
             return Ok(None);
         }
-        let obstacle = if work != Work::Render {
+        let obstacle = if gpu_use != GpuUse::Render {
             Some("only txt2img and img2img are streamed")
         } else if sends_no_images(call) {
             Some("there is nothing to stream with send_images: false")
@@ -103,12 +103,12 @@ mod tests {
     fn planned(
         settings: StreamSettings,
         options: &str,
-        work: Work,
+        gpu_use: GpuUse,
         body: &'static str,
     ) -> Result<Option<bool>, String> {
         let options = serde_json::from_str(options).unwrap();
         let call = Call::txt2img(RawJson::parse(body).unwrap());
-        match StreamPlan::of(settings, &options, work, &call) {
+        match StreamPlan::of(settings, &options, gpu_use, &call) {
             Ok(plan) => Ok(plan.map(|plan| plan.aggregate)),
             Err(error) => Err(error.to_string()),
         }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_job_s_option_wins_over_the_worker_s_setting() {
-        let of = |settings, options| planned(settings, options, Work::Render, "{}");
+        let of = |settings, options| planned(settings, options, GpuUse::Render, "{}");
         assert_eq!(of(OFF, "{}"), Ok(None));
         assert_eq!(of(ON, "{}"), Ok(Some(false)));
         assert_eq!(of(ON, r#"{"stream": false}"#), Ok(None));
@@ -132,20 +132,20 @@ mod tests {
     #[test]
     fn what_cannot_be_streamed_is_refused_if_the_job_asks_for_it_and_else_not_streamed() {
         let stream = r#"{"stream": true}"#;
-        for (work, body) in [
-            (Work::Gpu, "{}"),
-            (Work::Beside, "{}"),
-            (Work::Render, r#"{"send_images": false}"#),
+        for (gpu_use, body) in [
+            (GpuUse::Other, "{}"),
+            (GpuUse::Unneeded, "{}"),
+            (GpuUse::Render, r#"{"send_images": false}"#),
         ] {
             assert!(
-                planned(OFF, stream, work, body)
+                planned(OFF, stream, gpu_use, body)
                     .unwrap_err()
                     .starts_with("input.worker.stream:")
             );
-            assert_eq!(planned(ON, "{}", work, body), Ok(None));
+            assert_eq!(planned(ON, "{}", gpu_use, body), Ok(None));
         }
         assert_eq!(
-            planned(OFF, stream, Work::Render, r#"{"send_images": "yes"}"#),
+            planned(OFF, stream, GpuUse::Render, r#"{"send_images": "yes"}"#),
             Ok(Some(false))
         );
     }

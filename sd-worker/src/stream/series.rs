@@ -15,7 +15,7 @@ use tracing::info;
 use super::chunk;
 use super::error::StreamError;
 use super::list::ChunkList;
-use super::split::{Seeds, Split};
+use super::split::{RenderSplit, Seeds};
 use crate::cancelled::unless_cancelled;
 use crate::checks::{Checked, Checks};
 use crate::marks::{INFERENCE_FINISHED, PART_FINISHED, PART_STARTED};
@@ -49,7 +49,7 @@ pub(super) struct Series {
     ctx: Context,
     /// Given back after the last render, and when the WebUI has to be recovered between two renders.
     lease: Option<GpuLease>,
-    split: Split,
+    split: RenderSplit,
     checked: Checked,
     delivery: Delivery,
     /// Rendered pictures that are not delivered yet.
@@ -75,7 +75,7 @@ impl Series {
             checked,
             delivery,
         } = render;
-        let split = Split::of(call);
+        let split = RenderSplit::of(call);
         if let Some(why) = split.in_one {
             info!("the pictures are rendered in one and streamed after that: {why}");
         }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::coerce::{is_true, number};
 use crate::output::info;
-use crate::render::Part;
+use crate::render::JobPart;
 use crate::splice::{Edits, Object};
 use crate::webui::Call;
 
@@ -31,7 +31,7 @@ const LATENT_NOISE: f64 = 2.0;
 
 /// A render as one request or several.
 #[derive(Debug)]
-pub(super) struct Split {
+pub(super) struct RenderSplit {
     call: Call,
     batches: u32,
     next: u32,
@@ -52,7 +52,7 @@ pub(super) struct Seeds {
     batch_size: Option<u32>,
 }
 
-impl Split {
+impl RenderSplit {
     /// Splits a render, if its batches can be rendered apart.
     pub(super) fn of(call: Call) -> Self {
         let (batches, in_one) = match call.body.as_ref().and_then(|body| Object::read(body.as_str())) {
@@ -72,8 +72,8 @@ impl Split {
     }
 
     /// The next part; `None` if none is left.
-    pub(super) fn part(&self) -> Option<Part> {
-        (self.next < self.batches).then(|| Part::new(self.next, self.batches))
+    pub(super) fn part(&self) -> Option<JobPart> {
+        (self.next < self.batches).then(|| JobPart::new(self.next, self.batches))
     }
 
     /// The request for the next part. `None` if its seeds are not known.

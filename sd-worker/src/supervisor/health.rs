@@ -16,12 +16,12 @@ use crate::webui::WebUiError;
 /// The health of the WebUI. Its clones share one state.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
-    shared: Arc<Shared>,
+    shared: Arc<HealthState>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    condition: watch::Sender<Condition>,
+struct HealthState {
+    condition: watch::Sender<HealthCondition>,
     reports: Mutex<mpsc::UnboundedSender<Symptom>>,
     intake: Intake,
     tail: Option<LogTail>,
@@ -30,7 +30,7 @@ struct Shared {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum HealthCondition {
     Well,
     Ill,
     GivenUp(Symptom),
@@ -39,8 +39,8 @@ enum Condition {
 impl Health {
     pub(super) fn new(intake: Intake, process: Option<&Process>) -> (Self, mpsc::UnboundedReceiver<Symptom>) {
         let (reports, reported) = mpsc::unbounded_channel();
-        let shared = Shared {
-            condition: watch::Sender::new(Condition::Well),
+        let shared = HealthState {
+            condition: watch::Sender::new(HealthCondition::Well),
             reports: Mutex::new(reports),
             intake,
             tail: process.map(|process| process.tail().clone()),
@@ -77,11 +77,11 @@ impl Health {
     pub(crate) async fn well(&self) -> Result<(), Symptom> {
         let mut condition = self.shared.condition.subscribe();
         let found = condition
-            .wait_for(|condition| *condition != Condition::Ill)
+            .wait_for(|condition| *condition != HealthCondition::Ill)
             .await
             .map(|condition| *condition);
         match found {
-            Ok(Condition::GivenUp(symptom)) => Err(symptom),
+            Ok(HealthCondition::GivenUp(symptom)) => Err(symptom),
             // The sender lives in `self`, so the channel cannot be closed.
             _ => Ok(()),
         }
@@ -89,7 +89,7 @@ impl Health {
 
     /// Whether the WebUI is well now.
     pub(crate) fn is_well(&self) -> bool {
-        *self.shared.condition.borrow() == Condition::Well
+        *self.shared.condition.borrow() == HealthCondition::Well
     }
 
     /// Waits until the WebUI is not well.
@@ -97,7 +97,7 @@ impl Health {
         let mut condition = self.shared.condition.subscribe();
         // The sender lives in `self`, so the channel cannot be closed.
         let _ = condition
-            .wait_for(|condition| *condition != Condition::Well)
+            .wait_for(|condition| *condition != HealthCondition::Well)
             .await;
     }
 
@@ -119,9 +119,9 @@ impl Health {
     /// Marks the WebUI as ill. Returns whether it was well before.
     pub(super) fn fall_ill(&self, symptom: Symptom) -> bool {
         let was_well = self.shared.condition.send_if_modified(|condition| {
-            let well = *condition == Condition::Well;
+            let well = *condition == HealthCondition::Well;
             if well {
-                *condition = Condition::Ill;
+                *condition = HealthCondition::Ill;
             }
             well
         });
@@ -138,7 +138,7 @@ impl Health {
 
     pub(super) fn recover(&self) {
         info!("the WebUI is well again");
-        self.shared.condition.send_replace(Condition::Well);
+        self.shared.condition.send_replace(HealthCondition::Well);
         self.shared.intake.resume();
     }
 
@@ -147,6 +147,8 @@ impl Health {
         self.shared
             .intake
             .retire(format!("the WebUI could not be mended: {}", symptom.reason()));
-        self.shared.condition.send_replace(Condition::GivenUp(symptom));
+        self.shared
+            .condition
+            .send_replace(HealthCondition::GivenUp(symptom));
     }
 }

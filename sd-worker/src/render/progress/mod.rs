@@ -15,7 +15,7 @@ use self::forecast::{Forecast, History, StepSample};
 use self::tracker::Tracker;
 use self::workload::Workload;
 use super::cut_short::EndingSigns;
-use super::part::Part;
+use super::part::JobPart;
 use super::stall::StallDetector;
 use crate::settings::ProgressSettings;
 use crate::webui::{Call, Progress, WebUi};
@@ -49,7 +49,7 @@ impl ProgressReporter {
         &'a self,
         webui: &'a WebUi,
         call: &Call,
-        part: Part,
+        part: JobPart,
         ctx: &'a Context,
     ) -> Follower<'a> {
         let workload = Workload::of(call);
@@ -77,7 +77,7 @@ pub(super) struct Follower<'a> {
     reporter: &'a ProgressReporter,
     webui: &'a WebUi,
     ctx: &'a Context,
-    part: Part,
+    part: JobPart,
     tracker: Tracker,
     forecast: Forecast,
     seen_running: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::workload::Workload;
-use crate::render::part::Part;
+use crate::render::part::JobPart;
 use crate::webui::Progress;
 
 /// The output of an unfinished job, as a client sees it.
@@ -47,7 +47,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Tracker {
     workload: Workload,
-    part: Part,
+    part: JobPart,
     /// The done part of this render.
     percent: u8,
     /// Steps of this render were seen. Until then the WebUI may report the job before.
@@ -56,7 +56,7 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    pub(super) fn new(workload: Workload, part: Part) -> Self {
+    pub(super) fn new(workload: Workload, part: JobPart) -> Self {
         Self {
             workload,
             part,

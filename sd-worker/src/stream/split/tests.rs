@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-fn split(body: &str) -> Split {
-    Split::of(Call::txt2img(RawJson::parse(body.to_owned()).unwrap()))
+fn split(body: &str) -> RenderSplit {
+    RenderSplit::of(Call::txt2img(RawJson::parse(body.to_owned()).unwrap()))
 }
 
 fn answer(info: &Value) -> RawJson {
@@ -87,7 +87,7 @@ fn what_would_differ_stays_one_request_and_says_why() {
     ] {
         let body = format!(r#"{{"n_iter": 4, {more}}}"#);
         let split = split(&body);
-        assert_eq!(split.part(), Some(Part::WHOLE), "{body}");
+        assert_eq!(split.part(), Some(JobPart::WHOLE), "{body}");
         assert!(split.in_one.is_some_and(|reason| reason.contains(why)), "{body}");
         assert_eq!(split.call().unwrap().body.unwrap().as_str(), body);
     }
@@ -97,10 +97,10 @@ fn what_would_differ_stays_one_request_and_says_why() {
 fn what_runs_for_each_picture_is_no_obstacle() {
     let body = r#"{"n_iter": 2, "script_name": "", "save_images": false, "inpainting_fill": 1, "seed": -1,
         "alwayson_scripts": {"Refiner": {"args": [true, "m", 0.8]}, "seed": {}}}"#;
-    assert_eq!(split(body).part(), Some(Part::new(0, 2)));
+    assert_eq!(split(body).part(), Some(JobPart::new(0, 2)));
     assert_eq!(
         split(r#"{"n_iter": 2, "alwayson_scripts": null}"#).part(),
-        Some(Part::new(0, 2))
+        Some(JobPart::new(0, 2))
     );
 }
 

@@ -7,10 +7,10 @@ pub(super) fn resident(group: i32) -> u64 {
     let Ok(entries) = fs::read_dir("/proc") else {
         return 0;
     };
-    let all: Vec<Found> = entries
+    let all: Vec<ProcessStat> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| Found::read(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+        .filter_map(|pid| ProcessStat::read(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
         .collect();
     let ours = belonging(&all, group);
     let kilobytes = ours.iter().filter_map(|pid| {
@@ -21,13 +21,13 @@ pub(super) fn resident(group: i32) -> u64 {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
+struct ProcessStat {
     pid: i32,
     parent: i32,
     group: i32,
 }
 
-impl Found {
+impl ProcessStat {
     /// From `/proc/<pid>/stat`. The name in parentheses may hold anything, parentheses too.
     fn read(pid: i32, stat: &str) -> Option<Self> {
         let (_, rest) = stat.rsplit_once(')')?;
@@ -41,7 +41,7 @@ impl Found {
 }
 
 /// The members of the group and all their descendants. A daemon has left the group.
-fn belonging(all: &[Found], group: i32) -> Vec<i32> {
+fn belonging(all: &[ProcessStat], group: i32) -> Vec<i32> {
     let mut ours: Vec<i32> = all
         .iter()
         .filter(|found| found.group == group)
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_anything() {
-        let found = Found::read(7, "7 (a ) R 1 2) S 3 4 5 0 -1");
+        let found = ProcessStat::read(7, "7 (a ) R 1 2) S 3 4 5 0 -1");
         assert_eq!(
             found,
-            Some(Found {
+            Some(ProcessStat {
                 pid: 7,
                 parent: 3,
                 group: 4
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn children_that_left_the_group_still_count() {
-        let found = |pid, parent, group| Found { pid, parent, group };
+        let found = |pid, parent, group| ProcessStat { pid, parent, group };
         let all = [
             found(1, 0, 1),
             found(10, 1, 10),

@@ -39,11 +39,11 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 /// The WebUI's process. Its clones are the same process.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
-    inner: Arc<Inner>,
+    inner: Arc<ProcessShared>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ProcessShared {
     command: CommandLine,
     directory: Option<PathBuf>,
     stop_grace: Duration,
@@ -106,7 +106,7 @@ impl Process {
     ) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let inner = Inner {
+        let inner = ProcessShared {
             cleaner: Cleaner::new(variables, secrets),
             command,
             directory,
@@ -247,7 +247,7 @@ impl Process {
     }
 }
 
-impl Inner {
+impl ProcessShared {
     /// Waits for the end of the process, on a thread of its own, and reaps it.
     fn reap(&self, mut child: Child, id: Pid, start: u64, read: &Receiver<()>) {
         let began = Instant::now();

@@ -7,10 +7,10 @@ use super::*;
 use crate::webui::Call;
 
 fn tracker(body: &'static str) -> Tracker {
-    part_of(body, Part::WHOLE)
+    part_of(body, JobPart::WHOLE)
 }
 
-fn part_of(body: &'static str, part: Part) -> Tracker {
+fn part_of(body: &'static str, part: JobPart) -> Tracker {
     Tracker::new(Workload::of(&Call::txt2img(RawJson::parse(body).unwrap())), part)
 }
 
@@ -100,7 +100,7 @@ fn pictures_are_counted_batch_by_batch() {
 #[test]
 fn parts_of_a_job_are_reported_as_one() {
     let updates = |number| {
-        let mut tracker = part_of(r#"{"batch_size": 2}"#, Part::new(number, 3));
+        let mut tracker = part_of(r#"{"batch_size": 2}"#, JobPart::new(number, 3));
         let updates = [
             answer(0.01, -1, 0, 0),
             answer(0.41, 1, 0, 10),
