@@ -54,6 +54,22 @@ impl Answer {
         Self::with_status(status, &json!({ "detail": detail.into() }))
     }
 
+    /// A page for browsers.
+    pub(crate) fn html(page: &'static str) -> Self {
+        Self::raw(StatusCode::OK, Some("text/html; charset=utf-8"), page)
+    }
+
+    /// A plain text.
+    pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self::raw(status, Some("text/plain; charset=utf-8"), text)
+    }
+
+    /// Without `x-process-time`.
+    pub(crate) fn untimed(mut self) -> Self {
+        self.timed = false;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

@@ -32,9 +32,9 @@ struct Page;
 
 mod answer;
 mod auth;
-mod builder;
 mod catalogue;
 pub mod contract;
+mod deferred;
 mod digest;
 mod faults;
 mod file;
@@ -50,13 +50,11 @@ mod request;
 mod server;
 mod settings;
 mod stubs;
-mod ticket;
 mod webui;
 
-pub use builder::{MockWebUiBuilder, StartError};
 pub use catalogue::{Lora, Model, Style};
-pub use faults::{Fault, FaultKind, Relief, Scenario, ScenarioError};
+pub use faults::{ClearedBy, Fault, FaultKind, FaultKindInfo, Scenario, ScenarioError};
 pub use gpu::{Progress, SimGpu};
 pub use phase::Phase;
 pub use profile::{Profile, UnknownProfile};
-pub use webui::MockWebUi;
+pub use webui::{MockWebUi, MockWebUiBuilder, StartError};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Failure;
-use crate::faults::Relief;
+use crate::faults::ClearedBy;
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// The card that the recorded out-of-memory error was about.
@@ -14,13 +14,13 @@ const GENERATION: f64 = 3.0;
 
 /// Gigabytes in use.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CardMemory {
+pub(crate) struct GpuMemory {
     loaded: Option<String>,
     leaked: f64,
-    full_until: Option<Relief>,
+    full_until: Option<ClearedBy>,
 }
 
-impl CardMemory {
+impl GpuMemory {
     pub(crate) fn new(loaded: Option<String>) -> Self {
         Self {
             loaded,
@@ -45,11 +45,13 @@ impl CardMemory {
     /// Takes the checkpoint off the card.
     pub(crate) fn unload(&mut self) {
         self.loaded = None;
-        self.full_until = self.full_until.filter(|relief| *relief != Relief::Unload);
+        self.full_until = self
+            .full_until
+            .filter(|cleared_by| *cleared_by != ClearedBy::Unload);
     }
 
     /// Fills the card until something relieves it.
-    pub(crate) fn fill(&mut self, until: Relief) {
+    pub(crate) fn fill(&mut self, until: ClearedBy) {
         self.full_until = Some(until);
     }
 
@@ -108,20 +110,20 @@ mod tests {
 
     #[test]
     fn a_full_card_is_relieved_by_what_the_fault_names() {
-        let mut memory = CardMemory::new(Some("a".to_owned()));
+        let mut memory = GpuMemory::new(Some("a".to_owned()));
         assert!(memory.claim().is_ok());
-        memory.fill(Relief::Unload);
+        memory.fill(ClearedBy::Unload);
         assert!(memory.claim().is_err());
         memory.unload();
         assert!(memory.claim().is_ok());
-        memory.fill(Relief::Restart);
+        memory.fill(ClearedBy::Restart);
         memory.unload();
         assert!(memory.claim().is_err());
     }
 
     #[test]
     fn leaks_fill_the_card_switch_by_switch() {
-        let mut memory = CardMemory::new(Some("a".to_owned()));
+        let mut memory = GpuMemory::new(Some("a".to_owned()));
         let switches = (0..).take_while(|turn| {
             memory.load(if turn % 2 == 0 { "b" } else { "a" }.to_owned(), 4.0);
             memory.claim().is_ok()

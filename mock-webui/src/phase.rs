@@ -20,9 +20,9 @@ pub enum Phase {
     Ready,
 }
 
-/// Which phase the process is in, and how often it has been started.
+/// The phase of the imitated process, and how often it has been started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Life {
+pub(crate) struct ProcessState {
     pub(crate) phase: Phase,
     /// Counts starts; work of an earlier start is abandoned.
     pub(crate) start: u64,
@@ -50,9 +50,9 @@ impl Startup {
         }
     }
 
-    /// Walks through the phases. Stops early when somebody else changes the phase.
-    pub(crate) async fn run(self, life: watch::Sender<Life>) {
-        let Life { phase: first, start } = *life.borrow();
+    /// Walks through the phases. Stops early when the phase is changed from outside.
+    pub(crate) async fn run(self, life: watch::Sender<ProcessState>) {
+        let ProcessState { phase: first, start } = *life.borrow();
         for (phase, lasts, next) in [
             (Phase::Refusing, self.refusing, Phase::PageOnly),
             (Phase::PageOnly, self.page_only, Phase::ModelLoading),
@@ -61,12 +61,12 @@ impl Startup {
             if phase < first {
                 continue;
             }
-            if *life.borrow() != (Life { phase, start }) {
+            if *life.borrow() != (ProcessState { phase, start }) {
                 return;
             }
             tokio::time::sleep(lasts).await;
             life.send_if_modified(|life| {
-                let ours = *life == Life { phase, start };
+                let ours = *life == ProcessState { phase, start };
                 if ours {
                     life.phase = next;
                 }

@@ -62,6 +62,11 @@ impl Profile {
         }
     }
 
+    /// The names of all profiles, for the help and for errors.
+    pub(crate) fn list() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
     pub(crate) fn is_forge(self) -> bool {
         self == Self::Forge
     }
@@ -96,5 +101,5 @@ impl FromStr for Profile {
 
 /// A profile name that no [`Profile`] has.
 #[derive(Debug, thiserror::Error)]
-#[error("no profile is called \"{0}\"; use one of 1.6, 1.8, 1.9.3, 1.10.1, sd-next, forge")]
+#[error("no profile is called \"{0}\"; use one of {list}", list = Profile::list())]
 pub struct UnknownProfile(String);

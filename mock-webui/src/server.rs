@@ -1,17 +1,18 @@
 //! The imitated program: everything its routes share.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::answer::{Answer, Failure};
 use crate::catalogue::{Installed, Model};
-use crate::faults::{FaultKind, FaultPlan, Relief, Trouble};
+use crate::faults::{ActiveFaults, ClearedBy, Fault, FaultPlan};
 use crate::gpu::SimGpu;
-use crate::memory::CardMemory;
-use crate::phase::{Life, Phase, Startup};
+use crate::memory::GpuMemory;
+use crate::phase::{Phase, ProcessState, Startup};
 use crate::profile::Profile;
-use crate::render::Source;
+use crate::request::Mode;
 use crate::settings::Settings;
 
 /// What is fixed when the server starts.
@@ -51,10 +52,10 @@ struct Shared {
     setup: Setup,
     gpu: SimGpu,
     faults: FaultPlan,
-    life: watch::Sender<Life>,
-    door_open: watch::Sender<bool>,
+    life: watch::Sender<ProcessState>,
+    port_open: watch::Sender<bool>,
     settings: Mutex<Settings>,
-    memory: Mutex<CardMemory>,
+    memory: Mutex<GpuMemory>,
     dice: Mutex<fastrand::Rng>,
     /// Memory that a fault occupies.
     ballast: Mutex<Vec<Vec<u8>>>,
@@ -67,15 +68,15 @@ impl Server {
             .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let shared = Shared {
             settings: Mutex::new(fresh_settings(&setup)),
-            memory: Mutex::new(CardMemory::new(setup.installed.models.first().map(Model::title))),
+            memory: Mutex::new(GpuMemory::new(setup.installed.models.first().map(Model::title))),
             setup,
             gpu,
             faults,
-            life: watch::Sender::new(Life {
+            life: watch::Sender::new(ProcessState {
                 phase: first,
                 start: 1,
             }),
-            door_open: watch::Sender::new(false),
+            port_open: watch::Sender::new(false),
             dice: Mutex::new(dice),
             ballast: Mutex::default(),
         };
@@ -96,32 +97,28 @@ impl Server {
         &self.shared.gpu
     }
 
-    pub(crate) fn faults(&self) -> &FaultPlan {
+    pub(crate) fn fault_plan(&self) -> &FaultPlan {
         &self.shared.faults
     }
 
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
-        lock(&self.shared.settings)
+        self.shared.settings.lock()
     }
 
-    pub(crate) fn memory(&self) -> MutexGuard<'_, CardMemory> {
-        lock(&self.shared.memory)
+    pub(crate) fn memory(&self) -> MutexGuard<'_, GpuMemory> {
+        self.shared.memory.lock()
     }
 
     /// A random seed, in the range that the real server draws from.
     pub(crate) fn random_seed(&self) -> i64 {
-        lock(&self.shared.dice).i64(0..=4_294_967_293)
+        self.shared.dice.lock().i64(0..=4_294_967_293)
     }
 
     /// A task id as the web page makes them up: `task(txt2img-XXXXXXX)`.
-    pub(crate) fn task_id(&self, source: Source) -> String {
+    pub(crate) fn task_id(&self, mode: Mode) -> String {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-        let kind = if source == Source::Text {
-            "txt2img"
-        } else {
-            "img2img"
-        };
-        let mut dice = lock(&self.shared.dice);
+        let kind = mode.name();
+        let mut dice = self.shared.dice.lock();
         let id: String = (0..7)
             .map(|_| char::from(LETTERS[dice.usize(..LETTERS.len())]))
             .collect();
@@ -138,6 +135,13 @@ impl Server {
             .find(|model| model.answers_to(name))
     }
 
+    /// The checkpoint that a second pass or the refiner asks for, or the exception of the real server.
+    pub(crate) fn require_model(&self, name: &str) -> Result<&Model, Failure> {
+        let unknown =
+            || Failure::unexpected("Exception", format!("Could not find checkpoint with name {name}"));
+        self.find_model(name).ok_or_else(unknown)
+    }
+
     /// The checkpoint in use.
     pub(crate) fn current_model(&self) -> Option<&Model> {
         let loaded = self.memory().loaded().map(str::to_owned);
@@ -147,12 +151,12 @@ impl Server {
     }
 
     /// Selects a checkpoint in the settings and loads it, unless a fault keeps the old one.
-    pub(crate) fn switch_model(&self, model: &Model, trouble: &Trouble) {
+    pub(crate) fn switch_model(&self, model: &Model, faults: &ActiveFaults) {
         self.settings().set_own("sd_model_checkpoint", model.title());
         self.settings()
             .set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
-        if !trouble.has(&FaultKind::WrongModel) {
-            let leak = self.faults().leak_per_switch();
+        if !faults.keep_old_model {
+            let leak = self.fault_plan().leak_per_switch();
             self.memory().load(model.title(), leak);
         }
     }
@@ -160,45 +164,43 @@ impl Server {
     /// Occupies memory of the computer until the process ends.
     pub(crate) fn grow(&self, megabytes: usize) {
         // Written to, or the system would only promise it.
-        lock(&self.shared.ballast).push(vec![1; megabytes << 20]);
+        self.shared.ballast.lock().push(vec![1; megabytes << 20]);
     }
 
     /// Fails when the card has no room for a generation.
-    pub(crate) fn claim_memory(&self, trouble: &Trouble) -> Result<(), Failure> {
-        for kind in trouble.kinds() {
-            if let FaultKind::OutOfMemory { until } = kind {
-                if *until != Relief::Once {
-                    self.memory().fill(*until);
-                }
-                return Err(crate::memory::out_of_memory());
+    pub(crate) fn claim_memory(&self, faults: &ActiveFaults) -> Result<(), Failure> {
+        if let Some(until) = faults.out_of_memory {
+            if until != ClearedBy::Once {
+                self.memory().fill(until);
             }
+            return Err(crate::memory::out_of_memory());
         }
         self.memory().claim()
     }
 
-    pub(crate) fn life(&self) -> &watch::Sender<Life> {
+    pub(crate) fn process(&self) -> &watch::Sender<ProcessState> {
         &self.shared.life
     }
 
     /// Changes the phase and waits until the port agrees.
     pub(crate) async fn set_phase(&self, phase: Phase) {
         self.shared.life.send_modify(|life| life.phase = phase);
-        self.door_agrees(phase).await;
+        self.port_follows(phase).await;
     }
 
-    pub(crate) async fn door_agrees(&self, phase: Phase) {
+    pub(crate) async fn port_follows(&self, phase: Phase) {
         let open = phase != Phase::Refusing;
         // The sender lives in `self`, so the channel cannot be closed.
         let _ = self
             .shared
-            .door_open
+            .port_open
             .subscribe()
             .wait_for(|door| *door == open)
             .await;
     }
 
-    pub(crate) fn door_is(&self, open: bool) {
-        self.shared.door_open.send_replace(open);
+    pub(crate) fn set_port_open(&self, open: bool) {
+        self.shared.port_open.send_replace(open);
     }
 
     /// Waits until the model is loaded.
@@ -212,7 +214,7 @@ impl Server {
     }
 
     /// Arms a fault. One that holds the server in a phase does so at once.
-    pub(crate) fn inject(&self, fault: crate::faults::Fault) {
+    pub(crate) fn inject(&self, fault: Fault) {
         self.shared.faults.arm(fault);
         if let Some(phase) = self.shared.faults.held_phase() {
             self.shared.life.send_modify(|life| life.phase = phase);
@@ -223,14 +225,14 @@ impl Server {
     /// memory is forgotten.
     pub(crate) fn die(&self) {
         self.shared.life.send_modify(|life| {
-            *life = Life {
+            *life = ProcessState {
                 phase: Phase::Refusing,
                 start: life.start + 1,
             }
         });
         self.settings().forget_unsaved(fresh_settings(self.setup()));
-        *self.memory() = CardMemory::new(self.setup().installed.models.first().map(Model::title));
-        lock(&self.shared.ballast).clear();
+        *self.memory() = GpuMemory::new(self.setup().installed.models.first().map(Model::title));
+        self.shared.ballast.lock().clear();
         self.gpu().forget();
     }
 
@@ -255,9 +257,4 @@ fn fresh_settings(setup: &Setup) -> Settings {
         settings.set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
     }
     settings
-}
-
-/// Locks, also after a panic elsewhere: every critical section leaves the value whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

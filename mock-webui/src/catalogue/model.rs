@@ -31,6 +31,13 @@ impl Model {
         }
     }
 
+    /// The checkpoint of the recorded servers: tiny, with random weights.
+    pub fn recorded() -> Self {
+        Self::new("tiny-random")
+            .sha256("72897b720f8a52f8163a25a51949824873d787797d033a8efdb064d45302118c")
+            .config()
+    }
+
     /// The hash of the file: 64 hexadecimal digits, of which the first ten appear in titles and infotexts.
     #[must_use]
     pub fn sha256(mut self, digest: impl Into<String>) -> Self {

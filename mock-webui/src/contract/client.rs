@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::Options;
 use super::case::Case;
+use super::options::ContractOptions;
 
 /// Why a suite cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ impl Received {
 }
 
 impl Client {
-    pub(super) fn new(url: &str, options: &Options) -> Result<Self, ContractError> {
+    pub(super) fn new(url: &str, options: &ContractOptions) -> Result<Self, ContractError> {
         let refused = || ContractError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| refused())?;
         let host = uri

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Compare, Difference};
+use super::case::Compare;
+use super::report::Difference;
 
 /// Adds what differs to `found`.
 pub(super) fn compare(how: Compare, expected: &Value, actual: &Value, found: &mut Vec<Difference>) {

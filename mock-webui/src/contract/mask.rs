@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::field;
 use crate::json;
 
 /// What is masked, for one server.
@@ -32,9 +31,9 @@ impl Masks {
         };
         let recorded = json!({ "model_name": "tiny-random", "hash": "72897b720f" });
         for model in models.as_array().into_iter().flatten().chain([&recorded]) {
-            add(field(model, "sha256"), "<sha256>");
-            add(field(model, "hash"), "<hash>");
-            add(field(model, "model_name"), "<model>");
+            add(&model["sha256"], "<sha256>");
+            add(&model["hash"], "<hash>");
+            add(&model["model_name"], "<model>");
         }
         Self { names }
     }
@@ -112,7 +111,7 @@ fn info(mut info: Map<String, Value>, request: &Value) -> Map<String, Value> {
         ("seed", "all_seeds", "Seed: "),
         ("subseed", "all_subseeds", "Variation seed: "),
     ] {
-        if field(request, name).as_i64().is_some_and(|seed| seed != -1) {
+        if request[name].as_i64().is_some_and(|seed| seed != -1) {
             continue;
         }
         let Some(first) = info.get(name).and_then(Value::as_i64) else {

@@ -8,7 +8,7 @@
 //! use mock_webui::{MockWebUi, contract};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let webui = MockWebUi::start().await;
-//! let report = contract::run(webui.url(), &contract::Suite::builtin(), &contract::Options::default()).await?;
+//! let report = contract::run(webui.url(), &contract::Suite::builtin(), &contract::ContractOptions::default()).await?;
 //! assert!(report.passed(), "{report}");
 //! println!("{}", report.to_markdown());
 //! # Ok(()) }
@@ -18,59 +18,29 @@ mod case;
 mod client;
 mod compare;
 mod mask;
+mod options;
 mod report;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header;
-use serde_json::Value;
 
 pub use case::{Case, Compare, Suite, SuiteError};
 pub use client::ContractError;
 use client::{Client, Received};
 use mask::Masks;
-pub use report::{Difference, Outcome, Report};
-
-/// How to reach the server.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// Credentials for `--api-auth`: user and password. Default: none.
-    pub credentials: Option<(String, String)>,
-    /// The longest wait for one answer. Default: 120 s, because the first render may load the model.
-    pub timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            credentials: None,
-            timeout: Duration::from_mins(2),
-        }
-    }
-}
-
-impl Options {
-    /// Sends these credentials with every request.
-    #[must_use]
-    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some((user.into(), password.into()));
-        self
-    }
-
-    /// The longest wait for one answer.
-    #[must_use]
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
-        self
-    }
-}
+pub use options::ContractOptions;
+pub use report::{ContractReport, Difference, Outcome};
 
 /// Runs every case of the suite against the server at `url`, one after another.
 ///
 /// A case that gets no answer is a difference of that case. Only a server that cannot be reached at all,
 /// or a URL that is none, is an error.
-pub async fn run(url: &str, suite: &Suite, options: &Options) -> Result<Report, ContractError> {
+pub async fn run(
+    url: &str,
+    suite: &Suite,
+    options: &ContractOptions,
+) -> Result<ContractReport, ContractError> {
     let client = Client::new(url, options)?;
     let models = client.get("/sdapi/v1/sd-models").await?;
     let masks = Masks::for_models(&models.json());
@@ -83,7 +53,7 @@ pub async fn run(url: &str, suite: &Suite, options: &Options) -> Result<Report, 
         };
         outcomes.push(Outcome::new(case, differences, begun.elapsed()));
     }
-    Ok(Report::new(url, outcomes))
+    Ok(ContractReport::new(url, outcomes))
 }
 
 fn differences(case: &Case, received: &Received, masks: &Masks) -> Vec<Difference> {
@@ -114,9 +84,4 @@ fn differences(case: &Case, received: &Received, masks: &Masks) -> Vec<Differenc
     let actual = masks.apply(&received.json(), &case.request_body());
     compare::compare(case.compare, &expected, &actual, &mut found);
     found
-}
-
-/// The request's own view of a value, for the parts that need it.
-fn field<'a>(body: &'a Value, name: &str) -> &'a Value {
-    body.get(name).unwrap_or(&Value::Null)
 }

@@ -69,14 +69,14 @@ impl Outcome {
 /// The outcomes of all cases. `Display` lists the differences for a terminal.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
-pub struct Report {
+pub struct ContractReport {
     /// The server.
     pub url: String,
     /// One entry a case, in order.
     pub outcomes: Vec<Outcome>,
 }
 
-impl Report {
+impl ContractReport {
     pub(super) fn new(url: &str, outcomes: Vec<Outcome>) -> Self {
         Self {
             url: url.to_owned(),
@@ -155,7 +155,7 @@ fn cell(text: &str) -> String {
     )
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ContractReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}: {}", self.url, self.summary())?;
         for outcome in self.different() {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Fault, FaultKind};
+use super::fault::Fault;
+use super::kind::FaultKind;
 
 impl TryFrom<Map<String, Value>> for Fault {
     type Error = String;
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_fault_survives_the_way_through_json() {
-        let fault = Fault::out_of_memory(crate::Relief::Unload)
+        let fault = Fault::out_of_memory(crate::ClearedBy::Unload)
             .times(3)
             .after(1)
             .chance(0.5)

@@ -1,10 +1,9 @@
 //! Which faults are armed, and which of them hit a request.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
 
-use tokio::sync::Notify;
-
-use super::{Fault, FaultKind};
+use super::effects::{ActiveFaults, Condition, Effect};
+use super::fault::Fault;
 use crate::phase::Phase;
 
 /// The armed faults of one server.
@@ -28,39 +27,47 @@ impl FaultPlan {
     }
 
     pub(crate) fn arm(&self, fault: Fault) {
-        self.lock().faults.push(fault);
+        self.armed.lock().faults.push(fault);
     }
 
     pub(crate) fn clear(&self) {
-        self.lock().faults.clear();
+        self.armed.lock().faults.clear();
     }
 
     pub(crate) fn armed(&self) -> Vec<Fault> {
-        self.lock().faults.clone()
+        self.armed.lock().faults.clone()
     }
 
     /// Gigabytes that a change of the checkpoint leaves occupied.
     pub(crate) fn leak_per_switch(&self) -> f64 {
-        let leak = |fault: &Fault| match fault.kind {
-            FaultKind::LeakPerModelSwitch { gigabytes } => Some(gigabytes),
-            _ => None,
-        };
-        self.lock().faults.iter().find_map(leak).unwrap_or_default()
+        let leak = self.condition(|condition| match condition {
+            Condition::LeakPerModelSwitch(gigabytes) => Some(gigabytes),
+            Condition::HeldPhase(_) => None,
+        });
+        leak.unwrap_or_default()
     }
 
     /// The phase that a fault holds the server's start in.
     pub(crate) fn held_phase(&self) -> Option<Phase> {
-        self.lock().faults.iter().find_map(|fault| match fault.kind {
-            FaultKind::NeverReady => Some(Phase::Refusing),
-            FaultKind::UpButNoModel => Some(Phase::ModelLoading),
-            _ => None,
+        self.condition(|condition| match condition {
+            Condition::HeldPhase(phase) => Some(phase),
+            Condition::LeakPerModelSwitch(_) => None,
         })
     }
 
-    /// The trouble that a request to this path runs into. Uses up faults that happen a number of times.
-    pub(crate) fn draw(&self, path: &str) -> Trouble {
-        let Armed { faults, dice } = &mut *self.lock();
-        let mut kinds = Vec::new();
+    /// The first thing that `wanted` finds among the armed conditions.
+    fn condition<T>(&self, wanted: impl Fn(Condition) -> Option<T>) -> Option<T> {
+        let faults = &self.armed.lock().faults;
+        faults.iter().find_map(|fault| match fault.kind().effect() {
+            Effect::Condition(condition) => wanted(condition),
+            Effect::Request(_) => None,
+        })
+    }
+
+    /// The faults that a request to this path runs into. Uses up faults that happen a number of times.
+    pub(crate) fn draw(&self, path: &str) -> ActiveFaults {
+        let Armed { faults, dice } = &mut *self.armed.lock();
+        let mut active = ActiveFaults::default();
         faults.retain_mut(|fault| {
             if fault.is_condition() || !fault.concerns(path) {
                 return true;
@@ -72,7 +79,9 @@ impl FaultPlan {
             if fault.chance < 1.0 && dice.f64() >= fault.chance {
                 return true;
             }
-            kinds.push(fault.kind.clone());
+            if let Effect::Request(apply) = fault.kind().effect() {
+                apply(&mut active);
+            }
             match fault.times {
                 0 => true,
                 left => {
@@ -81,44 +90,7 @@ impl FaultPlan {
                 }
             }
         });
-        Trouble {
-            kinds,
-            cut: Arc::new(Notify::new()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Armed> {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The faults that hit one request.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble {
-    kinds: Vec<FaultKind>,
-    /// Told when the connection is to be cut while the render goes on.
-    pub(crate) cut: Arc<Notify>,
-}
-
-impl Trouble {
-    pub(crate) fn kinds(&self) -> &[FaultKind] {
-        &self.kinds
-    }
-
-    /// Fields of the request that are to have no effect.
-    pub(crate) fn forgotten(&self) -> impl Iterator<Item = &str> {
-        self.kinds
-            .iter()
-            .filter_map(|kind| match kind {
-                FaultKind::ForgetFields { fields } => Some(fields),
-                _ => None,
-            })
-            .flatten()
-            .map(String::as_str)
-    }
-
-    pub(crate) fn has(&self, kind: &FaultKind) -> bool {
-        self.kinds.contains(kind)
+        active
     }
 }
 
@@ -130,9 +102,7 @@ mod tests {
 
     fn hits(fault: Fault, requests: usize) -> Vec<bool> {
         let plan = FaultPlan::new(vec![fault], Some(1));
-        (0..requests)
-            .map(|_| !plan.draw(TXT2IMG).kinds().is_empty())
-            .collect()
+        (0..requests).map(|_| plan.draw(TXT2IMG).nan).collect()
     }
 
     #[test]
@@ -146,11 +116,12 @@ mod tests {
     #[test]
     fn a_fault_concerns_its_route_only() {
         let plan = FaultPlan::new(vec![Fault::status(503).on("/sdapi/v1/sd-models")], None);
-        assert!(plan.draw(TXT2IMG).kinds().is_empty());
-        assert_eq!(
-            plan.draw("/sdapi/v1/sd-models").kinds(),
-            [FaultKind::Status { status: 503 }]
-        );
+        assert!(plan.draw(TXT2IMG).replacement.is_none());
+        let answer = plan
+            .draw("/sdapi/v1/sd-models")
+            .replacement
+            .expect("a replacement");
+        assert_eq!(answer.status, 503);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Faults and the seed of their chances, from a JSON file.
 ///
@@ -76,7 +76,7 @@ impl std::str::FromStr for Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FaultKind, Relief};
+    use super::super::{ClearedBy, FaultKind};
     use super::*;
 
     #[test]
@@ -85,7 +85,9 @@ mod tests {
             ("{\"kind\":\"plain-text-500\"}", FaultKind::PlainText500),
             (
                 "{\"kind\":\"out-of-memory\"}",
-                FaultKind::OutOfMemory { until: Relief::Once },
+                FaultKind::OutOfMemory {
+                    until: ClearedBy::Once,
+                },
             ),
             ("{\"kind\":\"die-at\",\"step\":3}", FaultKind::DieAt { step: 3 }),
             (

@@ -29,10 +29,10 @@ struct NewPhase {
 /// Answers one call. `route` is the path after [`ROOT`].
 pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: &[u8]) -> Answer {
     let result = match (method.as_str(), route) {
-        ("GET", "faults") => Ok(json!(server.faults().armed())),
+        ("GET", "faults") => Ok(json!(server.fault_plan().armed())),
         ("POST", "faults") => arm(server, body),
         ("DELETE", "faults") => {
-            server.faults().clear();
+            server.fault_plan().clear();
             Ok(json!([]))
         }
         ("GET", "gpu") => Ok(state(server)),
@@ -77,11 +77,11 @@ fn arm(server: &Server, body: &[u8]) -> Result<Value, String> {
     for fault in faults {
         server.inject(fault);
     }
-    Ok(json!(server.faults().armed()))
+    Ok(json!(server.fault_plan().armed()))
 }
 
 fn state(server: &Server) -> Value {
-    let (gpu, life) = (server.gpu(), *server.life().borrow());
+    let (gpu, life) = (server.gpu(), *server.process().borrow());
     let progress = gpu.progress();
     json!({
         "phase": life.phase,

@@ -16,15 +16,15 @@ use crate::profile::Profile;
 const COMPRESS_FROM: usize = 1_000;
 const SD_NEXT_COMPRESSES_FROM: usize = 2_048;
 
-/// What the request asked of every answer.
+/// What a request's headers ask of its answer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wishes {
-    /// Compressed from so many bytes on.
+pub(crate) struct ResponseOptions {
+    /// Compress from this many bytes on; `None` when the client does not accept it.
     gzip: Option<usize>,
     origin: bool,
 }
 
-impl Wishes {
+impl ResponseOptions {
     pub(crate) fn of(headers: &HeaderMap, profile: Profile) -> Self {
         let from = if profile == Profile::SdNext {
             SD_NEXT_COMPRESSES_FROM
@@ -43,8 +43,8 @@ impl Wishes {
     }
 }
 
-/// Turns an answer of the imitated server into a response with its usual headers.
-pub(crate) fn finish(answer: Answer, wishes: Wishes, took: Duration) -> http::Response<Bytes> {
+/// Turns an answer into a response with its usual headers.
+pub(crate) fn finish(answer: Answer, options: ResponseOptions, took: Duration) -> http::Response<Bytes> {
     let mut response = http::Response::new(answer.body);
     *response.status_mut() = answer.status;
     if let Some(kind) = answer.content_type {
@@ -57,12 +57,16 @@ pub(crate) fn finish(answer: Answer, wishes: Wishes, took: Duration) -> http::Re
             response.headers_mut().append(name, value);
         }
     }
-    decorate(&mut response, wishes, answer.timed.then_some(took));
+    decorate(&mut response, options, answer.timed.then_some(took));
     response
 }
 
 /// Adds the usual headers to a response and compresses its body if it should be.
-pub(crate) fn decorate(response: &mut http::Response<Bytes>, wishes: Wishes, took: Option<Duration>) {
+pub(crate) fn decorate(
+    response: &mut http::Response<Bytes>,
+    options: ResponseOptions,
+    took: Option<Duration>,
+) {
     response
         .headers_mut()
         .insert(header::SERVER, HeaderValue::from_static("uvicorn"));
@@ -72,13 +76,13 @@ pub(crate) fn decorate(response: &mut http::Response<Bytes>, wishes: Wishes, too
             response.headers_mut().insert("x-process-time", value);
         }
     }
-    if wishes.origin {
+    if options.origin {
         response.headers_mut().insert(
             header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
             HeaderValue::from_static("true"),
         );
     }
-    if wishes.gzip.is_some_and(|from| response.body().len() >= from)
+    if options.gzip.is_some_and(|from| response.body().len() >= from)
         && response.status() != StatusCode::INTERNAL_SERVER_ERROR
     {
         let packed = compress(response.body());

@@ -1,6 +1,6 @@
-//! The front door: wiremock decides what is answered, the gate decides when.
+//! The gate in front of wiremock: wiremock decides what is answered, the gate decides when.
 //!
-//! Every request is forwarded to the inner wiremock server. An answer that carries a ticket is held until
+//! Every request is forwarded to the inner wiremock server. An answer whose work is deferred is held until
 //! the simulated GPU is done with it. What wiremock cannot do to a connection happens here.
 
 mod admin;
@@ -24,12 +24,12 @@ use wire::{Wire, WireControl};
 
 /// An address that is taken but does not listen: connections to it are refused.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ReservedPort {
     socket: TcpSocket,
     address: SocketAddr,
 }
 
-impl Door {
+impl ReservedPort {
     pub(crate) fn reserve(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()?
@@ -58,27 +58,27 @@ impl Door {
     }
 }
 
-/// Opens and closes the door as the server lives and dies. Ends with its task.
-pub(crate) async fn keep(
+/// Opens and closes the port as the process starts and dies. Ends with its task.
+pub(crate) async fn keep_port(
     mut listener: Option<TcpListener>,
-    mut door: Option<Door>,
+    mut reserved: Option<ReservedPort>,
     address: SocketAddr,
     relay: Arc<Relay>,
 ) {
-    let mut life = relay.server().life().subscribe();
+    let mut life = relay.server().process().subscribe();
     loop {
         if listener.is_none() {
             let _ = life.wait_for(|life| life.phase != Phase::Refusing).await;
-            let opened = match door.take() {
-                Some(door) => door.open(),
-                None => Door::reserve(address).and_then(Door::open),
+            let opened = match reserved.take() {
+                Some(reserved) => reserved.open(),
+                None => ReservedPort::reserve(address).and_then(ReservedPort::open),
             };
             match opened {
                 Ok(opened) => {
                     listener = Some(opened);
-                    relay.server().door_is(true);
+                    relay.server().set_port_open(true);
                 }
-                // Somebody else has taken the port meanwhile: try again until it is free.
+                // Another process has taken the port meanwhile: try again until it is free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
             continue;
@@ -91,8 +91,8 @@ pub(crate) async fn keep(
                 () = serve(listener, &relay) => {}
             }
         }
-        door = Door::reserve(address).ok();
-        relay.server().door_is(false);
+        reserved = ReservedPort::reserve(address).ok();
+        relay.server().set_port_open(false);
     }
 }
 

@@ -1,4 +1,4 @@
-//! One request through the gate: forward, hold on a ticket, finish.
+//! One request through the gate: forward it, do the deferred work, finish the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::admin;
-use super::finish::{Wishes, decorate, finish};
+use super::finish::{ResponseOptions, decorate, finish};
 use super::wire::{WireControl, WireFault};
 use crate::answer::{Answer, Failure};
-use crate::faults::{FaultKind, Trouble};
+use crate::deferred::{DEFERRED, DeferredAnswers, OWN, Work};
+use crate::faults::{ActiveFaults, AnswerFault};
 use crate::phase::Phase;
 use crate::server::Server;
-use crate::ticket::{Desk, OWN, TICKET, Work};
 
 /// Anything that ends a connection without an answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum ConnectionEnded {
     #[error(transparent)]
     Http(#[from] hyper::Error),
     #[error(transparent)]
     Connection(#[from] std::io::Error),
     #[error(transparent)]
     Path(#[from] http::uri::InvalidUri),
-    #[error("an answer carried a ticket that was redeemed before")]
-    Ticket,
+    #[error("an answer referred to deferred work that was claimed before")]
+    Claimed,
     #[error("a fault cut this connection")]
     Fault,
     #[error("the imitated process has died")]
@@ -43,7 +43,7 @@ pub(crate) enum Broken {
 pub(crate) struct Relay {
     inner: SocketAddr,
     server: Server,
-    desk: Desk,
+    deferred: DeferredAnswers,
     prefix: String,
     keep_alive: Duration,
     threads: Option<Arc<Semaphore>>,
@@ -53,7 +53,7 @@ impl Relay {
     pub(crate) fn new(
         inner: SocketAddr,
         server: Server,
-        desk: Desk,
+        deferred: DeferredAnswers,
         prefix: String,
         keep_alive: Duration,
     ) -> Self {
@@ -64,7 +64,7 @@ impl Relay {
         Self {
             inner,
             server,
-            desk,
+            deferred,
             prefix,
             keep_alive,
             threads,
@@ -83,23 +83,23 @@ impl Relay {
         &self,
         request: Request<Incoming>,
         wire: &WireControl,
-    ) -> Result<Response<Full<Bytes>>, Broken> {
+    ) -> Result<Response<Full<Bytes>>, ConnectionEnded> {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();
-        let wishes = Wishes::of(&head.headers, self.server.profile());
+        let options = ResponseOptions::of(&head.headers, self.server.profile());
         let body = body.collect().await?.to_bytes();
         if let Some(route) = head.uri.path().strip_prefix(admin::ROOT) {
             let answer = admin::answer(&self.server, &head.method, route, &body).await;
-            return Ok(finish(answer, wishes, arrived.elapsed()).map(Full::new));
+            return Ok(finish(answer, options, arrived.elapsed()).map(Full::new));
         }
         let path = self.without_prefix(&head.uri).filter(|path| self.is_there(path));
         let Some(path) = path else {
             let answer = Answer::detail(StatusCode::NOT_FOUND, "Not Found");
-            return Ok(finish(answer, wishes, arrived.elapsed()).map(Full::new));
+            return Ok(finish(answer, options, arrived.elapsed()).map(Full::new));
         };
-        let trouble = self
+        let faults = self
             .server
-            .faults()
+            .fault_plan()
             .draw(path.split('?').next().unwrap_or_default());
         // A thread of the real server's pool; the documentation pages are served without one (§1).
         let threads = self
@@ -114,27 +114,31 @@ impl Relay {
         *inner.method_mut() = head.method;
         *inner.uri_mut() = path.parse()?;
         *inner.headers_mut() = head.headers;
-        inner.headers_mut().remove(TICKET);
-        let start = self.server.life().borrow().start;
+        inner.headers_mut().remove(DEFERRED);
+        let start = self.server.process().borrow().start;
         let mut response = self.forward(inner).await?;
-        if self.server.life().borrow().start != start {
-            return Err(Broken::Died); // this very request has killed the process
+        if self.server.process().borrow().start != start {
+            return Err(ConnectionEnded::Died); // this very request has killed the process
         }
 
-        let ticket = response.headers_mut().remove(TICKET);
-        let work = ticket
-            .map(|ticket| self.desk.redeem(&ticket).ok_or(Broken::Ticket))
+        let number = response.headers_mut().remove(DEFERRED);
+        let work = number
+            .map(|number| self.deferred.claim(&number).ok_or(ConnectionEnded::Claimed))
             .transpose()?;
-        if let Some(answer) = instead(&trouble) {
-            response = finish(answer, wishes, arrived.elapsed());
+        if let Some(answer) = faults.replacement.clone() {
+            response = finish(answer, options, arrived.elapsed());
             response.headers_mut().remove(header::SERVER);
         } else if let Some(work) = work {
-            let answer = self.redeem(work, body, &trouble).await?;
-            response = finish(answer, wishes, arrived.elapsed());
+            let answer = self.perform(work, body, &faults).await?;
+            response = finish(answer, options, arrived.elapsed());
         } else if let Some(own) = response.headers_mut().remove(OWN) {
-            decorate(&mut response, wishes, (own == "timed").then(|| arrived.elapsed()));
+            decorate(
+                &mut response,
+                options,
+                (own == "timed").then(|| arrived.elapsed()),
+            );
         }
-        spoil(response, &trouble, wire).map(|response| response.map(Full::new))
+        apply_answer_faults(response, &faults, wire).map(|response| response.map(Full::new))
     }
 
     /// The path and query as the inner server knows them; `None` outside the prefix.
@@ -153,10 +157,10 @@ impl Relay {
 
     /// While only the web page is up, the API's routes do not exist (§1).
     fn is_there(&self, path: &str) -> bool {
-        self.server.life().borrow().phase != Phase::PageOnly || !path.starts_with("/sdapi/")
+        self.server.process().borrow().phase != Phase::PageOnly || !path.starts_with("/sdapi/")
     }
 
-    async fn forward(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Broken> {
+    async fn forward(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, ConnectionEnded> {
         keep_end_to_end(request.headers_mut());
         let is_head = request.method() == Method::HEAD;
         let stream = TcpStream::connect(self.inner).await?;
@@ -174,9 +178,14 @@ impl Relay {
 
     /// Does the work in a task of its own: a client that gives up does not stop its render (§1). Only the
     /// death of the process ends it.
-    async fn redeem(&self, work: Work, body: Bytes, trouble: &Trouble) -> Result<Answer, Broken> {
+    async fn perform(
+        &self,
+        work: Work,
+        body: Bytes,
+        faults: &ActiveFaults,
+    ) -> Result<Answer, ConnectionEnded> {
         let server = self.server.clone();
-        let job = work(body, trouble.clone());
+        let job = work(body, faults.clone());
         let task = tokio::spawn(async move {
             tokio::select! {
                 biased;
@@ -186,10 +195,10 @@ impl Relay {
         });
         let done = tokio::select! {
             done = task => done,
-            () = trouble.cut.notified() => return Err(Broken::Fault),
+            () = faults.cut.notified() => return Err(ConnectionEnded::Fault),
         };
         match done {
-            Ok(answer) => answer.ok_or(Broken::Died),
+            Ok(answer) => answer.ok_or(ConnectionEnded::Died),
             Err(panic) => Ok(
                 Failure::unexpected("RuntimeError", format!("mock-webui: {panic}"))
                     .into_answer(self.server.profile()),
@@ -198,59 +207,30 @@ impl Relay {
     }
 }
 
-/// The answer that a fault gives in place of the server's own.
-fn instead(trouble: &Trouble) -> Option<Answer> {
-    trouble.kinds().iter().find_map(|kind| {
-        let (status, kind, page) = match kind {
-            FaultKind::Status { status } => {
-                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
-                let page = format!("<html><body><h1>{status}</h1></body></html>\n");
-                (status, "text/html", page)
-            }
-            FaultKind::PlainText500 => {
-                let page = "Internal Server Error".to_owned();
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "text/plain; charset=utf-8",
-                    page,
-                )
-            }
-            _ => return None,
-        };
-        let mut answer = Answer::raw(status, Some(kind), page);
-        answer.timed = false;
-        Some(answer)
-    })
-}
-
-/// Lets the faults that concern a finished answer have their way with it.
-fn spoil(
+/// Applies the faults of a finished answer.
+fn apply_answer_faults(
     mut response: Response<Bytes>,
-    trouble: &Trouble,
+    faults: &ActiveFaults,
     wire: &WireControl,
-) -> Result<Response<Bytes>, Broken> {
-    for kind in trouble.kinds() {
+) -> Result<Response<Bytes>, ConnectionEnded> {
+    for fault in &faults.on_answer {
         // Headers take about 200 bytes; an answer shorter than that ends inside them.
         let half = response.body().len().div_ceil(2);
-        match kind {
-            FaultKind::DropAfterGenerate => return Err(Broken::Fault),
-            FaultKind::HalfJson => {
+        match fault {
+            AnswerFault::Drop => return Err(ConnectionEnded::Fault),
+            AnswerFault::HalfJson => {
                 let first_half = response.body().slice(..response.body().len() / 2);
                 *response.body_mut() = first_half;
             }
-            FaultKind::CutBody => wire.set(WireFault::CutAfter(half)),
-            FaultKind::StallBody => wire.set(WireFault::StallAfter(half)),
-            FaultKind::HalfClose => wire.set(WireFault::HalfCloseAfter(half)),
-            FaultKind::Garbage => wire.set(WireFault::Garbage),
-            FaultKind::SlowDrip { bytes, every_ms } => {
-                let every = Duration::from_millis(*every_ms);
-                wire.set(WireFault::Drip {
-                    bytes: *bytes,
-                    every,
-                    pause: None,
-                });
-            }
-            _ => {}
+            AnswerFault::CutBody => wire.set(WireFault::CutAfter(half)),
+            AnswerFault::StallBody => wire.set(WireFault::StallAfter(half)),
+            AnswerFault::HalfClose => wire.set(WireFault::HalfCloseAfter(half)),
+            AnswerFault::Garbage => wire.set(WireFault::Garbage),
+            AnswerFault::SlowDrip { bytes, every } => wire.set(WireFault::Drip {
+                bytes: *bytes,
+                every: *every,
+                pause: None,
+            }),
         }
     }
     Ok(response)

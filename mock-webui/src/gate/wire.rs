@@ -2,10 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -44,11 +45,7 @@ pub(crate) struct WireControl {
 
 impl WireControl {
     pub(crate) fn set(&self, fault: WireFault) {
-        *self.lock() = fault;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WireFault> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.fault.lock() = fault;
     }
 }
 
@@ -129,7 +126,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let Self { stream, control } = &mut *self;
-        Self::write(stream, &mut control.lock(), context, bytes)
+        Self::write(stream, &mut control.fault.lock(), context, bytes)
     }
 
     fn poll_write_vectored(
@@ -138,7 +135,7 @@ impl AsyncWrite for Wire {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let Self { stream, control } = &mut *self;
-        let fault = &mut *control.lock();
+        let fault = &mut *control.fault.lock();
         if matches!(fault, WireFault::None) {
             return Pin::new(stream).poll_write_vectored(context, parts);
         }

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 pub(crate) use clock::Clock;
-pub(crate) use queue::Place;
+pub(crate) use queue::QueuePlace;
 pub use state::Progress;
-pub(crate) use state::{Preview, State, time_stamp};
+pub(crate) use state::{GpuState, Preview, time_stamp};
 
 /// Handle to a simulated GPU. Cheap to clone; all clones are the same card.
 ///
@@ -40,18 +40,18 @@ pub(crate) use state::{Preview, State, time_stamp};
 /// ```
 #[derive(Debug, Clone)]
 pub struct SimGpu {
-    card: watch::Sender<State>,
+    card: watch::Sender<GpuState>,
     clock: Clock,
 }
 
 /// Steps at which something other than sampling happens.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct SamplingHooks {
     /// Sampling ends here.
     pub(crate) stop_at: Option<u32>,
-    /// Somebody is told here, and sampling goes on.
-    pub(crate) tell_at: Option<(u32, Arc<Notify>)>,
-    /// Nothing happens from here on until somebody interrupts; `true`: not even then.
+    /// The notification is sent here, and sampling goes on.
+    pub(crate) notify_at: Option<(u32, Arc<Notify>)>,
+    /// Sampling stands still here until an interrupt; `true`: for ever.
     pub(crate) stall: Option<(u32, bool)>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Sampled {
 impl SimGpu {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
-            card: watch::Sender::new(State::default()),
+            card: watch::Sender::new(GpuState::default()),
             clock,
         }
     }
@@ -166,27 +166,27 @@ impl SimGpu {
     }
 
     /// Takes the last place in the queue. Called in the order of arrival.
-    pub(crate) fn take_place(&self) -> Place {
-        Place::take(self.clone())
+    pub(crate) fn take_place(&self) -> QueuePlace {
+        QueuePlace::take(self.clone())
     }
 
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&GpuState) -> T) -> T {
         look(&self.card.borrow())
     }
 
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut GpuState) -> T) -> T {
         let mut result = None;
         self.card.send_modify(|state| result = Some(change(state)));
         result.expect("send_modify runs its closure")
     }
 
-    async fn wait_until(&self, condition: impl FnMut(&State) -> bool) {
+    async fn wait_until(&self, condition: impl FnMut(&GpuState) -> bool) {
         // The sender lives in `self`, so the channel cannot be closed.
         let _ = self.card.subscribe().wait_for(condition).await;
     }
 
     /// Runs one batch of sampling: `steps` ticks of the clock, ended early by interrupt or skip.
-    pub(crate) async fn sample(&self, steps: u32, preview: Preview, marks: Marks) -> Sampled {
+    pub(crate) async fn sample(&self, steps: u32, preview: Preview, hooks: SamplingHooks) -> Sampled {
         self.change(|state| {
             state.sampling = true;
             state.sampling_step = 0;
@@ -195,10 +195,10 @@ impl SimGpu {
         });
         let mut done = 0;
         loop {
-            if let Some((_, bell)) = marks.tell_at.as_ref().filter(|(step, _)| *step == done) {
-                bell.notify_one();
+            if let Some((_, notify)) = hooks.notify_at.as_ref().filter(|(step, _)| *step == done) {
+                notify.notify_one();
             }
-            match marks.stall {
+            match hooks.stall {
                 Some((step, false)) if step == done => {
                     self.wait_until(|state| state.interrupted || state.skipped).await;
                 }
@@ -206,7 +206,7 @@ impl SimGpu {
                 Some((step, true)) if step == done => std::future::pending().await,
                 _ => {}
             }
-            if done == steps || marks.stop_at == Some(done) || !self.step(done + 1, steps).await {
+            if done == steps || hooks.stop_at == Some(done) || !self.step(done + 1, steps).await {
                 break;
             }
             done += 1;
@@ -217,7 +217,7 @@ impl SimGpu {
 
     /// One step. False when the render was interrupted or skipped instead.
     async fn step(&self, number: u32, of: u32) -> bool {
-        let stopped = |state: &State| state.interrupted || state.skipped;
+        let stopped = |state: &GpuState| state.interrupted || state.skipped;
         match self.clock {
             Clock::Manual => {
                 self.wait_until(|state| stopped(state) || state.steps_done < state.steps_granted)

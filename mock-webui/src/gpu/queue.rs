@@ -7,12 +7,12 @@ use super::SimGpu;
 /// Taking the place and waiting for its turn are two acts: the place is taken while the request is being
 /// routed, so that the order of the queue is the order of arrival, however long a body takes to parse.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     gpu: SimGpu,
     number: u64,
 }
 
-impl Place {
+impl QueuePlace {
     pub(super) fn take(gpu: SimGpu) -> Self {
         let number = gpu.change(|state| {
             state.next_place += 1;
@@ -30,7 +30,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         self.gpu
             .change(|state| state.queue.retain(|&place| place != self.number));

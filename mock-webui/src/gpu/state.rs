@@ -12,7 +12,7 @@ const REMEMBERED_TASKS: usize = 16;
 
 /// Everything the card knows.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct GpuState {
     pub(crate) skipped: bool,
     pub(crate) interrupted: bool,
     pub(crate) job: String,
@@ -50,7 +50,7 @@ pub(crate) struct Preview {
     pub(crate) scenes: Vec<Scene>,
 }
 
-impl State {
+impl GpuState {
     /// A job has the lock: everything but the last job's `sampling_steps` starts anew.
     pub(crate) fn begin(&mut self, job: &str) {
         self.skipped = false;
@@ -197,7 +197,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &GpuState) -> Self {
         Self {
             fraction: state.fraction(),
             job: state.job.clone(),
@@ -216,12 +216,12 @@ mod tests {
     use super::*;
 
     fn at(job_count: i64, job_no: i64, step: u32, steps: u32) -> f64 {
-        State {
+        GpuState {
             job_count,
             job_no,
             sampling_step: step,
             sampling_steps: steps,
-            ..State::default()
+            ..GpuState::default()
         }
         .fraction()
     }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_idle_card_remembers_parts_of_its_last_job() {
-        let mut state = State::default();
+        let mut state = GpuState::default();
         state.begin("scripts_txt2img");
         state.job_count = 1;
         state.sampling_steps = 30;
@@ -262,9 +262,9 @@ mod tests {
 
     #[test]
     fn previews_are_ten_steps_apart() {
-        let mut state = State {
+        let mut state = GpuState {
             preview: Some(Preview { scenes: Vec::new() }),
-            ..State::default()
+            ..GpuState::default()
         };
         let mut taken = Vec::new();
         for step in 0..40 {

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::plan::Source;
 use crate::answer::Failure;
 use crate::catalogue::sampler::{self, Sampling};
-use crate::request::Fields;
+use crate::request::{Fields, Mode};
 use crate::server::Server;
 
 /// The kinds that the mock varies. The script numbers them by their place in its menu.
@@ -20,12 +19,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn numbered(number: i64, source: Source) -> Self {
+    fn numbered(number: i64, mode: Mode) -> Self {
         // The menu of txt2img has one more entry, the steps of the second pass, before the CFG scale.
-        match (number, source) {
+        match (number, mode) {
             (1, _) => Self::Seed,
             (4, _) => Self::Steps,
-            (6, Source::Text) | (5, Source::Picture) => Self::CfgScale,
+            (6, Mode::Txt2Img) | (5, Mode::Img2Img) => Self::CfgScale,
             (7, _) => Self::PromptReplace,
             (9, _) => Self::Sampler,
             _ => Self::Nothing,
@@ -55,12 +54,12 @@ pub(crate) struct Axis {
 
 impl Axis {
     /// Reads the three arguments of an axis: its type, its values as a text, and those chosen in a menu.
-    pub(super) fn read(args: &[Value], as_text: bool, source: Source) -> Result<Self, Failure> {
+    pub(super) fn read(args: &[Value], as_text: bool, mode: Mode) -> Result<Self, Failure> {
         let at = |index: usize| args.get(index).unwrap_or(&Value::Null);
         let number = at(0).as_i64().ok_or_else(|| {
             Failure::unexpected("TypeError", "list indices must be integers or slices, not str")
         })?;
-        let kind = Kind::numbered(number, source);
+        let kind = Kind::numbered(number, mode);
         let text = at(1).as_str().unwrap_or_default();
         let given = match at(2) {
             Value::Array(chosen) if kind == Kind::Sampler && !as_text => chosen

@@ -5,21 +5,18 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::plan::Source;
+use crate::request::Mode;
 
 /// Writes the files of one job: the grids that come first, and then the pictures with their seeds.
 pub(super) fn save(
     directory: &Path,
-    source: Source,
+    mode: Mode,
     format: &str,
     files: &[Vec<u8>],
     grids: usize,
     seeds: &[i64],
 ) -> io::Result<()> {
-    let kind = match source {
-        Source::Text => "txt2img",
-        Source::Picture => "img2img",
-    };
+    let kind = mode.name();
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let day = now.split('T').next().unwrap_or_default();
     let (grid_files, pictures) = files.split_at(grids.min(files.len()));

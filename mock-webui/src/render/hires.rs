@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::numbers;
-use super::plan::no_checkpoint_named;
 use crate::answer::Failure;
 use crate::catalogue::upscaler;
 use crate::request::Fields;
@@ -28,7 +27,7 @@ impl Hires {
             .non_empty("hr_checkpoint_name")
             .filter(|name| *name != "Use same checkpoint")
         {
-            server.find_model(name).ok_or_else(|| no_checkpoint_named(name))?;
+            server.require_model(name)?;
         }
         let upscaler = fields.non_empty("hr_upscaler").unwrap_or("Latent");
         if !upscaler::latent_modes().contains(&upscaler) && !upscaler::exists(upscaler) {

@@ -1,20 +1,34 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
+//!
+//! The files import in one direction. From the ground up: what requests hold (`input_picture`, `infotext_reader`,
+//! `prompt`, `numbers`, `paste`, `axis`, `plot`, `scripts`, `hires`, `entries`, `from_settings`), the `plan` of a
+//! generation, what describes it (`info`, `infotext_writer`), its results (`rendered`, `disk`, `plot_grid`), and the
+//! work itself (`generation`, `sampling`, `reply`, `plot_run`, `run`).
 
 mod axis;
 mod disk;
+mod entries;
+mod from_settings;
+mod generation;
 mod grid;
 mod hires;
 mod info;
-pub(crate) mod infotext;
+pub(crate) mod infotext_reader;
+mod infotext_writer;
+pub(crate) mod input_picture;
 mod numbers;
 mod paste;
 mod plan;
 mod plot;
+mod plot_grid;
+mod plot_run;
 mod prompt;
+mod rendered;
+mod reply;
 mod run;
+mod sampling;
 pub(crate) mod scripts;
-pub(crate) mod source;
 
+pub(crate) use generation::Generation;
 pub(crate) use grid::of as grid;
-pub(crate) use plan::Source;
-pub(crate) use run::{Generation, run};
+pub(crate) use run::run;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::infotext;
+use super::infotext_reader;
 use crate::request::Fields;
 
 /// Entries of an infotext and the fields they fill.
@@ -26,7 +26,7 @@ pub(crate) fn apply(fields: &mut Fields) {
     let Some(text) = fields.non_empty("infotext") else {
         return;
     };
-    let parsed = infotext::parse(text);
+    let parsed = infotext_reader::parse(text);
     let mut fill = |name: &str, value: Value| {
         if !fields.was_given(name) && fields.knows(name) {
             fields.set(name, value);

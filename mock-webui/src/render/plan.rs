@@ -4,47 +4,30 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::entries::{lora_entries, mask_entries, refiner_entries};
+use super::from_settings::FromSettings;
 use super::hires::Hires;
+use super::input_picture::InputPicture;
 use super::numbers;
 use super::prompt;
 use super::scripts::{self, Script};
-use super::source::SourcePicture;
 use crate::answer::Failure;
-use crate::catalogue::sampler::{self, Sampling};
-use crate::digest;
-use crate::faults::{FaultKind, Trouble};
+use crate::catalogue::sampler::Sampling;
+use crate::faults::ActiveFaults;
 use crate::gpu::picture::{Base, Scene};
-use crate::json::float;
 use crate::profile::Profile;
-use crate::request::Fields;
+use crate::request::{Fields, Mode};
 use crate::server::Server;
 
-/// The route that a generation came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Text,
-    Picture,
-}
-
-impl Source {
-    /// The job's name while it runs (§7).
-    pub(crate) fn job(self) -> &'static str {
-        match self {
-            Self::Text => "scripts_txt2img",
-            Self::Picture => "scripts_img2img",
-        }
-    }
-}
-
 /// Everything a plan is made from.
-pub(crate) struct Order<'a> {
+pub(crate) struct PlanInput<'a> {
     pub(crate) server: &'a Server,
-    pub(crate) source: Source,
+    pub(crate) mode: Mode,
     pub(crate) fields: &'a Fields,
     pub(crate) script: &'a Script,
     pub(crate) sampling: Sampling,
-    pub(crate) pictures: Vec<SourcePicture>,
-    pub(crate) trouble: &'a Trouble,
+    pub(crate) pictures: Vec<InputPicture>,
+    pub(crate) faults: &'a ActiveFaults,
 }
 
 /// One generation, with its values checked as far as Python would fail on them. Lists have one entry a
@@ -80,73 +63,16 @@ pub(crate) struct Plan {
     ignore_loras: bool,
 }
 
-/// Values that a request may set and that come from the settings otherwise.
-#[derive(Debug, Clone)]
-pub(crate) struct FromSettings {
-    pub(crate) restore_faces: bool,
-    pub(crate) tiling: bool,
-    pub(crate) clip_skip: i64,
-    /// Name and hash.
-    pub(crate) vae: Option<(String, String)>,
-    /// Entries of the infotext for settings that are not at their defaults.
-    pub(crate) entries: Vec<(&'static str, String)>,
-    /// Entries of the infotext that settings turn off.
-    pub(crate) hidden: Vec<&'static str>,
-}
-
-/// Settings that turn entries of the infotext off.
-const SWITCHES: [(&str, &str); 5] = [
-    ("add_model_name_to_info", "Model"),
-    ("add_model_hash_to_info", "Model hash"),
-    ("add_vae_name_to_info", "VAE"),
-    ("add_vae_hash_to_info", "VAE hash"),
-    ("add_version_to_infotext", "Version"),
-];
-
-impl FromSettings {
-    fn read(server: &Server, fields: &Fields, sampler_name: &str) -> Self {
-        let settings = server.settings();
-        let mut entries = Vec::new();
-        let delta = settings.integer("eta_noise_seed_delta");
-        if delta != 0 && sampler::uses_ensd(sampler_name) {
-            entries.push(("ENSD", delta.to_string()));
-        }
-        if let Some(ratio) = settings
-            .get("token_merging_ratio")
-            .as_f64()
-            .filter(|ratio| *ratio != 0.0)
-        {
-            entries.push(("Token merging ratio", float(ratio)));
-        }
-        if settings.text("randn_source") != "GPU" {
-            entries.push(("RNG", settings.text("randn_source").to_owned()));
-        }
-        let flag = |field: &str, key: &str| fields.get(field).as_bool().unwrap_or(settings.flag(key));
-        Self {
-            restore_faces: flag("restore_faces", "face_restoration"),
-            tiling: flag("tiling", "tiling"),
-            clip_skip: settings.integer("CLIP_stop_at_last_layers"),
-            vae: vae(settings.text("sd_vae")),
-            entries,
-            hidden: SWITCHES
-                .into_iter()
-                .filter(|(key, _)| !settings.flag(key))
-                .map(|(_, entry)| entry)
-                .collect(),
-        }
-    }
-}
-
 impl Plan {
-    pub(crate) fn new(order: Order<'_>) -> Result<Self, Failure> {
-        let Order {
+    pub(crate) fn new(order: PlanInput<'_>) -> Result<Self, Failure> {
+        let PlanInput {
             server,
-            source,
+            mode,
             fields,
             script,
             sampling,
             pictures,
-            trouble,
+            faults,
         } = order;
         let prompt = fields
             .get("prompt")
@@ -172,24 +98,24 @@ impl Plan {
             return Err(Failure::unexpected("IndexError", "list index out of range"));
         }
         let (seeds, subseeds) = numbers::seeds(server, fields, prompts.len(), different_seeds)?;
-        let hires = if source == Source::Text {
+        let hires = if mode == Mode::Txt2Img {
             Hires::plan(server, fields, (width, height))?
         } else {
             None
         };
         let denoising = fields.float("denoising_strength");
-        let sampled_steps = match source {
-            Source::Text => steps,
-            Source::Picture => {
+        let sampled_steps = match mode {
+            Mode::Txt2Img => steps,
+            Mode::Img2Img => {
                 numbers::share(steps, denoising.ok_or_else(|| numbers::not_comparable("<"))?) + 1
             }
         };
-        let ignore_loras = trouble.has(&FaultKind::IgnoreLora) || fields.flag("disable_extra_networks");
+        let ignore_loras = faults.ignore_loras || fields.flag("disable_extra_networks");
         let mut extra = Map::new();
         if let Some(schedule) = &sampling.named_schedule {
             extra.insert("Schedule type".to_owned(), json!(schedule));
         }
-        extra.extend(pass_entries(server, source, fields, hires.as_ref())?);
+        extra.extend(pass_entries(server, mode, fields, hires.as_ref())?);
         if !ignore_loras {
             extra.extend(lora_entries(server, &prompts));
         }
@@ -198,7 +124,7 @@ impl Plan {
         let share = denoising.unwrap_or(1.0);
         let bases = pictures
             .into_iter()
-            .map(|source| Base::new(Arc::new(source.picture), share))
+            .map(|input| Base::new(Arc::new(input.picture), share))
             .collect();
         Ok(Self {
             prompts,
@@ -313,12 +239,12 @@ fn texts(script: &Script, (prompt, negative): (&str, &str), count: usize) -> (Ve
 /// What the second pass, the start from a picture and the refiner add to the infotext.
 fn pass_entries(
     server: &Server,
-    source: Source,
+    mode: Mode,
     fields: &Fields,
     hires: Option<&Hires>,
 ) -> Result<Map<String, Value>, Failure> {
     let mut entries = hires.map(|hires| hires.entries(fields)).unwrap_or_default();
-    if source == Source::Picture {
+    if mode == Mode::Img2Img {
         entries.insert(
             "Denoising strength".to_owned(),
             fields.get("denoising_strength").clone(),
@@ -327,100 +253,4 @@ fn pass_entries(
     }
     entries.extend(refiner_entries(server, fields)?);
     Ok(entries)
-}
-
-/// What inpainting adds to the infotext (§6).
-fn mask_entries(fields: &Fields) -> Map<String, Value> {
-    let mut entries = Map::new();
-    if fields.non_empty("mask").is_none() {
-        return entries;
-    }
-    let mut add = |name: &str, value: Value| drop(entries.insert(name.to_owned(), value));
-    if fields.integer("inpainting_mask_invert").unwrap_or_default() != 0 {
-        add("Mask mode", json!("Inpaint not masked"));
-    }
-    let both = fields.get("mask_blur");
-    let blur = |name: &str| {
-        if both.is_null() {
-            fields.get(name).clone()
-        } else {
-            both.clone()
-        }
-    };
-    let (x, y) = (blur("mask_blur_x"), blur("mask_blur_y"));
-    if x == y {
-        if x.as_i64().is_some_and(|blur| blur > 0) {
-            add("Mask blur", x);
-        }
-    } else {
-        add("Mask blur X", x);
-        add("Mask blur Y", y);
-    }
-    if fields.flag("inpaint_full_res") {
-        add("Inpaint area", json!("Only masked"));
-        add(
-            "Masked area padding",
-            fields.get("inpaint_full_res_padding").clone(),
-        );
-    }
-    let content = match fields.integer("inpainting_fill") {
-        Some(0) => Some("fill"),
-        Some(2) => Some("latent noise"),
-        Some(3) => Some("latent nothing"),
-        _ => None,
-    };
-    if let Some(content) = content {
-        add("Masked content", json!(content));
-    }
-    entries
-}
-
-fn refiner_entries(server: &Server, fields: &Fields) -> Result<Map<String, Value>, Failure> {
-    let mut entries = Map::new();
-    let wanted = fields
-        .non_empty("refiner_checkpoint")
-        .filter(|name| *name != "None");
-    if let Some(name) = wanted {
-        let model = server.find_model(name).ok_or_else(|| no_checkpoint_named(name))?;
-        let short = model.title().replace(".safetensors", "");
-        entries.insert("Refiner".to_owned(), json!(short));
-        entries.insert(
-            "Refiner switch at".to_owned(),
-            fields.get("refiner_switch_at").clone(),
-        );
-    }
-    Ok(entries)
-}
-
-/// The error for a checkpoint that a second pass or the refiner asks for in vain.
-pub(super) fn no_checkpoint_named(name: &str) -> Failure {
-    Failure::unexpected("Exception", format!("Could not find checkpoint with name {name}"))
-}
-
-/// The hashes of the `LoRA`s that the prompts name and the server has. Unknown names are passed over.
-fn lora_entries(server: &Server, prompts: &[String]) -> Map<String, Value> {
-    let mut hashes: Vec<String> = Vec::new();
-    for (name, _) in prompts.iter().flat_map(|prompt| prompt::split_loras(prompt).1) {
-        let known = server
-            .setup()
-            .installed
-            .loras
-            .iter()
-            .find(|lora| lora.name() == name);
-        let entry = known.map(|lora| format!("{name}: {}", lora.hash()));
-        hashes.extend(entry.filter(|entry| !hashes.contains(entry)));
-    }
-    let mut entries = Map::new();
-    if !hashes.is_empty() {
-        entries.insert("Lora hashes".to_owned(), json!(hashes.join(", ")));
-    }
-    entries
-}
-
-/// A VAE chosen in the settings, with a made-up hash that depends on its name.
-fn vae(name: &str) -> Option<(String, String)> {
-    if matches!(name, "" | "Automatic" | "None") {
-        return None;
-    }
-    Some((name.to_owned(), format!("{:010x}", digest::of(&name) >> 24)))
 }

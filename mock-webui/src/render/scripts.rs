@@ -3,11 +3,10 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::plan::Source;
 use super::plot::{self, Plot};
 use crate::answer::Failure;
 use crate::profile::Profile;
-use crate::request::Fields;
+use crate::request::{Fields, Mode};
 use crate::server::Server;
 
 const FOR_TEXT: &[&str] = &["prompt matrix", "prompts from file or textbox", "x/y/z plot"];
@@ -41,17 +40,17 @@ pub(crate) enum Script {
 }
 
 /// Titles that can be selected, in lower case.
-pub(crate) fn selectable(source: Source) -> &'static [&'static str] {
-    match source {
-        Source::Text => FOR_TEXT,
-        Source::Picture => FOR_PICTURES,
+pub(crate) fn selectable(mode: Mode) -> &'static [&'static str] {
+    match mode {
+        Mode::Txt2Img => FOR_TEXT,
+        Mode::Img2Img => FOR_PICTURES,
     }
 }
 
 /// Titles that always run, as the list of scripts shows them.
-pub(crate) fn always_on(server: &Server, source: Source) -> Vec<&'static str> {
+pub(crate) fn always_on(server: &Server, mode: Mode) -> Vec<&'static str> {
     let mut titles = vec!["extra options", "Hypertile"];
-    if source == Source::Picture && server.profile() >= Profile::V1_8 {
+    if mode == Mode::Img2Img && server.profile() >= Profile::V1_8 {
         titles.push("soft inpainting");
     }
     if !server.setup().installed.controlnets.is_empty() {
@@ -73,18 +72,18 @@ fn not_found(name: &str) -> Failure {
 }
 
 /// Checks that the selected script exists, before the sampler is looked at.
-pub(crate) fn find(source: Source, fields: &Fields) -> Result<Option<&'static str>, Failure> {
+pub(crate) fn find(mode: Mode, fields: &Fields) -> Result<Option<&'static str>, Failure> {
     let Some(name) = fields.non_empty("script_name") else {
         return Ok(None);
     };
-    let known = selectable(source)
+    let known = selectable(mode)
         .iter()
         .find(|title| **title == name.to_lowercase());
     known.copied().map(Some).ok_or_else(|| not_found(name))
 }
 
 /// Checks the always-on scripts of a request, after the sampler.
-pub(crate) fn check_always_on(server: &Server, source: Source, fields: &Fields) -> Result<(), Failure> {
+pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> Result<(), Failure> {
     let empty = Map::new();
     for name in fields
         .get("alwayson_scripts")
@@ -93,11 +92,11 @@ pub(crate) fn check_always_on(server: &Server, source: Source, fields: &Fields) 
         .keys()
     {
         let lower = name.to_lowercase();
-        if selectable(source).contains(&lower.as_str()) {
+        if selectable(mode).contains(&lower.as_str()) {
             let text = "Cannot have a selectable script in the always on scripts params";
             return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
         }
-        if !always_on(server, source)
+        if !always_on(server, mode)
             .iter()
             .any(|title| title.to_lowercase() == lower)
         {
@@ -108,7 +107,7 @@ pub(crate) fn check_always_on(server: &Server, source: Source, fields: &Fields) 
 }
 
 /// Reads the arguments of the selected script. Too few are Python's `TypeError`.
-pub(crate) fn read(title: Option<&str>, source: Source, fields: &Fields) -> Result<Script, Failure> {
+pub(crate) fn read(title: Option<&str>, mode: Mode, fields: &Fields) -> Result<Script, Failure> {
     let args = fields.list("script_args");
     let at = |index: usize| args.get(index).unwrap_or(&Value::Null);
     match title {
@@ -146,7 +145,7 @@ pub(crate) fn read(title: Option<&str>, source: Source, fields: &Fields) -> Resu
         }
         Some("x/y/z plot") => {
             require(args, &plot::ARGUMENTS)?;
-            Plot::read(args, source).map(Script::Plot)
+            Plot::read(args, mode).map(Script::Plot)
         }
         _ => Ok(Script::Plain),
     }
@@ -207,12 +206,12 @@ pub(crate) fn matrix(prompt: &str, at_start: bool, delimiter: &str) -> Vec<Strin
 
 /// The answer of `GET scripts`.
 pub(crate) fn list(server: &Server) -> Value {
-    let titles = |source| {
-        let mut titles = selectable(source).to_vec();
-        titles.extend(always_on(server, source));
+    let titles = |mode| {
+        let mut titles = selectable(mode).to_vec();
+        titles.extend(always_on(server, mode));
         titles
     };
-    json!({ "txt2img": titles(Source::Text), "img2img": titles(Source::Picture) })
+    json!({ "txt2img": titles(Mode::Txt2Img), "img2img": titles(Mode::Img2Img) })
 }
 
 /// The answer of `GET script-info`: one entry a script, with arguments where the mock reads them.
@@ -244,15 +243,11 @@ pub(crate) fn info(server: &Server) -> Value {
         json!({ "name": title.to_lowercase(), "is_alwayson": is_alwayson, "is_img2img": is_img2img, "args": args })
     };
     let mut entries = Vec::new();
-    for source in [Source::Text, Source::Picture] {
-        let picture = source == Source::Picture;
+    for mode in [Mode::Txt2Img, Mode::Img2Img] {
+        let picture = mode == Mode::Img2Img;
+        entries.extend(selectable(mode).iter().map(|title| entry(title, false, picture)));
         entries.extend(
-            selectable(source)
-                .iter()
-                .map(|title| entry(title, false, picture)),
-        );
-        entries.extend(
-            always_on(server, source)
+            always_on(server, mode)
                 .into_iter()
                 .map(|title| entry(title, true, picture)),
         );

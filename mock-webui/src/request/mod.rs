@@ -8,7 +8,9 @@ pub(crate) mod coerce;
 pub(crate) mod extras;
 pub(crate) mod field;
 pub(crate) mod generation;
+mod mode;
 mod newer;
 mod strict;
 
 pub(crate) use field::{Field, Fields};
+pub(crate) use mode::Mode;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::route::{Call, Route};
 use crate::answer::{Answer, Failure};
 use crate::file;
-use crate::gpu::Place;
-use crate::render::source;
+use crate::gpu::QueuePlace;
+use crate::render::input_picture;
 use crate::request::Fields;
 use crate::request::extras::CONTROLNET_DETECT;
 use crate::server::Server;
@@ -78,7 +78,7 @@ fn control_types(server: &Server) -> Value {
     })
 }
 
-async fn detect(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+async fn detect(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
     let refuse = |text: &str| Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
     if !MODULES.contains(&fields.text("controlnet_module")) {
@@ -93,7 +93,7 @@ async fn detect(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> 
     }
     let mut images = Vec::new();
     for picture in given {
-        images.push(STANDARD.encode(file::png(&source::decode_value(picture)?.picture, None)));
+        images.push(STANDARD.encode(file::png(&input_picture::decode_value(picture)?.picture, None)));
     }
     Ok(Answer::json(&json!({ "images": images, "info": "Success" })))
 }

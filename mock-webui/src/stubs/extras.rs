@@ -11,10 +11,11 @@ use crate::answer::{Answer, Failure};
 use crate::catalogue::upscaler;
 use crate::file;
 use crate::gpu::picture::Picture;
-use crate::gpu::{Place, State};
+use crate::gpu::{GpuState, QueuePlace};
+use crate::json::python_str;
 use crate::profile::Profile;
-use crate::render::infotext;
-use crate::render::source::{self, SourcePicture};
+use crate::render::infotext_reader;
+use crate::render::input_picture::{self, InputPicture};
 use crate::request::extras::{BATCH, INTERROGATE, PNG_INFO, SINGLE};
 use crate::request::{Field, Fields};
 use crate::server::Server;
@@ -52,19 +53,19 @@ pub(crate) fn routes(profile: Profile) -> Vec<Route> {
     ]
 }
 
-async fn one(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+async fn one(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
-    let source = source::decode(fields.text("image"))?;
+    let source = input_picture::decode(fields.text("image"))?;
     let (html_info, mut images) = process(&call.server, &fields, place, vec![source]).await?;
     let image = images.pop().unwrap_or_default();
     Ok(Answer::json(&json!({ "html_info": html_info, "image": image })))
 }
 
-async fn many(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+async fn many(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
     let list = fields.list("imageList").iter();
     let sources = list
-        .map(|file| source::decode_value(&file["data"]))
+        .map(|file| input_picture::decode_value(&file["data"]))
         .collect::<Result<Vec<_>, _>>()?;
     let (html_info, images) = process(&call.server, &fields, place, sources).await?;
     Ok(Answer::json(&json!({ "html_info": html_info, "images": images })))
@@ -74,8 +75,8 @@ async fn many(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
 async fn process(
     server: &Server,
     fields: &Fields,
-    place: Option<Place>,
-    sources: Vec<SourcePicture>,
+    place: Option<QueuePlace>,
+    sources: Vec<InputPicture>,
 ) -> Result<(String, Vec<String>), Failure> {
     if let Some(place) = &place {
         place.turn().await;
@@ -117,7 +118,7 @@ async fn process(
     let done = done
         .await
         .map_err(|error| Failure::unexpected("RuntimeError", error.to_string()))?;
-    gpu.change(State::end);
+    gpu.change(GpuState::end);
     done
 }
 
@@ -163,7 +164,7 @@ fn enlarge(fields: &Fields, picture: &Picture) -> (Picture, String) {
     }
     let shown = entries
         .iter()
-        .map(|(name, value)| format!("{name}: {}", infotext::shown(value)));
+        .map(|(name, value)| format!("{name}: {}", python_str(value)));
     (result, shown.collect::<Vec<_>>().join(", "))
 }
 
@@ -194,14 +195,14 @@ fn defaults() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn png_info(call: &Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+fn png_info(call: &Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, _) = &call.input;
     let old = call.server.profile() < Profile::V1_8;
     let image = fields.text("image");
     if image.trim().is_empty() && old {
         return Ok(Answer::json(&json!({ "info": "" })));
     }
-    let source = source::decode(image)?;
+    let source = input_picture::decode(image)?;
     let mut info = String::new();
     let mut items = Map::new();
     for (keyword, text) in source.texts {
@@ -220,7 +221,7 @@ fn png_info(call: &Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
 
 /// The entries of an infotext as the web page would paste them.
 fn parameters(info: &str) -> Map<String, Value> {
-    let parsed = infotext::parse(info);
+    let parsed = infotext_reader::parse(info);
     let mut entries: Map<String, Value> = parsed
         .entries
         .into_iter()
@@ -234,9 +235,9 @@ fn parameters(info: &str) -> Map<String, Value> {
     entries
 }
 
-async fn interrogate(call: Call<(Fields, Option<Place>)>) -> Result<Answer, Failure> {
+async fn interrogate(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
-    let source = source::decode(fields.text("image"))?;
+    let source = input_picture::decode(fields.text("image"))?;
     let caption = match fields.text("model") {
         "clip" => "a picture of colourful circles in front of a gradient",
         "deepdanbooru" => "circle, gradient, no humans, simple background",

@@ -3,10 +3,10 @@
 use futures_util::FutureExt;
 
 use super::route::{Call, Later, Route};
-use crate::gpu::Place;
-use crate::render::{self, Generation, Source};
-use crate::request::Fields;
+use crate::gpu::QueuePlace;
+use crate::render::{self, Generation};
 use crate::request::generation::{IMG2IMG, TXT2IMG};
+use crate::request::{Fields, Mode};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -14,30 +14,30 @@ pub(crate) fn routes() -> Vec<Route> {
             "/sdapi/v1/txt2img",
             || &TXT2IMG,
             true,
-            |call| generate(Source::Text, call),
+            |call| generate(Mode::Txt2Img, call),
         ),
         Route::post_checked(
             "/sdapi/v1/img2img",
             || &IMG2IMG,
             true,
-            |call| generate(Source::Picture, call),
+            |call| generate(Mode::Img2Img, call),
         ),
     ]
 }
 
-fn generate(source: Source, call: Call<(Fields, Option<Place>)>) -> Later {
+fn generate(mode: Mode, call: Call<(Fields, Option<QueuePlace>)>) -> Later {
     let Call {
         server,
         input: (fields, place),
-        trouble,
+        faults,
     } = call;
     let place = place.unwrap_or_else(|| server.gpu().take_place());
     render::run(
         Generation {
             server,
-            source,
+            mode,
             fields,
-            trouble,
+            faults,
         },
         place,
     )

@@ -16,16 +16,18 @@ mod route;
 mod settings;
 mod web_page;
 
+use std::sync::Arc;
+
 use wiremock::{Mock, MockServer, matchers};
 
+use crate::deferred::DeferredAnswers;
 use crate::server::Server;
-use crate::ticket::Desk;
 use fallback::Fallback;
 use route::{Route, Stub};
 
-/// Every route that this server could have; [`Route::exists_in`] says which its version has.
-pub(crate) fn routes(server: &Server) -> Vec<Route> {
-    [
+/// The routes that this server has.
+fn routes(server: &Server) -> Arc<[Route]> {
+    let all = [
         catalogue::routes(),
         control::routes(),
         generate::routes(),
@@ -35,25 +37,29 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         controlnet::routes(server),
         web_page::routes(server),
     ]
-    .concat()
+    .concat();
+    let exists = |route: &Route| route.exists_in(server.profile());
+    all.into_iter().filter(exists).collect()
 }
 
 /// Mounts every route on the inner server.
-pub(crate) async fn mount_all(inner: &MockServer, server: &Server, desk: &Desk) {
-    let routes: Vec<Route> = routes(server)
-        .into_iter()
-        .filter(|route| route.exists_in(server.profile()))
-        .collect();
+pub(crate) async fn mount_all(inner: &MockServer, server: &Server, deferred: &DeferredAnswers) {
+    let routes = routes(server);
     Mock::given(matchers::any())
         .respond_with(Fallback::new(&routes))
         .with_priority(u8::MAX)
         .named("anything else")
         .mount(inner)
         .await;
-    for route in routes {
+    for &route in &*routes {
         Mock::given(matchers::method(route.method))
             .and(matchers::path(route.path))
-            .respond_with(Stub::new(server.clone(), desk.clone(), route))
+            .respond_with(Stub::new(
+                server.clone(),
+                deferred.clone(),
+                route,
+                Arc::clone(&routes),
+            ))
             .named(format!("{} {}", route.method, route.path))
             .mount(inner)
             .await;

@@ -2,16 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use super::route::Route;
 use crate::profile::Profile;
 use crate::request::{Field, generation};
 use crate::server::Server;
 
-pub(super) fn page(server: &Server) -> Value {
+/// The page for the routes that this server has.
+pub(super) fn page(server: &Server, routes: &[Route]) -> Value {
     let mut paths = Map::new();
-    for route in super::routes(server)
-        .iter()
-        .filter(|route| route.exists_in(server.profile()))
-    {
+    for route in routes {
         let operation = json!({
             "summary": route.path.rsplit('/').next(),
             "operationId": format!("{}_{}", route.path.trim_matches('/').replace(['/', '-'], "_"), route.method.to_lowercase()),

@@ -7,11 +7,9 @@ use serde_json::{Map, Value, json};
 use super::openapi;
 use super::route::{Call, Later, Route};
 use crate::answer::{Answer, Failure};
-use crate::gpu::Place;
+use crate::gpu::QueuePlace;
 use crate::profile::Profile;
 use crate::server::Server;
-
-const HTML: &str = "text/html; charset=utf-8";
 
 pub(crate) fn routes(server: &Server) -> Vec<Route> {
     let mut routes = vec![
@@ -29,10 +27,16 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
             }
             Ok(Answer::json(&json!({})))
         }),
-        Route::get("/docs", |_, _| Ok(page(include_str!("../../data/docs.html")))).open_to_all(),
-        Route::get("/redoc", |_, _| Ok(page(include_str!("../../data/redoc.html")))).open_to_all(),
-        Route::get("/openapi.json", |server, _| {
-            Ok(Answer::json(&openapi::page(server)))
+        Route::get("/docs", |_, _| {
+            Ok(Answer::html(include_str!("../../data/docs.html")))
+        })
+        .open_to_all(),
+        Route::get("/redoc", |_, _| {
+            Ok(Answer::html(include_str!("../../data/redoc.html")))
+        })
+        .open_to_all(),
+        Route::listing("/openapi.json", |server, routes| {
+            Answer::json(&openapi::page(server, routes))
         })
         .open_to_all(),
     ];
@@ -68,21 +72,13 @@ fn stop_routes() -> [Route; 3] {
             Ok(Answer::raw(StatusCode::NOT_IMPLEMENTED, None, ""))
         }),
         Route::post("/sdapi/v1/server-stop", |_, _| {
-            Ok(Answer::raw(
-                StatusCode::OK,
-                Some("text/plain; charset=utf-8"),
-                "Stopping.",
-            ))
+            Ok(Answer::text(StatusCode::OK, "Stopping."))
         }),
     ]
 }
 
-pub(super) fn page(text: &'static str) -> Answer {
-    Answer::raw(StatusCode::OK, Some(HTML), text)
-}
-
 /// Waits for the lock, and finds what it found before.
-fn refresh(call: Call<Place>) -> Later {
+fn refresh(call: Call<QueuePlace>) -> Later {
     async move {
         call.input.turn().await;
         Ok(Answer::null())

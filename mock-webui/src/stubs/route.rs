@@ -1,5 +1,7 @@
 //! One route: what wiremock matches and who answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -10,13 +12,13 @@ use wiremock::{Request, Respond, ResponseTemplate};
 
 use crate::answer::{Answer, Failure};
 use crate::auth;
-use crate::faults::Trouble;
-use crate::gpu::Place;
+use crate::deferred::{DEFERRED, DeferredAnswers, OWN, Work};
+use crate::faults::ActiveFaults;
+use crate::gpu::QueuePlace;
 use crate::profile::Profile;
 use crate::request::body::Body;
 use crate::request::{Field, Fields};
 use crate::server::Server;
-use crate::ticket::{Desk, OWN, TICKET, Work};
 
 /// An answer that takes time.
 pub(crate) type Later = BoxFuture<'static, Result<Answer, Failure>>;
@@ -24,25 +26,29 @@ pub(crate) type Later = BoxFuture<'static, Result<Answer, Failure>>;
 /// Answers at once, without looking at the body.
 type Direct = fn(&Server, &Request) -> Result<Answer, Failure>;
 
+/// Answers from the list of the server's routes.
+type Listing = fn(&Server, &[Route]) -> Answer;
+
 /// A request that has passed the checks.
 #[derive(Debug)]
 pub(crate) struct Call<Input> {
     pub(crate) server: Server,
     pub(crate) input: Input,
-    pub(crate) trouble: Trouble,
+    pub(crate) faults: ActiveFaults,
 }
 
 /// Fields, and the place in the queue that was taken on arrival if the route takes one.
-type Checked = fn(Call<(Fields, Option<Place>)>) -> Later;
+type Checked = fn(Call<(Fields, Option<QueuePlace>)>) -> Later;
 /// Any object.
 type Open = fn(Call<Map<String, Value>>) -> Later;
 /// No body, but a place in the queue.
-type Locked = fn(Call<Place>) -> Later;
+type Locked = fn(Call<QueuePlace>) -> Later;
 
 /// Who answers.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     Direct(Direct),
+    Listing(Listing),
     Checked {
         table: fn() -> &'static [Field],
         queued: bool,
@@ -78,6 +84,10 @@ impl Route {
 
     pub(crate) const fn get(path: &'static str, answer: Direct) -> Self {
         Self::new("GET", path, Handler::Direct(answer))
+    }
+
+    pub(crate) const fn listing(path: &'static str, answer: Listing) -> Self {
+        Self::new("GET", path, Handler::Listing(answer))
     }
 
     pub(crate) const fn post(path: &'static str, answer: Direct) -> Self {
@@ -125,13 +135,19 @@ impl Route {
 /// A route as a wiremock responder.
 pub(crate) struct Stub {
     server: Server,
-    desk: Desk,
+    deferred: DeferredAnswers,
     route: Route,
+    routes: Arc<[Route]>,
 }
 
 impl Stub {
-    pub(crate) fn new(server: Server, desk: Desk, route: Route) -> Self {
-        Self { server, desk, route }
+    pub(crate) fn new(server: Server, deferred: DeferredAnswers, route: Route, routes: Arc<[Route]>) -> Self {
+        Self {
+            server,
+            deferred,
+            route,
+            routes,
+        }
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<(), Failure> {
@@ -142,28 +158,28 @@ impl Stub {
         }
     }
 
-    /// Leaves the work with the desk and answers with the ticket. The order of checks is the server's:
+    /// Defers the work and answers with its number. The order of checks is the server's:
     /// syntax, authentication, validation (§10).
     fn later(&self, request: &Request) -> ResponseTemplate {
         let server = self.server.clone();
         let allowed = self.authenticate(&request.headers);
         let headers = request.headers.clone();
         let work: Work = match self.route.handler {
-            Handler::Direct(_) => unreachable!("direct routes are answered at once"),
+            Handler::Direct(_) | Handler::Listing(_) => unreachable!("answered at once"),
             Handler::Locked(run) => {
                 let place = allowed.map(|()| server.gpu().take_place());
-                Box::new(move |_, trouble| {
+                Box::new(move |_, faults| {
                     finish(server.clone(), async move {
                         run(Call {
                             server,
                             input: place?,
-                            trouble,
+                            faults,
                         })
                         .await
                     })
                 })
             }
-            Handler::Open(run) => Box::new(move |bytes: Bytes, trouble| {
+            Handler::Open(run) => Box::new(move |bytes: Bytes, faults| {
                 finish(server.clone(), async move {
                     let body = Body::read(&headers, &bytes)
                         .map_err(|failure| Body::Missing.reworded(failure, server.profile()))?;
@@ -171,14 +187,14 @@ impl Stub {
                     run(Call {
                         server,
                         input: body.object()?,
-                        trouble,
+                        faults,
                     })
                     .await
                 })
             }),
             Handler::Checked { table, queued, run } => {
                 let place = (queued && allowed.is_ok()).then(|| server.gpu().take_place());
-                Box::new(move |bytes: Bytes, trouble| {
+                Box::new(move |bytes: Bytes, faults| {
                     finish(server.clone(), async move {
                         let body = Body::read(&headers, &bytes)
                             .map_err(|failure| Body::Missing.reworded(failure, server.profile()))?;
@@ -188,14 +204,14 @@ impl Stub {
                         run(Call {
                             server,
                             input: (fields, place),
-                            trouble,
+                            faults,
                         })
                         .await
                     })
                 })
             }
         };
-        ResponseTemplate::new(200).insert_header(TICKET, self.desk.deposit(work).to_string().as_str())
+        ResponseTemplate::new(200).insert_header(DEFERRED, self.deferred.defer(work).to_string().as_str())
     }
 }
 
@@ -215,7 +231,13 @@ impl Respond for Stub {
                         .and_then(|()| answer(&self.server, request)),
                 ),
             ),
-            _ => self.later(request),
+            Handler::Listing(answer) => template(
+                self.server.answer(
+                    self.authenticate(&request.headers)
+                        .map(|()| answer(&self.server, &self.routes)),
+                ),
+            ),
+            Handler::Checked { .. } | Handler::Open(_) | Handler::Locked(_) => self.later(request),
         }
     }
 }

@@ -19,7 +19,7 @@ async fn set(call: Call<Map<String, Value>>) -> Result<Answer, Failure> {
     let Call {
         server,
         input: mut body,
-        trouble,
+        faults,
     } = call;
     if server.setup().frozen_settings {
         return Err(Failure::unexpected(
@@ -44,7 +44,7 @@ async fn set(call: Call<Map<String, Value>>) -> Result<Answer, Failure> {
             // Loading happens under the lock that generations take.
             let place = server.gpu().take_place();
             place.turn().await;
-            server.switch_model(model, &trouble);
+            server.switch_model(model, &faults);
             body.shift_remove("sd_model_checkpoint");
         }
     }

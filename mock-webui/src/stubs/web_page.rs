@@ -6,11 +6,11 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::control;
 use super::route::{Call, Route};
-use super::{control, process};
 use crate::answer::Answer;
 use crate::file;
-use crate::gpu::{Place, State};
+use crate::gpu::{GpuState, QueuePlace};
 use crate::request::Fields;
 use crate::request::extras::INTERNAL_PROGRESS;
 use crate::server::Server;
@@ -20,9 +20,7 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         return Vec::new();
     }
     let list = vec![
-        Route::get("/", |_, _| {
-            Ok(process::page(include_str!("../../data/page.html")))
-        }),
+        Route::get("/", |_, _| Ok(Answer::html(include_str!("../../data/page.html")))),
         Route::get("/internal/ping", |_, _| Ok(Answer::json(&json!({})))),
         Route::get("/internal/pending-tasks", |server, _| {
             let tasks = server
@@ -33,11 +31,7 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         Route::get("/internal/sysinfo", |server, _| {
             let body = json!({ "Platform": "mock", "Version": server.profile().version() });
             let text = serde_json::to_string_pretty(&body).unwrap_or_default();
-            Ok(Answer::raw(
-                StatusCode::OK,
-                Some("text/plain; charset=utf-8"),
-                text,
-            ))
+            Ok(Answer::text(StatusCode::OK, text))
         }),
         Route::post_checked(
             "/internal/progress",
@@ -50,7 +44,7 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
     list.into_iter().map(Route::open_to_all).collect()
 }
 
-fn progress(call: &Call<(Fields, Option<Place>)>) -> Answer {
+fn progress(call: &Call<(Fields, Option<QueuePlace>)>) -> Answer {
     let (server, (fields, _)) = (&call.server, &call.input);
     let id = fields.text("id_task").to_owned();
     let every = server.settings().integer("show_progress_every_n_steps");
@@ -75,7 +69,7 @@ fn progress(call: &Call<(Fields, Option<Place>)>) -> Answer {
     Answer::json(&body)
 }
 
-fn active(state: &State) -> Value {
+fn active(state: &GpuState) -> Value {
     let fraction = state.fraction_of_steps();
     let eta = (fraction > 0.0).then(|| state.elapsed() / fraction - state.elapsed());
     json!({
@@ -84,7 +78,7 @@ fn active(state: &State) -> Value {
     })
 }
 
-fn waiting(state: &State, id: &str) -> Value {
+fn waiting(state: &GpuState, id: &str) -> Value {
     let place = state.pending_tasks.iter().position(|task| task == id);
     let textinfo = place.map_or_else(
         || "Waiting...".to_owned(),

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use mock_webui::{Fault, Lora, MockWebUi, Model, Phase, Relief, Scenario};
+use mock_webui::{ClearedBy, Fault, Lora, MockWebUi, Model, Phase, Scenario};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -108,13 +108,13 @@ async fn error_class(webui: &MockWebUi) -> Option<String> {
 #[tokio::test]
 async fn a_full_card_stays_full_until_what_the_fault_names() {
     let oom = Some("OutOfMemoryError".to_owned());
-    let once = broken_by(Fault::out_of_memory(Relief::Once)).await;
+    let once = broken_by(Fault::out_of_memory(ClearedBy::Once)).await;
     assert_eq!(
         (error_class(&once).await, error_class(&once).await),
         (oom.clone(), None)
     );
 
-    let until_unload = broken_by(Fault::out_of_memory(Relief::Unload)).await;
+    let until_unload = broken_by(Fault::out_of_memory(ClearedBy::Unload)).await;
     assert_eq!(
         (error_class(&until_unload).await, error_class(&until_unload).await),
         (oom.clone(), oom.clone())
@@ -122,7 +122,7 @@ async fn a_full_card_stays_full_until_what_the_fault_names() {
     post(&until_unload, "unload-checkpoint", &json!({})).await;
     assert_eq!(error_class(&until_unload).await, None);
 
-    let until_restart = broken_by(Fault::out_of_memory(Relief::Restart)).await;
+    let until_restart = broken_by(Fault::out_of_memory(ClearedBy::Restart)).await;
     assert_eq!(error_class(&until_restart).await, oom);
     post(&until_restart, "unload-checkpoint", &json!({})).await;
     assert_eq!(error_class(&until_restart).await, oom);
@@ -461,4 +461,14 @@ async fn a_scenario_strikes_the_same_requests_at_every_run() {
     }
     assert_eq!(runs[0], runs[1]);
     assert!(runs[0].contains(&503) && runs[0].contains(&200), "{:?}", runs[0]);
+}
+
+#[test]
+fn the_documentation_lists_every_kind_of_fault() {
+    let page = include_str!("../../../docs/mock-webui.md");
+    let table = mock_webui::FaultKind::table();
+    assert!(
+        page.contains(&table),
+        "replace the table with the output of `mock-webui faults`:\n{table}"
+    );
 }

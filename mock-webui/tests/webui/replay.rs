@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mock_webui::contract::{self, Options, Suite};
-use mock_webui::{Fault, MockWebUi, MockWebUiBuilder, Model, Profile, Relief};
+use mock_webui::contract::{self, ContractOptions, Suite};
+use mock_webui::{ClearedBy, Fault, MockWebUi, MockWebUiBuilder, Model, Profile};
 use serde_json::{Value, json};
 
 use crate::support::{get, post, read_png, small, start};
@@ -25,7 +25,12 @@ fn tiny() -> Model {
     Model::new("tiny-random").config()
 }
 
-async fn replay(folder: &str, builder: MockWebUiBuilder, wanted: impl Fn(&str) -> bool, options: &Options) {
+async fn replay(
+    folder: &str,
+    builder: MockWebUiBuilder,
+    wanted: impl Fn(&str) -> bool,
+    options: &ContractOptions,
+) {
     let webui = builder.start().await;
     let suite = Suite::recorded(recordings(folder)).expect("the recordings are part of the repository");
     let suite = suite.only(|case| wanted(&case.name));
@@ -44,7 +49,7 @@ async fn the_recordings_of_1_10_1_are_answered_alike() {
         "v1.10.1",
         builder,
         |name| name != "get-progress",
-        &Options::default(),
+        &ContractOptions::default(),
     )
     .await;
 }
@@ -52,7 +57,7 @@ async fn the_recordings_of_1_10_1_are_answered_alike() {
 #[tokio::test]
 async fn the_recordings_of_1_9_3_are_answered_alike() {
     let builder = MockWebUi::builder().profile(Profile::V1_9_3).models([tiny()]);
-    replay("v1.9.3", builder, |_| true, &Options::default()).await;
+    replay("v1.9.3", builder, |_| true, &ContractOptions::default()).await;
 }
 
 #[tokio::test]
@@ -60,9 +65,15 @@ async fn the_recordings_with_credentials_are_answered_alike() {
     let builder = || MockWebUi::builder().models([tiny()]).credentials("user", "pass");
     // The recording leaves out the right credentials, but not that they were sent.
     let sent = |name: &str| name == "auth-right";
-    let known = Options::default().credentials("user", "pass");
+    let known = ContractOptions::default().credentials("user", "pass");
     replay("v1.10.1/auth", builder(), sent, &known).await;
-    replay("v1.10.1/auth", builder(), |name| !sent(name), &Options::default()).await;
+    replay(
+        "v1.10.1/auth",
+        builder(),
+        |name| !sent(name),
+        &ContractOptions::default(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -71,7 +82,7 @@ async fn the_recordings_without_a_checkpoint_are_answered_alike() {
         "v1.10.1/no-model",
         MockWebUi::builder().models([]),
         |_| true,
-        &Options::default(),
+        &ContractOptions::default(),
     )
     .await;
 }
@@ -80,8 +91,8 @@ async fn the_recordings_without_a_checkpoint_are_answered_alike() {
 async fn the_recorded_exceptions_are_answered_alike() {
     for (folder, file, fault) in [
         ("v1.10.1", "fault-boom", Fault::exception("RuntimeError", "boom")),
-        ("v1.10.1", "fault-cuda-oom", Fault::out_of_memory(Relief::Once)),
-        ("v1.9.3", "fault-cuda-oom", Fault::out_of_memory(Relief::Once)),
+        ("v1.10.1", "fault-cuda-oom", Fault::out_of_memory(ClearedBy::Once)),
+        ("v1.9.3", "fault-cuda-oom", Fault::out_of_memory(ClearedBy::Once)),
     ] {
         let text =
             std::fs::read_to_string(recordings(folder).join(file).with_extension("json")).expect("a file");
@@ -149,7 +160,7 @@ async fn progress_while_a_render_runs_is_as_recorded() {
 async fn the_mock_keeps_the_contract() {
     let webui = MockWebUi::start().await;
     let suite = Suite::builtin();
-    let report = contract::run(webui.url(), &suite, &Options::default())
+    let report = contract::run(webui.url(), &suite, &ContractOptions::default())
         .await
         .expect("the mock answers");
     assert!(report.passed(), "{report}");
@@ -159,7 +170,7 @@ async fn the_mock_keeps_the_contract() {
 #[tokio::test]
 async fn another_version_breaks_the_contract_where_it_differs() {
     let webui = MockWebUi::builder().profile(Profile::V1_9_3).start().await;
-    let report = contract::run(webui.url(), &Suite::builtin(), &Options::default())
+    let report = contract::run(webui.url(), &Suite::builtin(), &ContractOptions::default())
         .await
         .expect("answers");
     let different: Vec<&str> = report.different().map(|outcome| outcome.case.as_str()).collect();
@@ -178,8 +189,13 @@ async fn another_version_breaks_the_contract_where_it_differs() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_an_error_with_a_remedy() {
-    let error = contract::run("http://127.0.0.1:1", &Suite::builtin(), &Options::default()).await;
+    let error = contract::run(
+        "http://127.0.0.1:1",
+        &Suite::builtin(),
+        &ContractOptions::default(),
+    )
+    .await;
     assert!(error.expect_err("nobody listens").to_string().contains("--api"));
-    let error = contract::run("127.0.0.1", &Suite::builtin(), &Options::default()).await;
+    let error = contract::run("127.0.0.1", &Suite::builtin(), &ContractOptions::default()).await;
     assert!(error.expect_err("no URL").to_string().contains("http://"));
 }

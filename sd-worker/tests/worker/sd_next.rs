@@ -1,6 +1,6 @@
 //! Another server behind the same routes: SD.Next, as far as it is known (`docs/protocol/webui-api.md` §12).
 
-use mock_webui::{Fault, MockWebUi, Profile, Relief};
+use mock_webui::{ClearedBy, Fault, MockWebUi, Profile};
 use serde_json::{Value, json};
 
 use crate::support::{EXAMPLE, Stage, Tap, verdict};
@@ -90,7 +90,7 @@ async fn each_of_its_errors_has_one_code_and_leaves_it_alone() {
         ),
         ("no numbers", Fault::nan()),
         ("half an answer", Fault::half_json()),
-        ("no memory", Fault::out_of_memory(Relief::Once)),
+        ("no memory", Fault::out_of_memory(ClearedBy::Once)),
     ] {
         webui.inject(fault);
         told.push(line(name, &stage.fail(&small.to_string()).await));

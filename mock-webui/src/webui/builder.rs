@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use wiremock::MockServer;
 
+use super::running::MockWebUi;
 use crate::catalogue::{Installed, Lora, Model, Style};
+use crate::deferred::DeferredAnswers;
 use crate::faults::{Fault, FaultPlan, Scenario};
-use crate::gate::{self, Door, Relay};
+use crate::gate::{self, Relay, ReservedPort};
 use crate::gpu::{Clock, SimGpu};
 use crate::phase::{Phase, Startup};
 use crate::profile::Profile;
 use crate::server::{Server, Setup};
 use crate::stubs;
-use crate::ticket::Desk;
-use crate::webui::MockWebUi;
 
 /// Options for a [`MockWebUi`]. Each setter says its default.
 #[derive(Debug, Clone)]
@@ -301,8 +301,8 @@ impl MockWebUiBuilder {
             address: self.address,
             source,
         };
-        let door = Door::reserve(self.address).map_err(refused)?;
-        let address = door.address();
+        let reserved = ReservedPort::reserve(self.address).map_err(refused)?;
+        let address = reserved.address();
         let faults = FaultPlan::new(self.faults, self.setup.seed);
         let held = faults.held_phase().or(self.phase);
         let startup = self.setup.startup;
@@ -316,25 +316,30 @@ impl MockWebUiBuilder {
             inner.disable_request_recording()
         };
         let inner = inner.start().await;
-        let desk = Desk::default();
-        stubs::mount_all(&inner, &server, &desk).await;
+        let deferred = DeferredAnswers::default();
+        stubs::mount_all(&inner, &server, &deferred).await;
 
         let relay = Relay::new(
             *inner.address(),
             server.clone(),
-            desk,
+            deferred,
             self.prefix.clone(),
             self.keep_alive,
         );
-        let (listener, door) = if first == Phase::Refusing {
-            (None, Some(door))
+        let (listener, reserved) = if first == Phase::Refusing {
+            (None, Some(reserved))
         } else {
-            server.door_is(true);
-            (Some(door.open().map_err(refused)?), None)
+            server.set_port_open(true);
+            (Some(reserved.open().map_err(refused)?), None)
         };
-        let mut tasks = vec![tokio::spawn(gate::keep(listener, door, address, Arc::new(relay)))];
+        let mut tasks = vec![tokio::spawn(gate::keep_port(
+            listener,
+            reserved,
+            address,
+            Arc::new(relay),
+        ))];
         if held.is_none() {
-            tasks.push(tokio::spawn(startup.run(server.life().clone())));
+            tasks.push(tokio::spawn(startup.run(server.process().clone())));
         }
         let url = format!("http://{address}{}", self.prefix);
         Ok(MockWebUi {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::task::JoinHandle;
 use wiremock::MockServer;
 
-use crate::builder::MockWebUiBuilder;
+use super::builder::MockWebUiBuilder;
 use crate::faults::Fault;
 use crate::gpu::SimGpu;
 use crate::phase::Phase;
@@ -88,17 +88,17 @@ impl MockWebUi {
 
     /// Takes all faults away. A card that is full stays full, and a held phase stays.
     pub fn clear_faults(&self) {
-        self.server.faults().clear();
+        self.server.fault_plan().clear();
     }
 
     /// How far the server has come since its start.
     pub fn phase(&self) -> Phase {
-        self.server.life().borrow().phase
+        self.server.process().borrow().phase
     }
 
     /// Waits until the port is open. Returns at once when it is.
     pub async fn listening(&self) {
-        self.server.door_agrees(Phase::Ready).await;
+        self.server.port_follows(Phase::Ready).await;
     }
 
     /// Puts the server into a phase and returns once its port is open or closed accordingly. Timed phases
@@ -122,7 +122,7 @@ impl MockWebUi {
     /// Ends the imitated process: renders are lost, connections end, the port closes.
     pub async fn die(&self) {
         self.server.die();
-        self.server.door_agrees(Phase::Refusing).await;
+        self.server.port_follows(Phase::Refusing).await;
     }
 
     /// Waits until the imitated process has died, by [`die`](Self::die), a fault or `server-kill`.

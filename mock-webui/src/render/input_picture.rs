@@ -10,14 +10,14 @@ use crate::gpu::picture::{Picture, Scene};
 
 /// A decoded picture and the texts of its file.
 #[derive(Debug, Clone)]
-pub(crate) struct SourcePicture {
+pub(crate) struct InputPicture {
     pub(crate) picture: Picture,
     /// Text chunks: keyword and content.
     pub(crate) texts: Vec<(String, String)>,
 }
 
 /// Decodes a picture as the server does. Anything that is no picture is "Invalid encoded image".
-pub(crate) fn decode(encoded: &str) -> Result<SourcePicture, Failure> {
+pub(crate) fn decode(encoded: &str) -> Result<InputPicture, Failure> {
     if encoded.starts_with("http://") || encoded.starts_with("https://") {
         let text = if is_local(encoded) {
             "Request to local resource not allowed"
@@ -36,7 +36,7 @@ pub(crate) fn decode(encoded: &str) -> Result<SourcePicture, Failure> {
 }
 
 /// Decodes a list entry, which may be anything.
-pub(crate) fn decode_value(value: &Value) -> Result<SourcePicture, Failure> {
+pub(crate) fn decode_value(value: &Value) -> Result<InputPicture, Failure> {
     let kind = match value {
         Value::String(encoded) => return decode(encoded),
         Value::Null => "NoneType",
@@ -96,19 +96,19 @@ fn is_local(link: &str) -> bool {
 }
 
 /// PNG files are decoded. Of JPEG and WebP files only the size is read; their content is made up.
-fn read(file: &[u8]) -> Option<SourcePicture> {
+fn read(file: &[u8]) -> Option<InputPicture> {
     if file.starts_with(b"\x89PNG") {
         return read_png(file);
     }
     let (width, height) = jpeg_size(file).or_else(|| webp_size(file))?;
     let scene = Scene::new(&file, width, height, 1);
-    Some(SourcePicture {
+    Some(InputPicture {
         picture: scene.draw(1).resized(width, height),
         texts: Vec::new(),
     })
 }
 
-fn read_png(file: &[u8]) -> Option<SourcePicture> {
+fn read_png(file: &[u8]) -> Option<InputPicture> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().ok()?;
@@ -136,7 +136,7 @@ fn read_png(file: &[u8]) -> Option<SourcePicture> {
         .iter()
         .filter_map(|chunk| Some((chunk.keyword.clone(), chunk.get_text().ok()?)));
     let texts = latin.chain(utf8).collect();
-    Some(SourcePicture {
+    Some(InputPicture {
         picture: Picture {
             width: frame.width,
             height: frame.height,

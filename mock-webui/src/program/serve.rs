@@ -1,24 +1,27 @@
-//! The mock as a program: serves until it is told to stop.
+//! Serving until a signal or the death of the imitated process.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{MockWebUi, MockWebUiBuilder, Model, Profile, Scenario};
 use anyhow::Context;
-use clap::Parser;
 use futures_util::future::select_all;
 
-/// An imitation of the AUTOMATIC1111 WebUI API with a simulated GPU, for testing clients.
-///
-/// Prints one line with its URL once the port is open, then serves until SIGINT or SIGTERM and exits with 0.
-/// When the imitated process dies, by a fault or by server-kill, it exits with 137 or what --death-code says.
-#[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+use super::output::print;
+use crate::{MockWebUi, MockWebUiBuilder, Model, Profile, Scenario};
+
+/// The first lines of the help.
+pub(super) const ABOUT: &str = "\
+An imitation of the AUTOMATIC1111 WebUI API with a simulated GPU, for testing clients.
+
+Prints one line with its URL once the port is open, then serves until SIGINT or SIGTERM and exits with 0. \
+When the imitated process dies, by a fault or by server-kill, it exits with 137 or what --death-code says.";
+
+/// What to serve, and how.
+#[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-struct Options {
+pub(super) struct ServeOptions {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
@@ -27,8 +30,7 @@ struct Options {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     step_ms: u64,
 
-    /// Version to imitate: 1.6, 1.8, 1.9.3, 1.10.1 or forge.
-    #[arg(long, value_name = "VERSION", default_value_t)]
+    #[arg(long, value_name = "VERSION", default_value_t, help = format!("Version to imitate: {}", Profile::list()))]
     profile: Profile,
 
     /// Ask for these credentials, as --api-auth does; may be given several times.
@@ -100,12 +102,15 @@ struct Options {
     seed: Option<u64>,
 }
 
-const EXAMPLES: &str = "\
+/// The last lines of the help.
+pub(super) const EXAMPLES: &str = "\
 Examples:
   mock-webui                                     on port 3000, renders at once
   mock-webui --listen 127.0.0.1:0 --step-ms 40   on a free port, one second for 25 steps
   mock-webui --profile 1.9.3 --auth me:secret    the version that refuses \"DPM++ 2M Karras\"
   mock-webui --ready-after 3s --model-after 5s   a slow start
+  mock-webui faults                              the kinds of faults
+  mock-webui contract --webui http://HOST:7861   compare a real WebUI with recorded answers
 
 Then:
   curl -s http://127.0.0.1:3000/sdapi/v1/sd-models
@@ -121,7 +126,7 @@ fn credentials(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "credentials have the form USER:PASSWORD".to_owned())
 }
 
-impl Options {
+impl ServeOptions {
     fn builder(&self) -> anyhow::Result<MockWebUiBuilder> {
         let mut builder = MockWebUi::builder()
             .listen(self.listen)
@@ -155,34 +160,20 @@ impl Options {
         }
         Ok(builder)
     }
-}
 
-/// Runs the program to its end.
-pub fn main() -> ExitCode {
-    let options = Options::parse();
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no runtime")
-        .and_then(|runtime| runtime.block_on(serve(&options)));
-    ended.unwrap_or_else(|error| {
-        // Without a stderr there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "Error: {error:?}");
-        ExitCode::FAILURE
-    })
-}
-
-async fn serve(options: &Options) -> anyhow::Result<ExitCode> {
-    let builder = options.builder()?;
-    // Before the line that says we listen: whoever reads it may send a signal at once.
-    let stop = stop_signal(options.ignore_sigterm).context("cannot listen for signals")?;
-    let servers = builder.start_many(options.gpus).await?;
-    let deaths = select_all(servers.iter().map(|server| Box::pin(server.death())));
-    tokio::select! {
-        biased;
-        () = stop => Ok(ExitCode::SUCCESS),
-        _ = deaths => Ok(ExitCode::from(options.death_code)),
-        result = announce(&servers) => result,
+    /// Serves until a signal, or until one of the imitated processes dies.
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        let builder = self.builder()?;
+        // Before the line that says we listen: its reader may send a signal at once.
+        let stop = stop_signal(self.ignore_sigterm).context("cannot listen for signals")?;
+        let servers = builder.start_many(self.gpus).await?;
+        let deaths = select_all(servers.iter().map(|server| Box::pin(server.death())));
+        tokio::select! {
+            biased;
+            () = stop => Ok(ExitCode::SUCCESS),
+            _ = deaths => Ok(ExitCode::from(self.death_code)),
+            result = announce(&servers) => result,
+        }
     }
 }
 
@@ -191,9 +182,7 @@ async fn serve(options: &Options) -> anyhow::Result<ExitCode> {
 async fn announce(servers: &[MockWebUi]) -> anyhow::Result<ExitCode> {
     for server in servers {
         server.listening().await;
-        let mut output = std::io::stdout().lock();
-        writeln!(output, "mock-webui listening on {}", server.url())
-            .and_then(|()| output.flush())
+        print(&format!("mock-webui listening on {}\n", server.url()))
             .context("cannot write to standard output")?;
     }
     std::future::pending().await
