@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::json;
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 
 /// Status, body and headers of one answer, before the gate adds what every answer carries.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// `x-process-time` is added by a middleware that an unexpected exception skips (§1).
     pub(crate) timed: bool,
+    /// The connection ends after this answer, without a word of it in the headers.
+    pub(crate) closes_connection: bool,
 }
 
 impl Answer {
@@ -41,7 +43,13 @@ impl Answer {
             headers: Vec::new(),
             body: body.into(),
             timed: true,
+            closes_connection: false,
         }
+    }
+
+    /// Success without a body.
+    pub(crate) fn no_content() -> Self {
+        Self::raw(StatusCode::NO_CONTENT, None, "")
     }
 
     /// `null`, the answer of most routes that only do something.
@@ -55,7 +63,7 @@ impl Answer {
     }
 
     /// A page for browsers.
-    pub(crate) fn html(page: &'static str) -> Self {
+    pub(crate) fn html(page: impl Into<Bytes>) -> Self {
         Self::raw(StatusCode::OK, Some("text/html; charset=utf-8"), page)
     }
 
@@ -83,7 +91,7 @@ impl Answer {
 pub(crate) enum Failure {
     /// The application refused on purpose: `HTTPException` with a text.
     Deliberate(StatusCode, String),
-    /// An exception nobody caught: its class and its text, always status 500.
+    /// An exception that no handler caught: its class and its text, always status 500.
     Unexpected { class: String, text: String },
     /// The framework's validation refused the body: status 422 and a list of problems.
     Invalid(Vec<Value>),
@@ -103,48 +111,73 @@ impl Failure {
         }
     }
 
-    /// The answer in the shapes of a version.
+    /// The answer in the shapes of a server.
     pub(crate) fn into_answer(self, profile: Profile) -> Answer {
-        match (self, profile) {
-            (Self::Ready(answer), _) => *answer,
-            (Self::Invalid(problems), _) => Answer::detail(StatusCode::UNPROCESSABLE_ENTITY, problems),
-            // Its error middleware is switched off.
-            (Self::Deliberate(status, text), Profile::Forge) => Answer::detail(status, text),
-            (Self::Deliberate(status, text), _) => {
-                let body = json!({ "error": "HTTPException", "detail": text, "body": "", "errors": "" });
-                Answer::with_status(status, &keyed(body, status, profile))
-            }
-            (Self::Unexpected { .. }, Profile::Forge) => {
-                let mut answer = Answer::raw(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    Some("text/plain; charset=utf-8"),
-                    "Internal Server Error",
-                );
-                answer.timed = false;
-                answer
-            }
-            (Self::Unexpected { class, text }, _) => {
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                let body = if profile == Profile::SdNext && class == "TypeError" {
-                    Value::from(text)
-                } else {
-                    let body = json!({ "error": class, "detail": "", "body": "", "errors": text });
-                    keyed(body, status, profile)
-                };
-                let mut answer = Answer::with_status(status, &body);
-                answer.timed = false;
-                answer
+        match self {
+            Self::Ready(answer) => *answer,
+            Self::Invalid(problems) => Answer::detail(StatusCode::UNPROCESSABLE_ENTITY, problems),
+            Self::Deliberate(status, text) => deliberate(status, &text, profile),
+            Self::Unexpected { class, text } => unexpected(&class, &text, profile),
+        }
+    }
+
+    /// Problems of a body that may be any object: the newer validation words them for a plain dictionary.
+    pub(crate) fn of_any_object(self) -> Self {
+        let Self::Invalid(mut problems) = self else {
+            return self;
+        };
+        for problem in &mut problems {
+            if problem["type"] == "model_attributes_type" {
+                problem["type"] = json!("dict_type");
+                problem["msg"] = json!("Input should be a valid dictionary");
+                if let Some(Value::String(url)) = problem.get_mut("url") {
+                    *url = url.replace("model_attributes_type", "dict_type");
+                }
             }
         }
+        Self::Invalid(problems)
     }
 }
 
-/// With the fifth key, where there is one. Its place among the others is not known.
-fn keyed(mut body: Value, status: StatusCode, profile: Profile) -> Value {
-    if profile == Profile::SdNext {
-        body["code"] = Value::from(status.as_u16());
+fn deliberate(status: StatusCode, text: &str, profile: Profile) -> Answer {
+    let body = match profile.family() {
+        Family::A1111 => json!({ "error": "HTTPException", "detail": text, "body": "", "errors": "" }),
+        Family::SdNext => json!({
+            "error": "HTTPException", "code": status.as_u16(), "detail": text, "body": "",
+            "errors": format!("{}: {text}", status.as_u16()),
+        }),
+        // Its error middleware is switched off.
+        Family::Forge => json!({ "detail": text }),
+    };
+    let answer = Answer::with_status(status, &body);
+    if status == StatusCode::UNAUTHORIZED && profile.family() != Family::A1111 {
+        return answer.header("www-authenticate", "Basic");
     }
-    body
+    answer
+}
+
+fn unexpected(class: &str, text: &str, profile: Profile) -> Answer {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let answer = match profile {
+        Profile::Forge2024 => Answer::text(status, "Internal Server Error"),
+        Profile::Forge => Answer::with_status(
+            status,
+            &json!({ "error": class, "detail": "", "body": "", "message": text }),
+        ),
+        Profile::SdNext => Answer::with_status(
+            status,
+            &json!({ "error": class, "code": 500, "detail": "", "body": "", "errors": text }),
+        ),
+        _ => Answer::with_status(
+            status,
+            &json!({ "error": class, "detail": "", "body": "", "errors": text }),
+        ),
+    };
+    Answer {
+        // uvicorn closes the connection of an exception that reached it, and does not say so.
+        closes_connection: profile.family() == Family::Forge,
+        ..answer.untimed()
+    }
 }
 
 /// One entry of the framework's list of problems.

@@ -5,9 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode, header};
 
 use crate::answer::Failure;
+use crate::profile::Profile;
 
 /// Checks the header against the allowed pairs. No pairs means that anyone may call.
-pub(crate) fn check(credentials: &[(String, String)], headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn check(
+    profile: Profile,
+    credentials: &[(String, String)],
+    headers: &HeaderMap,
+) -> Result<(), Failure> {
     if credentials.is_empty() {
         return Ok(());
     }
@@ -33,7 +38,11 @@ pub(crate) fn check(credentials: &[(String, String)], headers: &HeaderMap) -> Re
     {
         Ok(())
     } else {
-        refuse("Incorrect username or password")
+        refuse(if profile.is_sd_next() {
+            "Unauthorized"
+        } else {
+            "Incorrect username or password"
+        })
     }
 }
 
@@ -46,7 +55,11 @@ mod tests {
         if !header.is_empty() {
             headers.insert(header::AUTHORIZATION, header.parse().expect("a header value"));
         }
-        match check(&[("user".to_owned(), "pass".to_owned())], &headers) {
+        match check(
+            Profile::V1_10_1,
+            &[("user".to_owned(), "pass".to_owned())],
+            &headers,
+        ) {
             Ok(()) => None,
             Err(Failure::Deliberate(StatusCode::UNAUTHORIZED, text)) => Some(text),
             Err(other) => panic!("{other:?}"),

@@ -144,6 +144,11 @@ impl Server {
 
     /// The checkpoint in use.
     pub(crate) fn current_model(&self) -> Option<&Model> {
+        if self.profile().is_sd_next() {
+            // An unknown name in its settings leaves it without a model.
+            let selected = self.settings().text("sd_model_checkpoint").to_owned();
+            self.find_model(&selected)?;
+        }
         let loaded = self.memory().loaded().map(str::to_owned);
         loaded
             .and_then(|title| self.find_model(&title))
@@ -153,8 +158,10 @@ impl Server {
     /// Selects a checkpoint in the settings and loads it, unless a fault keeps the old one.
     pub(crate) fn switch_model(&self, model: &Model, faults: &ActiveFaults) {
         self.settings().set_own("sd_model_checkpoint", model.title());
-        self.settings()
-            .set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+        if !self.profile().is_sd_next() {
+            self.settings()
+                .set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+        }
         if !faults.keep_old_model {
             let leak = self.fault_plan().leak_per_switch();
             self.memory().load(model.title(), leak);
@@ -251,10 +258,12 @@ impl Server {
 
 /// The settings of a process that has just started.
 fn fresh_settings(setup: &Setup) -> Settings {
-    let mut settings = Settings::new(setup.settings_file, setup.frozen_settings);
+    let mut settings = Settings::new(setup.profile, setup.settings_file, setup.frozen_settings);
     if let Some(model) = setup.installed.models.first() {
         settings.set_own("sd_model_checkpoint", model.title());
-        settings.set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+        if !setup.profile.is_sd_next() {
+            settings.set_own("sd_checkpoint_hash", model.digest().unwrap_or_default());
+        }
     }
     settings
 }

@@ -3,6 +3,7 @@
 mod installed;
 pub(crate) mod model;
 pub(crate) mod sampler;
+pub(crate) mod sampling;
 pub(crate) mod upscaler;
 
 pub(crate) use installed::Installed;

@@ -14,6 +14,8 @@ pub struct Model {
     file: String,
     sha256: Option<String>,
     config: bool,
+    /// A folder of the diffusers format, as SD.Next lists them.
+    folder: bool,
 }
 
 impl Model {
@@ -28,14 +30,18 @@ impl Model {
             file,
             sha256: None,
             config: false,
+            folder: false,
         }
     }
 
-    /// The checkpoint of the recorded servers: tiny, with random weights.
-    pub fn recorded() -> Self {
-        Self::new("tiny-random")
-            .sha256("72897b720f8a52f8163a25a51949824873d787797d033a8efdb064d45302118c")
-            .config()
+    /// A folder in the diffusers format, such as `Diffusers/tinysd`.
+    pub fn folder(name: impl Into<String>) -> Self {
+        Self {
+            file: name.into(),
+            sha256: None,
+            config: false,
+            folder: true,
+        }
     }
 
     /// The hash of the file: 64 hexadecimal digits, of which the first ten appear in titles and infotexts.
@@ -54,9 +60,18 @@ impl Model {
 
     /// The file name without its ending, as in the infotext.
     pub fn name(&self) -> &str {
+        if self.folder {
+            return &self.file;
+        }
         self.file
             .rsplit_once('.')
             .map_or(self.file.as_str(), |(stem, _)| stem)
+    }
+
+    /// The last part of the name, as in infotexts of SD.Next.
+    pub(crate) fn base_name(&self) -> &str {
+        let name = self.name();
+        name.rsplit_once('/').map_or(name, |(_, base)| base)
     }
 
     /// The title as `sd_model_checkpoint` has it: file name, and the short hash when it is known.
@@ -82,6 +97,21 @@ impl Model {
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         [self.title().as_str(), &self.file, self.name()].contains(&name)
             || [self.short_hash(), self.digest()].contains(&Some(name))
+    }
+
+    /// The entry of SD.Next's list. It names a checkpoint by its path without an ending.
+    pub(crate) fn to_sd_next_json(&self) -> Value {
+        let (filename, kind) = if self.file.starts_with("models/") {
+            (self.file.clone(), "unknown")
+        } else if self.folder {
+            (format!("models/{}", self.file), "diffusers")
+        } else {
+            (format!("models/Stable-diffusion/{}", self.file), "safetensors")
+        };
+        json!({
+            "title": self.title(), "model_name": self.name(), "filename": filename, "type": kind,
+            "sha256": self.sha256, "hash": self.short_hash(), "config": null,
+        })
     }
 
     pub(crate) fn to_json(&self, root: &str) -> Value {

@@ -1,14 +1,14 @@
-//! Samplers and schedulers, and how each version resolves their names (§5).
+//! The samplers and schedulers of each version, and the lists of them (§5).
 
 use serde_json::{Map, Value, json};
 
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 
 /// A sampler of 1.9 and later.
-struct Sampler {
-    name: &'static str,
+pub(super) struct Sampler {
+    pub(super) name: &'static str,
     aliases: &'static [&'static str],
-    options: &'static [(&'static str, &'static str)],
+    pub(super) options: &'static [(&'static str, &'static str)],
 }
 
 const fn sampler(
@@ -25,7 +25,7 @@ const fn sampler(
 
 const SECOND_ORDER: (&str, &str) = ("second_order", "True");
 const BROWNIAN: (&str, &str) = ("brownian_noise", "True");
-const ENSD: (&str, &str) = ("uses_ensd", "True");
+pub(super) const ENSD: (&str, &str) = ("uses_ensd", "True");
 const DISCARD: (&str, &str) = ("discard_next_to_last_sigma", "True");
 const KARRAS: (&str, &str) = ("scheduler", "karras");
 const EXPONENTIAL: (&str, &str) = ("scheduler", "exponential");
@@ -54,11 +54,61 @@ const SAMPLERS: &[Sampler] = &[
     sampler("DPM fast", &["k_dpm_fast"], &[ENSD]),
     sampler("DPM adaptive", &["k_dpm_ad"], &[ENSD]),
     sampler("Restart", &["restart"], &[KARRAS, SECOND_ORDER]),
+    sampler("HeunPP2", &["heunpp2"], &[]),
+    sampler("IPNDM", &["ipndm"], &[]),
+    sampler("IPNDM_V", &["ipndm_v"], &[]),
+    sampler("DEIS", &["deis"], &[]),
     sampler("DDIM", &["ddim"], &[]),
     sampler("DDIM CFG++", &["ddim_cfgpp"], &[]), // 1.10
     sampler("PLMS", &["plms"], &[]),
     sampler("UniPC", &["unipc"], &[]),
     sampler("LCM", &["k_lcm"], &[]),
+    sampler("DDPM", &["ddpm"], &[]),
+];
+
+/// Samplers that only Forge has.
+const OF_FORGE: [&str; 5] = ["HeunPP2", "IPNDM", "IPNDM_V", "DEIS", "DDPM"];
+
+/// Samplers of SD.Next, as far as clients are known to ask for them. It has 114.
+const OF_SD_NEXT: &[&str] = &[
+    "UniPC",
+    "DEIS",
+    "SA Solver",
+    "DC Solver",
+    "VDM Solver",
+    "DPM++",
+    "DPM++ 1S",
+    "DPM++ 2M",
+    "DPM++ 3M",
+    "DPM++ 1S SDE",
+    "DPM++ 2M SDE",
+    "DPM++ 3M SDE",
+    "DPM++ 2M EDM",
+    "DPM++ SDE",
+    "DPM++ 2M Inverse",
+    "DPM++ Cosine",
+    "DPM SDE",
+    "DPM2++ FlowMatch",
+    "Heun",
+    "Heun FlowMatch",
+    "Euler",
+    "Euler a",
+    "Euler SGM",
+    "Euler EDM",
+    "Euler FlowMatch",
+    "DDIM",
+    "DDPM",
+    "LMSD",
+    "PNDM",
+    "IPNDM",
+    "KDPM2",
+    "KDPM2 a",
+    "LCM",
+    "TCD",
+    "CMSI",
+    "CogX DDIM",
+    "PeRFlow",
+    "UFOGen",
 ];
 
 /// The samplers up to 1.8, where the schedule was part of the name.
@@ -96,8 +146,11 @@ const OLD_SAMPLERS: &[&str] = &[
     "LCM", // 1.8
 ];
 
-/// Name, label, aliases, rho, whether it needs the inner model. The ones after "SGM Uniform" came with 1.10.
-const SCHEDULERS: &[(&str, &str, &[&str], f64, bool)] = &[
+/// Name, label, aliases, rho, whether it needs the inner model.
+pub(super) type Scheduler = (&'static str, &'static str, &'static [&'static str], f64, bool);
+
+/// The ones after "SGM Uniform" came with 1.10, the ones after "Beta" are Forge's.
+const SCHEDULERS: &[Scheduler] = &[
     ("automatic", "Automatic", &[], -1.0, false),
     ("uniform", "Uniform", &[], -1.0, true),
     ("karras", "Karras", &[], 7.0, false),
@@ -110,39 +163,79 @@ const SCHEDULERS: &[(&str, &str, &[&str], f64, bool)] = &[
     ("normal", "Normal", &[], -1.0, true),
     ("ddim", "DDIM", &[], -1.0, true),
     ("beta", "Beta", &[], -1.0, true),
+    ("turbo", "Turbo", &[], -1.0, true),
+    ("align_your_steps_GITS", "Align Your Steps GITS", &[], -1.0, false),
+    ("align_your_steps_11", "Align Your Steps 11", &[], -1.0, false),
+    ("align_your_steps_32", "Align Your Steps 32", &[], -1.0, false),
 ];
 const SCHEDULERS_OF_1_9: usize = 6;
+const SCHEDULERS_OF_1_10: usize = 12;
 
-fn samplers(profile: Profile) -> impl Iterator<Item = &'static Sampler> {
-    SAMPLERS
-        .iter()
-        .filter(move |sampler| profile >= Profile::V1_10_1 || sampler.name != "DDIM CFG++")
+/// The samplers of 1.9 and later.
+pub(super) fn samplers(profile: Profile) -> impl Iterator<Item = &'static Sampler> {
+    SAMPLERS.iter().filter(move |sampler| {
+        let known = profile >= Profile::V1_10_1 || sampler.name != "DDIM CFG++";
+        known && (profile.is_forge() || !OF_FORGE.contains(&sampler.name))
+    })
 }
 
-fn old_samplers(profile: Profile) -> impl Iterator<Item = &'static str> {
+/// The name of a sampler of SD.Next: as it is, or in another case.
+pub(super) fn of_sd_next(name: &str) -> Option<&'static str> {
+    std::iter::once("Default")
+        .chain(OF_SD_NEXT.iter().copied())
+        .find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The samplers up to 1.8.
+pub(super) fn old_samplers(profile: Profile) -> impl Iterator<Item = &'static str> {
     OLD_SAMPLERS
         .iter()
         .copied()
         .filter(move |name| profile >= Profile::V1_8 || *name != "LCM")
 }
 
-fn schedulers(
-    profile: Profile,
-) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str], f64, bool)> {
-    let count = if profile >= Profile::V1_10_1 {
-        SCHEDULERS.len()
-    } else {
-        SCHEDULERS_OF_1_9
+/// The schedulers of a version.
+pub(super) fn schedulers(profile: Profile) -> impl Iterator<Item = &'static Scheduler> {
+    let count = match profile {
+        Profile::V1_6 | Profile::V1_8 | Profile::V1_9_3 => SCHEDULERS_OF_1_9,
+        Profile::V1_10_1 | Profile::SdNext => SCHEDULERS_OF_1_10,
+        Profile::Forge2024 | Profile::Forge => SCHEDULERS.len(),
     };
     SCHEDULERS.iter().take(count)
 }
 
+/// The label of a scheduler given by name or label.
+pub(super) fn label(profile: Profile, given: &str) -> Option<&'static str> {
+    schedulers(profile)
+        .find(|(name, label, ..)| *name == given || *label == given)
+        .map(|entry| entry.1)
+}
+
+/// Splits an old name into sampler and schedule, as 1.10 does: by label, name and alias of each scheduler in turn.
+pub(super) fn split_suffix(profile: Profile, name: &str) -> (&str, Option<&'static str>) {
+    let (mut plain, mut found) = (name, None);
+    for (short, label, aliases, ..) in schedulers(profile) {
+        let endings = [*label, *short].into_iter().chain(aliases.iter().copied());
+        let cut = endings.filter_map(|ending| plain.strip_suffix(ending)?.strip_suffix(' '));
+        if let Some(rest) = cut.into_iter().next() {
+            (plain, found) = (rest, Some(*label));
+        }
+    }
+    (plain, found)
+}
+
 /// The answer of `GET samplers`.
 pub(crate) fn samplers_json(profile: Profile) -> Value {
+    if profile.is_sd_next() {
+        return OF_SD_NEXT
+            .iter()
+            .map(|name| json!({ "name": name, "options": {} }))
+            .collect();
+    }
     if !profile.has_schedulers() {
         return old_samplers(profile)
             .map(|name| {
-                let (plain, schedule) = split_suffix(name);
+                let (plain, schedule) = split_suffix(Profile::V1_10_1, name);
                 let known = SAMPLERS.iter().find(|sampler| sampler.name == plain);
                 let mut options: Map<String, Value> = Map::new();
                 if let Some(schedule) = schedule {
@@ -150,7 +243,7 @@ pub(crate) fn samplers_json(profile: Profile) -> Value {
                 }
                 for (key, value) in known.iter().flat_map(|sampler| sampler.options) {
                     if *key != "scheduler" {
-                        options.insert((*key).to_owned(), json!(value));
+                        options.insert((*key).to_owned(), option(profile, value));
                     }
                 }
                 let ending =
@@ -166,7 +259,7 @@ pub(crate) fn samplers_json(profile: Profile) -> Value {
             let options: Map<_, _> = sampler
                 .options
                 .iter()
-                .map(|(key, value)| ((*key).to_owned(), json!(value)))
+                .map(|(key, value)| ((*key).to_owned(), option(profile, value)))
                 .collect();
             json!({ "name": sampler.name, "aliases": sampler.aliases, "options": options })
         })
@@ -186,183 +279,10 @@ pub(crate) fn schedulers_json(profile: Profile) -> Value {
         .collect()
 }
 
-/// What a request's sampler and scheduler names came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sampling {
-    /// The sampler used, as in `info.sampler_name`.
-    pub(crate) sampler: String,
-    /// The entry `Schedule type` of the infotext, if there is one.
-    pub(crate) schedule: Option<String>,
-    /// The same entry in `extra_generation_params`, where "Automatic" is left out.
-    pub(crate) named_schedule: Option<String>,
-}
-
-/// Resolves the names as the version does. `None` is the refusal "Sampler not found".
-pub(crate) fn resolve(profile: Profile, name: &str, scheduler: Option<&str>) -> Option<Sampling> {
-    let scheduler = scheduler.filter(|scheduler| !scheduler.is_empty());
-    if !profile.has_schedulers() {
-        let sampler = old_samplers(profile).find(|known| *known == name)?.to_owned();
-        return Some(Sampling {
-            sampler,
-            schedule: None,
-            named_schedule: None,
-        });
-    }
-    let known = samplers(profile).find(|sampler| sampler.name == name);
-    if profile < Profile::V1_10_1 {
-        // 1.9 takes the scheduler's name as it comes, even one it does not know.
-        let sampler = known?;
-        let schedule = match scheduler {
-            Some(given) if !given.eq_ignore_ascii_case("automatic") => {
-                Some(label(profile, given).map_or(given, |label| label).to_owned())
-            }
-            _ => own_schedule(sampler).map(str::to_owned),
-        };
-        return Some(Sampling {
-            sampler: sampler.name.to_owned(),
-            named_schedule: schedule.clone(),
-            schedule,
-        });
-    }
-    let (sampler, suffix) = known
-        .map(|sampler| (sampler, None))
-        .or_else(|| {
-            let (plain, suffix) = split_suffix(name);
-            Some((samplers(profile).find(|sampler| sampler.name == plain)?, suffix))
-        })
-        .unwrap_or((&SAMPLERS[0], None));
-    let wanted = scheduler
-        .and_then(|given| label(profile, given))
-        .or(suffix)
-        .unwrap_or("Automatic");
-    let named = if wanted == "Automatic" {
-        own_schedule(sampler)
-    } else {
-        Some(wanted)
-    };
-    Some(Sampling {
-        sampler: sampler.name.to_owned(),
-        schedule: Some(named.unwrap_or("Automatic").to_owned()),
-        named_schedule: named.map(str::to_owned),
-    })
-}
-
-/// Whether the setting `eta_noise_seed_delta` has an effect on this sampler.
-pub(crate) fn uses_ensd(name: &str) -> bool {
-    SAMPLERS
-        .iter()
-        .any(|sampler| sampler.name == name && sampler.options.contains(&ENSD))
-}
-
-/// The schedule that "Automatic" means for this sampler.
-fn own_schedule(sampler: &Sampler) -> Option<&'static str> {
-    let (_, name) = sampler.options.iter().find(|(key, _)| *key == "scheduler")?;
-    SCHEDULERS
-        .iter()
-        .find(|scheduler| scheduler.0 == *name)
-        .map(|scheduler| scheduler.1)
-}
-
-/// The label of a scheduler given by name or label.
-fn label(profile: Profile, given: &str) -> Option<&'static str> {
-    schedulers(profile)
-        .find(|(name, label, ..)| *name == given || *label == given)
-        .map(|entry| entry.1)
-}
-
-/// Splits an old name into sampler and schedule. Longest label first: "Polyexponential" ends in
-/// "exponential".
-fn split_suffix(name: &str) -> (&str, Option<&'static str>) {
-    let mut labels: Vec<_> = SCHEDULERS.iter().map(|scheduler| scheduler.1).collect();
-    labels.sort_by_key(|label| std::cmp::Reverse(label.len()));
-    for label in labels {
-        if let Some(plain) = name.strip_suffix(label).and_then(|plain| plain.strip_suffix(' ')) {
-            return (plain, Some(label));
-        }
-    }
-    (name, None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolved(profile: Profile, name: &str, scheduler: Option<&str>) -> Option<(String, Option<String>)> {
-        resolve(profile, name, scheduler).map(|sampling| (sampling.sampler, sampling.schedule))
-    }
-
-    #[track_caller]
-    fn assert_resolves(profile: Profile, sent: (&str, Option<&str>), used: Option<(&str, Option<&str>)>) {
-        let used = used.map(|(sampler, schedule)| (sampler.to_owned(), schedule.map(str::to_owned)));
-        assert_eq!(resolved(profile, sent.0, sent.1), used, "{profile}: {sent:?}");
-    }
-
-    #[test]
-    fn each_version_resolves_old_names_its_own_way() {
-        use Profile::{V1_6, V1_8, V1_9_3, V1_10_1};
-        let old = ("DPM++ 2M Karras", None);
-        assert_resolves(V1_6, old, Some(("DPM++ 2M Karras", None)));
-        assert_resolves(V1_8, old, Some(("DPM++ 2M Karras", None)));
-        assert_resolves(V1_9_3, old, None);
-        assert_resolves(V1_10_1, old, Some(("DPM++ 2M", Some("Karras"))));
-        let explicit = ("DPM++ 2M Karras", Some("Exponential"));
-        assert_resolves(V1_10_1, explicit, Some(("DPM++ 2M", Some("Exponential"))));
-        assert_resolves(
-            V1_10_1,
-            ("DPM++ 2M SDE Exponential", None),
-            Some(("DPM++ 2M SDE", Some("Exponential"))),
-        );
-    }
-
-    #[test]
-    fn an_unknown_sampler_is_refused_by_1_9_and_replaced_by_1_10() {
-        for name in ["No Such Sampler", "euler a", "k_euler_a"] {
-            assert_resolves(Profile::V1_9_3, (name, None), None);
-            assert_resolves(Profile::V1_10_1, (name, None), Some(("DPM++ 2M", Some("Karras"))));
-        }
-    }
-
-    #[test]
-    fn automatic_is_the_samplers_own_schedule() {
-        assert_resolves(
-            Profile::V1_9_3,
-            ("DPM++ 2M", None),
-            Some(("DPM++ 2M", Some("Karras"))),
-        );
-        assert_resolves(Profile::V1_9_3, ("Euler", None), Some(("Euler", None)));
-        assert_resolves(
-            Profile::V1_10_1,
-            ("Euler", None),
-            Some(("Euler", Some("Automatic"))),
-        );
-        assert_resolves(
-            Profile::V1_10_1,
-            ("Euler", Some("karras")),
-            Some(("Euler", Some("Karras"))),
-        );
-    }
-
-    #[test]
-    fn an_unknown_scheduler_is_kept_by_1_9_and_ignored_by_1_10() {
-        assert_resolves(
-            Profile::V1_9_3,
-            ("Euler", Some("nope")),
-            Some(("Euler", Some("nope"))),
-        );
-        assert_resolves(
-            Profile::V1_10_1,
-            ("Euler", Some("nope")),
-            Some(("Euler", Some("Automatic"))),
-        );
-    }
-
-    #[test]
-    fn a_long_suffix_is_not_mistaken_for_a_short_one() {
-        assert_eq!(
-            split_suffix("LMS Polyexponential"),
-            ("LMS", Some("Polyexponential"))
-        );
-        assert_eq!(split_suffix("Euler SGM Uniform"), ("Euler", Some("SGM Uniform")));
-        assert_eq!(split_suffix("Euler"), ("Euler", None));
+/// The value of a sampler's option: a text, but Forge answers true and false as such.
+fn option(profile: Profile, value: &str) -> Value {
+    match (profile.family(), value) {
+        (Family::Forge, "True") => json!(true),
+        (_, value) => json!(value),
     }
 }

@@ -47,6 +47,23 @@ impl Case {
         format!("{} {}", self.method, self.path)
     }
 
+    /// The bytes to send. `picture` stands in for one that the recording has left out.
+    pub(super) fn request_with(&self, picture: Option<&str>) -> Option<Vec<u8>> {
+        let mut body = self.request_body();
+        match picture.filter(|_| is_left_out(&body["image"])) {
+            Some(picture) => {
+                body["image"] = json!(picture);
+                Some(crate::json::compact(&body))
+            }
+            None => self.request.clone(),
+        }
+    }
+
+    /// Whether the case leaves the server with another checkpoint, or with none.
+    pub(super) fn changes_the_checkpoint(&self) -> bool {
+        self.path == "/sdapi/v1/options" && !self.request_body()["sd_model_checkpoint"].is_null()
+    }
+
     pub(super) fn request_body(&self) -> Value {
         self.request
             .as_deref()
@@ -235,14 +252,14 @@ impl Entry {
                 .iter()
                 .map(|(name, value)| (name.clone(), text(value)))
                 .collect(),
-            request: request_bytes.or_else(|| request.raw.map(String::into_bytes)),
+            request: request_bytes.or_else(|| request.raw.map(|raw| undecoded(&raw))),
             status: response.status,
             content_type: header(&response.headers, "content-type"),
             timed: recorded.then(|| response.headers.contains_key("x-process-time")),
             headers,
             body: response
                 .json
-                .or_else(|| response.text.map(Value::from))
+                .or_else(|| response.text.filter(|text| !text.is_empty()).map(Value::from))
                 .unwrap_or_default(),
             compare,
         }
@@ -251,13 +268,20 @@ impl Entry {
 
 /// A recording stands in for a long picture with a placeholder; the file itself lies beside it.
 fn restore_picture(body: &mut Value, folder: &Path) {
-    let left_out = body["image"]
-        .as_str()
-        .is_some_and(|text| text.starts_with("<base64"));
-    if let Some(file) = left_out
+    if let Some(file) = is_left_out(&body["image"])
         .then(|| std::fs::read(folder.join("txt2img-minimal.png")).ok())
         .flatten()
     {
         body["image"] = json!(STANDARD.encode(file));
     }
+}
+
+fn is_left_out(picture: &Value) -> bool {
+    picture.as_str().is_some_and(|text| text.starts_with("<base64"))
+}
+
+/// The bytes of a text. One that is not UTF-8 was recorded with this character in its place.
+fn undecoded(text: &str) -> Vec<u8> {
+    let parts: Vec<&[u8]> = text.split('\u{fffd}').map(str::as_bytes).collect();
+    parts.join(&0xff)
 }

@@ -6,98 +6,129 @@ use serde_json::{Map, Value, json};
 
 use crate::json;
 
-/// What is masked, for one server.
-#[derive(Debug)]
-pub(super) struct Masks {
-    /// Texts and what takes their place: the names and hashes of this server's models and of the recorded.
-    names: Vec<(String, &'static str)>,
-}
-
 /// Keys whose value is a time.
-const TIMES: [&str; 2] = ["eta_relative", "job_timestamp"];
+const TIMES: [&str; 3] = ["eta_relative", "job_timestamp", "id"];
 /// Installation details that no two servers share.
-const PLACES: [&str; 4] = ["filename", "path", "commit_hash", "config"];
+const PLACES: [&str; 5] = ["filename", "path", "commit_hash", "config", "ckpt"];
+/// Keys that name a checkpoint or its hash.
+const CHECKPOINTS: [&str; 9] = [
+    "title",
+    "model_name",
+    "hash",
+    "sha256",
+    "sd_model_name",
+    "sd_model_hash",
+    "sd_model_checkpoint",
+    "sd_checkpoint_hash",
+    "Model hash",
+];
+/// Entries of an infotext that differ between any two servers: what names the checkpoint, and random digests.
+const ENTRIES: [(&str, &str); 4] = [
+    ("Model", "<model>"),
+    ("Refiner", "<model>"),
+    ("Hires checkpoint", "<model>"),
+    ("Init image hash", "<digest>"),
+];
 /// A recording keeps this many characters of a page.
 const PAGE: usize = 400;
 
-impl Masks {
-    /// `models` is the server's answer of `GET sd-models`.
-    pub(super) fn for_models(models: &Value) -> Self {
-        let mut names = Vec::new();
-        let mut add = |value: &Value, mask| {
-            if let Some(text) = value.as_str().filter(|text| text.len() > 2) {
-                names.push((text.to_owned(), mask));
+/// The masked form of a body. `request` tells which seeds were chosen by the client.
+pub(super) fn masked(body: &Value, request: &Value) -> Value {
+    let mut body = body.clone();
+    let text = body["info"]
+        .as_str()
+        .filter(|_| body["images"].is_array())
+        .unwrap_or_default();
+    if let Ok(Value::Object(parsed)) = serde_json::from_str::<Value>(text) {
+        let like_python = json::spaced(&Value::Object(parsed.clone())) == text;
+        body["info"] = Value::Object(info(parsed, request));
+        body["info is written as Python does"] = json!(like_python);
+    }
+    mask(&mut body, "");
+    body
+}
+
+fn mask(value: &mut Value, key: &str) {
+    match value {
+        Value::Null => {
+            // A server that computes no hashes knows none; whether it does is not what is compared.
+            if CHECKPOINTS.contains(&key) && key.contains("sha") | key.contains("hash") {
+                *value = json!("<hash>");
             }
-        };
-        let recorded = json!({ "model_name": "tiny-random", "hash": "72897b720f" });
-        for model in models.as_array().into_iter().flatten().chain([&recorded]) {
-            add(&model["sha256"], "<sha256>");
-            add(&model["hash"], "<hash>");
-            add(&model["model_name"], "<model>");
         }
-        Self { names }
-    }
-
-    /// The masked form of a body. `request` tells which seeds were chosen by the client.
-    pub(super) fn apply(&self, body: &Value, request: &Value) -> Value {
-        let mut body = body.clone();
-        let text = body["info"]
-            .as_str()
-            .filter(|_| body["images"].is_array())
-            .unwrap_or_default();
-        if let Ok(Value::Object(parsed)) = serde_json::from_str::<Value>(text) {
-            let like_python = json::spaced(&Value::Object(parsed.clone())) == text;
-            body["info"] = Value::Object(info(parsed, request));
-            body["info is written as Python does"] = json!(like_python);
+        _ if TIMES.contains(&key) => *value = json!("<time>"),
+        _ if PLACES.contains(&key) => *value = json!("<place>"),
+        _ if CHECKPOINTS.contains(&key) && key.contains("sha") | key.contains("hash") => {
+            *value = json!("<hash>");
         }
-        self.value(&mut body, "");
-        body
-    }
-
-    fn value(&self, value: &mut Value, key: &str) {
-        match value {
-            Value::Null => {}
-            _ if TIMES.contains(&key) => *value = json!("<time>"),
-            _ if PLACES.contains(&key) => *value = json!("<place>"),
-            Value::String(text) => *value = json!(self.text(text)),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item, key)),
-            Value::Object(entries) => {
-                for (name, entry) in entries {
-                    self.value(entry, name);
-                }
-                // The recorder had a script of its own.
-                for kind in ["txt2img", "img2img"] {
-                    if let Some(titles) = value.get_mut(kind).and_then(Value::as_array_mut) {
-                        titles.retain(|title| title != "golden fault");
-                    }
+        _ if CHECKPOINTS.contains(&key) => *value = json!("<model>"),
+        // A copy without a git folder states its version without the `v`.
+        Value::String(version) if key == "version" => {
+            *version = version.trim_start_matches('v').to_owned();
+        }
+        Value::String(text) => *value = json!(masked_text(text)),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, key)),
+        Value::Object(entries) => {
+            for (name, entry) in entries {
+                mask(entry, name);
+            }
+            // The recorder had a script of its own.
+            for kind in ["txt2img", "img2img"] {
+                if let Some(titles) = value.get_mut(kind).and_then(Value::as_array_mut) {
+                    titles.retain(|title| title != "golden fault");
                 }
             }
-            Value::Bool(_) | Value::Number(_) => {}
         }
+        Value::Bool(_) | Value::Number(_) => {}
     }
+}
 
-    fn text(&self, text: &str) -> String {
-        if let Some(picture) = picture(text) {
-            return picture;
-        }
-        let mut text: String = if text.trim_start().starts_with("<!") {
-            text.chars().take(PAGE).collect()
-        } else {
-            text.to_owned()
-        };
-        for (name, mask) in &self.names {
-            text = text.replace(name.as_str(), mask);
-        }
-        // A server that computes no hashes leaves the entry out.
-        text.replace("Model hash: <hash>, ", "").replace(" [<hash>]", "")
+fn masked_text(text: &str) -> String {
+    if let Some(picture) = picture(text) {
+        return picture;
     }
+    if text.trim_start().starts_with("<!") {
+        return text.chars().take(PAGE).collect();
+    }
+    // The entries of an infotext, which are its last line.
+    match text.rsplit_once('\n') {
+        Some((before, last)) if last.contains(": ") => format!("{before}\n{}", masked_entries(last)),
+        None if text.contains("Steps: ") || text.contains("Model: ") => masked_entries(text),
+        _ => text.to_owned(),
+    }
+}
+
+fn masked_entries(line: &str) -> String {
+    let entries = line.split(", ").filter_map(|entry| {
+        let Some((name, value)) = entry.split_once(": ") else {
+            return Some(entry.to_owned());
+        };
+        match name {
+            // A server that computes no hashes leaves it out.
+            "Model hash" => None,
+            "Version" => Some(format!("Version: {}", value.trim_start_matches('v'))),
+            _ => ENTRIES
+                .iter()
+                .find(|(masked, _)| *masked == name)
+                .map(|(_, mask)| format!("{name}: {mask}"))
+                .or_else(|| Some(entry.to_owned())),
+        }
+    });
+    entries.collect::<Vec<_>>().join(", ")
 }
 
 /// A picture becomes its format and size: `png 64x64`.
 fn picture(text: &str) -> Option<String> {
     if let Some(placeholder) = text.strip_prefix("<base64 ") {
         let mut words = placeholder.split([' ', ',']);
-        return Some(format!("{} {}", words.next()?, words.next()?));
+        return match words.next()? {
+            // Only of PNG files the recorder noted a size.
+            "png" => Some(format!("png {}", words.next()?)),
+            _ => Some("a picture".to_owned()),
+        };
+    }
+    if text.len() > 200 && (text.starts_with("/9j/") || text.starts_with("UklGR")) {
+        return Some("a picture".to_owned());
     }
     let start = text.get(..44).filter(|start| start.starts_with("iVBORw0KGgo"))?;
     let head = STANDARD.decode(start).ok()?;
@@ -137,18 +168,12 @@ fn info(mut info: Map<String, Value>, request: &Value) -> Map<String, Value> {
         }
         info.insert(name.to_owned(), json!(masked(first)));
     }
-    // A server that computes no hashes knows none; whether it does is not what is compared.
-    info.insert("sd_model_hash".to_owned(), json!("<hash>"));
     info
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn masks() -> Masks {
-        Masks::for_models(&json!([{ "model_name": "mine", "hash": "0123456789", "sha256": null }]))
-    }
 
     #[test]
     fn random_seeds_become_distances_and_chosen_ones_stay() {
@@ -157,15 +182,27 @@ mod tests {
             "infotexts": ["x\nSeed: 8, Model hash: 0123456789, Model: mine"],
         }));
         let body = json!({ "images": [], "info": info });
-        let masked = masks().apply(&body, &json!({}));
-        assert_eq!(masked["info"]["all_seeds"], json!(["<seed+0>", "<seed+1>"]));
+        let hidden = masked(&body, &json!({}));
+        assert_eq!(hidden["info"]["all_seeds"], json!(["<seed+0>", "<seed+1>"]));
         assert_eq!(
-            masked["info"]["infotexts"],
+            hidden["info"]["infotexts"],
             json!(["x\nSeed: <seed+1>, Model: <model>"])
         );
-        assert_eq!(masked["info is written as Python does"], json!(true));
-        let chosen = masks().apply(&body, &json!({ "seed": 7 }));
+        assert_eq!(hidden["info is written as Python does"], json!(true));
+        let chosen = masked(&body, &json!({ "seed": 7 }));
         assert_eq!(chosen["info"]["all_seeds"], json!([7, 8]));
+    }
+
+    #[test]
+    fn a_checkpoint_is_masked_where_it_is_named_and_nowhere_else() {
+        let text =
+            json!("tiny prompt, tiny\nSteps: 2, Model hash: 0123456789, Model: tiny, Version: v1.10.1");
+        let hidden = masked(&json!({ "title": "tiny.ckpt", "infotexts": [text] }), &json!({}));
+        assert_eq!(hidden["title"], json!("<model>"));
+        assert_eq!(
+            hidden["infotexts"][0],
+            json!("tiny prompt, tiny\nSteps: 2, Model: <model>, Version: 1.10.1")
+        );
     }
 
     #[test]

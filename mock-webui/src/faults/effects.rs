@@ -35,6 +35,8 @@ pub(crate) struct ActiveFaults {
     pub(crate) cut_at: Option<u32>,
     /// Notified when the connection is to be cut while the render goes on.
     pub(crate) cut: Arc<Notify>,
+    /// How long the route waits before it does anything.
+    pub(crate) delay: Duration,
     /// What happens to the finished answer, in order.
     pub(crate) on_answer: Vec<AnswerFault>,
 }
@@ -43,10 +45,15 @@ pub(crate) struct ActiveFaults {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AnswerFault {
     Drop,
+    /// 429 in its place.
+    RateLimit,
     HalfJson,
     CutBody,
     StallBody,
-    SlowDrip { bytes: usize, every: Duration },
+    SlowDrip {
+        bytes: usize,
+        every: Duration,
+    },
     HalfClose,
     Garbage,
 }
@@ -58,7 +65,12 @@ pub(crate) enum Condition {
     LeakPerModelSwitch(f64),
     /// The phase that the server's start stays in.
     HeldPhase(Phase),
+    /// A request this soon after the answer before it loses its connection at the keep-alive limit of that answer.
+    KeepAliveTimer(Duration),
 }
+
+/// A request that comes later than this after an answer is not hit by uvicorn's fault of its keep-alive timer.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// What a kind of fault is for the mock: a condition of the server, or something that happens to a request.
 pub(crate) enum Effect {
@@ -75,6 +87,9 @@ impl FaultKind {
             Self::NeverReady => Lasting(Condition::HeldPhase(Phase::Refusing)),
             Self::UpButNoModel => Lasting(Condition::HeldPhase(Phase::ModelLoading)),
 
+            Self::KeepAliveTimer => Lasting(Condition::KeepAliveTimer(QUIET)),
+
+            Self::SlowAnswer { ms } => request(move |faults| faults.delay += Duration::from_millis(ms)),
             Self::Status { status } => request(move |faults| faults.replacement = Some(proxy_page(status))),
             Self::PlainText500 => request(|faults| faults.replacement = Some(plain_text_500())),
 
@@ -90,6 +105,7 @@ impl FaultKind {
             Self::DropMidStep { step } => request(move |faults| faults.cut_at = Some(step)),
 
             Self::DropAfterGenerate => on_answer(AnswerFault::Drop),
+            Self::RateLimit => on_answer(AnswerFault::RateLimit),
             Self::HalfJson => on_answer(AnswerFault::HalfJson),
             Self::CutBody => on_answer(AnswerFault::CutBody),
             Self::StallBody => on_answer(AnswerFault::StallBody),

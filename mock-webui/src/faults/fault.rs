@@ -11,6 +11,11 @@ use super::kind::{ClearedBy, FaultKind};
 /// The routes that a fault concerns unless it says otherwise.
 const GENERATION: [&str; 2] = ["/sdapi/v1/txt2img", "/sdapi/v1/img2img"];
 
+/// Whether this path is a route that renders from a prompt.
+pub(crate) fn is_generation(path: &str) -> bool {
+    GENERATION.contains(&path)
+}
+
 /// Something that goes wrong, where and how often.
 ///
 /// Made by its constructors: once, on txt2img and img2img. [`times`](Self::times), [`sticky`](Self::sticky),
@@ -175,6 +180,22 @@ impl Fault {
         Self::new(FaultKind::Garbage)
     }
 
+    /// [`FaultKind::SlowAnswer`].
+    pub fn slow_answer(delay: Duration) -> Self {
+        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        Self::new(FaultKind::SlowAnswer { ms })
+    }
+
+    /// [`FaultKind::RateLimit`].
+    pub fn rate_limit() -> Self {
+        Self::new(FaultKind::RateLimit)
+    }
+
+    /// [`FaultKind::KeepAliveTimer`], until it is cleared.
+    pub fn keep_alive_timer() -> Self {
+        Self::new(FaultKind::KeepAliveTimer)
+    }
+
     /// What goes wrong.
     pub fn kind(&self) -> &FaultKind {
         &self.kind
@@ -224,7 +245,7 @@ impl Fault {
         match self.on.as_deref() {
             // The one fault that settings run into as well.
             None if self.kind == FaultKind::WrongModel && path == "/sdapi/v1/options" => true,
-            None => GENERATION.contains(&path),
+            None => is_generation(path),
             Some("*") => true,
             Some(route) => route == path,
         }

@@ -16,13 +16,13 @@ pub struct FaultKindInfo {
     pub name: &'static str,
     /// The names of its fields in JSON.
     pub fields: &'static [&'static str],
-    /// What happens.
-    pub description: &'static str,
+    /// What happens, line by line.
+    pub description: &'static [&'static str],
 }
 
 macro_rules! fault_kinds {
     ($(
-        #[doc = $description:literal]
+        $(#[doc = $description:literal])+
         $variant:ident = $name:literal $({ $( $(#[$attribute:meta])* $field:ident: $type:ty, )+ })?
     )+) => {
         /// What goes wrong. In a scenario file: the key `kind`, and the fields beside it.
@@ -31,7 +31,7 @@ macro_rules! fault_kinds {
         #[non_exhaustive]
         pub enum FaultKind {
             $(
-                #[doc = $description]
+                $(#[doc = $description])+
                 #[serde(rename = $name)]
                 $variant $({ $( $(#[$attribute])* $field: $type, )+ })?,
             )+
@@ -43,7 +43,7 @@ macro_rules! fault_kinds {
                 $(FaultKindInfo {
                     name: $name,
                     fields: &[$($(stringify!($field),)+)?],
-                    description: $description.trim_ascii(),
+                    description: &[$($description),+],
                 },)+
             ];
         }
@@ -133,6 +133,16 @@ fault_kinds! {
     HalfClose = "half-close"
     /// Bytes that are not HTTP, in place of the answer.
     Garbage = "garbage"
+    /// The route answers this much later: a list on a slow volume.
+    SlowAnswer = "slow-answer" {
+        /// Milliseconds before the route does anything.
+        ms: u64,
+    }
+    /// The request is served, and then refused: 429, as by SD.Next's `server_rate_limit`.
+    RateLimit = "rate-limit"
+    /// uvicorn up to 0.27.0.post1: a request within 50 ms of the answer before it on its connection loses its
+    /// connection when the keep-alive limit of that answer has passed. The render goes on.
+    KeepAliveTimer = "keep-alive-timer"
 }
 
 /// What ends a fault of the card's memory.
@@ -159,6 +169,8 @@ impl FaultKind {
             description,
         } in Self::ALL
         {
+            let description = description.concat();
+            let description = description.trim();
             let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
             let _ = writeln!(page, "| `{name}` | {} | {description} |", fields.join(", "));
         }

@@ -15,6 +15,7 @@ mod scenario;
 
 pub(crate) use effects::{ActiveFaults, AnswerFault};
 pub use fault::Fault;
+pub(crate) use fault::is_generation;
 pub use kind::{ClearedBy, FaultKind, FaultKindInfo};
 pub(crate) use plan::FaultPlan;
 pub use scenario::{Scenario, ScenarioError};

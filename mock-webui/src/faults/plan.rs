@@ -1,5 +1,7 @@
 //! Which faults are armed, and which of them hit a request.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 use super::effects::{ActiveFaults, Condition, Effect};
@@ -42,7 +44,7 @@ impl FaultPlan {
     pub(crate) fn leak_per_switch(&self) -> f64 {
         let leak = self.condition(|condition| match condition {
             Condition::LeakPerModelSwitch(gigabytes) => Some(gigabytes),
-            Condition::HeldPhase(_) => None,
+            Condition::HeldPhase(_) | Condition::KeepAliveTimer(_) => None,
         });
         leak.unwrap_or_default()
     }
@@ -51,7 +53,15 @@ impl FaultPlan {
     pub(crate) fn held_phase(&self) -> Option<Phase> {
         self.condition(|condition| match condition {
             Condition::HeldPhase(phase) => Some(phase),
-            Condition::LeakPerModelSwitch(_) => None,
+            Condition::LeakPerModelSwitch(_) | Condition::KeepAliveTimer(_) => None,
+        })
+    }
+
+    /// How soon after an answer the next request on its connection is hit by uvicorn's keep-alive timer.
+    pub(crate) fn keep_alive_timer(&self) -> Option<Duration> {
+        self.condition(|condition| match condition {
+            Condition::KeepAliveTimer(within) => Some(within),
+            Condition::LeakPerModelSwitch(_) | Condition::HeldPhase(_) => None,
         })
     }
 

@@ -22,11 +22,14 @@ pub(crate) struct ResponseOptions {
     /// Compress from this many bytes on; `None` when the client does not accept it.
     gzip: Option<usize>,
     origin: bool,
+    /// Whether answers have an `x-process-time`.
+    process_time: bool,
+    profile: Profile,
 }
 
 impl ResponseOptions {
     pub(crate) fn of(headers: &HeaderMap, profile: Profile) -> Self {
-        let from = if profile == Profile::SdNext {
+        let from = if profile.is_sd_next() {
             SD_NEXT_COMPRESSES_FROM
         } else {
             COMPRESS_FROM
@@ -38,7 +41,10 @@ impl ResponseOptions {
             gzip: accepted
                 .is_some_and(|accepted| accepted.contains("gzip"))
                 .then_some(from),
-            origin: headers.contains_key(header::ORIGIN),
+            // SD.Next has no such middleware unless origins are given.
+            origin: headers.contains_key(header::ORIGIN) && !profile.is_sd_next(),
+            process_time: !profile.is_forge(),
+            profile,
         }
     }
 }
@@ -70,7 +76,7 @@ pub(crate) fn decorate(
     response
         .headers_mut()
         .insert(header::SERVER, HeaderValue::from_static("uvicorn"));
-    if let Some(took) = took {
+    if let Some(took) = took.filter(|_| options.process_time) {
         let seconds = (took.as_secs_f64() * 10_000.0).round() / 10_000.0;
         if let Ok(value) = HeaderValue::try_from(json::float(seconds)) {
             response.headers_mut().insert("x-process-time", value);
@@ -81,6 +87,11 @@ pub(crate) fn decorate(
             header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
             HeaderValue::from_static("true"),
         );
+    }
+    if options.profile.is_sd_next() && response.body().len() >= SD_NEXT_COMPRESSES_FROM {
+        response
+            .headers_mut()
+            .insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     if options.gzip.is_some_and(|from| response.body().len() >= from)
         && response.status() != StatusCode::INTERNAL_SERVER_ERROR

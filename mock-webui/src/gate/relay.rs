@@ -17,9 +17,13 @@ use super::finish::{ResponseOptions, decorate, finish};
 use super::wire::{WireControl, WireFault};
 use crate::answer::{Answer, Failure};
 use crate::deferred::{DEFERRED, DeferredAnswers, OWN, Work};
-use crate::faults::{ActiveFaults, AnswerFault};
+use crate::faults::{ActiveFaults, AnswerFault, is_generation};
 use crate::phase::Phase;
+use crate::profile::Profile;
 use crate::server::Server;
+
+/// What SD.Next says to a client that calls too often.
+const RATE_LIMIT: &str = "127.0.0.1:/sdapi/v1/txt2img: rate limit exceeded";
 
 /// Anything that ends a connection without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -97,10 +101,10 @@ impl Relay {
             let answer = Answer::detail(StatusCode::NOT_FOUND, "Not Found");
             return Ok(finish(answer, options, arrived.elapsed()).map(Full::new));
         };
-        let faults = self
-            .server
-            .fault_plan()
-            .draw(path.split('?').next().unwrap_or_default());
+        let route = path.split('?').next().unwrap_or_default();
+        let faults = self.server.fault_plan().draw(route);
+        let poisoned = self.keep_alive_timer(wire);
+        tokio::time::sleep(faults.delay).await;
         // A thread of the real server's pool; the documentation pages are served without one (§1).
         let threads = self
             .threads
@@ -125,12 +129,22 @@ impl Relay {
         let work = number
             .map(|number| self.deferred.claim(&number).ok_or(ConnectionEnded::Claimed))
             .transpose()?;
+        let raised = faults
+            .exception
+            .as_ref()
+            .filter(|_| !is_generation(route))
+            .map(|(class, text)| Failure::unexpected(class, text).into_answer(self.server.profile()));
         if let Some(answer) = faults.replacement.clone() {
             response = finish(answer, options, arrived.elapsed());
             response.headers_mut().remove(header::SERVER);
+        } else if let Some(answer) = raised {
+            response = self.finish(answer, options, arrived, wire);
         } else if let Some(work) = work {
-            let answer = self.perform(work, body, &faults).await?;
-            response = finish(answer, options, arrived.elapsed());
+            let answer = tokio::select! {
+                answer = self.perform(work, body, &faults) => answer?,
+                () = passed(poisoned) => return Err(ConnectionEnded::Fault),
+            };
+            response = self.finish(answer, options, arrived, wire);
         } else if let Some(own) = response.headers_mut().remove(OWN) {
             decorate(
                 &mut response,
@@ -138,7 +152,36 @@ impl Relay {
                 (own == "timed").then(|| arrived.elapsed()),
             );
         }
-        apply_answer_faults(response, &faults, wire).map(|response| response.map(Full::new))
+        wire.note_answer();
+        apply_answer_faults(
+            response,
+            &faults,
+            wire,
+            |refused| self.finish(refused, options, arrived, wire),
+            self.server.profile(),
+        )
+        .map(|response| response.map(Full::new))
+    }
+
+    /// The response of an answer, and the end of the connection where the real server ends it.
+    fn finish(
+        &self,
+        answer: Answer,
+        options: ResponseOptions,
+        arrived: Instant,
+        wire: &WireControl,
+    ) -> Response<Bytes> {
+        if answer.closes_connection {
+            wire.set(WireFault::CloseAfterAnswer { sent: false });
+        }
+        finish(answer, options, arrived.elapsed())
+    }
+
+    /// When uvicorn's fault of its keep-alive timer ends the connection of a request that arrives now.
+    fn keep_alive_timer(&self, wire: &WireControl) -> Option<tokio::time::Instant> {
+        let within = self.server.fault_plan().keep_alive_timer()?;
+        let last = wire.last_answer().filter(|last| last.elapsed() < within)?;
+        Some(last + self.keep_alive)
     }
 
     /// The path and query as the inner server knows them; `None` outside the prefix.
@@ -207,17 +250,31 @@ impl Relay {
     }
 }
 
+/// Completes at this moment; without one, never.
+async fn passed(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Applies the faults of a finished answer.
 fn apply_answer_faults(
     mut response: Response<Bytes>,
     faults: &ActiveFaults,
     wire: &WireControl,
+    finish: impl Fn(Answer) -> Response<Bytes>,
+    profile: Profile,
 ) -> Result<Response<Bytes>, ConnectionEnded> {
     for fault in &faults.on_answer {
         // Headers take about 200 bytes; an answer shorter than that ends inside them.
         let half = response.body().len().div_ceil(2);
         match fault {
             AnswerFault::Drop => return Err(ConnectionEnded::Fault),
+            AnswerFault::RateLimit => {
+                let refused = Failure::deliberate(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT);
+                response = finish(refused.into_answer(profile));
+            }
             AnswerFault::HalfJson => {
                 let first_half = response.body().slice(..response.body().len() / 2);
                 *response.body_mut() = first_half;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// What happens to the bytes that are written from now on.
 #[derive(Debug, Default)]
@@ -30,6 +30,11 @@ pub(crate) enum WireFault {
     },
     /// Something that is not HTTP, then the end.
     Garbage,
+    /// The connection ends when the bytes of one answer have been sent.
+    CloseAfterAnswer {
+        /// Whether any have.
+        sent: bool,
+    },
     /// Our side is closed: what is written goes nowhere.
     Closed,
 }
@@ -41,11 +46,23 @@ const GARBAGE: &[u8] = b"\x00\xff\x13\x37 segmentation fault (core dumped)\r\n\r
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WireControl {
     fault: Arc<Mutex<WireFault>>,
+    /// When the last answer on this connection was ready.
+    answered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl WireControl {
     pub(crate) fn set(&self, fault: WireFault) {
         *self.fault.lock() = fault;
+    }
+
+    /// Notes that an answer is ready.
+    pub(crate) fn note_answer(&self) {
+        *self.answered.lock() = Some(Instant::now());
+    }
+
+    /// When the last answer was ready.
+    pub(crate) fn last_answer(&self) -> Option<Instant> {
+        *self.answered.lock()
     }
 }
 
@@ -70,6 +87,10 @@ impl Wire {
         let stream = Pin::new(stream);
         match fault {
             WireFault::None => stream.poll_write(context, bytes),
+            WireFault::CloseAfterAnswer { sent } => {
+                *sent = true;
+                stream.poll_write(context, bytes)
+            }
             WireFault::Closed => Poll::Ready(Ok(bytes.len())),
             WireFault::CutAfter(0) => Poll::Ready(Err(cut())),
             // Nothing will ever wake this write: the connection stays as it is until the client leaves.
@@ -136,7 +157,10 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let Self { stream, control } = &mut *self;
         let fault = &mut *control.fault.lock();
-        if matches!(fault, WireFault::None) {
+        if let WireFault::CloseAfterAnswer { sent } = fault {
+            *sent = true;
+        }
+        if matches!(fault, WireFault::None | WireFault::CloseAfterAnswer { .. }) {
             return Pin::new(stream).poll_write_vectored(context, parts);
         }
         let first = parts
@@ -151,7 +175,15 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        std::task::ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        let mut fault = self.control.fault.lock();
+        if matches!(*fault, WireFault::CloseAfterAnswer { sent: true }) {
+            *fault = WireFault::CutAfter(0);
+            drop(fault);
+            std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            return Poll::Ready(Err(cut()));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -132,6 +132,14 @@ impl GpuState {
         }
     }
 
+    /// The share of all steps of all batches that is done, 0–1.
+    pub(crate) fn share_of_steps(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts of batches are small")]
+        let (job_no, job_count) = (self.job_no.max(0) as f64, self.job_count.max(1) as f64);
+        let steps = f64::from(self.sampling_steps.max(1));
+        ((steps * job_no + f64::from(self.sampling_step)) / (steps * job_count)).min(1.0)
+    }
+
     /// Seconds since the job began.
     pub(crate) fn elapsed(&self) -> f64 {
         self.started

@@ -45,6 +45,15 @@ pub(crate) fn python_str(value: &Value) -> String {
     }
 }
 
+/// A value of an infotext: one that could be mistaken for several entries is written as a JSON string.
+pub(crate) fn quote(text: &str) -> String {
+    if text.contains([',', '\n', ':']) {
+        Value::from(text).to_string()
+    } else {
+        text.to_owned()
+    }
+}
+
 fn write(value: &Value, formatter: Python) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     value
@@ -139,5 +148,11 @@ mod tests {
             compact(&json!({ "a": [1, 7.0], "b": "é" })),
             "{\"a\":[1,7.0],\"b\":\"é\"}".as_bytes()
         );
+    }
+
+    #[test]
+    fn values_that_hold_separators_are_quoted() {
+        assert_eq!(quote("a"), "a");
+        assert_eq!(quote("a, b: \"c\""), r#""a, b: \"c\"""#);
     }
 }

@@ -8,4 +8,4 @@ mod decode;
 mod encode;
 
 pub(crate) use decode::{SyntaxError, parse};
-pub(crate) use encode::{compact, float, python_str, spaced};
+pub(crate) use encode::{compact, float, python_str, quote, spaced};

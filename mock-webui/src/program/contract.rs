@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::output::print;
 use crate::contract::{self, ContractOptions, ContractReport, Suite};
-use crate::{MockWebUi, MockWebUiBuilder, Model, Profile};
+use crate::{MockWebUi, MockWebUiBuilder, Profile};
 
 /// Run one table of requests against a WebUI and list what it answers differently.
 ///
@@ -89,10 +89,9 @@ impl ContractCommand {
 
     /// The mock that is asked when no WebUI is given. For recordings it has the checkpoint of the recorded server.
     fn mock(&self) -> MockWebUiBuilder {
-        let mock = MockWebUi::builder().profile(self.profile);
         match &self.recordings {
-            Some(_) => mock.models([Model::recorded()]),
-            None => mock,
+            Some(_) => MockWebUi::recorded(self.profile),
+            None => MockWebUi::builder().profile(self.profile),
         }
     }
 

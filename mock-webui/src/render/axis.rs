@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Failure;
-use crate::catalogue::sampler::{self, Sampling};
+use crate::catalogue::sampling::{self, Sampling};
 use crate::request::{Fields, Mode};
 use crate::server::Server;
 
@@ -113,7 +113,7 @@ impl Axis {
             Kind::Steps => fields.set("steps", value),
             Kind::CfgScale => fields.set("cfg_scale", value),
             Kind::Sampler => {
-                *sampling = sampler::resolve(server.profile(), text, fields.non_empty("scheduler"))
+                *sampling = sampling::resolve(server.profile(), text, fields.non_empty("scheduler"))
                     .ok_or_else(|| Failure::unexpected("RuntimeError", format!("Unknown sampler: {text}")))?;
             }
             Kind::PromptReplace => {

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::prompt;
+use super::scripts;
 use crate::answer::Failure;
+use crate::catalogue::sampling;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -53,20 +55,35 @@ pub(super) fn mask_entries(fields: &Fields) -> Map<String, Value> {
     entries
 }
 
+/// The request's `eta`, or that of the settings, if the sampler reads one and it is not the usual one.
+pub(super) fn eta_entry(server: &Server, fields: &Fields, sampler: &str) -> Option<(String, Value)> {
+    let (entry, usual) = sampling::eta_entry(sampler)?;
+    let setting = if entry == "Eta DDIM" {
+        "eta_ddim"
+    } else {
+        "eta_ancestral"
+    };
+    let eta = match fields.float("eta") {
+        Some(eta) => eta,
+        None => server.settings().get(setting).as_f64()?,
+    };
+    #[expect(clippy::float_cmp, reason = "the real server compares them so")]
+    let differs = eta != usual;
+    differs.then(|| (entry.to_owned(), json!(eta)))
+}
+
 /// What the refiner adds. An unknown checkpoint is an exception.
 pub(super) fn refiner_entries(server: &Server, fields: &Fields) -> Result<Map<String, Value>, Failure> {
     let mut entries = Map::new();
-    let wanted = fields
+    let own = fields
         .non_empty("refiner_checkpoint")
-        .filter(|name| *name != "None");
-    if let Some(name) = wanted {
+        .filter(|name| *name != "None")
+        .map(|name| (name, fields.get("refiner_switch_at")));
+    if let Some((name, switch_at)) = scripts::refiner(fields).or(own) {
         let model = server.require_model(name)?;
         let short = model.title().replace(".safetensors", "");
         entries.insert("Refiner".to_owned(), json!(short));
-        entries.insert(
-            "Refiner switch at".to_owned(),
-            fields.get("refiner_switch_at").clone(),
-        );
+        entries.insert("Refiner switch at".to_owned(), switch_at.clone());
     }
     Ok(entries)
 }

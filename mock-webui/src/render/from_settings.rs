@@ -1,6 +1,6 @@
 //! What the settings add to a render.
 
-use crate::catalogue::sampler;
+use crate::catalogue::sampling;
 use crate::digest;
 use crate::json::float;
 use crate::request::Fields;
@@ -34,7 +34,7 @@ impl FromSettings {
         let settings = server.settings();
         let mut entries = Vec::new();
         let delta = settings.integer("eta_noise_seed_delta");
-        if delta != 0 && sampler::uses_ensd(sampler_name) {
+        if delta != 0 && sampling::uses_ensd(server.profile(), sampler_name) {
             entries.push(("ENSD", delta.to_string()));
         }
         if let Some(ratio) = settings

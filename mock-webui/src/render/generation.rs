@@ -21,6 +21,11 @@ impl Generation {
             return Ok(Vec::new());
         }
         let given = self.fields.list("init_images");
+        if self.server.profile().is_sd_next() {
+            // None is fine, null is passed over, and more than needed are, too.
+            let pictures = given.iter().filter(|picture| !picture.is_null());
+            return pictures.map(input_picture::decode_value).collect();
+        }
         let pictures = given
             .iter()
             .map(input_picture::decode_value)
@@ -31,6 +36,10 @@ impl Generation {
             .and_then(|size| usize::try_from(size).ok())
             .unwrap_or(0);
         match pictures.len() {
+            0 if self.server.profile().is_forge() => Err(Failure::unexpected(
+                "IndexError",
+                "Dimension out of range (expected to be in range of [-1, 0], but got 1)",
+            )),
             0 => Err(Failure::unexpected(
                 "RuntimeError",
                 "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [0]",

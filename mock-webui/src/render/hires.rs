@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::numbers;
 use crate::answer::Failure;
+use crate::catalogue::sampling::{self, Sampling};
 use crate::catalogue::upscaler;
+use crate::profile::Profile;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -14,12 +16,23 @@ pub(crate) struct Hires {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) steps: u32,
-    upscaler: String,
+    /// Null when the request leaves it to the server.
+    upscaler: Option<String>,
+    profile: Profile,
+    /// The schedule of the pass, if it is not that of the first one.
+    schedule: Option<String>,
+    /// Forge's text encoders and VAE; `None` fails it after the first pass.
+    modules: Option<Vec<String>>,
 }
 
 impl Hires {
     /// The second pass that a request asks for, if any.
-    pub(crate) fn plan(server: &Server, fields: &Fields, first: (u32, u32)) -> Result<Option<Self>, Failure> {
+    pub(crate) fn plan(
+        server: &Server,
+        fields: &Fields,
+        sampling: &Sampling,
+        first: (u32, u32),
+    ) -> Result<Option<Self>, Failure> {
         if !fields.flag("enable_hr") {
             return Ok(None);
         }
@@ -29,8 +42,9 @@ impl Hires {
         {
             server.require_model(name)?;
         }
-        let upscaler = fields.non_empty("hr_upscaler").unwrap_or("Latent");
-        if !upscaler::latent_modes().contains(&upscaler) && !upscaler::exists(upscaler) {
+        let upscaler = fields.get("hr_upscaler").as_str();
+        let known = |name: &str| upscaler::latent_modes().contains(&name) || upscaler::exists(name);
+        if let Some(upscaler) = upscaler.filter(|name| !known(name)) {
             return Err(Failure::unexpected(
                 "Exception",
                 format!("could not find upscaler named {upscaler}"),
@@ -48,25 +62,70 @@ impl Hires {
             width,
             height,
             steps,
-            upscaler: upscaler.to_owned(),
+            upscaler: upscaler.map(str::to_owned),
+            profile: server.profile(),
+            schedule: own_schedule(server.profile(), fields, sampling),
+            modules: fields.get("hr_additional_modules").as_array().map(|modules| {
+                let modules = modules.iter().filter_map(Value::as_str);
+                modules.map(str::to_owned).collect()
+            }),
         }))
     }
 
-    /// What the pass adds to the infotext.
-    pub(crate) fn entries(&self, fields: &Fields) -> Map<String, Value> {
+    /// What fails once the first pass is done: Forge looks for a text in a list of modules that is null.
+    pub(crate) fn check_after_first_pass(&self) -> Result<(), Failure> {
+        if self.profile.is_forge() && self.modules.is_none() {
+            let text = "argument of type 'NoneType' is not iterable";
+            return Err(Failure::unexpected("TypeError", text));
+        }
+        Ok(())
+    }
+
+    /// What the pass adds to the infotext, in the server's order. A prompt that is that of the first pass is null.
+    pub(crate) fn entries(&self, fields: &Fields, sampling: &Sampling) -> Map<String, Value> {
         let mut entries = Map::new();
         let mut add = |name: &str, value: Value| drop(entries.insert(name.to_owned(), value));
         add("Denoising strength", fields.get("denoising_strength").clone());
-        for (field, entry, same) in [
-            ("hr_checkpoint_name", "Hires checkpoint", "Use same checkpoint"),
-            ("hr_sampler_name", "Hires sampler", "Use same sampler"),
-            ("hr_scheduler", "Hires schedule type", "Use same scheduler"),
-            ("hr_prompt", "Hires prompt", ""),
-            ("hr_negative_prompt", "Hires negative prompt", ""),
-        ] {
-            if let Some(value) = fields.non_empty(field).filter(|value| *value != same) {
-                add(entry, json!(value));
+        if self.profile.is_forge() {
+            match self.modules.as_deref() {
+                None => {}
+                Some([]) => add("Hires Module 1", json!("Built-in")),
+                Some(modules) if modules.iter().any(|name| name == SAME_MODULES) => {
+                    add("Hires Module 1", json!(SAME_MODULES));
+                }
+                Some(modules) => {
+                    for (number, name) in (1..).zip(modules) {
+                        add(&format!("Hires Module {number}"), json!(stem(name)));
+                    }
+                }
             }
+        }
+        if let Some(name) = fields
+            .non_empty("hr_checkpoint_name")
+            .filter(|name| *name != "Use same checkpoint")
+        {
+            add("Hires checkpoint", json!(name));
+        }
+        let sampler = fields
+            .non_empty("hr_sampler_name")
+            .filter(|name| !["Use same sampler", &sampling.sampler].contains(name));
+        if let Some(name) = sampler {
+            add("Hires sampler", json!(name));
+        }
+        for (field, entry, first) in [
+            ("hr_prompt", "Hires prompt", "prompt"),
+            ("hr_negative_prompt", "Hires negative prompt", "negative_prompt"),
+        ] {
+            let own = fields.non_empty(field).filter(|text| *text != fields.text(first));
+            if own.is_some() || self.profile >= Profile::V1_10_1 {
+                add(entry, json!(own));
+            }
+        }
+        if self.profile.is_forge() {
+            add("Hires CFG Scale", fields.get("hr_cfg").clone());
+        }
+        if self.profile.has_schedulers() {
+            add("Hires schedule type", json!(self.schedule));
         }
         let asked = (fields.integer("hr_resize_x"), fields.integer("hr_resize_y"));
         match (asked.0.unwrap_or_default(), asked.1.unwrap_or_default()) {
@@ -79,9 +138,36 @@ impl Hires {
         {
             add("Hires steps", json!(self.steps));
         }
-        add("Hires upscaler", json!(self.upscaler));
+        if let Some(upscaler) = &self.upscaler {
+            add("Hires upscaler", json!(upscaler));
+        }
         entries
     }
+}
+
+/// The entry of Forge's list of modules that stands for those of the first pass.
+const SAME_MODULES: &str = "Use same choices";
+
+/// A file's name without folders and ending.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// The schedule of the second pass, if it is not that of the first.
+fn own_schedule(profile: Profile, fields: &Fields, first: &Sampling) -> Option<String> {
+    let scheduler = fields
+        .non_empty("hr_scheduler")
+        .filter(|name| *name != "Use same scheduler");
+    let sampler = fields
+        .non_empty("hr_sampler_name")
+        .filter(|name| *name != "Use same sampler");
+    if scheduler.is_none() && sampler.is_none() {
+        return None;
+    }
+    let scheduler = scheduler.or(fields.non_empty("scheduler"));
+    let own = sampling::resolve(profile, sampler.unwrap_or(&first.sampler), scheduler)?.named_schedule;
+    own.filter(|own| Some(own) != first.named_schedule.as_ref())
 }
 
 /// The size after the pass: given sides, one side with the other in proportion, or a scale.

@@ -45,7 +45,14 @@ pub(crate) fn info(plan: &Plan, results: &Results) -> String {
     put("seed_resize_from_w", json!(resize_w));
     put("seed_resize_from_h", json!(resize_h));
     put("denoising_strength", json!(plan.denoising));
-    put("extra_generation_params", json!(plan.extra));
+    // From 1.10 on these two are computed for each picture, which the document shows as null.
+    let mut extra = plan.extra.clone();
+    for name in ["Hires prompt", "Hires negative prompt"] {
+        if let Some(value) = extra.get_mut(name).filter(|_| plan.states_hires_prompts_as_null) {
+            *value = Value::Null;
+        }
+    }
+    put("extra_generation_params", json!(extra));
     put("index_of_first_image", json!(results.index_of_first_image));
     put("infotexts", json!(results.infotexts));
     put("styles", json!(plan.styles));

@@ -2,16 +2,18 @@
 
 use std::fmt::{Display, Write};
 
-use serde_json::Value;
-
 use super::plan::Plan;
-use crate::json::{float, python_str};
+use super::sd_next_info;
+use crate::json::{float, python_str, quote};
 
 /// Entries of the extra parameters that have a fixed place among the others.
 const PLACED: [&str; 2] = ["Schedule type", "Denoising strength"];
 
 /// The infotext of the picture with this index.
 pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
+    if let Some(details) = &plan.sd_next {
+        return sd_next_info::infotext(plan, details, index);
+    }
     let strength = plan.subseed_strength.as_f64().unwrap_or_default();
     let (from_width, from_height) = plan.seed_resize_from;
 
@@ -87,25 +89,5 @@ impl Entries<'_> {
         if let Some(value) = value {
             self.add(name, value);
         }
-    }
-}
-
-/// A value that could be mistaken for several entries is written as a JSON string.
-fn quote(text: &str) -> String {
-    if text.contains([',', '\n', ':']) {
-        Value::from(text).to_string()
-    } else {
-        text.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_that_hold_separators_are_quoted() {
-        assert_eq!(quote("a"), "a");
-        assert_eq!(quote("a, b: \"c\""), r#""a, b: \"c\"""#);
     }
 }

@@ -1,12 +1,17 @@
 //! Pictures that come in with a request: base64, data URL or link (§4).
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use http::StatusCode;
 use serde_json::Value;
 
 use crate::answer::Failure;
 use crate::gpu::picture::{Picture, Scene};
+
+/// Ignores stray bits at the end, as Python does.
+const DECODER: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// A decoded picture and the texts of its file.
 #[derive(Debug, Clone)]
@@ -28,7 +33,8 @@ pub(crate) fn decode(encoded: &str) -> Result<InputPicture, Failure> {
         return Err(Failure::deliberate(StatusCode::INTERNAL_SERVER_ERROR, text));
     }
     let data = if encoded.starts_with("data:image/") {
-        encoded.split_once(',').map_or("", |(_, data)| data)
+        let after_type = encoded.split(';').nth(1).and_then(|rest| rest.split(',').nth(1));
+        after_type.ok_or_else(|| Failure::unexpected("IndexError", "list index out of range"))?
     } else {
         encoded
     };
@@ -56,19 +62,30 @@ fn invalid() -> Failure {
     Failure::deliberate(StatusCode::INTERNAL_SERVER_ERROR, "Invalid encoded image")
 }
 
-/// Python's decoder skips characters outside the alphabet.
+/// Decodes as Python does: characters outside the alphabet are skipped, the padding must be there, and what follows
+/// it is not read.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let kept: Vec<u8> = if text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
-    {
-        text.as_bytes().to_vec()
+    let (mut kept, mut padding) = (Vec::with_capacity(text.len()), 0);
+    for byte in text.bytes() {
+        match byte {
+            b'=' => {
+                padding += 1;
+                if kept.len() % 4 >= 2 && kept.len() % 4 + padding >= 4 {
+                    return DECODER.decode(kept).ok();
+                }
+            }
+            byte if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') => {
+                padding = 0;
+                kept.push(byte);
+            }
+            _ => {}
+        }
+    }
+    if kept.len() % 4 == 0 {
+        DECODER.decode(kept).ok()
     } else {
-        text.bytes()
-            .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
-            .collect()
-    };
-    STANDARD_NO_PAD.decode(kept).ok()
+        None
+    }
 }
 
 /// Whether a link points into the server's own network, by its host alone.
@@ -101,7 +118,8 @@ fn read(file: &[u8]) -> Option<InputPicture> {
         return read_png(file);
     }
     let (width, height) = jpeg_size(file).or_else(|| webp_size(file))?;
-    let scene = Scene::new(&file, width, height, 1);
+    // A scene has at least one block of 8 pixels.
+    let scene = Scene::new(&file, width.max(8), height.max(8), 1);
     Some(InputPicture {
         picture: scene.draw(1).resized(width, height),
         texts: Vec::new(),
@@ -215,8 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn base64_without_its_padding_is_refused_and_stray_characters_are_skipped() {
+        assert_eq!(base64("aGVs bG8\n=").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(base64("aGVsbG8="), Some(b"hello".to_vec()));
+        assert_eq!(base64("aGVsbG8"), None);
+        assert_eq!(base64("aGVsbG8=ignored").as_deref(), Some(&b"hello"[..]));
+    }
+
+    #[test]
+    fn a_jpeg_of_one_pixel_is_a_picture_of_one_pixel() {
+        let jpeg = crate::file::encode(&Picture::plain(1, 1, [9; 3]), "jpg", None).expect("a file");
+        let source = decode(&STANDARD.encode(jpeg)).expect("a picture");
+        assert_eq!((source.picture.width, source.picture.height), (1, 1));
+    }
+
+    #[test]
     fn what_is_no_picture_is_refused_in_the_servers_words() {
-        for bad in ["!!!notbase64", "", "aGVsbG8="] {
+        for bad in ["!!!notbase64", "", "aGVsbG8=", "aGVsbG8"] {
             assert_eq!(refusal(bad), "Invalid encoded image");
         }
         for local in [

@@ -1,8 +1,8 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
 //!
 //! The files import in one direction. From the ground up: what requests hold (`input_picture`, `infotext_reader`,
-//! `prompt`, `numbers`, `paste`, `axis`, `plot`, `scripts`, `hires`, `entries`, `from_settings`), the `plan` of a
-//! generation, what describes it (`info`, `infotext_writer`), its results (`rendered`, `disk`, `plot_grid`), and the
+//! `prompt`, `numbers`, `paste`, `axis`, `plot`, `script_table`, `scripts`, `hires`, `entries`, `from_settings`, `sd_next`), the `plan` of a
+//! generation, what describes it (`info`, `sd_next_info`, `infotext_writer`), its results (`rendered`, `disk`, `plot_grid`), and the
 //! work itself (`generation`, `sampling`, `reply`, `plot_run`, `run`).
 
 mod axis;
@@ -27,7 +27,10 @@ mod rendered;
 mod reply;
 mod run;
 mod sampling;
+mod script_table;
 pub(crate) mod scripts;
+mod sd_next;
+mod sd_next_info;
 
 pub(crate) use generation::Generation;
 pub(crate) use grid::of as grid;

@@ -2,6 +2,7 @@
 
 use crate::answer::Failure;
 use crate::memory::out_of_memory;
+use crate::profile::Profile;
 use crate::request::Fields;
 use crate::server::Server;
 
@@ -46,9 +47,28 @@ pub(super) fn steps(fields: &Fields) -> Result<u32, Failure> {
     }
 }
 
-pub(super) fn size(fields: &Fields) -> Result<(u32, u32), Failure> {
+pub(super) fn size(profile: Profile, fields: &Fields) -> Result<(u32, u32), Failure> {
     let (width, height) = (side(fields, "width")?, side(fields, "height")?);
+    if width == 0 || height == 0 {
+        return Err(Failure::unexpected(
+            "RuntimeError",
+            nothing_left(profile, width, height),
+        ));
+    }
     limited(width, height)
+}
+
+/// The words for a latent picture without a row or a column.
+fn nothing_left(profile: Profile, width: u32, height: u32) -> String {
+    if profile.is_forge() {
+        let (width, height) = (width / 8 + 2, height / 8 + 2);
+        return format!(
+            "Calculated padded input size per channel: ({height} x {width}). Kernel size: (3 x 3). Kernel size \
+             can't be greater than actual input size"
+        );
+    }
+    "Input and output sizes should be greater than 0, but got input (H: 0, W: 0) output (H: 0, W: 0)"
+        .to_owned()
 }
 
 /// Refuses a size that no card has the memory for.
@@ -60,7 +80,7 @@ pub(super) fn limited(width: u32, height: u32) -> Result<(u32, u32), Failure> {
     }
 }
 
-/// Width or height. Under 8 pixels nothing is left of the latent picture.
+/// Width or height. Under 8 pixels nothing is left of the latent picture: 0.
 fn side(fields: &Fields, name: &str) -> Result<u32, Failure> {
     match fields.integer(name).ok_or_else(|| type_error("//", "int"))? {
         side if side < 0 => Err(Failure::unexpected(
@@ -70,10 +90,7 @@ fn side(fields: &Fields, name: &str) -> Result<u32, Failure> {
                 side / 8
             ),
         )),
-        side if side < 8 => Err(Failure::unexpected(
-            "RuntimeError",
-            "Input and output sizes should be greater than 0, but got input (H: 0, W: 0) output (H: 0, W: 0)",
-        )),
+        side if side < 8 => Ok(0),
         side => u32::try_from(side).map_err(|_| out_of_memory()),
     }
 }

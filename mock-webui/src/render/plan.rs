@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::entries::{lora_entries, mask_entries, refiner_entries};
+use super::entries::{eta_entry, lora_entries, mask_entries, refiner_entries};
 use super::from_settings::FromSettings;
 use super::hires::Hires;
 use super::input_picture::InputPicture;
 use super::numbers;
 use super::prompt;
 use super::scripts::{self, Script};
+use super::sd_next::{SdNextDetails, sanitized};
 use crate::answer::Failure;
-use crate::catalogue::sampler::Sampling;
+use crate::catalogue::sampling::Sampling;
 use crate::faults::ActiveFaults;
 use crate::gpu::picture::{Base, Scene};
 use crate::profile::Profile;
@@ -59,6 +60,10 @@ pub(crate) struct Plan {
     pub(crate) version: &'static str,
     /// Whether `info` has the version, as from 1.7 on.
     pub(crate) states_version: bool,
+    /// Whether `info` shows the prompts of the second pass as null, as from 1.10 on.
+    pub(crate) states_hires_prompts_as_null: bool,
+    /// What SD.Next describes in its own way.
+    pub(crate) sd_next: Option<SdNextDetails>,
     bases: Vec<Base>,
     ignore_loras: bool,
 }
@@ -74,6 +79,9 @@ impl Plan {
             pictures,
             faults,
         } = order;
+        let sd_next = (server.profile().is_sd_next()).then(|| SdNextDetails::new(server, fields, &pictures));
+        let sane = sd_next.as_ref().map(|_| sanitized(fields));
+        let fields = sane.as_ref().unwrap_or(fields);
         let prompt = fields
             .get("prompt")
             .as_str()
@@ -83,7 +91,7 @@ impl Plan {
         let batch_size = numbers::count(fields, "batch_size")?;
         let batches = numbers::count(fields, "n_iter")?;
         let steps = numbers::steps(fields)?;
-        let (width, height) = numbers::size(fields)?;
+        let (width, height) = numbers::size(server.profile(), fields)?;
         let cfg_scale = fields
             .float("cfg_scale")
             .ok_or_else(|| numbers::type_error("*", "Tensor"))?;
@@ -99,7 +107,7 @@ impl Plan {
         }
         let (seeds, subseeds) = numbers::seeds(server, fields, prompts.len(), different_seeds)?;
         let hires = if mode == Mode::Txt2Img {
-            Hires::plan(server, fields, (width, height))?
+            Hires::plan(server, fields, &sampling, (width, height))?
         } else {
             None
         };
@@ -111,14 +119,16 @@ impl Plan {
             }
         };
         let ignore_loras = faults.ignore_loras || fields.flag("disable_extra_networks");
-        let mut extra = Map::new();
-        if let Some(schedule) = &sampling.named_schedule {
-            extra.insert("Schedule type".to_owned(), json!(schedule));
-        }
-        extra.extend(pass_entries(server, mode, fields, hires.as_ref())?);
+        // The order is that in which the real server adds them: on preparing a pass, on applying LoRAs, on sampling.
+        let mut extra = pass_entries(mode, fields, &sampling, hires.as_ref());
         if !ignore_loras {
             extra.extend(lora_entries(server, &prompts));
         }
+        if let Some(schedule) = &sampling.named_schedule {
+            extra.insert("Schedule type".to_owned(), json!(schedule));
+        }
+        extra.extend(eta_entry(server, fields, &sampling.sampler));
+        extra.extend(refiner_entries(server, fields)?);
         let from_settings = FromSettings::read(server, fields, &sampling.sampler);
         let model = server.current_model().cloned().unwrap_or_default();
         let share = denoising.unwrap_or(1.0);
@@ -157,6 +167,8 @@ impl Plan {
             hires,
             version: server.profile().version(),
             states_version: server.profile() >= Profile::V1_8,
+            states_hires_prompts_as_null: server.profile() >= Profile::V1_10_1,
+            sd_next,
             bases,
             ignore_loras,
         })
@@ -236,14 +248,16 @@ fn texts(script: &Script, (prompt, negative): (&str, &str), count: usize) -> (Ve
     }
 }
 
-/// What the second pass, the start from a picture and the refiner add to the infotext.
+/// What the second pass or the start from a picture adds to the infotext.
 fn pass_entries(
-    server: &Server,
     mode: Mode,
     fields: &Fields,
+    sampling: &Sampling,
     hires: Option<&Hires>,
-) -> Result<Map<String, Value>, Failure> {
-    let mut entries = hires.map(|hires| hires.entries(fields)).unwrap_or_default();
+) -> Map<String, Value> {
+    let mut entries = hires
+        .map(|hires| hires.entries(fields, sampling))
+        .unwrap_or_default();
     if mode == Mode::Img2Img {
         entries.insert(
             "Denoising strength".to_owned(),
@@ -251,6 +265,5 @@ fn pass_entries(
         );
         entries.extend(mask_entries(fields));
     }
-    entries.extend(refiner_entries(server, fields)?);
-    Ok(entries)
+    entries
 }

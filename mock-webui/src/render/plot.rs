@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::axis::Axis;
 use crate::answer::Failure;
-use crate::catalogue::sampler::Sampling;
+use crate::catalogue::sampling::Sampling;
 use crate::request::{Fields, Mode};
 use crate::server::Server;
 
@@ -20,28 +20,6 @@ pub(crate) struct Plot {
     pub(super) keep_random: bool,
     vary_seeds: [bool; 3],
 }
-
-/// The names of the script's arguments, in their order in 1.10.
-pub(super) const ARGUMENTS: [&str; 18] = [
-    "x_type",
-    "x_values",
-    "x_values_dropdown",
-    "y_type",
-    "y_values",
-    "y_values_dropdown",
-    "z_type",
-    "z_values",
-    "z_values_dropdown",
-    "draw_legend",
-    "include_lone_images",
-    "include_sub_grids",
-    "no_fixed_seeds",
-    "vary_seeds_x",
-    "vary_seeds_y",
-    "vary_seeds_z",
-    "margin_size",
-    "csv_mode",
-];
 
 impl Plot {
     pub(super) fn read(args: &[Value], mode: Mode) -> Result<Self, Failure> {

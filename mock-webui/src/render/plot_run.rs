@@ -7,7 +7,7 @@ use super::plot::Plot;
 use super::plot_grid::assemble;
 use super::scripts::Script;
 use crate::answer::{Answer, Failure};
-use crate::catalogue::sampler::Sampling;
+use crate::catalogue::sampling::Sampling;
 
 impl Generation {
     /// Renders every combination of a plot (§6). One that an interrupt cuts off

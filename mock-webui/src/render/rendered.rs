@@ -26,12 +26,12 @@ impl RenderedPictures {
         self.texts.insert(0, self.texts[0].clone());
     }
 
-    /// The files, written outside the async threads.
-    pub(super) async fn encode(self, server: &Server) -> Result<Vec<Vec<u8>>, Failure> {
+    /// The files, written outside the async threads. `format` wins over the setting.
+    pub(super) async fn encode(self, server: &Server, format: Option<&str>) -> Result<Vec<Vec<u8>>, Failure> {
         let (format, with_text) = {
             let settings = server.settings();
             (
-                settings.text("samples_format").to_owned(),
+                format.unwrap_or(settings.text("samples_format")).to_owned(),
                 settings.flag("enable_pnginfo"),
             )
         };

@@ -2,13 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::disk;
 use super::generation::Generation;
 use super::info::{Results, info};
+use super::infotext_writer::infotext;
 use super::plan::Plan;
 use super::rendered::RenderedPictures;
+use super::sd_next_info;
 use crate::answer::{Answer, Failure};
 use crate::request::Mode;
 
@@ -30,7 +32,9 @@ impl Generation {
             infotexts: rendered.texts.clone(),
         };
         let seeds = rendered.seeds.clone();
-        let files = rendered.encode(server).await?;
+        let files = rendered
+            .encode(server, fields.non_empty("samples_format"))
+            .await?;
         if fields.flag("save_images")
             && let Some(directory) = &server.setup().save_to
         {
@@ -43,13 +47,41 @@ impl Generation {
         } else {
             Vec::new()
         };
-        let mut parameters = fields.echo();
-        if *mode == Mode::Img2Img && !fields.flag("include_init_images") {
+        let parameters = self.echo();
+        let mut body = json!({ "images": images, "parameters": parameters });
+        body["info"] = Value::from(match &plan.sd_next {
+            Some(details) => sd_next_info::info(plan, details, &results),
+            None => info(plan, &results),
+        });
+        Ok(Answer::json(&body))
+    }
+
+    /// The answer of SD.Next to a render that failed: 200 without pictures. Its state says "interrupted". Without a model
+    /// there is no document either.
+    pub(super) fn failed_reply(&self, plan: Option<&Plan>) -> Answer {
+        let stamp = self.server.gpu().change(|state| {
+            state.interrupted = true;
+            state.job_timestamp
+        });
+        let info = plan.and_then(|plan| {
+            let results = Results {
+                infotexts: vec![infotext(plan, 0)],
+                index_of_first_image: 0,
+                job_timestamp: stamp.map_or_else(|| "0".to_owned(), crate::gpu::time_stamp),
+            };
+            let details = plan.sd_next.as_ref()?;
+            Some(sd_next_info::info(plan, details, &results))
+        });
+        Answer::json(&json!({ "images": [], "parameters": self.echo(), "info": info.unwrap_or_default() }))
+    }
+
+    /// The request as the answer repeats it.
+    fn echo(&self) -> Map<String, Value> {
+        let mut parameters = self.fields.echo();
+        if self.mode == Mode::Img2Img && !self.fields.flag("include_init_images") {
             parameters["init_images"] = Value::Null;
             parameters["mask"] = Value::Null;
         }
-        let mut body = json!({ "images": images, "parameters": parameters });
-        body["info"] = Value::from(info(plan, &results));
-        Ok(Answer::json(&body))
+        parameters
     }
 }

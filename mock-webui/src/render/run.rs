@@ -8,11 +8,11 @@ use super::input_picture;
 use super::paste;
 use super::plan::{Plan, PlanInput};
 use super::scripts::{self, Script};
+use super::sd_next;
 use crate::answer::{Answer, Failure};
-use crate::catalogue::sampler::{self, Sampling};
+use crate::catalogue::sampling::{self, Sampling};
 use crate::faults::ActiveFaults;
 use crate::gpu::{GpuState, QueuePlace};
-use crate::profile::Profile;
 use crate::request::Mode;
 
 /// Runs a request whose fields are valid: checks the rest, waits for its turn, renders, and answers.
@@ -25,7 +25,7 @@ pub(crate) async fn run(mut generation: Generation, place: QueuePlace) -> Result
     } = &mut generation;
     if *mode == Mode::Img2Img {
         if fields.get("init_images").is_null() {
-            if server.profile() == Profile::SdNext {
+            if server.profile().is_sd_next() {
                 let body = json!({ "error": "Init image is none" });
                 let answer = Answer::with_status(StatusCode::BAD_REQUEST, &body);
                 return Err(Failure::Ready(Box::new(answer)));
@@ -40,11 +40,11 @@ pub(crate) async fn run(mut generation: Generation, place: QueuePlace) -> Result
         fields.forget(name);
     }
     paste::apply(fields);
-    let script = scripts::find(*mode, fields)?;
+    let script = scripts::find(server.profile(), *mode, fields)?;
     let name = fields
         .non_empty("sampler_name")
         .unwrap_or_else(|| fields.text("sampler_index"));
-    let sampling = sampler::resolve(server.profile(), name, fields.non_empty("scheduler"))
+    let sampling = sampling::resolve(server.profile(), name, fields.non_empty("scheduler"))
         .ok_or_else(|| Failure::deliberate(StatusCode::NOT_FOUND, "Sampler not found"))?;
     scripts::check_always_on(server, *mode, fields)?;
 
@@ -55,8 +55,10 @@ pub(crate) async fn run(mut generation: Generation, place: QueuePlace) -> Result
         .gpu()
         .change(|state| state.pending_tasks.push_back(task.clone()));
     place.turn().await;
+    let sd_next = server.profile().is_sd_next();
     server.gpu().change(|state| {
-        state.begin(mode.job());
+        let job = mode.job();
+        state.begin(if sd_next { mode.job_of_sd_next() } else { job });
         state.renders += 1;
         state.begin_task(task);
     });
@@ -77,22 +79,28 @@ impl Generation {
             ..
         } = self;
         let Value::Object(overrides) = fields.get("override_settings") else {
-            return self.answer(script, sampling).await;
+            return self.answer_or_fail_quietly(script, sampling).await;
         };
         let mut overrides = overrides.clone();
         let before = server.current_model();
         let asked = overrides.shift_remove("sd_model_checkpoint");
-        // An unknown checkpoint is passed over, and the request runs with the current one.
-        let asked = asked
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(|name| server.find_model(name));
+        let asked = asked.as_ref().and_then(Value::as_str);
+        // An unknown checkpoint is passed over, and the request runs with the current one; but not on Forge.
+        if let Some(name) =
+            asked.filter(|name| server.profile().is_forge() && server.find_model(name).is_none())
+        {
+            return Err(Failure::unexpected(
+                "RuntimeError",
+                format!("model '{name}' not found"),
+            ));
+        }
+        let asked = asked.and_then(|name| server.find_model(name));
         if let Some(model) = asked {
             server.switch_model(model, faults);
         }
         let (replaced, applied) = server.settings().replace(&overrides);
         let result = match applied {
-            Ok(()) => self.answer(script, sampling).await,
+            Ok(()) => self.answer_or_fail_quietly(script, sampling).await,
             Err(failure) => Err(failure),
         };
         if fields.flag("override_settings_restore_afterwards") {
@@ -102,6 +110,36 @@ impl Generation {
             }
         }
         result
+    }
+
+    /// The answer; of SD.Next also to a render that fails.
+    async fn answer_or_fail_quietly(
+        &self,
+        script: Option<&str>,
+        sampling: Sampling,
+    ) -> Result<Answer, Failure> {
+        let result = self.answer(script, sampling.clone()).await;
+        match result {
+            // This one comes from describing the pictures, after the part that hides exceptions.
+            Err(Failure::Unexpected { class, .. })
+                if self.server.profile().is_sd_next() && class != "IndexError" =>
+            {
+                let plan = self.server.current_model().and_then(|_| {
+                    Plan::new(PlanInput {
+                        server: &self.server,
+                        mode: self.mode,
+                        fields: &self.fields,
+                        script: &Script::Plain,
+                        sampling,
+                        pictures: Vec::new(),
+                        faults: &self.faults,
+                    })
+                    .ok()
+                });
+                Ok(self.failed_reply(plan.as_ref()))
+            }
+            result => result,
+        }
     }
 
     async fn answer(&self, script: Option<&str>, sampling: Sampling) -> Result<Answer, Failure> {
@@ -123,6 +161,12 @@ impl Generation {
             server.grow(faults.grow_megabytes);
         }
         let pictures = self.pictures()?;
+        if server.profile().is_sd_next() && !sd_next::can_render(fields) {
+            return Err(Failure::unexpected(
+                "ValueError",
+                "width and height have to be divisible by 8",
+            ));
+        }
         let script = scripts::read(script, *mode, fields)?;
         if let Script::Plot(plot) = script {
             return self.plot(plot, &sampling, &pictures).await;

@@ -49,6 +49,7 @@ impl Generation {
             .await?;
         let mut scenes = scenes;
         if let Some(hires) = &plan.hires {
+            hires.check_after_first_pass()?;
             gpu.change(GpuState::next_job);
             let stopped = gpu.change(|state| state.interrupted);
             if !stopped {

@@ -3,8 +3,10 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::plot::{self, Plot};
+use super::plot::Plot;
+use super::script_table;
 use crate::answer::Failure;
+use crate::json::python_str;
 use crate::profile::Profile;
 use crate::request::{Fields, Mode};
 use crate::server::Server;
@@ -72,13 +74,17 @@ fn not_found(name: &str) -> Failure {
 }
 
 /// Checks that the selected script exists, before the sampler is looked at.
-pub(crate) fn find(mode: Mode, fields: &Fields) -> Result<Option<&'static str>, Failure> {
+pub(crate) fn find(profile: Profile, mode: Mode, fields: &Fields) -> Result<Option<&'static str>, Failure> {
     let Some(name) = fields.non_empty("script_name") else {
         return Ok(None);
     };
     let known = selectable(mode)
         .iter()
         .find(|title| **title == name.to_lowercase());
+    if profile.is_sd_next() {
+        // It renders without one that it does not know, and the mock imitates none of those that it knows.
+        return Ok(None);
+    }
     known.copied().map(Some).ok_or_else(|| not_found(name))
 }
 
@@ -92,6 +98,14 @@ pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> R
         .keys()
     {
         let lower = name.to_lowercase();
+        if server.profile().is_sd_next() {
+            let text = if selectable(mode).contains(&lower.as_str()) {
+                format!("Selectable script cannot be in always on params: {name}")
+            } else {
+                format!("Always on script not found: {name}")
+            };
+            return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
+        }
         if selectable(mode).contains(&lower.as_str()) {
             let text = "Cannot have a selectable script in the always on scripts params";
             return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
@@ -106,75 +120,40 @@ pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> R
     Ok(())
 }
 
-/// Reads the arguments of the selected script. Too few are Python's `TypeError`.
+/// Reads the arguments of the selected script. Too few are Python's `TypeError`, or an error of the script itself.
 pub(crate) fn read(title: Option<&str>, mode: Mode, fields: &Fields) -> Result<Script, Failure> {
-    let args = fields.list("script_args");
+    let Some(title) = title else {
+        return Ok(Script::Plain);
+    };
+    let args = &script_table::arguments(title, mode, fields.list("script_args"))?;
     let at = |index: usize| args.get(index).unwrap_or(&Value::Null);
     match title {
-        Some("prompt matrix") => {
-            require(
-                args,
-                &[
-                    "put_at_start",
-                    "different_seeds",
-                    "prompt_type",
-                    "variations_delimiter",
-                    "margin_size",
-                ],
-            )?;
+        "prompt matrix" => {
+            let choice = |index: usize, what: &str, choices: [&str; 2]| {
+                let given = at(index);
+                let known = choices.iter().any(|choice| given == *choice);
+                let words = || format!("Unknown {what} {}", python_str(given));
+                known
+                    .then_some(given)
+                    .ok_or_else(|| Failure::unexpected("ValueError", words()))
+            };
+            let prompt_type = choice(2, "prompt type", ["positive", "negative"])?;
+            let delimiter = choice(3, "variations delimiter", ["comma", "space"])?;
             Ok(Script::PromptMatrix {
                 at_start: *at(0) == true,
                 different_seeds: *at(1) == true,
-                negative: *at(2) == "negative",
-                delimiter: if *at(3) == "space" { " " } else { ", " },
+                negative: prompt_type == "negative",
+                delimiter: if delimiter == "space" { " " } else { ", " },
             })
         }
-        Some("prompts from file or textbox") => {
-            require(
-                args,
-                &[
-                    "checkbox_iterate",
-                    "checkbox_iterate_batch",
-                    "prompt_position",
-                    "prompt_txt",
-                ],
-            )?;
+        "prompts from file or textbox" => {
             let text = at(3).as_str().or_else(|| at(2).as_str()).unwrap_or_default();
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             Ok(Script::Prompts(lines.map(str::to_owned).collect()))
         }
-        Some("x/y/z plot") => {
-            require(args, &plot::ARGUMENTS)?;
-            Plot::read(args, mode).map(Script::Plot)
-        }
+        "x/y/z plot" => Plot::read(args, mode).map(Script::Plot),
         _ => Ok(Script::Plain),
     }
-}
-
-fn require(args: &[Value], names: &[&str]) -> Result<(), Failure> {
-    let missing: Vec<String> = names
-        .iter()
-        .skip(args.len())
-        .map(|name| format!("'{name}'"))
-        .collect();
-    let list = match missing.as_slice() {
-        [] => return Ok(()),
-        [one] => one.clone(),
-        [first, second] => format!("{first} and {second}"),
-        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
-    };
-    let plural = if missing.len() == 1 {
-        "argument"
-    } else {
-        "arguments"
-    };
-    Err(Failure::unexpected(
-        "TypeError",
-        format!(
-            "Script.run() missing {} required positional {plural}: {list}",
-            missing.len()
-        ),
-    ))
 }
 
 /// Every combination of the parts after the first, in the script's order.
@@ -214,45 +193,42 @@ pub(crate) fn list(server: &Server) -> Value {
     json!({ "txt2img": titles(Mode::Txt2Img), "img2img": titles(Mode::Img2Img) })
 }
 
-/// The answer of `GET script-info`: one entry a script, with arguments where the mock reads them.
+/// The answer of `GET script-info`: one entry a script, with the arguments of its controls.
 pub(crate) fn info(server: &Server) -> Value {
-    let argument = |label: &str, value: Value, choices: Value| json!({ "label": label, "value": value, "minimum": null, "maximum": null, "step": null, "choices": choices });
-    let entry = |title: &str, is_alwayson: bool, is_img2img: bool| {
-        let args = match title {
-            "prompt matrix" => vec![
-                argument("Put variable parts at start of prompt", json!(false), Value::Null),
-                argument("Use different seed for each picture", json!(false), Value::Null),
-                argument(
-                    "Select prompt",
-                    json!("positive"),
-                    json!(["positive", "negative"]),
-                ),
-                argument("Select joining char", json!("comma"), json!(["comma", "space"])),
-                argument("Grid margins (px)", json!(0), Value::Null),
-            ],
-            "prompts from file or textbox" => vec![
-                argument("Iterate seed every line", json!(false), Value::Null),
-                argument("Use same random seed for all lines", json!(false), Value::Null),
-                argument("Insert prompts at the", json!("start"), json!(["start", "end"])),
-                argument("List of prompt inputs", json!(""), Value::Null),
-            ],
-            // As many units as the extension has in its own default settings.
-            "controlnet" => (0..3).map(|_| argument("", Value::Null, Value::Null)).collect(),
-            _ => Vec::new(),
-        };
-        json!({ "name": title.to_lowercase(), "is_alwayson": is_alwayson, "is_img2img": is_img2img, "args": args })
-    };
     let mut entries = Vec::new();
     for mode in [Mode::Txt2Img, Mode::Img2Img] {
         let picture = mode == Mode::Img2Img;
-        entries.extend(selectable(mode).iter().map(|title| entry(title, false, picture)));
-        entries.extend(
-            always_on(server, mode)
-                .into_iter()
-                .map(|title| entry(title, true, picture)),
-        );
+        let titles = selectable(mode).iter().map(|title| (*title, false));
+        for (title, is_alwayson) in
+            titles.chain(always_on(server, mode).into_iter().map(|title| (title, true)))
+        {
+            let title = title.to_lowercase();
+            let args = match title.as_str() {
+                // As many units as the extension has in its own default settings.
+                "controlnet" => (0..3)
+                    .map(|_| json!({ "label": "", "value": null, "minimum": null, "maximum": null, "step": null, "choices": null }))
+                    .collect(),
+                title => script_table::controls(server.profile(), title, mode),
+            };
+            entries.push(json!({
+                "name": title, "is_alwayson": is_alwayson, "is_img2img": picture, "args": args,
+            }));
+        }
     }
     Value::Array(entries)
+}
+
+/// The refiner that its always-on script asks for: checkpoint and share of steps. It wins over the request's own fields.
+pub(crate) fn refiner(fields: &Fields) -> Option<(&str, &Value)> {
+    let scripts = fields.get("alwayson_scripts").as_object()?;
+    let (_, script) = scripts
+        .iter()
+        .find(|(title, _)| title.eq_ignore_ascii_case("refiner"))?;
+    let args = script["args"].as_array()?;
+    let enabled = args.first().is_some_and(|enabled| *enabled == true);
+    let checkpoint = args.get(1)?.as_str()?;
+    let named = enabled && !matches!(checkpoint, "" | "None");
+    named.then(|| (checkpoint, args.get(2).unwrap_or(&Value::Null)))
 }
 
 #[cfg(test)]
@@ -265,17 +241,5 @@ mod tests {
         assert_eq!(matrix("a | b | c", false, " "), ["a", "a b", "a c", "a b c"]);
         assert_eq!(matrix("a|b", true, ", "), ["a", "b, a"]);
         assert_eq!(matrix("a", false, ", "), ["a"]);
-    }
-
-    #[test]
-    fn too_few_arguments_are_pythons_type_error() {
-        let Err(Failure::Unexpected { class, text }) = require(&[json!(1)], &["a", "b", "c"]) else {
-            panic!("passed")
-        };
-        assert_eq!(class, "TypeError");
-        assert_eq!(
-            text,
-            "Script.run() missing 2 required positional arguments: 'b' and 'c'"
-        );
     }
 }

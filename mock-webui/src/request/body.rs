@@ -39,7 +39,7 @@ impl Body {
 
     /// Checks the body against a table of fields.
     pub(crate) fn check(self, table: &[Field], profile: Profile) -> Result<Fields, Failure> {
-        let original = if profile.is_forge() {
+        let original = if profile.validates_strictly() {
             self.clone()
         } else {
             Self::Missing
@@ -59,17 +59,18 @@ impl Body {
             &Value::Null
         };
         match failure {
-            Failure::Invalid(problems) if profile.is_forge() => {
-                Failure::Invalid(problems.iter().map(|problem| newer(problem, body)).collect())
+            Failure::Invalid(problems) if profile.validates_strictly() => {
+                let newer = |problem| newer(problem, body, profile.is_forge());
+                Failure::Invalid(problems.iter().map(newer).collect())
             }
             failure => failure,
         }
     }
 
-    /// Forge does not read a list as an object.
+    /// The newer validation does not read a list as an object.
     fn strict(self, profile: Profile) -> Result<Self, Failure> {
         match self {
-            Self::Json(Value::Array(_)) if profile.is_forge() => {
+            Self::Json(Value::Array(_)) if profile.validates_strictly() => {
                 let text = "value is not a valid dict";
                 let list = problem(&[json!("body")], text, "type_error.dict");
                 Err(Failure::Invalid(vec![list]))
@@ -79,7 +80,14 @@ impl Body {
     }
 
     /// The body as an object, for routes that take any keys.
-    pub(crate) fn object(self) -> Result<Map<String, Value>, Failure> {
+    pub(crate) fn any_object(self, profile: Profile) -> Result<Map<String, Value>, Failure> {
+        let original = self.clone();
+        let object = self.strict(profile).and_then(Self::object);
+        object.map_err(|failure| original.reworded(failure, profile).of_any_object())
+    }
+
+    /// The body as an object.
+    fn object(self) -> Result<Map<String, Value>, Failure> {
         let location = [json!("body")];
         let value = match self {
             Self::Missing | Self::Json(Value::Null) => {

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     AtLeast(i64),
     /// A list of `{data, name}` objects.
     Files,
+    /// Any value, as it is.
+    Any,
 }
 
 /// Turns `value` into the field's type, or adds what is wrong with it to `problems`.
@@ -42,6 +44,7 @@ pub(crate) fn coerce(
         None
     };
     match kind {
+        Kind::Any => Some(value),
         Kind::Text => text(value).or_else(|| refuse("str type expected", "type_error.str")),
         Kind::Integer => integer(&value)
             .map(Value::from)

@@ -87,7 +87,7 @@ impl Fields {
                 }
                 (Some(value), _) => {
                     fields.given.insert(field.name);
-                    let refused = if profile.is_forge() {
+                    let refused = if profile.validates_strictly() {
                         strict::refused(field.kind, &value, &location)
                     } else {
                         Vec::new()

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::coerce::Kind::{Flag, Float, Integer, List, Object, Text, Texts};
 use super::field::Field;
-use crate::profile::Profile::{Forge, V1_8, V1_9_3};
+use crate::profile::Profile::{Forge2024, V1_8, V1_9_3};
 
 const SHARED: &[Field] = &[
     Field::new("prompt", Text, "\"\""),
@@ -21,7 +21,7 @@ const SHARED: &[Field] = &[
     Field::new("n_iter", Integer, "1"),
     Field::new("steps", Integer, "50"),
     Field::new("cfg_scale", Float, "7.0"),
-    Field::new("distilled_cfg_scale", Float, "3.5").since(Forge),
+    Field::new("distilled_cfg_scale", Float, "3.5").since(Forge2024),
     Field::new("width", Integer, "512"),
     Field::new("height", Integer, "512"),
     Field::new("restore_faces", Flag, "null"),
@@ -54,13 +54,13 @@ const HIRES: &[Field] = &[
     Field::new("hr_resize_x", Integer, "0"),
     Field::new("hr_resize_y", Integer, "0"),
     Field::new("hr_checkpoint_name", Text, "null"),
-    Field::new("hr_additional_modules", List, "null").since(Forge),
+    Field::new("hr_additional_modules", List, "null").since(Forge2024),
     Field::new("hr_sampler_name", Text, "null"),
     Field::new("hr_scheduler", Text, "null").since(V1_9_3),
     Field::new("hr_prompt", Text, "\"\""),
     Field::new("hr_negative_prompt", Text, "\"\""),
-    Field::new("hr_cfg", Float, "1.0").since(Forge),
-    Field::new("hr_distilled_cfg", Float, "3.5").since(Forge),
+    Field::new("hr_cfg", Float, "1.0").since(Forge2024),
+    Field::new("hr_distilled_cfg", Float, "3.5").since(Forge2024),
 ];
 
 const FROM_PICTURE: &[Field] = &[
@@ -80,10 +80,12 @@ const FROM_PICTURE: &[Field] = &[
     Field::new("latent_mask", Text, "null"),
 ];
 
-const TASK: &[Field] = &[
-    Field::new("force_task_id", Text, "null").since(V1_8),
-    Field::new("sampler_index", Text, "\"Euler\""),
-];
+const TASK: &[Field] = &[Field::new("force_task_id", Text, "null").since(V1_8)];
+
+/// Forge has this field of the second pass in img2img, too.
+const IMG2IMG_OF_FORGE: &[Field] = &[Field::new("hr_distilled_cfg", Float, "3.5").since(Forge2024)];
+
+const SAMPLER_INDEX: &[Field] = &[Field::new("sampler_index", Text, "\"Euler\"")];
 
 const INCLUDE_INIT: &[Field] = &[Field::new("include_init_images", Flag, "false")];
 
@@ -98,11 +100,20 @@ const SCRIPTS_AND_OUTPUT: &[Field] = &[
 
 /// The fields of `POST txt2img`.
 pub(crate) static TXT2IMG: LazyLock<Vec<Field>> =
-    LazyLock::new(|| [SHARED, HIRES, TASK, SCRIPTS_AND_OUTPUT].concat());
+    LazyLock::new(|| [SHARED, HIRES, TASK, SAMPLER_INDEX, SCRIPTS_AND_OUTPUT].concat());
 
 /// The fields of `POST img2img`.
 pub(crate) static IMG2IMG: LazyLock<Vec<Field>> = LazyLock::new(|| {
-    let mut table = [SHARED, FROM_PICTURE, TASK, INCLUDE_INIT, SCRIPTS_AND_OUTPUT].concat();
+    let mut table = [
+        SHARED,
+        FROM_PICTURE,
+        TASK,
+        IMG2IMG_OF_FORGE,
+        SAMPLER_INDEX,
+        INCLUDE_INIT,
+        SCRIPTS_AND_OUTPUT,
+    ]
+    .concat();
     for field in &mut table {
         if field.name == "denoising_strength" {
             field.default = Some("0.75");

@@ -10,6 +10,7 @@ pub(crate) mod field;
 pub(crate) mod generation;
 mod mode;
 mod newer;
+pub(crate) mod sd_next;
 mod strict;
 
 pub(crate) use field::{Field, Fields};

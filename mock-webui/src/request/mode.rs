@@ -16,6 +16,14 @@ impl Mode {
         }
     }
 
+    /// The job's name on SD.Next.
+    pub(crate) fn job_of_sd_next(self) -> &'static str {
+        match self {
+            Self::Txt2Img => "API-TXT",
+            Self::Img2Img => "API-IMG",
+        }
+    }
+
     /// The job's name while it runs (§7).
     pub(crate) fn job(self) -> &'static str {
         match self {

@@ -1,12 +1,13 @@
-//! The validation problems of Forge, whose web framework is newer (§12).
+//! The validation problems of Forge and SD.Next, whose web framework is newer (§12).
 //!
 //! It refuses some values that the older one converts (`strict`), words its problems in its own way, and
-//! shows with each the input it is about.
+//! shows with each the input it is about. Forge adds a link to the documentation.
 
 use serde_json::{Value, json};
 
 /// One problem in the newer words. `body` is the whole body, in which the problem's place is looked up.
-pub(super) fn newer(problem: &Value, body: &Value) -> Value {
+/// `linked` adds the link of Forge's version.
+pub(super) fn newer(problem: &Value, body: &Value, linked: bool) -> Value {
     let place = problem["loc"].as_array().map_or(&[][..], Vec::as_slice);
     let inside = place.get(1..).unwrap_or_default();
     let kind = problem["type"].as_str().unwrap_or_default();
@@ -72,7 +73,11 @@ pub(super) fn newer(problem: &Value, body: &Value) -> Value {
         "value_error.number.not_gt" => bound("greater_than", "greater than", "gt", limit),
         _ => ("string_type", words("string"), None),
     };
-    with_context(kind, &problem["loc"], &message, input, context.as_ref())
+    let mut newer = with_context(kind, &problem["loc"], &message, input, context.as_ref());
+    if linked {
+        newer["url"] = json!(format!("https://errors.pydantic.dev/2.8/v/{kind}"));
+    }
+    newer
 }
 
 fn words(kind: &str) -> String {
@@ -119,7 +124,7 @@ mod tests {
         let body = json!({ "steps": "abc", "styles": ["a", 1] });
         let old = json!({ "loc": ["body", "steps"], "msg": "", "type": "type_error.integer" });
         assert_eq!(
-            newer(&old, &body),
+            newer(&old, &body, false),
             json!({
                 "type": "int_parsing",
                 "loc": ["body", "steps"],
@@ -128,8 +133,12 @@ mod tests {
             })
         );
         let inside = json!({ "loc": ["body", "styles", 1], "msg": "", "type": "type_error.str" });
-        assert_eq!(newer(&inside, &body)["input"], json!(1));
+        assert_eq!(newer(&inside, &body, false)["input"], json!(1));
         let missing = json!({ "loc": ["body", "image"], "msg": "", "type": "value_error.missing" });
-        assert_eq!(newer(&missing, &body)["input"], body);
+        assert_eq!(newer(&missing, &body, false)["input"], body);
+        assert_eq!(
+            newer(&missing, &body, true)["url"],
+            json!("https://errors.pydantic.dev/2.8/v/missing")
+        );
     }
 }

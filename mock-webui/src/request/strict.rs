@@ -1,4 +1,4 @@
-//! What Forge's newer validation refuses although the older one converts it
+//! What the newer validation of Forge and SD.Next refuses although the older one converts it
 //! (docs/protocol/webui-api.md §12).
 
 use serde_json::Value;

@@ -1,37 +1,23 @@
 //! The lists: models, samplers, schedulers and their kin (§2).
 
 use serde_json::{Map, Value, json};
+use wiremock::Request;
 
 use super::route::Route;
-use crate::answer::Answer;
+use crate::answer::{Answer, Failure};
 use crate::catalogue::{sampler, upscaler};
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::render::scripts;
 use crate::server::Server;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/sdapi/v1/sd-models", |server, _| {
-            let setup = server.setup();
-            Ok(Answer::json(
-                &setup
-                    .installed
-                    .models
-                    .iter()
-                    .map(|model| model.to_json(&setup.root))
-                    .collect(),
-            ))
-        }),
+        Route::get("/sdapi/v1/sd-models", |server, _| Ok(Answer::json(&models(server)))),
         Route::get("/sdapi/v1/samplers", |server, _| {
             Ok(Answer::json(&sampler::samplers_json(server.profile())))
         }),
-        Route::get("/sdapi/v1/schedulers", |server, _| {
-            Ok(Answer::json(&sampler::schedulers_json(server.profile())))
-        })
-        .since(Profile::V1_9_3),
-        Route::get("/sdapi/v1/cmd-flags", |server, _| {
-            Ok(Answer::json(&Value::Object(cmd_flags(server))))
-        }),
+        Route::get("/sdapi/v1/schedulers", schedulers).since(Profile::V1_9_3),
+        Route::get("/sdapi/v1/cmd-flags", cmd_flags),
         Route::get("/sdapi/v1/upscalers", |_, _| {
             Ok(Answer::json(upscaler::upscalers_json()))
         }),
@@ -42,32 +28,39 @@ pub(crate) fn routes() -> Vec<Route> {
                     .map(|name| json!({ "name": name }))
                     .collect(),
             ))
-        }),
-        Route::get("/sdapi/v1/sd-vae", |server, _| Ok(Answer::json(&vaes(server)))).until(Profile::SdNext),
+        })
+        .only(&[Family::A1111, Family::Forge]),
+        Route::get("/sdapi/v1/sd-vae", |server, _| Ok(Answer::json(&vaes(server))))
+            .only(&[Family::A1111, Family::SdNext]),
         Route::get("/sdapi/v1/sd-modules", |server, _| {
             Ok(Answer::json(&vaes(server)))
         })
-        .since(Profile::Forge),
+        .only(&[Family::Forge]),
         Route::get("/sdapi/v1/hypernetworks", |server, _| {
             let setup = server.setup();
             let entry = |name: &String| json!({ "name": name, "path": format!("{}/models/hypernetworks/{name}.pt", setup.root) });
             Ok(Answer::json(
                 &setup.installed.hypernetworks.iter().map(entry).collect(),
             ))
-        }),
+        })
+        .only(&[Family::A1111, Family::Forge]),
         Route::get("/sdapi/v1/face-restorers", |_, _| {
             Ok(Answer::json(
                 &["CodeFormer", "GFPGAN"]
                     .map(|name| json!({ "name": name, "cmd_dir": null }))
                     .into(),
             ))
-        }),
+        })
+        .only(&[Family::A1111, Family::Forge]),
+        Route::get("/sdapi/v1/face-restorers", |_, _| Ok(Answer::json(&json!([]))))
+            .only(&[Family::SdNext]),
         Route::get("/sdapi/v1/realesrgan-models", |_, _| {
             let models = include_str!("../../data/realesrgan-models.json");
             Ok(Answer::json(
                 &serde_json::from_str(models).expect("the file is JSON"),
             ))
-        }),
+        })
+        .only(&[Family::A1111, Family::Forge]),
         Route::get("/sdapi/v1/prompt-styles", |server, _| {
             Ok(Answer::json(
                 &server
@@ -106,6 +99,28 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+fn models(server: &Server) -> Value {
+    let setup = server.setup();
+    let models = &setup.installed.models;
+    if server.profile().is_sd_next() {
+        // Sorted, whichever is loaded.
+        let mut list: Vec<_> = models.iter().map(crate::Model::to_sd_next_json).collect();
+        list.sort_by_key(|entry| entry["title"].to_string());
+        return list.into();
+    }
+    models.iter().map(|model| model.to_json(&setup.root)).collect()
+}
+
+/// SD.Next fails on describing its own schedulers.
+fn schedulers(server: &Server, _: &Request) -> Result<Answer, Failure> {
+    if server.profile().is_sd_next() {
+        let text = "1 validation error:\n  {'type': 'model_attributes_type', 'loc': ('response', 0), 'msg': 'Input \
+                    should be a valid dictionary or object to extract fields from'}";
+        return Err(Failure::unexpected("ResponseValidationError", text));
+    }
+    Ok(Answer::json(&sampler::schedulers_json(server.profile())))
+}
+
 fn vaes(server: &Server) -> Value {
     let setup = server.setup();
     let entry = |name: &String| json!({ "model_name": name, "filename": format!("{}/models/VAE/{name}", setup.root) });
@@ -113,6 +128,10 @@ fn vaes(server: &Server) -> Value {
 }
 
 fn embeddings(server: &Server) -> Value {
+    if server.profile().is_sd_next() {
+        let installed = &server.setup().installed;
+        return json!({ "loaded": installed.embeddings, "skipped": installed.skipped_embeddings });
+    }
     let entry = |name: &String| {
         let details = json!({
             "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": 768, "vectors": 1,
@@ -145,8 +164,22 @@ fn extensions(server: &Server) -> Value {
     }])
 }
 
-/// The command line that this server would have been started with.
-fn cmd_flags(server: &Server) -> Map<String, Value> {
+/// The command line that this server would have been started with. Forge's answer does not pass its own check as soon
+/// as a port is given.
+fn cmd_flags(server: &Server, _: &Request) -> Result<Answer, Failure> {
+    if server.profile().is_forge() {
+        let text = "1 validation errors:\n  {'type': 'string_type', 'loc': ('response', 'port'), 'msg': 'Input should \
+                    be a valid string', 'input': 7861}\n";
+        return Err(Failure::unexpected("ResponseValidationError", text));
+    }
+    let mut flags = recorded_flags(server);
+    if server.profile() < Profile::V1_10_1 {
+        flags.shift_remove("models_dir");
+    }
+    Ok(Answer::json(&Value::Object(flags)))
+}
+
+fn recorded_flags(server: &Server) -> Map<String, Value> {
     let recorded = include_str!("../../data/cmd-flags.json");
     let mut flags: Map<String, Value> = serde_json::from_str(recorded).expect("the file is a JSON object");
     let setup = server.setup();

@@ -15,18 +15,76 @@ use crate::render;
 use crate::request::coerce::{Kind, coerce};
 use crate::server::Server;
 
-pub(crate) fn routes() -> Vec<Route> {
+pub(crate) fn routes(profile: Profile) -> Vec<Route> {
+    let progress = if profile.is_sd_next() {
+        progress_of_sd_next
+    } else {
+        progress
+    };
+    let progress = Route::get("/sdapi/v1/progress", progress);
     vec![
-        Route::get("/sdapi/v1/progress", progress),
+        // Forge asks for no credentials here.
+        if profile.is_forge() {
+            progress.open_to_all()
+        } else {
+            progress
+        },
         Route::post("/sdapi/v1/interrupt", |server, _| {
             server.gpu().interrupt();
-            Ok(Answer::json(&json!({})))
+            Ok(done(server, json!({})))
         }),
         Route::post("/sdapi/v1/skip", |server, _| {
             server.gpu().skip();
-            Ok(Answer::null())
+            Ok(done(server, Value::Null))
         }),
     ]
+}
+
+/// The answer of a route that only does something. SD.Next has no body for it.
+pub(super) fn done(server: &Server, body: Value) -> Answer {
+    if server.profile().is_sd_next() {
+        Answer::no_content()
+    } else {
+        Answer::json(&body)
+    }
+}
+
+/// The share of SD.Next is that of all steps, in hundredths; its state has no "stopping".
+fn progress_of_sd_next(server: &Server, request: &Request) -> Result<Answer, Failure> {
+    let skip_image = query_flag(request, "skip_current_image")?;
+    let format = server.settings().text("samples_format").to_owned();
+    let (mut body, shown) = server.gpu().change(|state| {
+        if state.job_count == 0 && state.sampling_step == 0 {
+            return (
+                json!({
+                    "id": "", "progress": 0, "eta_relative": 0, "state": state.to_json(false),
+                    "current_image": null, "textinfo": null,
+                }),
+                None,
+            );
+        }
+        state.take_preview(1);
+        let share = (state.share_of_steps() * 100.0).round() / 100.0;
+        let eta = if share > 0.0 {
+            state.elapsed() / share - state.elapsed()
+        } else {
+            0.0
+        };
+        let body = json!({
+            "id": state.task.clone().unwrap_or_default(),
+            "progress": share,
+            "eta_relative": (eta * 100.0).round() / 100.0,
+            "state": state.to_json(false),
+            "current_image": null,
+            "textinfo": null,
+        });
+        (body, state.shown.clone().filter(|_| !skip_image))
+    });
+    if let Some((step, preview)) = shown {
+        body["current_image"] =
+            Value::from(STANDARD.encode(file::encode(&draw(&preview, step), &format, None)?));
+    }
+    Ok(Answer::json(&body))
 }
 
 fn progress(server: &Server, request: &Request) -> Result<Answer, Failure> {

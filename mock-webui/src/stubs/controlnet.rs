@@ -29,7 +29,7 @@ const MODULES: [&str; 10] = [
 ];
 
 pub(crate) fn routes(server: &Server) -> Vec<Route> {
-    if server.setup().installed.controlnets.is_empty() {
+    if server.setup().installed.controlnets.is_empty() || server.profile().is_sd_next() {
         return Vec::new();
     }
     let list = vec![

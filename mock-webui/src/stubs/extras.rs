@@ -13,7 +13,7 @@ use crate::file;
 use crate::gpu::picture::Picture;
 use crate::gpu::{GpuState, QueuePlace};
 use crate::json::python_str;
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::render::infotext_reader;
 use crate::render::input_picture::{self, InputPicture};
 use crate::request::extras::{BATCH, INTERROGATE, PNG_INFO, SINGLE};
@@ -48,7 +48,8 @@ pub(crate) fn routes(profile: Profile) -> Vec<Route> {
             || INTERROGATE,
             true,
             |call| interrogate(call).boxed(),
-        ),
+        )
+        .only(&[Family::A1111, Family::Forge]),
         Route::post_open("/sdapi/v1/preprocess", preprocess).until(Profile::V1_6),
     ]
 }
@@ -57,6 +58,9 @@ async fn one(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure
     let (fields, place) = call.input;
     let source = input_picture::decode(fields.text("image"))?;
     let (html_info, mut images) = process(&call.server, &fields, place, vec![source]).await?;
+    if call.server.profile().is_sd_next() {
+        return Err(without_html_info("ResProcessImage"));
+    }
     let image = images.pop().unwrap_or_default();
     Ok(Answer::json(&json!({ "html_info": html_info, "image": image })))
 }
@@ -68,7 +72,20 @@ async fn many(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failur
         .map(|file| input_picture::decode_value(&file["data"]))
         .collect::<Result<Vec<_>, _>>()?;
     let (html_info, images) = process(&call.server, &fields, place, sources).await?;
+    if call.server.profile().is_sd_next() {
+        return Err(without_html_info("ResProcessBatch"));
+    }
     Ok(Answer::json(&json!({ "html_info": html_info, "images": images })))
+}
+
+/// SD.Next does the work and fails on its answer, in which a text is missing.
+fn without_html_info(model: &str) -> Failure {
+    let text = format!(
+        "1 validation error for {model}\nhtml_info\n  Input should be a valid string [type=string_type, \
+         input_value=None, input_type=NoneType]\n    For further information visit \
+         https://errors.pydantic.dev/2.13/v/string_type"
+    );
+    Failure::unexpected("ValidationError", text)
 }
 
 /// Takes its turn on the card and enlarges every picture.
@@ -90,7 +107,7 @@ async fn process(
     // The real server forgets to tidy up after a failure: progress shows a finished job from then on (§7).
     for field in ["upscaler_1", "upscaler_2"] {
         let name = fields.text(field);
-        if !name.is_empty() && !upscaler::exists(name) {
+        if !name.is_empty() && !upscaler::exists(name) && !server.profile().is_sd_next() {
             let text = format!("could not find upscaler named {name}");
             return Err(Failure::unexpected("AssertionError", text));
         }
@@ -139,7 +156,8 @@ fn enlarge(fields: &Fields, picture: &Picture) -> (Picture, String) {
             result = picture.resized(width, height);
         } else {
             let by = fields.float("upscaling_resize").unwrap_or(2.0).min(16.0);
-            entries.push(("Postprocess upscale by", json!(by)));
+            // As it was sent; the default is a whole number.
+            entries.push(("Postprocess upscale by", fields.get("upscaling_resize").clone()));
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -202,6 +220,11 @@ fn png_info(call: &Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure
     if image.trim().is_empty() && old {
         return Ok(Answer::json(&json!({ "info": "" })));
     }
+    if image.trim().is_empty() && call.server.profile().is_sd_next() {
+        return Ok(Answer::json(
+            &json!({ "info": "", "items": {}, "parameters": {} }),
+        ));
+    }
     let source = input_picture::decode(image)?;
     let mut info = String::new();
     let mut items = Map::new();
@@ -213,8 +236,15 @@ fn png_info(call: &Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure
         }
     }
     let mut body = json!({ "info": info, "items": items });
-    if !old {
-        body["parameters"] = Value::Object(parameters(&info));
+    if call.server.profile().is_sd_next() {
+        body["parameters"] = Value::Object(parameters_of_sd_next(&info));
+    } else if !old {
+        let mut parameters = parameters(&info);
+        if call.server.profile().is_forge() {
+            parameters.insert("Hires VAE/TE".to_owned(), json!(["Use same choices"]));
+            parameters.shift_remove("Model");
+        }
+        body["parameters"] = Value::Object(parameters);
     }
     Ok(Answer::json(&body))
 }
@@ -232,6 +262,30 @@ fn parameters(info: &str) -> Map<String, Value> {
     for (name, value) in defaults() {
         entries.entry(name).or_insert(value);
     }
+    entries
+}
+
+/// SD.Next adds no defaults, and makes numbers of numerals.
+fn parameters_of_sd_next(info: &str) -> Map<String, Value> {
+    if info.trim().is_empty() {
+        return Map::new();
+    }
+    let parsed = infotext_reader::parse(info);
+    let mut entries = Map::new();
+    for (name, value) in parsed.entries {
+        let number = value.parse::<i64>().map(Value::from);
+        let number = number.or_else(|_| value.parse::<f64>().map(Value::from));
+        entries.insert(name, number.unwrap_or(Value::from(value)));
+    }
+    let text = |text: String| {
+        if text.is_empty() {
+            Value::Null
+        } else {
+            Value::from(text)
+        }
+    };
+    entries.insert("Prompt".to_owned(), text(parsed.prompt));
+    entries.insert("Negative prompt".to_owned(), text(parsed.negative));
     entries
 }
 

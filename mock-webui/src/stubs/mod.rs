@@ -29,8 +29,8 @@ use route::{Route, Stub};
 fn routes(server: &Server) -> Arc<[Route]> {
     let all = [
         catalogue::routes(),
-        control::routes(),
-        generate::routes(),
+        control::routes(server.profile()),
+        generate::routes(server.profile()),
         settings::routes(),
         extras::routes(server.profile()),
         process::routes(server),

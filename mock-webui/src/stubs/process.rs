@@ -4,11 +4,12 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::control::done;
 use super::openapi;
 use super::route::{Call, Later, Route};
 use crate::answer::{Answer, Failure};
 use crate::gpu::QueuePlace;
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::server::Server;
 
 pub(crate) fn routes(server: &Server) -> Vec<Route> {
@@ -18,19 +19,16 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         }),
         Route::post("/sdapi/v1/unload-checkpoint", |server, _| {
             server.memory().unload();
-            Ok(Answer::json(&json!({})))
+            Ok(done(server, json!({})))
         }),
         Route::post("/sdapi/v1/reload-checkpoint", |server, _| {
             let title = server.current_model().map(crate::Model::title);
             if let Some(title) = title {
                 server.memory().load(title, 0.0);
             }
-            Ok(Answer::json(&json!({})))
+            Ok(done(server, json!({})))
         }),
-        Route::get("/docs", |_, _| {
-            Ok(Answer::html(include_str!("../../data/docs.html")))
-        })
-        .open_to_all(),
+        Route::get("/docs", |server, _| Ok(docs(server))).open_to_all(),
         Route::get("/redoc", |_, _| {
             Ok(Answer::html(include_str!("../../data/redoc.html")))
         })
@@ -47,16 +45,19 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
     ] {
         routes.push(Route::post_locked(path, refresh));
     }
-    routes.push(Route::post_locked("/sdapi/v1/refresh-embeddings", refresh).since(Profile::V1_9_3));
-    for path in [
-        "/sdapi/v1/create/embedding",
-        "/sdapi/v1/create/hypernetwork",
-        "/sdapi/v1/train/embedding",
-        "/sdapi/v1/train/hypernetwork",
-    ] {
-        routes.push(Route::post_open(path, training).until(Profile::V1_10_1));
+    let embeddings = Route::post_locked("/sdapi/v1/refresh-embeddings", refresh);
+    routes.push(
+        embeddings
+            .since(Profile::V1_9_3)
+            .only(&[Family::A1111, Family::Forge]),
+    );
+    for path in ["/sdapi/v1/create/embedding", "/sdapi/v1/create/hypernetwork"] {
+        routes.push(Route::post_open(path, training).only(&[Family::A1111, Family::Forge]));
     }
-    if server.setup().stop_routes {
+    for path in ["/sdapi/v1/train/embedding", "/sdapi/v1/train/hypernetwork"] {
+        routes.push(Route::post_open(path, training).only(&[Family::A1111]));
+    }
+    if server.setup().stop_routes && !server.profile().is_sd_next() {
         routes.extend(stop_routes());
     }
     routes
@@ -77,11 +78,22 @@ fn stop_routes() -> [Route; 3] {
     ]
 }
 
+/// The page of the routes. Forge's newer framework loads another version of its viewer.
+fn docs(server: &Server) -> Answer {
+    match server.profile().family() {
+        Family::A1111 => Answer::html(include_str!("../../data/docs.html")),
+        Family::Forge => Answer::html(
+            include_str!("../../data/docs.html").replace("swagger-ui-dist@4", "swagger-ui-dist@5.9.0"),
+        ),
+        Family::SdNext => Answer::html(include_str!("../../data/sd-next/docs.html")),
+    }
+}
+
 /// Waits for the lock, and finds what it found before.
 fn refresh(call: Call<QueuePlace>) -> Later {
     async move {
         call.input.turn().await;
-        Ok(Answer::null())
+        Ok(done(&call.server, Value::Null))
     }
     .boxed()
 }

@@ -15,7 +15,7 @@ use crate::auth;
 use crate::deferred::{DEFERRED, DeferredAnswers, OWN, Work};
 use crate::faults::ActiveFaults;
 use crate::gpu::QueuePlace;
-use crate::profile::Profile;
+use crate::profile::{Family, Profile};
 use crate::request::body::Body;
 use crate::request::{Field, Fields};
 use crate::server::Server;
@@ -66,8 +66,9 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
     /// Whether `--api-auth` guards it.
     pub(crate) guarded: bool,
-    pub(crate) since: Profile,
-    pub(crate) until: Profile,
+    since: Profile,
+    until: Profile,
+    families: &'static [Family],
 }
 
 impl Route {
@@ -79,6 +80,7 @@ impl Route {
             guarded: true,
             since: Profile::V1_6,
             until: Profile::Forge,
+            families: &[Family::A1111, Family::SdNext, Family::Forge],
         }
     }
 
@@ -127,8 +129,14 @@ impl Route {
         self
     }
 
+    /// Only these servers have it.
+    pub(crate) const fn only(mut self, families: &'static [Family]) -> Self {
+        self.families = families;
+        self
+    }
+
     pub(crate) fn exists_in(&self, profile: Profile) -> bool {
-        (self.since..=self.until).contains(&profile)
+        (self.since..=self.until).contains(&profile) && self.families.contains(&profile.family())
     }
 }
 
@@ -152,7 +160,7 @@ impl Stub {
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<(), Failure> {
         if self.route.guarded {
-            auth::check(&self.server.setup().credentials, headers)
+            auth::check(self.server.profile(), &self.server.setup().credentials, headers)
         } else {
             Ok(())
         }
@@ -184,9 +192,10 @@ impl Stub {
                     let body = Body::read(&headers, &bytes)
                         .map_err(|failure| Body::Missing.reworded(failure, server.profile()))?;
                     allowed?;
+                    let input = body.any_object(server.profile())?;
                     run(Call {
                         server,
-                        input: body.object()?,
+                        input,
                         faults,
                     })
                     .await

@@ -16,6 +16,13 @@ use crate::request::extras::INTERNAL_PROGRESS;
 use crate::server::Server;
 
 pub(crate) fn routes(server: &Server) -> Vec<Route> {
+    if server.profile().is_sd_next() {
+        // Its page is always there.
+        let page = Route::get("/", |_, _| {
+            Ok(Answer::html(include_str!("../../data/sd-next/page.html")))
+        });
+        return vec![page.open_to_all()];
+    }
     if !server.setup().web_page {
         return Vec::new();
     }

@@ -462,13 +462,3 @@ async fn a_scenario_strikes_the_same_requests_at_every_run() {
     assert_eq!(runs[0], runs[1]);
     assert!(runs[0].contains(&503) && runs[0].contains(&200), "{:?}", runs[0]);
 }
-
-#[test]
-fn the_documentation_lists_every_kind_of_fault() {
-    let page = include_str!("../../../docs/mock-webui.md");
-    let table = mock_webui::FaultKind::table();
-    assert!(
-        page.contains(&table),
-        "replace the table with the output of `mock-webui faults`:\n{table}"
-    );
-}

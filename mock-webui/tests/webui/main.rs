@@ -7,6 +7,7 @@ mod plot;
 mod preflight;
 mod queue;
 mod replay;
+mod server_faults;
 mod settings;
 mod startup;
 mod support;
