@@ -32,6 +32,10 @@ pub(crate) struct Setup {
     pub(crate) frozen_settings: bool,
     pub(crate) web_page: bool,
     pub(crate) stop_routes: bool,
+    /// Starts from one picture are alike, which those of the real server are not.
+    pub(crate) repeatable_img2img: bool,
+    /// ControlNet's maps come back beside the pictures.
+    pub(crate) controlnet_maps: bool,
     pub(crate) startup: Startup,
     /// Makes random choices repeatable.
     pub(crate) seed: Option<u64>,
@@ -112,6 +116,12 @@ impl Server {
     /// A random seed, in the range that the real server draws from.
     pub(crate) fn random_seed(&self) -> i64 {
         self.shared.dice.lock().i64(0..=4_294_967_293)
+    }
+
+    /// A seed for the noise of the VAE's encoder, which the real server draws without one of its own.
+    pub(crate) fn encoder_noise(&self, mode: Mode) -> Option<u64> {
+        let noisy = mode == Mode::Img2Img && !self.setup().repeatable_img2img;
+        noisy.then(|| self.shared.dice.lock().u64(..))
     }
 
     /// A task id as the web page makes them up: `task(txt2img-XXXXXXX)`.

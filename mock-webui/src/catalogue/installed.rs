@@ -90,7 +90,8 @@ fn merge(style: &str, prompt: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lora {
     name: String,
-    hash: String,
+    /// Null on a server that computes none.
+    hash: Option<String>,
 }
 
 impl Lora {
@@ -98,7 +99,15 @@ impl Lora {
     pub fn new(name: impl Into<String>, hash: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            hash: hash.into(),
+            hash: Some(hash.into()),
+        }
+    }
+
+    /// A `LoRA` that the server has no hash of, as with `--no-hashing`: it is applied, and infotexts do not show it.
+    pub fn without_hash(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            hash: None,
         }
     }
 
@@ -106,8 +115,8 @@ impl Lora {
         &self.name
     }
 
-    pub(crate) fn hash(&self) -> &str {
-        &self.hash
+    pub(crate) fn hash(&self) -> Option<&str> {
+        self.hash.as_deref()
     }
 
     pub(crate) fn to_json(&self, root: &str) -> Value {

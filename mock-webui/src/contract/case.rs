@@ -97,7 +97,7 @@ pub enum SuiteError {
 /// A list of cases, in the order they are run.
 #[derive(Debug, Clone)]
 pub struct Suite {
-    cases: Vec<Case>,
+    pub(super) cases: Vec<Case>,
 }
 
 /// One entry of the table, and the format of recordings.

@@ -17,21 +17,24 @@
 mod case;
 mod client;
 mod compare;
+mod kind;
 mod mask;
 mod options;
 mod report;
+mod session;
 
 use std::time::Instant;
 
 use http::header;
-use serde_json::json;
 
 pub use case::{Case, Compare, Suite, SuiteError};
 pub use client::ContractError;
-use client::{Client, Received};
+use client::Received;
+pub use kind::profile_of;
 use mask::masked;
 pub use options::ContractOptions;
 pub use report::{ContractReport, Difference, Outcome};
+use session::Session;
 
 /// Runs every case of the suite against the server at `url`, one after another.
 ///
@@ -42,35 +45,17 @@ pub async fn run(
     suite: &Suite,
     options: &ContractOptions,
 ) -> Result<ContractReport, ContractError> {
-    let client = Client::new(url, options)?;
-    let options = client.get("/sdapi/v1/options").await?.json();
-    let checkpoint = &options["sd_model_checkpoint"];
-    // A recording leaves pictures out; the server's own first one stands in for those that are sent.
-    let mut picture = None;
+    let mut session = Session::open(url, options).await?;
     let mut outcomes = Vec::with_capacity(suite.cases().len());
     for case in suite.cases() {
         let begun = Instant::now();
-        let differences = match client.send(case, picture.as_deref()).await {
-            Ok(received) => {
-                picture = picture.or_else(|| first_picture(&received));
-                differences(case, &received)
-            }
+        let differences = match session.send(case).await {
+            Ok(received) => differences(case, &received),
             Err(error) => vec![Difference::new("$", "an answer", error.to_string())],
         };
-        if case.changes_the_checkpoint() && checkpoint.is_string() {
-            client
-                .post("/sdapi/v1/options", &json!({ "sd_model_checkpoint": checkpoint }))
-                .await?;
-        }
         outcomes.push(Outcome::new(case, differences, begun.elapsed()));
     }
     Ok(ContractReport::new(url, outcomes))
-}
-
-fn first_picture(received: &Received) -> Option<String> {
-    let body = received.json();
-    let picture = body["images"].get(0)?.as_str()?;
-    Some(picture.to_owned())
 }
 
 fn differences(case: &Case, received: &Received) -> Vec<Difference> {

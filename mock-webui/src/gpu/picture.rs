@@ -143,6 +143,18 @@ impl Picture {
         }
     }
 
+    /// Changes some pixels by one, as unseeded noise in a VAE's encoder does.
+    pub(crate) fn disturb(&mut self, seed: u64) {
+        let mut dice = Dice(seed | 1);
+        let count = self.pixels.len() / 64 + 1;
+        for _ in 0..count {
+            let at = usize::try_from(dice.next()).unwrap_or_default() % self.pixels.len().max(1);
+            if let Some(pixel) = self.pixels.get_mut(at) {
+                *pixel ^= 1;
+            }
+        }
+    }
+
     /// Copies `tile` into this picture with its corner at `(left, top)`, cutting what sticks out.
     pub(crate) fn paste(&mut self, tile: &Self, left: u32, top: u32) {
         let columns = tile.width.min(self.width.saturating_sub(left)) as usize * 3;

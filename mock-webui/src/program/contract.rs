@@ -12,9 +12,9 @@ use crate::{MockWebUi, MockWebUiBuilder, Profile};
 
 /// Run one table of requests against a WebUI and list what it answers differently.
 ///
-/// The table is what a real 1.10.1 answered; the mock answers all of it alike, which is one of its tests. Random
-/// seeds, times, picture data and the model's name are masked. The requests render small pictures and leave the
-/// server's settings as they find them.
+/// The table is what a real 1.10.1 answered; the mock answers all of it alike, which is one of its tests. A server of
+/// another kind is compared with the mock's profile of that kind. Random seeds, times, picture data and the model's
+/// name are masked. The requests render small pictures and leave the server's settings as they find them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ContractCommand {
@@ -60,7 +60,7 @@ Examples:
 impl ContractCommand {
     /// Runs the suite; the exit code is a failure when an answer differs.
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let (options, suite) = (self.options()?, self.suite()?);
+        let (options, mut suite) = (self.options()?, self.suite()?);
         // Kept until the last answer is here.
         let (_mock, url) = match &self.webui {
             Some(url) => (None, url.clone()),
@@ -70,6 +70,15 @@ impl ContractCommand {
                 (Some(mock), url)
             }
         };
+        if self.webui.is_some() && self.recordings.is_none() {
+            let profile = contract::profile_of(&url, &options).await?;
+            print(&format!("the server answers like {profile}\n"))?;
+            if profile != Profile::V1_10_1 {
+                // The table is 1.10.1's. Of other servers the mock knows what they answer.
+                let reference = MockWebUi::builder().profile(profile).start().await;
+                suite = suite.expecting_answers_of(reference.url(), &options).await?;
+            }
+        }
         print(&format!(
             "contract: {} cases against {url}\n",
             suite.cases().len()

@@ -98,7 +98,7 @@ pub(super) fn lora_entries(server: &Server, prompts: &[String]) -> Map<String, V
             .loras
             .iter()
             .find(|lora| lora.name() == name);
-        let entry = known.map(|lora| format!("{name}: {}", lora.hash()));
+        let entry = known.and_then(|lora| Some(format!("{name}: {}", lora.hash()?)));
         hashes.extend(entry.filter(|entry| !hashes.contains(entry)));
     }
     let mut entries = Map::new();

@@ -24,11 +24,13 @@ impl Generation {
         if self.server.profile().is_sd_next() {
             // None is fine, null is passed over, and more than needed are, too.
             let pictures = given.iter().filter(|picture| !picture.is_null());
-            return pictures.map(input_picture::decode_value).collect();
+            return pictures
+                .map(|picture| input_picture::decode_value(self.server.profile(), picture))
+                .collect();
         }
         let pictures = given
             .iter()
-            .map(input_picture::decode_value)
+            .map(|picture| input_picture::decode_value(self.server.profile(), picture))
             .collect::<Result<Vec<_>, _>>()?;
         let room = self
             .fields

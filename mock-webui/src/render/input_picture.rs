@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::answer::Failure;
 use crate::gpu::picture::{Picture, Scene};
+use crate::profile::Profile;
 
 /// Ignores stray bits at the end, as Python does.
 const DECODER: GeneralPurpose =
@@ -22,8 +23,10 @@ pub(crate) struct InputPicture {
 }
 
 /// Decodes a picture as the server does. Anything that is no picture is "Invalid encoded image".
-pub(crate) fn decode(encoded: &str) -> Result<InputPicture, Failure> {
-    if encoded.starts_with("http://") || encoded.starts_with("https://") {
+pub(crate) fn decode(profile: Profile, encoded: &str) -> Result<InputPicture, Failure> {
+    let is_link = encoded.starts_with("http://") || encoded.starts_with("https://");
+    // SD.Next knows no links.
+    if is_link && !profile.is_sd_next() {
         let text = if is_local(encoded) {
             "Request to local resource not allowed"
         } else {
@@ -42,9 +45,9 @@ pub(crate) fn decode(encoded: &str) -> Result<InputPicture, Failure> {
 }
 
 /// Decodes a list entry, which may be anything.
-pub(crate) fn decode_value(value: &Value) -> Result<InputPicture, Failure> {
+pub(crate) fn decode_value(profile: Profile, value: &Value) -> Result<InputPicture, Failure> {
     let kind = match value {
-        Value::String(encoded) => return decode(encoded),
+        Value::String(encoded) => return decode(profile, encoded),
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",
         Value::Number(number) if number.is_f64() => "float",
@@ -215,7 +218,7 @@ mod tests {
     use super::*;
 
     fn refusal(encoded: &str) -> String {
-        match decode(encoded) {
+        match decode(Profile::V1_10_1, encoded) {
             Err(Failure::Deliberate(StatusCode::INTERNAL_SERVER_ERROR, text)) => text,
             other => panic!("{other:?}"),
         }
@@ -226,7 +229,7 @@ mod tests {
         let picture = Scene::new(&"x", 16, 8, 1).draw(1);
         let file = STANDARD.encode(crate::file::png(&picture, Some("a text")));
         for encoded in [file.clone(), format!("data:image/png;base64,{file}")] {
-            let source = decode(&encoded).expect("a picture");
+            let source = decode(Profile::V1_10_1, &encoded).expect("a picture");
             assert_eq!(source.picture, picture);
             assert_eq!(source.texts, [("parameters".to_owned(), "a text".to_owned())]);
         }
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn a_jpeg_of_one_pixel_is_a_picture_of_one_pixel() {
         let jpeg = crate::file::encode(&Picture::plain(1, 1, [9; 3]), "jpg", None).expect("a file");
-        let source = decode(&STANDARD.encode(jpeg)).expect("a picture");
+        let source = decode(Profile::V1_10_1, &STANDARD.encode(jpeg)).expect("a picture");
         assert_eq!((source.picture.width, source.picture.height), (1, 1));
     }
 
@@ -262,7 +265,7 @@ mod tests {
         }
         assert_eq!(refusal("https://example.com/x.png"), "Invalid image url");
         assert!(matches!(
-            decode_value(&Value::Null),
+            decode_value(Profile::V1_10_1, &Value::Null),
             Err(Failure::Unexpected { text, .. }) if text == "'NoneType' object has no attribute 'startswith'"
         ));
     }

@@ -65,7 +65,8 @@ pub(crate) struct Plan {
     /// What SD.Next describes in its own way.
     pub(crate) sd_next: Option<SdNextDetails>,
     bases: Vec<Base>,
-    ignore_loras: bool,
+    /// The names of the `LoRA`s that are applied.
+    loras: Vec<String>,
 }
 
 impl Plan {
@@ -129,6 +130,11 @@ impl Plan {
         }
         extra.extend(eta_entry(server, fields, &sampling.sampler));
         extra.extend(refiner_entries(server, fields)?);
+        let installed = server.setup().installed.loras.iter();
+        let loras = installed
+            .filter(|_| !ignore_loras)
+            .map(|lora| lora.name().to_owned())
+            .collect();
         let from_settings = FromSettings::read(server, fields, &sampling.sampler);
         let model = server.current_model().cloned().unwrap_or_default();
         let share = denoising.unwrap_or(1.0);
@@ -170,7 +176,7 @@ impl Plan {
             states_hires_prompts_as_null: server.profile() >= Profile::V1_10_1,
             sd_next,
             bases,
-            ignore_loras,
+            loras,
         })
     }
 
@@ -184,11 +190,10 @@ impl Plan {
         let strength = self.subseed_strength.as_f64().unwrap_or_default();
         let variation = (strength != 0.0).then(|| (self.subseeds[index], strength.to_bits()));
         let (text, loras) = prompt::split_loras(&self.prompts[index]);
-        let applied = if self.ignore_loras || !self.extra.contains_key("Lora hashes") {
-            Vec::new()
-        } else {
-            loras
-        };
+        let applied: Vec<_> = loras
+            .into_iter()
+            .filter(|(name, _)| self.loras.contains(name))
+            .collect();
         let set = &self.from_settings;
         let material = (
             (

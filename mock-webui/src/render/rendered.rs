@@ -26,6 +26,15 @@ impl RenderedPictures {
         self.texts.insert(0, self.texts[0].clone());
     }
 
+    /// Puts maps of ControlNet behind the pictures. They have no infotexts.
+    pub(super) fn append_maps(&mut self, count: usize) {
+        let Some(size) = self.pictures.first().map(|first| (first.width, first.height)) else {
+            return;
+        };
+        let map = Picture::plain(size.0, size.1, [0; 3]);
+        self.pictures.extend(std::iter::repeat_n(map, count));
+    }
+
     /// The files, written outside the async threads. `format` wins over the setting.
     pub(super) async fn encode(self, server: &Server, format: Option<&str>) -> Result<Vec<Vec<u8>>, Failure> {
         let (format, with_text) = {
@@ -36,9 +45,11 @@ impl RenderedPictures {
             )
         };
         let encoded = tokio::task::spawn_blocking(move || {
-            let pairs = self.pictures.iter().zip(&self.texts);
+            let texts = self.texts.iter().map(|text| with_text.then_some(text.as_str()));
+            let texts = texts.chain(std::iter::repeat(None));
+            let pairs = self.pictures.iter().zip(texts);
             pairs
-                .map(|(picture, text)| file::encode(picture, &format, with_text.then_some(text)))
+                .map(|(picture, text)| file::encode(picture, &format, text))
                 .collect()
         });
         encoded

@@ -33,7 +33,7 @@ pub(crate) async fn run(mut generation: Generation, place: QueuePlace) -> Result
             return Err(Failure::deliberate(StatusCode::NOT_FOUND, "Init image not found"));
         }
         if let Some(mask) = fields.non_empty("mask") {
-            input_picture::decode(mask)?;
+            input_picture::decode(server.profile(), mask)?;
         }
     }
     for name in &faults.forgotten_fields {
@@ -85,15 +85,7 @@ impl Generation {
         let before = server.current_model();
         let asked = overrides.shift_remove("sd_model_checkpoint");
         let asked = asked.as_ref().and_then(Value::as_str);
-        // An unknown checkpoint is passed over, and the request runs with the current one; but not on Forge.
-        if let Some(name) =
-            asked.filter(|name| server.profile().is_forge() && server.find_model(name).is_none())
-        {
-            return Err(Failure::unexpected(
-                "RuntimeError",
-                format!("model '{name}' not found"),
-            ));
-        }
+        // An unknown checkpoint is passed over, and the request runs with the current one.
         let asked = asked.and_then(|name| server.find_model(name));
         if let Some(model) = asked {
             server.switch_model(model, faults);
@@ -198,6 +190,10 @@ impl Generation {
         };
         if with_grid && !rendered.pictures.is_empty() {
             rendered.put_grid_first(matches!(script, Script::PromptMatrix { .. }));
+        }
+        let maps = scripts::controlnet_units(fields);
+        if server.setup().controlnet_maps && maps > 0 {
+            rendered.append_maps(maps);
         }
         self.reply(&plan, rendered, usize::from(with_grid), stamp).await
     }

@@ -68,7 +68,16 @@ impl Generation {
             }
         }
         for (index, scene) in indices.zip(scenes) {
-            let drawn = tokio::task::spawn_blocking(move || scene.draw(sampled.steps)).await;
+            // Two starts from one picture are never quite alike.
+            let noise = self.server.encoder_noise(self.mode);
+            let drawn = tokio::task::spawn_blocking(move || {
+                let mut picture = scene.draw(sampled.steps);
+                if let Some(noise) = noise {
+                    picture.disturb(noise);
+                }
+                picture
+            });
+            let drawn = drawn.await;
             rendered
                 .pictures
                 .push(drawn.map_err(|error| Failure::unexpected("RuntimeError", error.to_string()))?);

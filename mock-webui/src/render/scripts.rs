@@ -91,19 +91,11 @@ pub(crate) fn find(profile: Profile, mode: Mode, fields: &Fields) -> Result<Opti
 /// Checks the always-on scripts of a request, after the sampler.
 pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> Result<(), Failure> {
     let empty = Map::new();
-    for name in fields
-        .get("alwayson_scripts")
-        .as_object()
-        .unwrap_or(&empty)
-        .keys()
-    {
+    for (name, script) in fields.get("alwayson_scripts").as_object().unwrap_or(&empty) {
         let lower = name.to_lowercase();
         if server.profile().is_sd_next() {
-            let text = if selectable(mode).contains(&lower.as_str()) {
-                format!("Selectable script cannot be in always on params: {name}")
-            } else {
-                format!("Always on script not found: {name}")
-            };
+            // Its scripts have other titles.
+            let text = format!("Always on script not found: {name}");
             return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
         }
         if selectable(mode).contains(&lower.as_str()) {
@@ -116,8 +108,39 @@ pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> R
         {
             return Err(not_found(name));
         }
+        check_arguments(script)?;
     }
     Ok(())
+}
+
+/// How many units of ControlNet a request has.
+pub(crate) fn controlnet_units(fields: &Fields) -> usize {
+    let scripts = fields.get("alwayson_scripts").as_object();
+    let units = scripts
+        .into_iter()
+        .flatten()
+        .find(|(title, _)| title.eq_ignore_ascii_case("controlnet"))
+        .and_then(|(_, script)| script["args"].as_array());
+    units.map_or(0, |units| units.iter().filter(|unit| unit.is_object()).count())
+}
+
+/// What Python makes of the arguments of an always-on script that are no list.
+fn check_arguments(script: &Value) -> Result<(), Failure> {
+    let type_error = |text: &str| Err(Failure::unexpected("TypeError", text));
+    match script {
+        // A list may hold the word "args", and then fails; no client writes that.
+        Value::Array(_) | Value::String(_) => Ok(()),
+        Value::Null => type_error("argument of type 'NoneType' is not iterable"),
+        Value::Bool(_) => type_error("argument of type 'bool' is not iterable"),
+        Value::Number(_) => type_error("argument of type 'int' is not iterable"),
+        Value::Object(script) => match script.get("args") {
+            Some(Value::Null) => type_error("object of type 'NoneType' has no len()"),
+            Some(Value::Bool(_)) => type_error("object of type 'bool' has no len()"),
+            Some(Value::Number(_)) => type_error("object of type 'int' has no len()"),
+            Some(Value::Object(args)) if !args.is_empty() => Err(Failure::unexpected("KeyError", "0")),
+            _ => Ok(()),
+        },
+    }
 }
 
 /// Reads the arguments of the selected script. Too few are Python's `TypeError`, or an error of the script itself.

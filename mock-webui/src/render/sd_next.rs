@@ -64,6 +64,9 @@ impl SdNextDetails {
             (true, _) => ("txt2img", "StableDiffusionPipeline"),
             // Pictures that are null leave the pipeline of img2img without one.
             (false, true) => ("img2img; txt2img", "StableDiffusionImg2ImgPipeline"),
+            (false, false) if fields.non_empty("mask").is_some() => {
+                ("inpaint", "StableDiffusionInpaintPipeline")
+            }
             (false, false) => ("img2img", "StableDiffusionImg2ImgPipeline"),
         };
         let start = pictures.first().map(|input| {

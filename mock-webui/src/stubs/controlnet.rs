@@ -93,7 +93,10 @@ async fn detect(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Fail
     }
     let mut images = Vec::new();
     for picture in given {
-        images.push(STANDARD.encode(file::png(&input_picture::decode_value(picture)?.picture, None)));
+        images.push(STANDARD.encode(file::png(
+            &input_picture::decode_value(call.server.profile(), picture)?.picture,
+            None,
+        )));
     }
     Ok(Answer::json(&json!({ "images": images, "info": "Success" })))
 }

@@ -56,7 +56,7 @@ pub(crate) fn routes(profile: Profile) -> Vec<Route> {
 
 async fn one(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
-    let source = input_picture::decode(fields.text("image"))?;
+    let source = input_picture::decode(call.server.profile(), fields.text("image"))?;
     let (html_info, mut images) = process(&call.server, &fields, place, vec![source]).await?;
     if call.server.profile().is_sd_next() {
         return Err(without_html_info("ResProcessImage"));
@@ -69,7 +69,7 @@ async fn many(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failur
     let (fields, place) = call.input;
     let list = fields.list("imageList").iter();
     let sources = list
-        .map(|file| input_picture::decode_value(&file["data"]))
+        .map(|file| input_picture::decode_value(call.server.profile(), &file["data"]))
         .collect::<Result<Vec<_>, _>>()?;
     let (html_info, images) = process(&call.server, &fields, place, sources).await?;
     if call.server.profile().is_sd_next() {
@@ -225,7 +225,7 @@ fn png_info(call: &Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure
             &json!({ "info": "", "items": {}, "parameters": {} }),
         ));
     }
-    let source = input_picture::decode(image)?;
+    let source = input_picture::decode(call.server.profile(), image)?;
     let mut info = String::new();
     let mut items = Map::new();
     for (keyword, text) in source.texts {
@@ -291,7 +291,7 @@ fn parameters_of_sd_next(info: &str) -> Map<String, Value> {
 
 async fn interrogate(call: Call<(Fields, Option<QueuePlace>)>) -> Result<Answer, Failure> {
     let (fields, place) = call.input;
-    let source = input_picture::decode(fields.text("image"))?;
+    let source = input_picture::decode(call.server.profile(), fields.text("image"))?;
     let caption = match fields.text("model") {
         "clip" => "a picture of colourful circles in front of a gradient",
         "deepdanbooru" => "circle, gradient, no humans, simple background",

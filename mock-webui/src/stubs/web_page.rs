@@ -35,11 +35,18 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
                 .read(|state| state.pending_tasks.iter().cloned().collect::<Vec<_>>());
             Ok(Answer::json(&json!({ "size": tasks.len(), "tasks": tasks })))
         }),
-        Route::get("/internal/sysinfo", |server, _| {
-            let body = json!({ "Platform": "mock", "Version": server.profile().version() });
-            let text = serde_json::to_string_pretty(&body).unwrap_or_default();
-            Ok(Answer::text(StatusCode::OK, text))
+        Route::get("/internal/quicksettings-hint", |server, _| {
+            let settings = server.settings().all();
+            let hints = settings.keys().map(|name| json!({ "name": name, "label": name }));
+            Ok(Answer::json(&hints.collect()))
         }),
+        Route::get("/internal/profile-startup", |_, _| {
+            Ok(Answer::json(&json!({ "total": 8.0, "records": {} })))
+        }),
+        Route::get("/internal/sysinfo-download", |server, _| {
+            Ok(sysinfo(server).header("content-disposition", "attachment; filename=\"sysinfo.json\""))
+        }),
+        Route::get("/internal/sysinfo", |server, _| Ok(sysinfo(server))),
         Route::post_checked(
             "/internal/progress",
             || INTERNAL_PROGRESS,
@@ -49,6 +56,12 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
     ];
     // The page has an authentication of its own; `--api-auth` guards `/sdapi` only.
     list.into_iter().map(Route::open_to_all).collect()
+}
+
+fn sysinfo(server: &Server) -> Answer {
+    let body = json!({ "Platform": "mock", "Version": server.profile().version() });
+    let text = serde_json::to_string_pretty(&body).unwrap_or_default();
+    Answer::text(StatusCode::OK, text)
 }
 
 fn progress(call: &Call<(Fields, Option<QueuePlace>)>) -> Answer {

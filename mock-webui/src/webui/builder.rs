@@ -44,6 +44,8 @@ impl Default for MockWebUiBuilder {
                 frozen_settings: false,
                 web_page: false,
                 stop_routes: false,
+                repeatable_img2img: false,
+                controlnet_maps: false,
                 startup: Startup::default(),
                 seed: None,
                 threads: None,
@@ -186,6 +188,20 @@ impl MockWebUiBuilder {
     /// Default: false.
     pub fn stop_routes(mut self, exist: bool) -> Self {
         self.setup.stop_routes = exist;
+        self
+    }
+
+    /// Renders the same picture for the same img2img request. The real server does not: its VAE's encoder draws noise
+    /// without a seed. Default: false.
+    pub fn repeatable_img2img(mut self, repeatable: bool) -> Self {
+        self.setup.repeatable_img2img = repeatable;
+        self
+    }
+
+    /// Answers with the maps of ControlNet's units behind the pictures, as the real extension does unless its settings
+    /// say otherwise. Default: false.
+    pub fn controlnet_maps(mut self, shown: bool) -> Self {
+        self.setup.controlnet_maps = shown;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The mock over HTTP, as its users see it.
 
 mod faults;
+mod fidelity;
 #[cfg(target_os = "linux")]
 mod figures;
 mod plot;

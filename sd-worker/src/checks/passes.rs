@@ -37,8 +37,14 @@ async fn hires(
     reported: &ReportedParameters,
     catalogue: &Catalogue,
 ) -> Vec<Finding> {
-    let Some(upscaler) = reported.parameter("Hires upscaler") else {
-        return vec![Finding::other("enable_hr", true, Value::Null)];
+    // The upscaler is shown only if the request names one.
+    let passed = ["Hires upscale", "Hires resize"]
+        .iter()
+        .any(|entry| told.parameter(entry).is_some());
+    let upscaler = match told.parameter("Hires upscaler") {
+        Some(upscaler) => upscaler,
+        None if passed => "Latent".into(),
+        None => return vec![Finding::other("enable_hr", true, Value::Null)],
     };
     let mut found = Vec::new();
     if let Some(asked) = name(request, "hr_upscaler")

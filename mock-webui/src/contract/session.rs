@@ -1,0 +1,46 @@
+//! One run of cases against one server.
+
+use serde_json::{Value, json};
+
+use super::case::Case;
+use super::client::{Client, ContractError, Received};
+use super::options::ContractOptions;
+
+/// Sends cases one after another, and leaves the server with the checkpoint that it had.
+pub(super) struct Session {
+    client: Client,
+    checkpoint: Value,
+    /// A recording leaves pictures out; the server's own first one stands in for those that are sent.
+    picture: Option<String>,
+}
+
+impl Session {
+    pub(super) async fn open(url: &str, options: &ContractOptions) -> Result<Self, ContractError> {
+        let client = Client::new(url, options)?;
+        let settings = client.get("/sdapi/v1/options").await?.json();
+        Ok(Self {
+            client,
+            checkpoint: settings["sd_model_checkpoint"].clone(),
+            picture: None,
+        })
+    }
+
+    pub(super) async fn send(&mut self, case: &Case) -> Result<Received, ContractError> {
+        let received = self.client.send(case, self.picture.as_deref()).await;
+        if case.changes_the_checkpoint() && self.checkpoint.is_string() {
+            let body = json!({ "sd_model_checkpoint": self.checkpoint });
+            self.client.post("/sdapi/v1/options", &body).await?;
+        }
+        let received = received?;
+        if self.picture.is_none() {
+            self.picture = first_picture(&received);
+        }
+        Ok(received)
+    }
+}
+
+fn first_picture(received: &Received) -> Option<String> {
+    let body = received.json();
+    let picture = body["images"].get(0)?.as_str()?;
+    Some(picture.to_owned())
+}
