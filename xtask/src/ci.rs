@@ -2,18 +2,22 @@
 
 use std::time::Instant;
 
-use crate::cargo::{self, cargo, run as run_cargo};
 use crate::lean;
-use crate::screen::Screen;
 use crate::test;
+use support::cargo::{self, cargo, run as run_cargo};
+use support::screen::Screen;
 
 /// Check everything that CI checks: format, lints, lean builds, docs, tests, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
 /// Each check: what it is, and the cargo arguments that make it.
-const CHECKS: [(&str, &[&str]); 7] = [
+const CHECKS: [(&str, &[&str]); 8] = [
     ("format", &["fmt", "--all", "--check"]),
+    (
+        "directions of imports",
+        &["run", "--locked", "--package", "layers"],
+    ),
     (
         "lints, every feature and target",
         &[
@@ -70,7 +74,7 @@ const CHECKS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-const CONFORMANCE: [&str; 6] = ["run", "--locked", "--package", "xtask", "--", "conformance"];
+const CONFORMANCE: [&str; 4] = ["run", "--locked", "--package", "conformance"];
 
 pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
     let begun = Instant::now();
@@ -102,7 +106,6 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
     times.push(("tests", started.elapsed()));
     let started = Instant::now();
     screen.heading("\n== conformance with RunPod's published clients and worker");
-    // Through cargo: the tests may have built this program anew, and a replaced program cannot start itself again.
     run_cargo(cargo(CONFORMANCE), screen)?;
     times.push(("conformance", started.elapsed()));
     screen.heading("\n== all passed");

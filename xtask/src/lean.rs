@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
 
-use crate::cargo::{cargo, root};
-use crate::hello::{Hello, MOST_CRATES};
-use crate::screen::Screen;
-use crate::tree::Tree;
+use support::cargo::{cargo, root};
+use support::hello::{Hello, MOST_CRATES};
+use support::screen::Screen;
+use support::tree::Tree;
 
 /// What only optional features and tests need: servers, storage, telemetry, schemas, archives; and cryptography
 /// that takes a C compiler.

@@ -1,26 +1,19 @@
 //! The project's own commands. `cargo xtask --help` lists them.
+//!
+//! Those that need the SDK are programs of their own under `xtask/crates`, so that this one starts without compiling it.
 
-mod bench;
-mod cargo;
 mod ci;
-mod conformance;
-mod contract;
-mod demo;
-mod hello;
 mod lean;
 mod new_worker;
-mod platform;
-mod process;
-mod screen;
-mod signals;
+mod programs;
 mod test;
-mod tree;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use support::screen::Screen;
 
-use screen::Screen;
+use programs::{Arguments, Program};
 
 /// The project's own commands.
 ///
@@ -43,56 +36,43 @@ Examples:
   cargo xtask conformance                          the platform and the worker beside RunPod's own
   cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
   cargo xtask bench                                how fast and how lean sd-worker is
+  cargo xtask layers                               which imports lead upwards
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Options),
+    /// Watch one request travel through every part: client, platform, sd-worker, WebUI, and back
+    Demo(Arguments),
     NewWorker(new_worker::Options),
-    Platform(platform::Options),
+    /// Run RunPod's platform on this machine until Ctrl-C
+    Platform(Arguments),
     Test(test::Options),
-    Conformance(conformance::Options),
-    Contract(contract::Options),
-    Bench(bench::Options),
-    /// What `bench` compares sd-worker with.
-    #[command(name = bench::FLOOR, hide = true)]
-    BenchFloor,
-    /// The worker that `bench` measures where it is about the SDK alone.
-    #[command(name = bench::WORKER, hide = true)]
-    BenchWorker(bench::WorkerOptions),
-    #[command(hide = true)]
-    ConformanceWorker(conformance::ours::Options),
+    /// Check the platform with RunPod's published clients, and our worker beside the published one
+    Conformance(Arguments),
+    /// Compare a WebUI, or the mock, with recorded answers
+    Contract(Arguments),
+    /// Measure sd-worker and the local platform: throughput, latency, start, memory, CPU
+    Bench(Arguments),
+    /// Check that the modules of each crate import only from below
+    Layers(Arguments),
     Ci(ci::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let screen = Screen::new();
+    let screen = Screen::of_this_process();
     let done = match cli.command {
-        Command::Demo(options) => demo::run(&options, screen),
+        Command::Demo(arguments) => programs::turn_into(Program::new("demo"), &arguments),
         Command::NewWorker(options) => new_worker::run(&options, screen),
-        Command::Platform(options) => platform::run(options, screen),
+        Command::Platform(arguments) => programs::turn_into(Program::new("platform"), &arguments),
         Command::Test(options) => test::run(&options, screen),
-        Command::Conformance(options) => conformance::run(&options, screen),
-        Command::Contract(options) => contract::run(&options, screen),
-        Command::Bench(options) => bench::run(&options, screen),
-        Command::BenchFloor => bench::run_floor(),
-        Command::BenchWorker(options) => return bench::run_worker(&options),
-        Command::ConformanceWorker(options) => match conformance::ours::run(&options) {
-            Ok(code) => return code,
-            Err(error) => Err(error),
-        },
+        Command::Conformance(arguments) => programs::turn_into(Program::new("conformance"), &arguments),
+        Command::Contract(arguments) => {
+            programs::turn_into(Program::new("mock-webui").command("contract"), &arguments)
+        }
+        Command::Bench(arguments) => programs::turn_into(Program::new("bench").optimised(), &arguments),
+        Command::Layers(arguments) => programs::turn_into(Program::new("layers"), &arguments),
         Command::Ci(options) => ci::run(&options, screen),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            screen.complain(&error);
-            error
-                .downcast_ref::<signals::Interrupted>()
-                .map_or(ExitCode::FAILURE, |interrupted| {
-                    ExitCode::from(interrupted.exit_code())
-                })
-        }
-    }
+    support::exit_code(done, screen)
 }

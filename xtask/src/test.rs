@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::cargo::{self, cargo};
-use crate::screen::Screen;
+use support::cargo::{self, cargo};
+use support::screen::Screen;
 use tally::Tally;
 
 /// The programs that tests start, beside those cargo builds for them.
@@ -130,7 +130,7 @@ mod tests {
         let script =
             "echo 'test result: FAILED. 2 passed; 1 failed; 3 ignored; 0 measured; 0 filtered out'; exit 101";
         command.args(["-c", script]).stdin(Stdio::null());
-        assert!(!counted(&mut command, Screen::new(), &mut tally).unwrap());
+        assert!(!counted(&mut command, Screen::of_this_process(), &mut tally).unwrap());
         assert_eq!(tally.to_string(), "tests: 2 passed, 1 failed, 3 skipped");
     }
 }

@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 
 use self::files::{FILES, fill};
 use self::name::Name;
-use crate::cargo::{cargo, root};
-use crate::screen::Screen;
+use support::cargo::{cargo, root};
+use support::screen::Screen;
 
 /// Make a new worker: a folder with a handler, its test, a Dockerfile, CI and what the RunPod Hub reads.
 ///

@@ -8,20 +8,38 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, Item, ItemMacro, Lit, Meta};
 
-const PACKAGES: [&str; 5] = ["runpod-sdk", "runpod-macros", "sd-worker", "mock-webui", "xtask"];
+/// The folders of the packages.
+fn packages(workspace: &Path) -> Vec<PathBuf> {
+    let mut folders = files(workspace);
+    let parts: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(&folder.join("crates")))
+        .collect();
+    folders.extend(parts);
+    folders.retain(|folder| folder.join("Cargo.toml").is_file());
+    folders
+}
+
+/// The name of a package, by its manifest.
+fn name_of(folder: &Path) -> String {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let name = manifest.lines().find_map(|line| line.strip_prefix("name = \""));
+    name.and_then(|name| name.strip_suffix('"')).unwrap().to_owned()
+}
 
 /// Every test of the workspace, named as `docs/coverage/README.md` says. Ignored tests are not among them.
 pub(crate) fn tests(workspace: &Path) -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
-    for package in PACKAGES {
-        for (prefix, root) in roots(workspace, package) {
+    for package in packages(workspace) {
+        for (prefix, root) in roots(&package) {
             Reader { tests: &mut tests }.file(&prefix, &root, root.parent().unwrap());
         }
         for kind in ["pass", "fail"] {
-            let folder = format!("{package}/tests/ui/{kind}");
-            for file in files(&workspace.join(&folder)) {
+            let folder = package.join("tests/ui").join(kind);
+            for file in files(&folder) {
                 tests.insert(format!(
-                    "{folder}/{}",
+                    "{}/tests/ui/{kind}/{}",
+                    name_of(&package),
                     file.file_name().unwrap().to_string_lossy()
                 ));
             }
@@ -32,10 +50,10 @@ pub(crate) fn tests(workspace: &Path) -> BTreeSet<String> {
 }
 
 /// The root file of each target, and what the names of its tests begin with.
-fn roots(workspace: &Path, package: &str) -> Vec<(String, PathBuf)> {
-    let folder = workspace.join(package);
+fn roots(folder: &Path) -> Vec<(String, PathBuf)> {
+    let package = name_of(folder);
     let mut roots: Vec<_> = ["src/lib.rs", "src/main.rs"]
-        .map(|root| (package.to_owned(), folder.join(root)))
+        .map(|root| (package.clone(), folder.join(root)))
         .into();
     for kind in ["tests", "examples"] {
         for path in files(&folder.join(kind)) {
@@ -58,7 +76,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// The cases of the workers' table, by the name of the run and the case.
 fn conformance(workspace: &Path) -> Vec<String> {
-    let table = fs::read_to_string(workspace.join("xtask/conformance/workers.json")).unwrap();
+    let table = fs::read_to_string(workspace.join("xtask/crates/conformance/workers.json")).unwrap();
     let runs: Vec<serde_json::Value> = serde_json::from_str(&table).unwrap();
     let mut names = Vec::new();
     for run in &runs {

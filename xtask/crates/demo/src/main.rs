@@ -1,0 +1,51 @@
+//! `cargo xtask demo`: the example event travels the whole way and back, through real processes.
+
+mod command;
+mod event;
+mod failure;
+mod job;
+mod log_line;
+mod observer;
+mod output;
+mod pictures;
+mod report;
+mod stack;
+mod steps;
+mod timeline;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use support::screen::Screen;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask demo",
+    bin_name = "cargo xtask demo",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(flatten)]
+    options: command::Options,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What the command starts again as a process of its own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Platform(platform::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let screen = Screen::of_this_process();
+    let done = match cli.part {
+        None => command::run(&cli.options, screen),
+        Some(Part::Platform(options)) => platform::run(options, screen),
+    };
+    support::exit_code(done, screen)
+}
