@@ -102,3 +102,8 @@ pub use runpod_worker::{
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct ReadmeExamples;
+
+/// The examples of `#[handler]`, which need this crate.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../runpod-macros/src/handler.md")]
+struct HandlerExamples;

@@ -62,16 +62,16 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let screen = Screen::of_this_process();
     let done = match cli.command {
-        Command::Demo(arguments) => programs::turn_into(Program::new("demo"), &arguments),
+        Command::Demo(arguments) => programs::turn_into(&Program::new("demo"), &arguments),
         Command::NewWorker(options) => new_worker::run(&options, screen),
-        Command::Platform(arguments) => programs::turn_into(Program::new("platform"), &arguments),
+        Command::Platform(arguments) => programs::turn_into(&Program::new("platform"), &arguments),
         Command::Test(options) => test::run(&options, screen),
-        Command::Conformance(arguments) => programs::turn_into(Program::new("conformance"), &arguments),
+        Command::Conformance(arguments) => programs::turn_into(&Program::new("conformance"), &arguments),
         Command::Contract(arguments) => {
-            programs::turn_into(Program::new("mock-webui").command("contract"), &arguments)
+            programs::turn_into(&Program::new("mock-webui").command("contract"), &arguments)
         }
-        Command::Bench(arguments) => programs::turn_into(Program::new("bench").optimised(), &arguments),
-        Command::Layers(arguments) => programs::turn_into(Program::new("layers"), &arguments),
+        Command::Bench(arguments) => programs::turn_into(&Program::new("bench").optimised(), &arguments),
+        Command::Layers(arguments) => programs::turn_into(&Program::new("layers"), &arguments),
         Command::Ci(options) => ci::run(&options, screen),
     };
     support::exit_code(done, screen)

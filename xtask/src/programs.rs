@@ -78,7 +78,7 @@ impl Program {
 
 /// Replaces this process by cargo, and cargo replaces itself by the program: its exit code and the signals for it are
 /// passed on by nothing in between. Returns only when that fails.
-pub(crate) fn turn_into(program: Program, arguments: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn turn_into(program: &Program, arguments: &Arguments) -> anyhow::Result<()> {
     let mut command = program.cargo(arguments)?;
     let failed = command.exec();
     Err(failed).with_context(|| format!("cannot run `{}`", cargo::shown(&command)))

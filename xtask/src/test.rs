@@ -13,6 +13,8 @@ use tally::Tally;
 
 /// The programs that tests start, beside those cargo builds for them.
 const PROGRAMS: [&str; 2] = ["sd-worker", "mock-webui"];
+/// Says to the tests that the run has built the workspace's programs.
+const BUILT: &str = "XTASK_PROGRAMS_ARE_BUILT";
 
 /// Run every test of the workspace, doc tests included.
 ///
@@ -33,9 +35,12 @@ Examples:
   cargo xtask test --no-fail-fast        go on after a failure";
 
 pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
-    // First, so that no test's time limit has to cover a build.
-    for program in PROGRAMS {
-        cargo::build_program(program)?;
+    let whole = !selects_packages(&options.arguments);
+    if !whole {
+        // First, so that no test's time limit has to cover a build. A run of the whole workspace builds them itself.
+        for program in PROGRAMS {
+            cargo::build_program(program)?;
+        }
     }
     let nextest = cargo::has("nextest");
     let mut tally = Tally::default();
@@ -46,8 +51,8 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         cargo(["test"])
     };
     tests.arg("--all-features");
-    if !selects_packages(&options.arguments) {
-        tests.arg("--workspace");
+    if whole {
+        tests.arg("--workspace").env(BUILT, "1");
     }
     if options.arguments.is_empty() {
         // One run tells everything that is wrong.

@@ -65,7 +65,7 @@ fn a_name_that_no_test_has_is_found() {
         "xtask/tests/coverage::a_name_that_no_test_has_is_found",
         "xtask::test::tests::a_package_among_the_arguments_narrows_the_run",
         "runpod-sdk/tests/examples::hello_greets",
-        "runpod-macros/tests/ui/fail/zero_concurrency.rs",
+        "runpod-sdk/tests/ui/fail/zero_concurrency.rs",
         "cargo xtask conformance: plain: an object",
     ] {
         assert_eq!(unknown(&row(right), &known), [""; 0]);
@@ -76,7 +76,7 @@ fn a_name_that_no_test_has_is_found() {
         "xtask/tests/coverage::unknown",
         // In another place than the page says.
         "xtask::a_name_that_no_test_has_is_found",
-        "runpod-macros/tests/ui/fail/nothing.rs",
+        "runpod-sdk/tests/ui/fail/nothing.rs",
         "cargo xtask conformance: plain: an obelisk",
     ] {
         assert_eq!(

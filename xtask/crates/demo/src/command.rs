@@ -52,6 +52,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     ready_within: Duration,
 
+    /// Start the programs that lie beside this one, instead of building them
+    #[arg(long, hide = true)]
+    built: bool,
+
     /// How long all jobs together may take
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = humantime::parse_duration)]
     done_within: Duration,
@@ -109,11 +113,20 @@ fn build(options: &Options, screen: Screen) -> anyhow::Result<Programs> {
     screen.stage("build", "the programs; the first time takes a few minutes");
     let webui = match &options.webui {
         Some(url) => WebUi::Yours(url.clone()),
-        None => WebUi::Mock(cargo::build_program("mock-webui")?),
+        None => WebUi::Mock(program("mock-webui", options.built)?),
     };
-    let worker = cargo::build_program("sd-worker")?;
+    let worker = program("sd-worker", options.built)?;
     screen.stage("", format_args!("done in {}", report::span(begun.elapsed())));
     Ok(Programs { worker, webui })
+}
+
+/// A program of this workspace, built if it is not there yet.
+fn program(name: &str, built: bool) -> anyhow::Result<PathBuf> {
+    if !built {
+        return cargo::build_program(name);
+    }
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(this.with_file_name(name))
 }
 
 /// Starts everything and takes the jobs through it.

@@ -15,12 +15,16 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use tempfile::TempDir;
 
+/// Set by `cargo xtask test` where one run builds all programs of the workspace. Without it the demo builds what it starts.
+const BUILT: &str = "XTASK_PROGRAMS_ARE_BUILT";
+
 /// A demo whose renders take no time.
 fn demo(output: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command
         .arg("--output")
         .arg(output)
+        .args(std::env::var_os(BUILT).map(|_| "--built"))
         .args(arguments)
         .stdin(Stdio::null());
     command

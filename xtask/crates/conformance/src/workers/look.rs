@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use runpod_sdk::local::{LocalPlatform, RecordedCall};
 use serde_json::{Map, Value, json};
 
-use super::play::Ended;
 use super::table::Look;
 use crate::normal::Normal;
 use crate::record;
@@ -20,6 +20,19 @@ const HEADERS: [&str; 6] = [
     "user-agent",
     "x-request-id",
 ];
+
+/// What is known at the end of a worker's life.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The jobs' ids, and what clients see of them in the end.
+    pub(super) jobs: Vec<(String, Value)>,
+    pub(super) exit: ExitStatus,
+    /// It got a signal to end.
+    pub(super) terminated: bool,
+    /// Polls for jobs answered by then.
+    pub(super) takes: usize,
+    pub(super) time: Duration,
+}
 
 /// All there is to know of a worker that has ended.
 #[derive(Debug)]

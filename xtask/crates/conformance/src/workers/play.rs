@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Arrival, Gate};
-use super::look::Seen;
+use super::look::{Ended, Seen};
 use super::table::{AtGate, Expected, JobCase, Run};
 use super::{KEY, Side, ours};
 use crate::report::Row;
@@ -37,19 +36,6 @@ pub(super) struct Stage {
     arguments: Vec<String>,
     logs: PathBuf,
     stop: CancellationToken,
-}
-
-/// A worker's life, when it is over.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// The jobs' ids, and what clients see of them in the end.
-    jobs: Vec<(String, Value)>,
-    pub(super) exit: ExitStatus,
-    /// It was told to end.
-    pub(super) terminated: bool,
-    /// Polls for jobs answered by then.
-    pub(super) takes: usize,
-    time: Duration,
 }
 
 impl Stage {

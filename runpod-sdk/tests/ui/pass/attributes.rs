@@ -12,7 +12,7 @@ use runpod_sdk::prelude::*;
 
 /// Says hello.
 #[handler]
-#[must_use = "a greeting is for somebody"]
+#[must_use = "a greeting is for a person"]
 #[allow(clippy::unused_async)]
 pub async fn greet(#[allow(unused_variables)] name: String) -> JobResult<String> {
     Ok("Hello!".into())
@@ -31,7 +31,7 @@ async fn never(name: NoSuchType) -> JobResult<String> {
     Ok(name)
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: Worker = greet::worker();
     let _: Worker = welcome::worker();
 }

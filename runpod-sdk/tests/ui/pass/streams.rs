@@ -52,7 +52,7 @@ async fn either(to: u32) -> JobResult<MaybeStreaming<&'static str, impl Stream<I
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+pub(crate) async fn main() {
     let chunks: Vec<u32> = boxed(3).map(Result::unwrap).collect().await;
     assert_eq!(chunks, [1, 2, 3]);
     let _: Worker = count::worker();

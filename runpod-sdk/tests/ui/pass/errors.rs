@@ -36,7 +36,7 @@ async fn refuse(_input: ()) -> Result<(), String> {
     Err("not today".to_owned())
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: Worker = paint::worker();
     let _: Worker = parse::worker();
     let _: Worker = refuse::worker();

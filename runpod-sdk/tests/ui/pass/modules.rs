@@ -9,11 +9,11 @@ mod greetings {
         Ok(format!("Hello, {name}!"))
     }
 
-    pub mod inner {
+    pub(crate) mod inner {
         use runpod_sdk::prelude::*;
 
         #[handler]
-        pub(in crate::greetings) async fn wave(name: String) -> JobResult<String> {
+        pub(in crate::pass::modules::greetings) async fn wave(name: String) -> JobResult<String> {
             Ok(format!("o/ {name}"))
         }
 
@@ -23,7 +23,7 @@ mod greetings {
         }
     }
 
-    pub fn waving() -> Worker {
+    pub(crate) fn waving() -> Worker {
         let _ = inner::nod::worker();
         inner::wave::worker()
     }
@@ -32,7 +32,7 @@ mod greetings {
 use greetings::greet;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+pub(crate) async fn main() {
     assert_eq!(greet("World".into()).await.unwrap(), "Hello, World!");
     let _ = greet::worker();
     let _ = greetings::waving();

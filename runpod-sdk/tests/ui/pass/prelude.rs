@@ -13,6 +13,6 @@ async fn greet(input: Greeting) -> JobResult<String> {
     Ok(format!("Hello, {}!", input.name))
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: Worker = greet::worker();
 }

@@ -25,7 +25,7 @@ async fn state_outside(_input: Prompt, app: TheApp) -> Answer<usize> {
     Ok(app.0.len())
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: Worker = input_and_output::worker();
     let _: Worker = state_inside::worker().state("app".into());
     let _: Worker = state_outside::worker().state("app".into());

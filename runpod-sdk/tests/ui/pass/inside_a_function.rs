@@ -14,7 +14,7 @@ macro_rules! adder {
 
 adder!(add_one, u32, 1);
 
-fn main() {
+pub(crate) fn main() {
     #[derive(serde::Deserialize, serde::Serialize)]
     struct Local;
 

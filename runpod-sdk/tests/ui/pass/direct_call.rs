@@ -19,7 +19,7 @@ fn double(n: u32) -> JobResult<u32> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+pub(crate) async fn main() {
     let input = Greeting { name: "World".into() };
     let greeting = greet(input, State("Hello".into())).await;
     assert_eq!(greeting.unwrap(), "Hello, World!");

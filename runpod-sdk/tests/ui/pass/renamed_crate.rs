@@ -2,7 +2,7 @@
 #![deny(warnings)]
 
 mod vendored {
-    pub use runpod_sdk as workers;
+    pub(crate) use runpod_sdk as workers;
 }
 
 /// Hides the real one, so that nothing finds it by accident.
@@ -15,12 +15,12 @@ async fn greet(name: String) -> JobResult<String> {
     Ok(format!("Hello, {name}!"))
 }
 
-#[handler(crate = crate::vendored::workers, blocking)]
+#[handler(crate = crate::pass::renamed_crate::vendored::workers, blocking)]
 fn wave(name: String) -> JobResult<String> {
     Ok(format!("o/ {name}"))
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: Worker = greet::worker();
     let _: Worker = wave::worker();
 }

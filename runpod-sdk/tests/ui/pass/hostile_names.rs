@@ -51,7 +51,7 @@ async fn r#type(_: Number) -> ::runpod_sdk::JobResult<u8> {
     ::std::result::Result::Ok(1)
 }
 
-fn main() {
+pub(crate) fn main() {
     let _: ::runpod_sdk::Worker = input::worker();
     let _: ::runpod_sdk::Worker<u8> = state::worker();
     let _: ::runpod_sdk::Worker = argument_1::worker();

@@ -10,7 +10,7 @@ async fn greet(name: String) -> JobResult<String> {
     Ok(format!("Hello, {name}!"))
 }
 
-fn main() {
+pub(crate) fn main() {
     let by_hand = Worker::<()>::new(greet)
         .concurrency(4)
         .timeout(Duration::from_secs(90 * 60));

@@ -58,7 +58,7 @@ async fn same_state_twice(_input: RawJson, State(_a): State<App>, State(_b): Sta
     Ok(())
 }
 
-fn main() {
+pub(crate) fn main() {
     let app = App {
         model: Arc::new(Model),
         words: Arc::new([]),
