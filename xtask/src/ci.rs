@@ -1,11 +1,13 @@
 //! `cargo xtask ci`: what CI checks, in the order in which a mistake is cheapest to find.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use support::cargo::{self, cargo, run as run_cargo};
+use support::screen::Screen;
 
 use crate::lean;
 use crate::test;
-use support::cargo::{self, cargo, run as run_cargo};
-use support::screen::Screen;
 
 /// Check everything that CI checks: format, lints, lean builds, docs, tests, conformance.
 #[derive(Debug, clap::Args)]
@@ -77,41 +79,70 @@ const CHECKS: [(&str, &[&str]); 8] = [
 const CONFORMANCE: [&str; 4] = ["run", "--locked", "--package", "conformance"];
 
 pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    let mut times = Vec::new();
+    let mut steps = Steps::new(screen);
+    let done = all(&mut steps, screen);
+    screen.heading(if done.is_ok() {
+        "\n== all passed"
+    } else {
+        "\n== not passed"
+    });
+    steps.print();
+    done
+}
+
+fn all(steps: &mut Steps, screen: Screen) -> anyhow::Result<()> {
     for (name, arguments) in CHECKS {
+        steps.step(name, || {
+            let mut command = cargo(arguments);
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            run_cargo(command, screen)
+        })?;
+    }
+    steps.step("lints, the SDK with each feature alone", || {
+        for feature in cargo::features("runpod-sdk")? {
+            let flags = ["--no-default-features", "--features", &feature];
+            let mut command = cargo(["clippy", "--locked", "--package", "runpod-sdk", "--lib"]);
+            command.args(flags).args(["--", "-D", "warnings"]);
+            run_cargo(command, screen)?;
+        }
+        Ok(())
+    })?;
+    steps.step("what lean builds are made of", || lean::check(screen))?;
+    steps.step("tests", || test::run(&test::Options::everything(), screen))?;
+    steps.step("conformance with RunPod's published clients and worker", || {
+        run_cargo(cargo(CONFORMANCE), screen)
+    })
+}
+
+/// The steps that have been made, and how long each took.
+struct Steps {
+    screen: Screen,
+    begun: Instant,
+    times: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    fn new(screen: Screen) -> Self {
+        Self {
+            screen,
+            begun: Instant::now(),
+            times: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, name: &'static str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let started = Instant::now();
-        screen.heading(format_args!("\n== {name}"));
-        let mut command = cargo(arguments);
-        command.env("RUSTDOCFLAGS", "-D warnings");
-        run_cargo(command, screen)?;
-        times.push((name, started.elapsed()));
+        self.screen.heading(format_args!("\n== {name}"));
+        let done = work();
+        self.times.push((name, started.elapsed()));
+        done.with_context(|| format!("the step `{name}` did not pass"))
     }
-    let started = Instant::now();
-    screen.heading("\n== lints, the SDK with each feature alone");
-    for feature in cargo::features("runpod-sdk")? {
-        let flags = ["--no-default-features", "--features", &feature];
-        let mut command = cargo(["clippy", "--locked", "--package", "runpod-sdk", "--lib"]);
-        command.args(flags).args(["--", "-D", "warnings"]);
-        run_cargo(command, screen)?;
+
+    fn print(&self) {
+        for (name, time) in &self.times {
+            self.screen.line(format_args!("{:>5} s  {name}", time.as_secs()));
+        }
+        self.screen
+            .line(format_args!("{:>5} s  in all", self.begun.elapsed().as_secs()));
     }
-    times.push(("lints, the SDK with each feature alone", started.elapsed()));
-    let started = Instant::now();
-    screen.heading("\n== what lean builds are made of");
-    lean::check(screen)?;
-    times.push(("what lean builds are made of", started.elapsed()));
-    let started = Instant::now();
-    screen.heading("\n== tests");
-    test::run(&test::Options::everything(), screen)?;
-    times.push(("tests", started.elapsed()));
-    let started = Instant::now();
-    screen.heading("\n== conformance with RunPod's published clients and worker");
-    run_cargo(cargo(CONFORMANCE), screen)?;
-    times.push(("conformance", started.elapsed()));
-    screen.heading("\n== all passed");
-    for (name, time) in times {
-        screen.line(format_args!("{:>5} s  {name}", time.as_secs()));
-    }
-    screen.line(format_args!("{:>5} s  in all", begun.elapsed().as_secs()));
-    Ok(())
 }

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
-
 use support::cargo::{cargo, root};
 use support::hello::{Hello, MOST_CRATES};
 use support::screen::Screen;

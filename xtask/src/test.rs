@@ -6,13 +6,15 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-
 use support::cargo::{self, cargo};
 use support::screen::Screen;
+
 use tally::Tally;
 
 /// The programs that tests start, beside those cargo builds for them.
 const PROGRAMS: [&str; 2] = ["sd-worker", "mock-webui"];
+/// Most tests wait for a clock or a socket: one a core leaves it idle for half of the run.
+const TESTS_PER_CORE: usize = 2;
 /// Says to the tests that the run has built the workspace's programs.
 const BUILT: &str = "XTASK_PROGRAMS_ARE_BUILT";
 
@@ -50,12 +52,16 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     } else {
         cargo(["test"])
     };
+    if nextest && !limits_threads(&options.arguments) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        tests.args(["--test-threads", &(TESTS_PER_CORE * cores).to_string()]);
+    }
     tests.arg("--all-features");
     if whole {
         tests.arg("--workspace").env(BUILT, "1");
     }
     if options.arguments.is_empty() {
-        // One run tells everything that is wrong.
+        // One run shows everything that is wrong.
         tests.arg("--no-fail-fast");
     }
     let mut passed = counted(tests.args(&options.arguments), screen, &mut tally)?;
@@ -75,6 +81,12 @@ fn selects_packages(arguments: &[String]) -> bool {
     arguments.iter().any(|argument| {
         argument.starts_with("-p") || argument.starts_with("--package") || argument == "--workspace"
     })
+}
+
+fn limits_threads(arguments: &[String]) -> bool {
+    arguments
+        .iter()
+        .any(|argument| argument.starts_with("-j") || argument.starts_with("--test-threads"))
 }
 
 /// Runs a command, passes its output on line by line and counts the tests in it.
@@ -126,6 +138,13 @@ mod tests {
         let given = |argument: &str| selects_packages(&[argument.to_owned()]);
         assert!(given("-psd-worker") && given("--package") && given("-p"));
         assert!(!given("deliver") && !given("--no-fail-fast"));
+    }
+
+    #[test]
+    fn a_number_of_threads_among_the_arguments_counts() {
+        let given = |argument: &str| limits_threads(&[argument.to_owned()]);
+        assert!(given("-j1") && given("--test-threads=1") && given("--test-threads"));
+        assert!(!given("journal"));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use support::cargo::{cargo, root};
+use support::screen::Screen;
 
 use self::files::{FILES, fill};
 use self::name::Name;
-use support::cargo::{cargo, root};
-use support::screen::Screen;
 
 /// Make a new worker: a folder with a handler, its test, a Dockerfile, CI and what the RunPod Hub reads.
 ///

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum as _;
 use serde::Serialize;
+use support::cargo;
+use support::progress::Progress;
+use support::screen::Screen;
+use support::signals;
 
 use crate::figures::Line;
 use crate::machine::Setting;
 use crate::process::Program;
 use crate::rows::{Bench, Row};
 use crate::{python, size, table};
-use support::cargo;
-use support::progress::Progress;
-use support::screen::Screen;
-use support::signals;
 
 /// The hidden command that is the floor.
 const FLOOR: &str = "floor";

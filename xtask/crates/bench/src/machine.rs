@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-
 use support::cargo;
 
 /// How long is looked at what the machine does, before it is measured.

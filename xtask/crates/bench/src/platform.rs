@@ -10,12 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use platform::Announcement;
 use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::floor::{self, Server};
 use crate::process::{Program, Running};
-use platform::Announcement;
 
 /// The endpoint that is measured.
 pub(crate) const ENDPOINT: &str = "bench";

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use support::screen::Screen;
 
 use crate::process::Program;
-use support::screen::Screen;
 
 pub(crate) const PACKAGE: &str = "runpod==1.12.0";
 

@@ -3,9 +3,11 @@
 mod ahead;
 mod growth;
 mod healing;
+mod idle;
 mod journal;
 mod platform;
 mod queue;
+mod throughput;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -16,12 +18,12 @@ use clap::ValueEnum;
 use runpod_sdk::testing::Harness;
 use runpod_sdk::{JobError, Worker};
 use serde::{Deserialize, Serialize};
+use support::progress::Progress;
 use tokio::time::sleep;
 
 use crate::fakes::{Fakes, Plan, Record};
 use crate::figures::{Line, Samples, Target, Unit, median};
 use crate::process::{Program, Running};
-use support::progress::Progress;
 
 /// Bytes of an answer that is as good as none.
 const SMALL: usize = 1 << 10;
@@ -128,152 +130,6 @@ impl Row {
 }
 
 impl Bench {
-    async fn jobs_per_second(&self) -> anyhow::Result<Vec<Line>> {
-        let plan = Plan::prompt();
-        let [rate] = self
-            .alternate(self.rounds(5), async |program| {
-                let (fakes, mut running) = self.start(program, plan).await?;
-                self.jobs(&fakes, &mut running, self.jobs_for(program, 300))
-                    .await?;
-                let jobs = self.jobs_for(program, 3000);
-                let record = self.jobs(&fakes, &mut running, jobs).await?;
-                running.kill().await?;
-                #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-                Ok([jobs as f64 / time_of(&record)?.as_secs_f64()])
-            })
-            .await?;
-        Ok(vec![line(
-            "jobs per second, small jobs",
-            Unit::PerSecond,
-            rate,
-            Target::AtLeastFloor(0.5),
-        )])
-    }
-
-    async fn between_requests(&self) -> anyhow::Result<Vec<Line>> {
-        let plan = Plan {
-            render: Duration::from_millis(5),
-            ..Plan::prompt()
-        };
-        let [gap] = self
-            .alternate(self.rounds(5), async |program| {
-                let (fakes, mut running) = self.start(program, plan).await?;
-                self.jobs(&fakes, &mut running, self.jobs_for(program, 20))
-                    .await?;
-                let record = self
-                    .jobs(&fakes, &mut running, self.jobs_for(program, 200))
-                    .await?;
-                running.kill().await?;
-                let gaps: Vec<f64> = record
-                    .renders
-                    .windows(2)
-                    .map(|pair| millis(pair[1].begun.duration_since(pair[0].answered)))
-                    .collect();
-                Ok([median(&gaps).context("fewer than two renders")?])
-            })
-            .await?;
-        Ok(vec![line(
-            "between backend requests",
-            Unit::Millis,
-            gap,
-            Target::AtMostFloor(3.0),
-        )])
-    }
-
-    async fn backend_busy(&self) -> anyhow::Result<Vec<Line>> {
-        let plan = Plan {
-            render: Duration::from_millis(200),
-            ..Plan::prompt()
-        };
-        let [busy] = self
-            .alternate(self.rounds(3), async |program| {
-                let (fakes, mut running) = self.start(program, plan).await?;
-                self.jobs(&fakes, &mut running, 2).await?;
-                let record = self
-                    .jobs(&fakes, &mut running, if self.quick { 10 } else { 25 })
-                    .await?;
-                running.kill().await?;
-                Ok([busy_share(&record)?])
-            })
-            .await?;
-        Ok(vec![line(
-            "backend busy, 200 ms jobs",
-            Unit::Percent,
-            busy,
-            Target::AtLeast(99.0),
-        )])
-    }
-
-    async fn first_take(&self) -> anyhow::Result<Vec<Line>> {
-        // The first starts only bring the program into the page cache.
-        const COLD: usize = 3;
-        let [mut times] = self
-            .alternate(COLD + 20, async |program| {
-                let fakes = Fakes::start(Plan::prompt())?;
-                let mut running = program.start(&fakes, &self.logs)?;
-                let taken = running.within(START_LIMIT, fakes.first_take()).await?;
-                let time = taken.duration_since(running.started);
-                running.kill().await?;
-                Ok([millis(time)])
-            })
-            .await?;
-        times.ours.drain(..COLD);
-        times.floor.drain(..COLD);
-        Ok(vec![line(
-            "exec to first take",
-            Unit::Millis,
-            times,
-            Target::Below(10.0),
-        )])
-    }
-
-    async fn idle_memory(&self) -> anyhow::Result<Vec<Line>> {
-        let [memory] = self
-            .alternate(self.rounds(3), async |program| {
-                let (_fakes, running) = self.start(program, Plan::prompt()).await?;
-                sleep(SETTLE).await;
-                let memory = running.memory()?;
-                running.kill().await?;
-                Ok([mebibytes(memory)])
-            })
-            .await?;
-        Ok(vec![line(
-            "idle memory",
-            Unit::Mebibytes,
-            memory,
-            Target::Below(8.0),
-        )])
-    }
-
-    /// The programs idle beside each other: they do not disturb one another, and it takes long enough.
-    async fn idle_cpu(&self) -> anyhow::Result<Vec<Line>> {
-        let time = Duration::from_secs(if self.quick { 10 } else { 60 });
-        let idle = async |program: &Program| {
-            let (_fakes, running) = self.start(program, Plan::prompt()).await?;
-            sleep(SETTLE).await;
-            let before = running.cpu()?;
-            sleep(time).await;
-            let used = running.cpu()?.saturating_sub(before);
-            running.kill().await?;
-            anyhow::Ok(millis(used))
-        };
-        let python = async {
-            match &self.python {
-                Some(program) => idle(program).await.map(|used| vec![used]),
-                None => Ok(Vec::new()),
-            }
-        };
-        self.show(0.0, "programs idle");
-        let (ours, floor, python) = tokio::try_join!(idle(&self.ours), idle(&self.floor), python)?;
-        let samples = Samples {
-            ours: vec![ours],
-            floor: vec![floor],
-            python,
-        };
-        let name = format!("CPU in {} idle seconds", time.as_secs());
-        Ok(vec![line(&name, Unit::Millis, samples, Target::Below(20.0))])
-    }
-
     async fn answers(&self, megabytes: usize, jobs: usize) -> anyhow::Result<Vec<Line>> {
         let plan = Plan {
             answer: megabytes * 1_000_000,

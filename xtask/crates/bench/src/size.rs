@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
-
-use crate::machine::Setting;
-use crate::python;
 use support::cargo::{output, root};
 use support::hello::{Hello, MOST_CRATES};
 use support::screen::Screen;
+
+use crate::machine::Setting;
+use crate::python;
 
 const MOST_BYTES: u64 = 5_000_000;
 

@@ -1,9 +1,9 @@
 //! The lines as a table.
 
 use console::measure_text_width;
+use support::screen::Screen;
 
 use crate::figures::Line;
-use support::screen::Screen;
 
 /// Two blanks between columns.
 const GAP: &str = "  ";

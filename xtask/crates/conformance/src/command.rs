@@ -5,15 +5,15 @@ use std::pin::pin;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use support::cargo::root;
+use support::screen::Screen;
+use support::signals;
 use tokio_util::sync::CancellationToken;
 
 use crate::clients::table::ClientCase;
 use crate::report::Steps;
 use crate::workers::table::Run;
 use crate::{clients, docs, report, setup, volume, workers};
-use support::cargo::root;
-use support::screen::Screen;
-use support::signals;
 
 /// Check the platform with RunPod's published clients, and our worker beside the published one.
 ///

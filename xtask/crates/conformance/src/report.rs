@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::diff::{Difference, differences};
 use support::progress::Progress;
 use support::screen::Screen;
+
+use crate::diff::{Difference, differences};
 
 /// One case of one client or worker.
 #[derive(Debug, Serialize)]

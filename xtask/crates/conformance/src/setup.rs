@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use support::cargo::root;
+use support::screen::Screen;
 use tokio_util::sync::CancellationToken;
 
 use crate::limit;
-use support::cargo::root;
-use support::screen::Screen;
 
 /// The oldest Python that the pinned packages run on.
 const PYTHON: (u32, u32) = (3, 10);

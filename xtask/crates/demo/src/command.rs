@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-
 use support::screen::Screen;
 use support::{cargo, signals};
 

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::log_line::LogLine;
 use support::process::{Fault, Process};
+
+use crate::log_line::LogLine;
 
 /// What failed, why, what to do, and the last words of the processes concerned.
 #[derive(Debug)]

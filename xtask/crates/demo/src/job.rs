@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use platform::Announcement;
 use runpod_sdk::client::{EndpointClient, JobHandle, JobReport, JobStatus};
 use serde::Deserialize;
-
-use crate::event::Event;
-use platform::Announcement;
 use support::progress::Progress;
 use support::screen::Screen;
+
+use crate::event::Event;
 
 /// How often a running job's progress is looked at. The endpoint API has no way to be told of it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

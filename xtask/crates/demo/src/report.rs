@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::screen::Screen;
 
 use crate::job::Finished;
 use crate::observer::Moment;
 use crate::pictures::{cut, elided};
 use crate::steps::{self, Step, Took};
 use crate::timeline::Timeline;
-use support::screen::Screen;
 
 const NOTE: &str = "
   Steps 5 and 6 are parts of 4. Where one ends and the other begins is seen from outside, so theirs

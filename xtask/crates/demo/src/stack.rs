@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use platform::{Announcement, Farewell};
 use runpod_sdk::client::JobReport;
+use support::process::{Fault, Line, Process};
 
 use crate::failure::{Failure, why};
 use crate::timeline::Timeline;
-use platform::{Announcement, Farewell};
-use support::process::{Fault, Line, Process};
 
 /// How long our own servers may take to listen.
 const LISTEN_WITHIN: Duration = Duration::from_secs(30);

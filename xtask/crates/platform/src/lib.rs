@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use runpod_sdk::local::{LocalPlatform, Violation};
 use serde::{Deserialize, Serialize};
-
 use support::screen::Screen;
 use support::signals;
 

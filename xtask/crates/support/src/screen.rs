@@ -39,8 +39,7 @@ impl Screen {
     }
 
     /// Whether text that was written can be written over.
-    #[cfg(feature = "progress")]
-    pub(crate) fn terminal(self) -> bool {
+    pub fn terminal(self) -> bool {
         self.terminal
     }
 

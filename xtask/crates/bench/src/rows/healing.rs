@@ -11,12 +11,12 @@ use anyhow::{Context as _, ensure};
 use runpod_sdk::client::{EndpointClient, JobHandle};
 use runpod_sdk::local::LocalPlatform;
 use serde_json::{Value, json};
+use support::cargo;
 use tokio::time::sleep;
 
 use super::{Bench, START_LIMIT, line, millis};
 use crate::figures::{Line, Samples, Target, Unit};
 use crate::process::Running;
-use support::cargo;
 
 const ENDPOINT: &str = "bench";
 const LIMIT: Duration = Duration::from_mins(1);

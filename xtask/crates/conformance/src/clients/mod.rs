@@ -16,6 +16,7 @@ use anyhow::{Context as _, bail};
 use runpod_sdk::local::{EndpointSettings, LocalPlatform};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use support::process::{Line, Process};
 use tokio::task::JoinSet;
 
 use self::table::ClientCase;
@@ -24,7 +25,6 @@ use super::report::{Row, Steps};
 use super::setup::Kit;
 use super::wire::Wire;
 use super::{limit, record};
-use support::process::{Line, Process};
 
 /// The key the platform asks for.
 const KEY: &str = "conformance-key";

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use runpod_sdk::local::LocalPlatform;
 use serde_json::{Value, json};
+use support::process::Process;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Arrival, Gate};
@@ -18,7 +19,6 @@ use crate::report::Row;
 use crate::setup::Kit;
 use crate::wire::Wire;
 use crate::{limit, record};
-use support::process::Process;
 
 /// What an idle worker waits for: jobs, and what to stop.
 const POLLS: usize = 2;
