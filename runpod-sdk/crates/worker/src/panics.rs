@@ -1,4 +1,4 @@
-//! A panic is a failed job and nothing more.
+//! Catches panics of handlers and turns them into job errors.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,11 +12,11 @@ use tracing::{error, warn};
 use crate::job::{JobError, panic_error};
 
 thread_local! {
-    /// Where the last panic on this thread happened, and its backtrace if one was asked for.
+    /// The location of the last panic on this thread, and its backtrace if one was captured.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes panics leave a note of their place and a log line instead of a raw message on stderr.
+/// Installs a panic hook that records the panic's location and writes a log line instead of a raw message on stderr.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let place = info
@@ -28,7 +28,7 @@ pub(crate) fn install_panic_hook() {
             _ => format!("panicked at {place}"),
         };
         error!("{note}");
-        // The hook may run while the thread's storage is torn down.
+        // The hook may run while the thread's storage is being destroyed.
         let _ = LAST_PANIC.try_with(|last| last.replace(Some(note)));
     }));
 }
@@ -40,8 +40,8 @@ pub(crate) fn warn_if_panics_abort() {
     }
 }
 
-/// Runs a future and turns a panic of any kind into an error: at its first poll or a later one, in
-/// the destructor of what it holds, with or without a text.
+/// Runs a future and turns any panic into an error: in a poll or in a destructor of what the future holds, with a text
+/// payload or not.
 pub(crate) fn guarded<F, T>(future: F) -> impl Future<Output = Result<T, JobError>>
 where
     F: Future<Output = Result<T, JobError>>,
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// The same for a function, on the thread that calls it.
+/// Calls a function and turns a panic into an error.
 pub(crate) fn guarded_call<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(describe(payload)))
 }
@@ -79,7 +79,7 @@ where
             Ok(Poll::Ready(result)) => result,
             Err(payload) => Err(describe(payload)),
         };
-        // What the future still holds is dropped here, where a panic is caught.
+        // The rest of the future is dropped here, where a panic is caught.
         match panic::catch_unwind(AssertUnwindSafe(move || drop(future))) {
             Ok(()) => Poll::Ready(result),
             Err(payload) => Poll::Ready(result.and(Err(describe(payload)))),
@@ -97,11 +97,11 @@ impl<F> Drop for Guarded<F> {
     }
 }
 
-/// A panic that was caught on the thread on which it happened, as an error.
+/// The error of a panic that was caught on the thread on which it happened.
 fn describe(payload: Box<dyn Any + Send>) -> JobError {
     let place = LAST_PANIC.take();
     let error = panic_error(&*payload, place);
-    // Even the payload's own destructor may panic.
+    // The payload's own destructor may panic.
     let _ = panic::catch_unwind(AssertUnwindSafe(move || drop(payload)));
     error
 }

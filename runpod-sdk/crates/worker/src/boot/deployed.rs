@@ -11,7 +11,7 @@ use super::threads::Threads;
 use crate::error::{Error, StartupError};
 use crate::events::StartTimer;
 use crate::fitness::{self, CheckEnvironment};
-use crate::journal::Keeper;
+use crate::journal::JournalHandle;
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::{Config, Journal, Limits, removed};
@@ -96,7 +96,7 @@ async fn connect(
     limits: Limits,
     journal: Option<Journal>,
 ) -> Result<Connected<HttpPlatform>, Error> {
-    let opening = async { Ok(Keeper::open(journal).await) };
+    let opening = async { Ok(JournalHandle::open(journal).await) };
     let (client, journal) = tokio::try_join!(http_client(config.clone(), limits), opening)?;
     let platform = Arc::new(HttpPlatform::new(&config, limits, client));
     Ok(Connected { platform, journal })

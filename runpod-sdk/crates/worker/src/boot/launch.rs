@@ -19,8 +19,8 @@ use super::heartbeat;
 use crate::error::{Error, StartupError};
 use crate::events::{StartTimer, WorkerEvent};
 use crate::handler::ErasedHandler;
-use crate::job::Identity;
-use crate::journal::Keeper;
+use crate::job::WorkerIdentity;
+use crate::journal::JournalHandle;
 use crate::platform::Platform;
 use crate::runtime::{ActiveJobs, Ended, Runtime, RuntimeParts, Shutdown, Slots};
 use crate::settings::{Config, Settings};
@@ -31,7 +31,7 @@ pub(crate) struct Launch<C> {
     /// The worker, whose settings hold what the environment says.
     pub(crate) worker: Worker,
     /// Whose jobs these are.
-    pub(crate) identity: Identity,
+    pub(crate) identity: WorkerIdentity,
     /// The jobs that the worker has, shared with whoever looks from outside.
     pub(crate) active_jobs: Arc<ActiveJobs>,
     /// One slot for each job that may run.
@@ -55,13 +55,13 @@ pub(crate) struct Launch<C> {
 pub(crate) struct Connected<P> {
     pub(crate) platform: Arc<P>,
     /// Where results and starts of jobs outlive this process.
-    pub(crate) journal: Keeper,
+    pub(crate) journal: JournalHandle,
 }
 
 impl<P> From<Arc<P>> for Connected<P> {
     /// A platform, and no journal.
     fn from(platform: Arc<P>) -> Self {
-        let journal = Keeper::default();
+        let journal = JournalHandle::default();
         Self { platform, journal }
     }
 }

@@ -1,4 +1,4 @@
-//! Why and when a job has to stop.
+//! Cancellation of a job, with its reason.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +27,7 @@ impl fmt::Display for CancelReason {
     }
 }
 
-/// A cancellation that remembers its first reason.
+/// A cancellation token that keeps its first reason.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cancel {
     token: CancellationToken,
@@ -35,7 +35,7 @@ pub(crate) struct Cancel {
 }
 
 impl Cancel {
-    /// Cancels, unless that has been done already: the first reason stays.
+    /// Cancels the job. If it is cancelled already, the first reason stays.
     pub(crate) fn cancel(&self, reason: CancelReason) {
         if self.reason.set(reason).is_ok() {
             self.token.cancel();
@@ -57,8 +57,8 @@ impl Cancel {
 
     pub(crate) async fn cancelled(&self) -> CancelReason {
         self.token.cancelled().await;
-        // The reason is set before the token is cancelled; only a user's own cancel of the token
-        // that `Context::cancellation_token` lent out gets here without one.
+        // The reason is set before the token is cancelled. It is missing only if the handler cancels the token that
+        // `Context::cancellation_token` returned.
         self.reason().unwrap_or(CancelReason::Stopped)
     }
 }

@@ -1,4 +1,4 @@
-//! "So many of so many" as progress.
+//! A counter that reports the share of work done as progress.
 
 use runpod_protocol::sync::Mutex;
 use serde::Serialize;
@@ -6,17 +6,17 @@ use tokio::time::Instant;
 
 use super::Context;
 
-/// Seconds after which there is a pace to go by.
+/// The fewest seconds after which the pace is meaningful.
 const SHORTEST: f64 = 0.1;
 
-/// Counts what a job has done and reports it as progress. Made by [`Context::counter`].
+/// Counts the finished parts of a job and reports them as progress. Made by [`Context::counter`].
 ///
-/// What a client sees is `{"done": 3, "total": 4, "percent": 75.0, "eta_s": 12.5}`. `eta_s`, the seconds
-/// that are left, goes by the mean pace since the counter was made, and is `null` until there is one: until
-/// something is done and a tenth of a second has passed. The count never goes back and never beyond the total.
+/// A client sees `{"done": 3, "total": 4, "percent": 75.0, "eta_s": 12.5}`. `eta_s` is the number of seconds left at
+/// the mean pace since the counter was made. It is `null` until something is done and a tenth of a second has passed.
+/// The count never decreases and never exceeds the total.
 ///
-/// Cheap enough for an inner loop: only a change of a tenth of a percent is reported, and
-/// [`Context::progress`] spaces out what is sent. May be shared between tasks and threads.
+/// Cheap enough for an inner loop: only a change of a tenth of a percent is reported, and [`Context::progress`] limits
+/// the rate of posts. It may be shared between tasks and threads.
 #[derive(Debug)]
 pub struct Counter {
     context: Context,
@@ -28,12 +28,12 @@ pub struct Counter {
 #[derive(Debug, Default)]
 struct Count {
     done: u64,
-    /// What was reported last, in tenths of a percent.
+    /// The last reported share, in tenths of a percent.
     reported: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct JobReport {
     done: u64,
     total: u64,
     percent: f64,
@@ -50,17 +50,17 @@ impl Counter {
         }
     }
 
-    /// So many more are done.
+    /// Adds `more` to the count.
     pub fn add(&self, more: u64) {
         self.change(|done| done.saturating_add(more));
     }
 
-    /// So many are done in all. Fewer than before counts for nothing.
+    /// Raises the count to `done`. A smaller count is ignored.
     pub fn set(&self, done: u64) {
         self.change(|before| before.max(done));
     }
 
-    /// How many are done.
+    /// The current count.
     pub fn done(&self) -> u64 {
         self.count.lock().done
     }
@@ -73,17 +73,17 @@ impl Counter {
             return;
         }
         count.reported = Some(tenths);
-        // Under the lock, so that a report cannot overtake a later one.
+        // Reported under the lock, so that no report overtakes a later one.
         self.context.progress(self.report(count.done, tenths));
     }
 
     #[expect(clippy::cast_precision_loss, reason = "shown to people, with one digit")]
-    fn report(&self, done: u64, tenths: u64) -> Report {
+    fn report(&self, done: u64, tenths: u64) -> JobReport {
         let passed = self.begun.elapsed().as_secs_f64();
         let left = passed * (self.total - done) as f64 / done as f64;
-        // What is done in no time, because it was done already, says nothing about the rest.
+        // Parts that were already done take no time and say nothing about the rest.
         let known = done > 0 && (passed >= SHORTEST || done == self.total);
-        Report {
+        JobReport {
             done,
             total: self.total,
             percent: tenths as f64 / 10.0,
@@ -92,7 +92,7 @@ impl Counter {
     }
 }
 
-/// Rounded down, so that 100 % means done. Of nothing, all is done.
+/// The share in tenths of a percent, rounded down, so that 100 % means done. A total of 0 is always done.
 fn tenths(done: u64, total: u64) -> u64 {
     let share = (u128::from(done) * 1000).checked_div(u128::from(total));
     share.map_or(1000, |share| u64::try_from(share).unwrap_or(1000))

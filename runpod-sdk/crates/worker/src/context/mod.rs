@@ -1,8 +1,8 @@
-//! What a running job can ask and tell.
+//! The context of a running job: its data, cancellation, progress and timeline.
 
 mod cancel;
+mod completion;
 mod counter;
-mod finish;
 mod timeline;
 
 use std::any::Any;
@@ -25,11 +25,11 @@ use crate::scratch::JobScratch;
 
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
+pub(crate) use completion::{CompletionEstimate, CompletionEstimates};
 pub use counter::Counter;
-pub(crate) use finish::{Finish, Finishes};
 pub use timeline::{Timeline, point};
 
-/// A job's view of the worker: who it is, whether it should stop, and how to report progress.
+/// A job's handle to the worker: the job itself, its cancellation, its progress.
 ///
 /// Cheap to clone; clones belong to the same job.
 ///
@@ -64,43 +64,43 @@ pub use timeline::{Timeline, point};
 /// [`cancelled`](Self::cancelled), or abort them.
 #[derive(Clone)]
 pub struct Context {
-    inner: Arc<Parts>,
+    inner: Arc<ContextParts>,
 }
 
-/// What the runtime gives the context of one job.
+/// The values from which the runtime makes the context of one job.
 #[derive(Clone)]
-pub(crate) struct Parts {
+pub(crate) struct ContextParts {
     pub(crate) job: Job,
     pub(crate) cancel: Cancel,
     pub(crate) deadline: Option<Instant>,
-    /// Where the job's progress goes.
+    /// The latest progress update.
     pub(crate) progress: watch::Sender<Option<RawJson>>,
     pub(crate) timeline: Timeline,
-    /// Whether the worker is to be replaced after this job.
+    /// Set if the worker is to be replaced after this job.
     pub(crate) refresh: Arc<AtomicBool>,
     pub(crate) lease: Weak<Lease>,
-    pub(crate) finish: Weak<Finish>,
+    pub(crate) estimate: Weak<CompletionEstimate>,
     pub(crate) scratch: Weak<JobScratch>,
-    /// A larger result is not sent.
+    /// The worker's own limit on the bytes of a result.
     pub(crate) largest_result: Option<usize>,
 }
 
-/// What a job occupies while it runs. Only the runtime knows what that is.
+/// The resources that a job occupies while it runs, such as its slot. Only the runtime knows their type.
 pub(crate) type Lease = dyn Any + Send + Sync;
 
 impl Context {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: ContextParts) -> Self {
         Self {
             inner: Arc::new(parts),
         }
     }
 
-    /// A context without a worker around it, for tests of what is made from contexts.
+    /// A context without a worker, for tests.
     #[cfg(test)]
     pub(crate) fn alone(job: Job) -> (Self, watch::Receiver<Option<RawJson>>) {
         let nothing: Weak<()> = Weak::new();
         let (progress, updates) = watch::channel(None);
-        let context = Self::new(Parts {
+        let context = Self::new(ContextParts {
             job,
             cancel: Cancel::default(),
             deadline: None,
@@ -108,7 +108,7 @@ impl Context {
             timeline: Timeline::start(),
             refresh: Arc::default(),
             lease: nothing,
-            finish: Weak::new(),
+            estimate: Weak::new(),
             scratch: Weak::new(),
             largest_result: None,
         });
@@ -125,10 +125,10 @@ impl Context {
         &self.inner.job
     }
 
-    /// Bytes that the body of this job's result may have: what the platform documents
-    /// ([`JobId::result_limit`]), or [`Worker::largest_result`](crate::Worker::largest_result) if that is less. A
-    /// result above the latter fails its job with `RESULT_TOO_LARGE`; one above the former alone is sent, and the
-    /// platform may refuse it.
+    /// The most bytes of the body of this job's result: what the platform documents ([`JobId::result_limit`]), or
+    /// [`Worker::largest_result`](crate::Worker::largest_result) if that is less. A result above the worker's limit
+    /// fails its job with `RESULT_TOO_LARGE`. A result above the documented limit alone is sent, and the platform may
+    /// refuse it.
     ///
     /// Compare with [`RawJson::len_as_output`](crate::json::RawJson::len_as_output).
     pub fn result_limit(&self) -> usize {
@@ -138,7 +138,7 @@ impl Context {
             .map_or(documented, |limit| limit.min(documented))
     }
 
-    /// When the job must be done; `None` if it has no limit that this worker knows of.
+    /// The time at which the job is cancelled; `None` if the job has no limit that this worker knows.
     pub fn deadline(&self) -> Option<Instant> {
         self.inner.deadline
     }
@@ -150,10 +150,10 @@ impl Context {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits until the job is cancelled, and says why. Never returns otherwise.
+    /// Waits until the job is cancelled and returns the reason. Never returns otherwise.
     ///
-    /// From then on the handler has the worker's cancel grace (10 s by default) to tidy up and
-    /// return; after it, its future is dropped at the next `.await`.
+    /// From then on the handler has the worker's cancel grace (10 s by default) to clean up and return. After that its
+    /// future is dropped at the next `.await`.
     pub async fn cancelled(&self) -> CancelReason {
         self.inner.cancel.cancelled().await
     }
@@ -173,10 +173,10 @@ impl Context {
         self.inner.cancel.token().clone()
     }
 
-    /// Reports how far the job is. Clients see it as `output` of an unfinished job.
+    /// Reports the job's progress. Clients see the value as `output` of an unfinished job.
     ///
-    /// Never blocks. Updates are spaced out; of those that come too fast, the latest wins. None is
-    /// sent after the result. A value that cannot be encoded is logged and left out.
+    /// Never blocks. Updates are rate-limited, and the latest wins. No update is sent after the result. A value that
+    /// cannot be encoded is logged and skipped.
     pub fn progress<T: Serialize + 'static>(&self, value: T) {
         match RawJson::encode_owned(value) {
             Ok(update) => {
@@ -186,7 +186,7 @@ impl Context {
         }
     }
 
-    /// A counter that reports "done of `total`" as progress, with the percentage and the time left.
+    /// A counter that reports its count and `total` as progress, with the percentage and the time left.
     ///
     /// ```
     /// use runpod_sdk::{Context, JobError, Worker};
@@ -204,36 +204,35 @@ impl Context {
         Counter::new(self.clone(), total)
     }
 
-    /// Says that the handler expects to return in `time`, so that the next job can be fetched in time.
+    /// Announces that the handler expects to return in `time`, so that the next job can be taken just before.
     ///
-    /// With [`TakeAhead::JustInTime`](crate::TakeAhead::JustInTime) the worker sends its next take when this is no
-    /// longer than a round trip to the platform; otherwise it changes nothing. Call it as often as you
-    /// like, for instance after each step of a computation: the latest estimate counts. One that is too
-    /// short makes the next job wait here; one that is too long leaves the worker idle for a while.
+    /// With [`TakeAhead::JustInTime`](crate::TakeAhead::JustInTime) the worker sends its next take when `time` is at
+    /// most a round trip to the platform. Without it this changes nothing. The latest estimate counts, so call it as
+    /// often as you like, for instance after each step of a computation. An estimate that is too short makes the next
+    /// job wait in this worker; one that is too long leaves the worker idle for a while.
     pub fn finishing_in(&self, time: Duration) {
-        if let Some(finish) = self.inner.finish.upgrade() {
-            finish.expect_in(time);
+        if let Some(estimate) = self.inner.estimate.upgrade() {
+            estimate.expect_in(time);
         }
     }
 
-    /// Asks the platform to replace this worker by a fresh one after this job.
+    /// Asks the platform to replace this worker with a new one after this job.
     ///
-    /// The worker takes no more jobs, finishes those it has, and exits with code 0. Use it when
-    /// something has gone wrong that only a new process can mend.
+    /// The worker takes no more jobs, finishes those it has, and exits with code 0. Use it when something is broken
+    /// that only a new process can repair.
     pub fn refresh_worker(&self) {
         self.inner.refresh.store(true, Ordering::Relaxed);
     }
 
-    /// A directory for this job's files: empty, on a disk, and nobody else's. Made at the first call, and the
-    /// same at each.
+    /// A directory for this job's files, empty and private to the job. The first call creates it, and later calls
+    /// return the same one.
     ///
-    /// It is removed with all it holds when the handler has ended, however it did: with a result, an error or
-    /// a panic, cancelled, or dropped. What a killed process leaves is removed when the next worker starts in
-    /// the same place. Python's `clean()`, which removed `job_files/` and others between jobs, has nothing
-    /// left to do.
+    /// The directory and its contents are removed when the handler has ended: with a result, an error or a panic,
+    /// cancelled, or dropped. Directories of a killed process are removed when the next worker starts with the same
+    /// base directory. A port from Python needs no `clean()`.
     ///
-    /// It lies below [`Worker::scratch`](crate::Worker::scratch), by default the system's directory for
-    /// temporary files. This makes at most two directories and a file, so it is quick.
+    /// It lies below [`Worker::scratch`](crate::Worker::scratch), by default the system's directory for temporary
+    /// files. A call creates at most two directories and a file, so it is fast.
     ///
     /// ```
     /// use runpod_sdk::prelude::*;
@@ -248,7 +247,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// The disk is full or may not be written, or the handler has ended already.
+    /// The disk is full or not writable, or the handler has already ended.
     pub fn scratch_dir(&self) -> io::Result<PathBuf> {
         let scratch = self.inner.scratch.upgrade();
         scratch
@@ -256,22 +255,22 @@ impl Context {
             .directory()
     }
 
-    /// Keeps what the job occupies for work that outlives the handler's future: a thread that
-    /// blocks cannot be stopped, and until it ends no other job may run in its place.
+    /// The resources that the job occupies, for work that outlives the handler's future. A blocked thread cannot be
+    /// stopped, and no other job may run in its place until it ends.
     pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
         self.inner.lease.upgrade()
     }
 
-    /// The same job, occupying `lease` beside what it occupies already.
+    /// A context of the same job that lends out `lease` instead.
     pub(crate) fn with_lease(&self, lease: Weak<Lease>) -> Self {
-        let mut inner = Parts::clone(&self.inner);
+        let mut inner = ContextParts::clone(&self.inner);
         inner.lease = lease;
         Self {
             inner: Arc::new(inner),
         }
     }
 
-    /// Notes that the job has come to a certain point.
+    /// Marks a point in the job's timeline.
     ///
     /// When the result has been delivered, one log line lists all points with their times:
     /// `job timeline: received=2026-01-01T00:00:00.000Z handler_started=+0.2ms … response_sent=+1204.9ms`.

@@ -1,4 +1,4 @@
-//! When a job came to which point (`docs/protocol/request-flow.md`, Monitoring).
+//! The timeline of a job: the points it passes, with their times (`docs/protocol/request-flow.md`, Monitoring).
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::fmt;
@@ -7,20 +7,20 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// Names of the points that every worker tells apart. The runtime marks those that it knows of; a
-/// handler marks the others with [`Context::mark`](crate::Context::mark).
+/// Names of common points. The runtime marks some of them; a handler marks the others with
+/// [`Context::mark`](crate::Context::mark).
 pub mod point {
     /// The job has arrived. Marked by the runtime.
     pub const RECEIVED: &str = "received";
     /// The job has its slot. Marked by the runtime.
     pub const HANDLER_STARTED: &str = "handler_started";
-    /// What the handler relies on is ready. For the handler to mark.
+    /// The services that the handler needs are ready. For the handler to mark.
     pub const READINESS_CHECKED: &str = "readiness_checked";
-    /// The real work begins. For the handler to mark.
+    /// The inference begins. For the handler to mark.
     pub const INFERENCE_STARTED: &str = "inference_started";
-    /// The real work is done. For the handler to mark.
+    /// The inference is done. For the handler to mark.
     pub const INFERENCE_FINISHED: &str = "inference_finished";
-    /// The job has come to its end. Marked by the runtime.
+    /// The job has ended. Marked by the runtime.
     pub const PROCESSING_COMPLETE: &str = "processing_complete";
     /// The result has reached the platform. Marked by the runtime.
     pub const RESPONSE_SENT: &str = "response_sent";
@@ -28,7 +28,7 @@ pub mod point {
 
 /// The points a job has passed, each with its time since the job arrived.
 ///
-/// Cheap to clone; clones show the same points, those passed later included.
+/// Cheap to clone. Clones share their points, including later ones.
 #[derive(Debug, Clone)]
 pub struct Timeline {
     started: SystemTime,
@@ -37,7 +37,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Starts with the point `received`, now.
+    /// Starts a timeline at the point `received`.
     pub(crate) fn start() -> Self {
         Self {
             started: SystemTime::now(),
@@ -51,13 +51,12 @@ impl Timeline {
         self.lock().push((point, now));
     }
 
-    /// When the job arrived, by the clock on the wall.
+    /// The wall-clock time at which the job arrived.
     pub fn received_at(&self) -> SystemTime {
         self.started
     }
 
-    /// All points after the first, in the order in which they were passed, with the time since the
-    /// job arrived.
+    /// All points after `received`, in order, each with the time since the job arrived.
     pub fn points(&self) -> Vec<(&'static str, Duration)> {
         self.lock()
             .iter()
@@ -65,7 +64,7 @@ impl Timeline {
             .collect()
     }
 
-    /// Time from the job's arrival to when it first passed `point`; `None` if it has not.
+    /// The time from the job's arrival to its first mark of `point`; `None` if it has not passed it.
     pub fn at(&self, point: &str) -> Option<Duration> {
         if point == point::RECEIVED {
             return Some(Duration::ZERO);
@@ -75,7 +74,7 @@ impl Timeline {
         Some(at.duration_since(self.origin))
     }
 
-    /// Time between two points; `None` unless both have been passed, in this order.
+    /// The time between two points; `None` unless both were passed, in this order.
     pub fn between(&self, from: &str, to: &str) -> Option<Duration> {
         self.at(to)?.checked_sub(self.at(from)?)
     }

@@ -1,4 +1,4 @@
-//! What `#[handler]` makes of a function: a closure that takes the parts of a job as they are.
+//! Adapts the closures that `#[handler]` generates, which take input text, context and state as they are.
 
 use std::future::Future;
 
@@ -9,15 +9,15 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::json::RawJson;
 
-/// A closure of input text, context and state as a handler.
+/// A handler made of a closure over input text, context and state.
 #[derive(Debug, Clone)]
 pub(crate) struct FromParts<F> {
     pub(crate) function: F,
-    /// Describes the input, whose type the closure no longer shows.
+    /// Returns the schema of the input, whose type the closure hides.
     pub(crate) schema: fn() -> Option<Value>,
 }
 
-/// Keeps the implementations for [`FromParts`] apart from those for plain functions.
+/// A marker that separates the implementations for [`FromParts`] from those for plain functions.
 #[derive(Debug)]
 pub(crate) enum ByParts {}
 

@@ -1,4 +1,4 @@
-//! Handlers that block their thread: ordinary functions, run where blocking hurts nobody.
+//! Blocking handlers: ordinary functions that run on tokio's threads for blocking work.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -54,7 +54,7 @@ where
     ) -> impl Future<Output = Result<Produced, JobError>> + Send {
         let lease = context.lease();
         offload(move || {
-            // A job that was dropped goes on here all the same, and so does its claim.
+            // The work of a dropped job continues here, and so does its lease.
             let _lease = lease;
             self.0.call(input, context, state)
         })
@@ -67,12 +67,12 @@ where
 
 /// Runs `work` on one of the runtime's threads for blocking work, in the current span.
 ///
-/// Dropping the future does not end work that has begun: a thread cannot be stopped from outside.
+/// Dropping the future does not stop work that has begun: a thread cannot be stopped from outside.
 async fn offload(
     work: impl FnOnce() -> Result<Produced, JobError> + Send + 'static,
 ) -> Result<Produced, JobError> {
     let span = Span::current();
-    // A panic is caught on its own thread, where its place is known.
+    // A panic is caught on its own thread, where its location is known.
     let ended = tokio::task::spawn_blocking(move || span.in_scope(|| guarded_call(work))).await;
     ended.unwrap_or_else(|lost| {
         Err(JobError::new(
@@ -97,7 +97,7 @@ macro_rules! impl_blocking_handler {
             fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
                 let input = In::read(input)?;
                 $(let $extractor = $extractor::from_context(&context, &state);)*
-                // Only what the handler asked for is kept while it works.
+                // Only the handler's own arguments are kept while it works.
                 drop((context, state));
                 self(input, $($extractor,)*).produce()
             }

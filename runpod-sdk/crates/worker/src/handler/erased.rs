@@ -1,5 +1,5 @@
-//! The form of a handler that the runtime holds: one type for all of them, so that the runtime
-//! compiles once. It costs one allocation a job.
+//! Type erasure of handlers: the runtime holds all of them as one type, so that it compiles once. It costs one
+//! allocation per job.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::json::RawJson;
 
-/// A handler that still needs its state.
+/// An erased handler that still needs its state.
 pub(crate) trait ErasedWithState<S>: Send + Sync {
     fn call(
         &self,
@@ -23,16 +23,16 @@ pub(crate) trait ErasedWithState<S>: Send + Sync {
     ) -> BoxFuture<'static, Result<Produced, JobError>>;
 }
 
-/// A handler that has all it needs.
+/// An erased handler that has its state.
 pub(crate) trait ErasedHandler: Send + Sync {
     fn call(&self, input: RawJson, context: Context) -> BoxFuture<'static, Result<Produced, JobError>>;
 
-    /// How long a job with this input may run, if the handler says so itself.
+    /// The time limit of a job with this input, if the handler sets one.
     fn timeout(&self, _input: &RawJson) -> Option<Duration> {
         None
     }
 
-    /// Whether it is several handlers, told apart by the input.
+    /// Whether this is a router of several handlers.
     fn is_routed(&self) -> bool {
         false
     }

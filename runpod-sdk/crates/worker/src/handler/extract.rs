@@ -1,4 +1,4 @@
-//! What a handler may ask for beside its input.
+//! Extractors: the arguments that a handler may take beside its input.
 
 use crate::context::Context;
 
@@ -46,7 +46,7 @@ impl<S, T: FromRef<S> + Send> FromContext<S> for State<T> {
     }
 }
 
-/// Makes a part of the worker's state out of the whole.
+/// Extracts a part of the worker's state.
 #[diagnostic::on_unimplemented(
     message = "the worker's state `{S}` holds no `{Self}`",
     label = "not the worker's state, nor a part of it",
@@ -54,7 +54,7 @@ impl<S, T: FromRef<S> + Send> FromContext<S> for State<T> {
     note = "if it is a part of it, write `impl FromRef<{S}> for {Self}`"
 )]
 pub trait FromRef<S> {
-    /// Clones the part out of the whole.
+    /// Clones the part out of the state.
     fn from_ref(state: &S) -> Self;
 }
 

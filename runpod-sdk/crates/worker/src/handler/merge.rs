@@ -1,4 +1,4 @@
-//! Joins small text chunks that come close to each other: one post costs a round trip, whatever it holds.
+//! Joins small string chunks that arrive in quick succession: each post costs a round trip, whatever its size.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::job::JobError;
 use crate::json::RawJson;
 
-/// No job streams for so long; a longer window might be more than a clock can hold.
+/// The longest window: more than any job takes, and within the clock's range.
 const LONGEST_WINDOW: Duration = Duration::from_hours(365 * 24);
 
 type Item = Result<RawJson, JobError>;
@@ -18,14 +18,14 @@ struct Merging {
     source: stream::Fuse<BoxStream<'static, Item>>,
     window: Duration,
     most_bytes: usize,
-    /// A JSON string that is still open, and when it has to go.
+    /// The open JSON string (without its closing quote), and the time at which it is emitted.
     open: Option<(Vec<u8>, Instant)>,
-    /// What came after the open string and cannot be part of it.
+    /// The item after the open string that could not be joined to it.
     next: Option<Item>,
 }
 
-/// `source` with its text chunks joined: none waits longer than `window`, none is joined beyond `most_bytes`.
-/// Anything else, an error too, stays as it is and in its place.
+/// Joins the string chunks of `source`. A chunk waits at most `window`, and no joined chunk exceeds `most_bytes`.
+/// Other items, errors included, keep their place.
 pub(super) fn merge(
     source: BoxStream<'static, Item>,
     window: Duration,
@@ -65,7 +65,7 @@ impl Merging {
                 (Some(Ok(chunk)), Some((text, _)))
                     if is_text(&chunk) && text.len() + chunk.len() - 1 <= self.most_bytes =>
                 {
-                    // Without its quotes.
+                    // The chunk without its quotes.
                     text.extend_from_slice(&chunk.as_bytes()[1..chunk.len() - 1]);
                 }
                 (next, Some(_)) => {
@@ -96,7 +96,7 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_millis(50);
 
-    /// Chunks, each after so many milliseconds.
+    /// A stream of chunks, each after a delay in milliseconds.
     fn spoken(chunks: Vec<(u64, Item)>) -> BoxStream<'static, Item> {
         stream::iter(chunks)
             .then(|(after, chunk)| async move {

@@ -4,10 +4,9 @@
 //! *extractors*: anything that implements [`FromContext`], such as [`Context`] or [`State`]. It
 //! returns `Result<T, E>`, where `T` is anything that serialises, or [`Streaming`], or [`MaybeStreaming`].
 //!
-//! `#[handler]` makes a worker of an `async fn`, of a `fn` that blocks its thread, or of one that
-//! returns a stream, and says which part does not fit where one does not. Without it,
-//! [`Worker::new`](crate::Worker::new) takes an async function or closure, and
-//! [`Worker::blocking`](crate::Worker::blocking) one that blocks.
+//! `#[handler]` makes a worker of an `async fn`, of a `fn` that blocks its thread, or of one that returns a stream,
+//! and its compile errors name the part that does not fit. Without it, [`Worker::new`](crate::Worker::new) takes an
+//! async function or closure, and [`Worker::blocking`](crate::Worker::blocking) one that blocks.
 
 mod adapt;
 mod blocking;
@@ -38,9 +37,9 @@ pub use output::{
     Streaming,
 };
 
-/// What a handler can take as its input: every type that decodes from JSON and borrows nothing.
+/// A type that a handler can take as its input: any type that decodes from JSON and borrows nothing.
 ///
-/// [`RawJson`] gets the input untouched.
+/// [`RawJson`] takes the input as it arrived.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the input of a handler",
     label = "does not decode from JSON",
@@ -51,7 +50,7 @@ pub use output::{
 pub trait JobInput: Sized + 'static {
     /// Decodes the input; the error names the path of the field that did not fit.
     ///
-    /// Takes the text, which may be many megabytes, so that it is not held while the handler works.
+    /// Takes the text by value, so that its many megabytes are not held while the handler works.
     #[doc(hidden)]
     fn read(raw: RawJson) -> Result<Self, JobError>;
 
@@ -66,7 +65,7 @@ pub trait JobInput: Sized + 'static {
 impl<T: DeserializeOwned + 'static> JobInput for T {
     fn read(raw: RawJson) -> Result<Self, JobError> {
         raw.decode()
-            .map_err(|error| JobError::invalid_inputs(vec![error.plain().into()]))
+            .map_err(|error| JobError::invalid_inputs(vec![error.readable().into()]))
     }
 }
 
@@ -111,7 +110,7 @@ macro_rules! impl_handler {
             async fn call(self, input: RawJson, context: Context, state: S) -> Result<Produced, JobError> {
                 let input = In::read(input)?;
                 $(let $extractor = $extractor::from_context(&context, &state);)*
-                // Only what the handler asked for is kept while it works.
+                // Only the handler's own arguments are kept while it works.
                 drop((context, state));
                 self(input, $($extractor,)*).await.produce()
             }

@@ -1,4 +1,4 @@
-//! What a handler may return.
+//! The types that a handler may return.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use super::merge::merge;
 use crate::job::{ErrorClass, ErrorCode, IntoJobError, JobError};
 use crate::json::RawJson;
 
-/// The most bytes of JSON that the platform takes as one chunk (`docs/protocol/worker-protocol.md` §8).
+/// The most bytes of JSON that the platform accepts as one chunk (`docs/protocol/worker-protocol.md` §8).
 ///
-/// Longer text it splits; any other value that is larger ends its job with the code `CHUNK_TOO_LARGE`.
+/// The platform splits longer strings. Any other larger value fails its job with the code `CHUNK_TOO_LARGE`.
 pub const LARGEST_CHUNK: usize = 1_000_000;
 
-/// What a handler produced: one value, or a stream of them.
+/// The output of a handler: one value, or a stream of chunks.
 #[doc(hidden)]
 pub enum Produced {
     /// The job's output.
@@ -50,7 +50,7 @@ impl fmt::Debug for Produced {
     note = "return `JobResult<T>`, where `T` implements `serde::Serialize`"
 )]
 pub trait HandlerResult {
-    /// Encodes what was returned.
+    /// Encodes the returned value.
     #[doc(hidden)]
     fn produce(self) -> Result<Produced, JobError>;
 }
@@ -61,7 +61,7 @@ impl<T: Output, E: IntoJobError> HandlerResult for Result<T, E> {
     }
 }
 
-/// A value that a handler may return.
+/// A value that a handler may return. A NaN or an infinite number in it becomes `null`: JSON has no such numbers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the output of a handler",
     label = "does not encode as JSON",
@@ -83,16 +83,16 @@ impl<T: Serialize + 'static> Output for T {
 
 /// The output of a handler that streams: each item is posted as one chunk, in order.
 ///
-/// The platform takes chunks of 1 MB ([`LARGEST_CHUNK`]): longer text it splits, any other value that is larger
-/// ends the job as failed with the code `CHUNK_TOO_LARGE`.
+/// The platform accepts chunks of up to 1 MB ([`LARGEST_CHUNK`]). It splits longer strings; any other larger value
+/// fails the job with the code `CHUNK_TOO_LARGE`.
 ///
-/// The stream is read only as fast as the chunks can be delivered.
+/// The stream is polled only as fast as the chunks can be delivered.
 ///
 /// # Errors after good chunks
 ///
-/// An item that is an error ends the job; the stream is not asked for more. The chunks before it are delivered
-/// and stay. The job is `FAILED` and its result is that error alone: no list of chunks, not even with
-/// [`aggregated`](Self::aggregated). Whoever wants what came before an error reads `/stream`.
+/// An item that is an error ends the job, and the stream is not polled again. The chunks before it are delivered and
+/// stay. The job is `FAILED` and its result is that error alone, without a list of chunks even with
+/// [`aggregated`](Self::aggregated). A client finds the chunks before an error at `/stream`.
 ///
 /// A handler that answers some jobs with a value returns [`MaybeStreaming`].
 ///
@@ -112,7 +112,7 @@ pub struct Streaming<S> {
 }
 
 impl<S> Streaming<S> {
-    /// Chunks only: the job's final output is the empty list.
+    /// A stream whose job has the empty list as its final output.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -121,21 +121,20 @@ impl<S> Streaming<S> {
         }
     }
 
-    /// Makes the list of all chunks the job's final output, too.
+    /// Also makes the list of all chunks the job's final output.
     ///
-    /// The list is held in memory until the stream ends. It is posted only when the stream ends well: after an
-    /// error the job's result is the error, see [above](Self#errors-after-good-chunks).
+    /// The list is held in memory until the stream ends. It is posted only if the stream ends without an error; see
+    /// [above](Self#errors-after-good-chunks).
     #[must_use]
     pub fn aggregated(mut self) -> Self {
         self.aggregate = true;
         self
     }
 
-    /// Joins text chunks that come within `window` to one of at most `most_bytes` of JSON. Default: off.
+    /// Joins string chunks that arrive within `window` into one of at most `most_bytes` of JSON. Default: off.
     ///
-    /// For tokens that come faster than posts can follow. Only strings are joined; any other value keeps
-    /// its place between them, and an error comes after the text before it. An aggregate lists the joined
-    /// chunks, as they were posted.
+    /// Use it for tokens that arrive faster than they can be posted. Only strings are joined. Any other value and an
+    /// error keep their place in the order. An aggregate lists the joined chunks, as they were posted.
     ///
     /// ```
     /// use std::time::Duration;
@@ -177,10 +176,9 @@ impl<S: ChunkStream> Output for Streaming<S> {
     }
 }
 
-/// The output of a handler that answers some jobs with a value and streams to others, as it finds when it runs.
+/// The output of a handler that decides for each job whether to return a value or a stream.
 ///
-/// A job with a value ends as if the handler returned just that; one with a stream as if it returned the
-/// [`Streaming`].
+/// A value is treated like a plain output, and a stream like a [`Streaming`].
 ///
 /// ```
 /// use futures_util::stream::{self, BoxStream, StreamExt};

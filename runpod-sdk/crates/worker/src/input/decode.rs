@@ -1,19 +1,19 @@
-//! serde first, the schema for the rest.
+//! Decodes an input with serde and collects the remaining problems with the schema.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::finding::{Kind, shortened};
+use super::finding::{FindingKind, shortened};
 use super::published;
 use super::shape;
 use crate::job::{InputProblem, JobError};
-use crate::json::{Plain, RawJson};
+use crate::json::{RawJson, ReadableError};
 
-/// So many unknown fields are enough to stop counting.
+/// The most unknown fields that are collected.
 const ENOUGH: usize = 100;
 
-/// Decodes the input. What comes beside the value are problems that serde does not mind: unknown fields, and
-/// limits of the schema.
+/// Decodes the input. The list beside the value holds problems that serde ignores: unknown fields, and limits of the
+/// schema.
 pub(super) fn read<T>(raw: &RawJson) -> Result<(T, Vec<InputProblem>), JobError>
 where
     T: DeserializeOwned + JsonSchema + 'static,
@@ -31,23 +31,23 @@ where
     match decoded {
         Ok(value) => {
             let problems = findings.into_iter().filter(|finding| match finding.kind {
-                Kind::Limit => true,
-                // Both must say so: serde knows of aliases, the schema of structs that take more fields.
-                Kind::Unknown => ignored.contains(&finding.problem.path),
-                Kind::Shape | Kind::Missing => false,
+                FindingKind::Limit => true,
+                // Both must agree: only serde knows aliases, only the schema knows which structs accept other fields.
+                FindingKind::Unknown => ignored.contains(&finding.problem.path),
+                FindingKind::Shape | FindingKind::Missing => false,
             });
             Ok((value, problems.map(|finding| finding.problem).collect()))
         }
         Err(error) => {
             let path = error.path().to_string();
             let path = if path == "." { "" } else { &path };
-            let first = Plain::of(path, error.inner());
+            let first = ReadableError::of(path, error.inner());
             let mut problems: Vec<InputProblem> = Vec::new();
             let covered = findings.iter().any(|finding| {
-                // Within an enum serde knows the last part of the path alone.
+                // Within an enum serde knows only the last part of the path.
                 let is_this = finding.problem.problem == first.problem
                     && finding.problem.path.ends_with(&format!(".{}", first.path));
-                finding.kind != Kind::Limit
+                finding.kind != FindingKind::Limit
                     && (is_this
                         || is_within(&finding.problem.path, &first.path)
                         || is_within(&first.path, &finding.problem.path))
@@ -61,13 +61,13 @@ where
     }
 }
 
-/// Whether a path is that of a place or of something in it.
+/// Whether `path` is `place` or lies inside it.
 fn is_within(path: &str, place: &str) -> bool {
     path.strip_prefix(place)
         .is_some_and(|rest| place.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// A path of `serde_ignored` in the form of all others.
+/// Formats a path of `serde_ignored` like all other paths.
 fn place(path: &serde_ignored::Path<'_>) -> String {
     use serde_ignored::Path;
     match path {

@@ -1,41 +1,46 @@
-//! What a check found, and where.
+//! The problems that the schema check finds, with their paths.
 
 use std::fmt;
 
 use crate::job::InputProblem;
 
-/// So many findings are enough to stop looking.
+/// The most findings that are collected.
 const ENOUGH: usize = 100;
-/// Letters of a key that are quoted in a path.
+/// The most characters of a key that a path shows.
 const QUOTED: usize = 40;
 
-/// What kind of problem it is.
+/// The kind of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Another type, or another value than the few that are allowed.
+pub(super) enum FindingKind {
+    /// Another type, or a value that is not among those allowed.
     Shape,
     Missing,
     Unknown,
-    /// Outside of what the schema allows though the type would take it.
+    /// A value that the type accepts and the schema forbids.
     Limit,
 }
 
 #[derive(Debug)]
 pub(super) struct Finding {
-    pub(super) kind: Kind,
-    /// How deep in the input it is.
+    pub(super) kind: FindingKind,
+    /// The depth of the problem in the input.
     pub(super) depth: usize,
-    /// It shows that another alternative was meant: the tag of an enum does not fit.
+    /// Whether the tag of an enum does not match, so that another alternative was meant.
     pub(super) tag: bool,
     pub(super) problem: InputProblem,
 }
 
-/// A list that stops growing at some point.
+/// A list of findings with a limit on its length.
 #[derive(Debug, Default)]
 pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
-    pub(super) fn add(&mut self, kind: Kind, path: &Path<'_>, problem: String) -> Option<&mut Finding> {
+    pub(super) fn add(
+        &mut self,
+        kind: FindingKind,
+        path: &Path<'_>,
+        problem: String,
+    ) -> Option<&mut Finding> {
         self.push(Finding {
             kind,
             depth: path.depth(),
@@ -57,7 +62,7 @@ impl Findings {
     }
 }
 
-/// Where in the input: a chain from the inside out.
+/// A path in the input, linked from the innermost part outwards.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -93,7 +98,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A key of a caller's object, as much of it as a path shows.
+/// A key of a caller's object, cut to the length that a path shows.
 pub(super) fn shortened(key: &str) -> String {
     match key.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", &key[..end]),

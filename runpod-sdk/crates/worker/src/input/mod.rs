@@ -1,8 +1,7 @@
-//! Inputs that are checked as a whole: all that is wrong is told at once.
+//! Typed inputs that report all their problems at once.
 //!
-//! serde decides what fits, and stops at the first thing that does not. Then the input's JSON Schema,
-//! which comes from the same type, finds the others. What the schema allows less than the type (ranges,
-//! lengths) holds in any case.
+//! serde decodes the input and stops at the first problem. The JSON Schema of the same type finds the others. Limits
+//! that only the schema has (ranges, lengths) always hold.
 
 mod decode;
 mod finding;
@@ -22,7 +21,7 @@ use crate::handler::JobInput;
 use crate::job::{InputProblem, JobError};
 use crate::json::RawJson;
 
-/// An input that is checked against the JSON Schema of `T`; the handler gets it only if all is well.
+/// An input that is checked against the JSON Schema of `T`. The handler runs only if the input passes.
 ///
 /// ```
 /// use runpod_sdk::Checked;
@@ -49,20 +48,19 @@ use crate::json::RawJson;
 ///
 /// - values of another type, or not among those of an `enum`, with what was probably meant;
 /// - missing fields;
-/// - fields that `T` does not know, with the name that was probably meant. A struct takes others as well if it
-///   says `#[schemars(extend("additionalProperties" = true))]`. What serde reads by way of a buffer
-///   (`flatten`, enums that are not externally tagged) hides unknown fields from this;
-/// - numbers, texts and lists outside the limits of the schema: `#[schemars(range(…))]` and
-///   `#[schemars(length(…))]`, with or without a value by default.
+/// - fields that `T` does not know, with the name that was probably meant. A struct accepts other fields if it has
+///   `#[schemars(extend("additionalProperties" = true))]`. Types that serde buffers (`flatten`, enums that are not
+///   externally tagged) hide their unknown fields from this check;
+/// - numbers, texts and lists outside the limits of the schema: `#[schemars(range(…))]` and `#[schemars(length(…))]`,
+///   whether or not the field has a default.
 ///
-/// Problems name the types of JSON and quote no more than the first letters of a value.
+/// Problems name JSON types and quote at most the first characters of a value.
 ///
 /// The flag `--schema` prints the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked<T>(pub T);
 
-/// An input that is checked against its JSON Schema like [`Checked`], and then against its own rules, which
-/// are those of `garde`.
+/// An input that is checked against its JSON Schema like [`Checked`], and then against its rules of `garde`.
 ///
 /// ```
 /// use runpod_sdk::Validated;
@@ -86,8 +84,7 @@ pub struct Checked<T>(pub T);
 /// }
 /// ```
 ///
-/// All rules that are broken are told at once, in the same form as other problems. Rules run only on an
-/// input of the right shape.
+/// All broken rules are reported at once, in the same form as other problems. Rules run only on an input that decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validated<T>(pub T);
 
@@ -112,7 +109,7 @@ where
         if let Err(report) = value.validate() {
             for (path, error) in report.iter() {
                 let path = path.to_string();
-                // garde's rules may stand in the schema as well.
+                // A rule of garde may also be a limit of the schema: report it once.
                 problems.retain(|known| known.path != path);
                 problems.push(InputProblem::new(path, error.message().to_owned()));
             }

@@ -1,4 +1,4 @@
-//! The JSON Schema of a type, as it is published and checked against.
+//! The JSON Schema of an input type: the one that is published, and the one that inputs are checked against.
 
 use runpod_protocol::sync::Mutex;
 use std::any::TypeId;
@@ -11,8 +11,7 @@ use serde_json::Value;
 
 static MADE: LazyLock<Mutex<HashMap<TypeId, Arc<Value>>>> = LazyLock::new(Mutex::default);
 
-/// The schema of `T` for inputs. Structs take no fields but their own, unless they say so: that is what
-/// the check does, so the schema says it, too.
+/// The schema of `T` for inputs. Structs accept only their own fields unless they say otherwise, as in the check.
 pub(super) fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
@@ -20,7 +19,7 @@ pub(super) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// The same, made once for each type.
+/// The schema of `T`, generated once per type and shared.
 pub(super) fn shared<T: JsonSchema + 'static>() -> Arc<Value> {
     let mut made = MADE.lock();
     let schema = made
@@ -29,11 +28,11 @@ pub(super) fn shared<T: JsonSchema + 'static>() -> Arc<Value> {
     schema.clone()
 }
 
-/// Allows no fields beside the known ones, wherever that says nothing wrong.
+/// Adds `additionalProperties: false` to each object schema that lists all its fields.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            // Words beside `properties` may add fields to them.
+            // These keywords may allow fields beside those in `properties`.
             let open = [
                 "allOf",
                 "anyOf",
@@ -47,9 +46,9 @@ fn close(schema: &mut Value) {
             .any(|word| object.contains_key(*word));
             for (word, inner) in object.iter_mut() {
                 match (word.as_str(), inner) {
-                    // Names of fields and types, not words of the schema.
+                    // The keys are names of fields and types, not keywords.
                     ("properties" | "$defs", Value::Object(named)) => named.values_mut().for_each(close),
-                    // Examples and values, however they look.
+                    // Examples and values are data, not schemas.
                     ("const" | "enum" | "default" | "examples", _) => {}
                     (_, inner) => close(inner),
                 }

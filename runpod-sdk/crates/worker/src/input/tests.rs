@@ -1,4 +1,4 @@
-//! Bad inputs, and what is said about them.
+//! Invalid inputs and the problems that are reported for them.
 #![expect(dead_code, reason = "the fields are decoded, not used")]
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ enum Style {
     #[default]
     Oil,
     Pencil,
-    /// Has a comment, which makes it a choice of its own in the schema.
+    /// This comment makes the variant an alternative of its own in the schema.
     Watercolour,
 }
 
@@ -375,7 +375,7 @@ enum Sum {
     },
 }
 
-/// A value within so many others.
+/// A value inside `depth` others.
 fn nested(depth: usize, value: &str) -> RawJson {
     let text = format!(
         "{}{value}{}",
@@ -385,7 +385,7 @@ fn nested(depth: usize, value: &str) -> RawJson {
     RawJson::parse(text).unwrap()
 }
 
-/// Each alternative would be looked through twice as often as the one around it: 2^100 times.
+/// Without the look at the tag, each level would double the work: 2^100 checks.
 #[test]
 fn alternatives_within_alternatives_are_looked_through_once_to_the_last_level() {
     let read = |value| Checked::<Sum>::read(nested(100, value));

@@ -6,13 +6,13 @@
 use super::ErrorClass::{self, Backend, Platform, User, Worker};
 use super::ErrorCode;
 
-/// What is known of one of the SDK's [error codes](ErrorCode::ALL).
+/// One of the SDK's [error codes](ErrorCode::ALL) with its class, meaning and hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KnownCode {
     /// The code.
     pub code: ErrorCode,
-    /// Whose mistake it usually is; `meaning` names the exceptions.
+    /// The usual class; `meaning` names the exceptions.
     pub class: ErrorClass,
     /// Whether the same request usually may succeed when sent again; `meaning` names the exceptions.
     pub retryable: bool,
@@ -35,8 +35,7 @@ macro_rules! error_codes {
                 pub const $code: Self = Self::new(stringify!($code));
             )*
 
-            /// All codes that the SDK itself uses, those of optional features included. A worker may have more of its
-            /// own.
+            /// All codes that the SDK itself uses, with those of optional features. A worker may define more.
             pub const ALL: &'static [KnownCode] = &[$(KnownCode {
                 code: ErrorCode::$code,
                 class: $class,
@@ -95,7 +94,7 @@ error_codes! {
     WORKER_STOPPED {
         class: Platform,
         retryable: true,
-        meaning: "the worker had to go while the job ran, and was told to report that instead of leaving the job for \
+        meaning: "the worker shut down while the job ran, and is set to report this instead of leaving the job for \
              another worker",
         hint: "send the job again",
     }

@@ -1,4 +1,4 @@
-//! What the caller of the endpoint is told when a job fails.
+//! The error of a failed job, as the caller of the endpoint receives it.
 
 mod code;
 mod known;
@@ -14,14 +14,14 @@ use serde_json::Value;
 
 pub use code::{ErrorClass, ErrorCode};
 pub use known::keep_code_of;
-pub(crate) use wire::Identity;
+pub(crate) use wire::WorkerIdentity;
 
-/// What a handler returns: a value, or the reason why there is none.
+/// The result of a handler: a value or a [`JobError`].
 pub type JobResult<T> = Result<T, JobError>;
 
-/// Why a job failed, as its caller will read it.
+/// The error of a failed job, as its caller reads it.
 ///
-/// Any error becomes one by `?`. A plain message does too:
+/// `?` converts any error to a `JobError`, and a plain message too:
 ///
 /// ```
 /// use runpod_sdk::{JobError, JobResult};
@@ -37,11 +37,11 @@ pub type JobResult<T> = Result<T, JobError>;
 /// assert_eq!(steps("x").unwrap_err().message(), "invalid digit found in string");
 /// ```
 ///
-/// `?` takes any error, so it does not see the code that a type has by [`IntoJobError`]. Return such a type from
-/// the handler itself, write `.map_err(IntoJobError::into_job_error)?`, or call [`keep_code_of`] for it once.
-/// The SDK's own errors, such as `storage::DownloadError`, keep their codes in any case.
+/// `?` takes any error, so it does not see the code that a type defines with [`IntoJobError`]. Return such a type from
+/// the handler itself, write `.map_err(IntoJobError::into_job_error)?`, or call [`keep_code_of`] for it once. The
+/// SDK's own errors, such as `storage::DownloadError`, keep their codes in any case.
 ///
-/// It does not implement [`std::error::Error`] itself: that would forbid the conversion from any error.
+/// It does not implement [`std::error::Error`]: that would forbid the conversion from any error.
 #[derive(Debug)]
 pub struct JobError {
     inner: Box<Inner>,
@@ -61,7 +61,7 @@ struct Inner {
 }
 
 impl JobError {
-    /// An error with a code and class of its own. Not retryable unless said.
+    /// An error with this code and class. It is not retryable by default.
     pub fn new(code: ErrorCode, class: ErrorClass, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -88,28 +88,28 @@ impl JobError {
         Self::new(ErrorCode::HANDLER_ERROR, ErrorClass::Worker, message)
     }
 
-    /// Says that sending the same request again may succeed.
+    /// Sets whether the same request may succeed when sent again.
     #[must_use]
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.inner.retryable = retryable;
         self
     }
 
-    /// What the caller can do about it, in one sentence.
+    /// Adds a hint: what the caller can do about it, in one sentence.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.inner.hint = Some(hint.into());
         self
     }
 
-    /// Anything a program may want to read: a status, a list of fields, limits.
+    /// Adds details for programs: a status, a list of fields, limits.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.inner.details = Some(details);
         self
     }
 
-    /// The last lines of a log that explain the failure, oldest first: those of a backend, for example.
+    /// Adds the last lines of a log that explain the failure, oldest first: those of a backend, for example.
     ///
     /// An error without them gets the last lines that the job itself has logged, see
     /// [`Worker::log_tail`](crate::Worker::log_tail).
@@ -119,7 +119,7 @@ impl JobError {
         self
     }
 
-    /// Replaces code and class and keeps message, cause and everything else.
+    /// Replaces code and class and keeps everything else.
     #[must_use]
     pub fn with_code(mut self, code: ErrorCode, class: ErrorClass) -> Self {
         self.inner.code = code;
@@ -127,7 +127,7 @@ impl JobError {
         self
     }
 
-    /// Takes everything that `error` knows beyond its message.
+    /// Takes over everything of `error` except its message.
     fn describe(&mut self, error: &impl IntoJobError) {
         let inner = &mut *self.inner;
         (inner.code, inner.class) = (error.code(), error.class());
@@ -135,7 +135,7 @@ impl JobError {
         (inner.hint, inner.details) = (error.hint(), error.details());
     }
 
-    /// Text for `error_traceback`: the chain of causes.
+    /// Sets the text of `error_traceback`: the chain of causes.
     #[must_use]
     pub(crate) fn with_traceback(mut self, traceback: String) -> Self {
         self.inner.traceback = traceback;
@@ -147,7 +147,7 @@ impl JobError {
         &self.inner.code
     }
 
-    /// Whose mistake it was.
+    /// The class: which side is at fault.
     pub fn class(&self) -> ErrorClass {
         self.inner.class
     }
@@ -172,7 +172,7 @@ impl JobError {
         self.inner.details.as_ref()
     }
 
-    /// The last lines of the log, in the place of none.
+    /// Sets the last log lines if there are none yet.
     pub(crate) fn or_log_tail(&mut self, lines: impl FnOnce() -> Vec<String>) {
         if self.inner.log_tail.is_empty() {
             self.inner.log_tail = lines();
@@ -191,7 +191,7 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
         let name = type_name::<E>();
         let error: Box<dyn StdError + Send + Sync> = error.into();
         let mut traceback = source_chain(&*error);
-        // Costs nothing unless `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+        // A backtrace is captured only if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             // Writing to a string does not fail.
@@ -204,10 +204,10 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
     }
 }
 
-/// Ends a job with an error type of the worker's own.
+/// An error type of the worker's own that can end a job.
 ///
-/// Every method has a default, so an empty `impl` is enough; overriding `code` and `class` tells
-/// callers more.
+/// Every method has a default, so an empty `impl` is enough. Overriding `code` and `class` gives callers more
+/// information.
 ///
 /// ```
 /// use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError, JobResult, handler};
@@ -244,7 +244,7 @@ pub trait IntoJobError: Into<JobError> {
         ErrorCode::HANDLER_ERROR
     }
 
-    /// Whose mistake it is; the worker's unless overridden.
+    /// The class; [`ErrorClass::Worker`] unless overridden.
     fn class(&self) -> ErrorClass {
         ErrorClass::Worker
     }
@@ -254,18 +254,18 @@ pub trait IntoJobError: Into<JobError> {
         false
     }
 
-    /// What the caller can do about it.
+    /// The hint: what the caller can do about it.
     fn hint(&self) -> Option<Cow<'static, str>> {
         None
     }
 
-    /// Anything a program may want to read.
+    /// Details for programs.
     fn details(&self) -> Option<Value> {
         None
     }
 
-    /// The whole conversion. The default takes the message and the chain of causes from the
-    /// error and the rest from the methods above.
+    /// Converts the error. The default takes the message and the chain of causes from the error and the rest from the
+    /// methods above.
     fn into_job_error(self) -> JobError {
         let (hint, details) = (self.hint(), self.details());
         let (code, class, retryable) = (self.code(), self.class(), self.is_retryable());
@@ -301,7 +301,7 @@ fn source_chain(error: &(dyn StdError + 'static)) -> String {
     chain
 }
 
-/// A caught panic as the job's error. `place` is where it happened, if the panic hook saw it.
+/// The error of a caught panic. `place` is the location that the panic hook recorded.
 pub(crate) fn panic_error(payload: &(dyn Any + Send), place: Option<String>) -> JobError {
     let message = payload
         .downcast_ref::<&'static str>()
@@ -333,7 +333,7 @@ mod tests {
     }
 
     fn wire(error: &JobError) -> String {
-        let identity = Identity {
+        let identity = WorkerIdentity {
             hostname: "h".into(),
             worker_id: "w".into(),
             runpod_version: "1.12.0".into(),
@@ -341,7 +341,7 @@ mod tests {
         error.to_wire(&identity)
     }
 
-    /// Whoever runs the tests may have asked for backtraces.
+    /// The environment of a test run may ask for backtraces.
     fn without_backtrace() -> insta::Settings {
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(r#"\\nbacktrace:\\n.*?","#, r#"","#);

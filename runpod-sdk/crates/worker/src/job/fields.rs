@@ -1,4 +1,4 @@
-//! Finds the few keys of a job object that the runtime itself needs, in one pass, without decoding the rest.
+//! Reads the keys of a job object that the runtime needs, in one pass, without decoding the rest.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 #[derive(Default)]
-pub(super) struct Fields<'a> {
+pub(super) struct JobFields<'a> {
     pub(super) id: Option<String>,
     pub(super) input: Option<&'a RawValue>,
     pub(super) batch_id: Option<String>,
     pub(super) execution_timeout: Option<Duration>,
-    /// The secret of `s3Config`, which must not get into the log.
+    /// The secret of `s3Config`, which the log must not show.
     pub(super) secret: Option<String>,
 }
 
-pub(super) fn read(object: &[u8]) -> Result<Fields<'_>, serde_json::Error> {
-    let mut fields = Fields::default();
+pub(super) fn read(object: &[u8]) -> Result<JobFields<'_>, serde_json::Error> {
+    let mut fields = JobFields::default();
     each(object, |key, value| {
         match key {
-            // An id that is not text names nothing; the job counts as having none.
+            // A job whose id is not a string counts as a job without an id.
             "id" => fields.id = serde_json::from_str(value.get()).ok(),
             "input" => fields.input = Some(value),
             "batchId" => fields.batch_id = serde_json::from_str(value.get()).ok(),
@@ -69,8 +69,8 @@ fn execution_timeout(policy: &RawValue) -> Option<Duration> {
         .filter(|limit| !limit.is_zero())
 }
 
-/// Calls `visit` for each key. A key that comes twice is visited twice, so the last one wins, as in
-/// every JSON reader that builds a map.
+/// Calls `visit` for each key. A repeated key is visited each time, so the last one wins, as in every JSON reader that
+/// builds a map.
 fn each<'a>(object: &'a [u8], visit: impl FnMut(&str, &'a RawValue)) -> Result<(), serde_json::Error> {
     struct Keys<F>(F);
 

@@ -1,4 +1,4 @@
-//! What is wrong with an input: a list, because a caller wants to mend all of it at once.
+//! The problems of an input, as a list, so that a caller can correct all of them at once.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,20 +6,20 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::error::JobError;
-use crate::json::Plain;
+use crate::json::ReadableError;
 
-/// So many problems tell a caller enough; a hostile input could have millions.
+/// The most problems that an error lists; a hostile input could have millions.
 const MOST: usize = 20;
 
-/// One thing that is wrong with a job's input.
+/// One problem of a job's input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InputProblem {
-    /// Where: a path such as `size.width` or `items[3]`; empty for the whole input.
+    /// The path, such as `size.width` or `items[3]`; empty for the whole input.
     pub path: String,
-    /// What is wrong there, in the words of JSON.
+    /// The problem, in terms of JSON types.
     pub problem: Cow<'static, str>,
-    /// What was probably meant.
+    /// The hint: what was probably meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Cow<'static, str>>,
 }
@@ -34,7 +34,7 @@ impl InputProblem {
         }
     }
 
-    /// Says what was probably meant.
+    /// Adds a hint: what was probably meant.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
@@ -42,8 +42,8 @@ impl InputProblem {
     }
 }
 
-impl From<Plain> for InputProblem {
-    fn from(plain: Plain) -> Self {
+impl From<ReadableError> for InputProblem {
+    fn from(plain: ReadableError) -> Self {
         Self {
             path: plain.path,
             problem: plain.problem.into(),
@@ -53,7 +53,7 @@ impl From<Plain> for InputProblem {
 }
 
 impl JobError {
-    /// The request is at fault, in all these places. Code and class are those of
+    /// An error with all these problems of the request. Code and class are those of
     /// [`invalid_input`](Self::invalid_input).
     ///
     /// The details are `{"errors": [{"path", "problem", "hint"?}, …], "path": …}`: every problem (the

@@ -1,4 +1,4 @@
-//! What arrives: one job, as the platform described it.
+//! A job: what arrives from the platform, what goes back, and the errors between.
 
 mod codes;
 mod error;
@@ -19,14 +19,14 @@ pub use runpod_protocol::JobId;
 
 pub use codes::KnownCode;
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult, keep_code_of};
-pub(crate) use error::{Identity, panic_error};
+pub(crate) use error::{WorkerIdentity, panic_error};
 pub use invalid::InputProblem;
-pub(crate) use outcome::{Outcome, Report};
+pub(crate) use outcome::{JobReport, Outcome};
 
-/// One job as it came from the platform (`docs/protocol/worker-protocol.md` §5).
+/// A job as the platform sent it (`docs/protocol/worker-protocol.md` §5).
 ///
-/// The whole object is kept as bytes; `input` is a slice of them. Nothing is decoded before
-/// somebody asks, and keys this crate does not know are still there.
+/// The whole object is kept as bytes, and `input` is a slice of them. Values are decoded on request. Keys that this
+/// crate does not know are kept.
 #[derive(Debug, Clone)]
 pub struct Job {
     id: JobId,
@@ -34,7 +34,7 @@ pub struct Job {
     input: RawJson,
     batch_id: Option<String>,
     execution_timeout: Option<Duration>,
-    /// Keeps the secret of `s3Config` out of the log for as long as somebody has the job.
+    /// Masks the secret of `s3Config` in the log while the job or a clone of it exists.
     _hidden: Option<Arc<Hidden>>,
 }
 
@@ -63,7 +63,7 @@ impl Job {
         })
     }
 
-    /// Reads a whole job object: `{"id": "…", "input": …}` with whatever else the platform sends. For tests.
+    /// Reads a whole job object: `{"id": "…", "input": …}` with any other keys of the platform. For tests.
     ///
     /// # Errors
     ///
@@ -103,13 +103,13 @@ impl Job {
         &self.input
     }
 
-    /// The whole job object, every key included.
+    /// The whole job object, with every key.
     pub fn raw(&self) -> &RawJson {
         &self.whole
     }
 
-    /// One of the job's other keys, decoded: `webhook`, `s3Config`, `policy` or whatever else the
-    /// platform put beside the input. `None` if it is not there.
+    /// One of the job's other keys, decoded: `webhook`, `s3Config`, `policy` or any other key beside the input. `None`
+    /// if it is missing.
     pub fn get<T: DeserializeOwned + 'static>(&self, key: &str) -> Result<Option<T>, DecodeError> {
         match fields::get(self.whole.as_bytes(), key) {
             Some(raw) => RawJson::trusted(Bytes::copy_from_slice(raw.get().as_bytes()))
@@ -131,8 +131,8 @@ impl Job {
         self.batch_id.as_deref()
     }
 
-    /// How long the job may run, from `policy.executionTimeout`. `None` if the job does not say;
-    /// the platform's own limit (600 s unless the endpoint says otherwise) holds all the same.
+    /// How long the job may run, from `policy.executionTimeout`. `None` if the job does not say; the platform's own
+    /// limit (600 s unless the endpoint sets another) still holds.
     pub fn execution_timeout(&self) -> Option<Duration> {
         self.execution_timeout
     }

@@ -1,48 +1,49 @@
-//! What goes back: the end of a job, and its body on the wire.
+//! The outcome of a job, and the bodies that are posted about it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{ErrorClass, ErrorCode, Identity, JobError};
+use super::error::{ErrorClass, ErrorCode, JobError, WorkerIdentity};
 use crate::json::RawJson;
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The handler returned a value.
     Completed(RawJson),
-    /// The handler streamed its values; what is left is the aggregate, `[]` unless asked for.
+    /// The handler streamed its values. The output is the aggregate, or `[]` if none was asked for.
     Streamed(RawJson),
     /// The job failed.
     Failed(JobError),
     /// The job failed after its handler had begun to stream; the chunks before it stay.
     StreamFailed(JobError),
-    /// An earlier run of the job has left its report.
-    Stored(Report),
-    /// The platform stopped the job: it wants to hear nothing more about it.
+    /// An earlier run of the job stored its report in the journal.
+    Stored(JobReport),
+    /// The platform stopped the job and takes no result for it.
     Stopped,
-    /// The worker had to go. Nothing is posted, so the platform gives the job to another worker.
+    /// The worker shut down. Nothing is posted, so the platform gives the job to another worker.
     Abandoned,
 }
 
-/// The body of a result post, in the pieces it was made of, so that a large output is not copied.
+/// The body of a post about a job: its result, a chunk or a progress update. It stays in pieces, so that a large
+/// output is not copied.
 #[derive(Debug, Clone)]
-pub(crate) struct Report {
+pub(crate) struct JobReport {
     pieces: Vec<Bytes>,
-    kind: Kind,
+    kind: ReportKind,
     /// The worker that ran the job, if it is another than the one that posts.
     worker: Option<Arc<str>>,
 }
 
-/// Around an output.
+/// The start of a body with an output.
 const OUTPUT: &[u8] = b"{\"output\": ";
 const END: &[u8] = b"}";
-/// Ends the body of a worker that is to be replaced.
+/// The end of a body that asks the platform to replace the worker.
 const STOP_POD: &[u8] = b", \"stopPod\": true}";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ReportKind {
     Output,
     EndOfStream,
     Failure,
@@ -52,7 +53,7 @@ enum Kind {
 }
 
 impl Outcome {
-    /// The error that a log may help to explain: not one that the request is to blame for, unless it took too long.
+    /// The error, if log lines may explain it: any error except one of class user, but a timeout of any class.
     pub(crate) fn unexplained(&mut self) -> Option<&mut JobError> {
         match self {
             Self::Failed(error) | Self::StreamFailed(error)
@@ -64,7 +65,7 @@ impl Outcome {
         }
     }
 
-    /// The same end; a failure as one that came after the handler had begun to stream, if it had.
+    /// The same outcome; a failure becomes [`StreamFailed`](Self::StreamFailed) if the stream had begun.
     pub(crate) fn in_stream(self, begun: bool) -> Self {
         match self {
             Self::Failed(error) if begun => Self::StreamFailed(error),
@@ -81,15 +82,17 @@ impl Outcome {
     }
 }
 
-impl Report {
-    /// The report of an outcome; `None` where nothing is to be posted. `stop_pod` asks the platform
-    /// to replace this worker.
-    pub(crate) fn of(outcome: &Outcome, stop_pod: bool, identity: &Identity) -> Option<Self> {
+impl JobReport {
+    /// The report of an outcome; `None` if nothing is posted for it. `stop_pod` asks the platform to replace this
+    /// worker.
+    pub(crate) fn of(outcome: &Outcome, stop_pod: bool, identity: &WorkerIdentity) -> Option<Self> {
         let (mut pieces, kind) = match outcome {
-            Outcome::Completed(output) => (output_body(output), Kind::Output),
-            Outcome::Streamed(aggregate) => (output_body(aggregate), Kind::EndOfStream),
-            Outcome::Failed(error) => (error_body(&error.to_wire(identity)), Kind::Failure),
-            Outcome::StreamFailed(error) => (error_body(&error.to_wire(identity)), Kind::FailureOfStream),
+            Outcome::Completed(output) => (output_body(output), ReportKind::Output),
+            Outcome::Streamed(aggregate) => (output_body(aggregate), ReportKind::EndOfStream),
+            Outcome::Failed(error) => (error_body(&error.to_wire(identity)), ReportKind::Failure),
+            Outcome::StreamFailed(error) => {
+                (error_body(&error.to_wire(identity)), ReportKind::FailureOfStream)
+            }
             Outcome::Stored(report) => return Some(report.clone()),
             Outcome::Stopped | Outcome::Abandoned => return None,
         };
@@ -100,33 +103,33 @@ impl Report {
         Some(Self::new(pieces, kind))
     }
 
-    /// One chunk of a streaming handler.
+    /// The report of one chunk of a streaming handler.
     pub(crate) fn chunk(value: &RawJson) -> Self {
-        Self::new(output_body(value), Kind::Chunk)
+        Self::new(output_body(value), ReportKind::Chunk)
     }
 
-    /// A progress update.
+    /// The report of a progress update.
     pub(crate) fn progress(value: &RawJson) -> Self {
         let pieces = vec![
             Bytes::from_static(b"{\"status\": \"IN_PROGRESS\", \"output\": "),
             value.clone().into_bytes(),
             Bytes::from_static(b"}"),
         ];
-        Self::new(pieces, Kind::Progress)
+        Self::new(pieces, ReportKind::Progress)
     }
 
-    /// The report of an earlier run: its whole body, and what it said.
+    /// The report of an earlier run, from its whole body and its kind.
     pub(crate) fn stored(body: Bytes, is_stream: bool, is_failure: bool) -> Self {
         let kind = match (is_stream, is_failure) {
-            (false, false) => Kind::Output,
-            (true, false) => Kind::EndOfStream,
-            (false, true) => Kind::Failure,
-            (true, true) => Kind::FailureOfStream,
+            (false, false) => ReportKind::Output,
+            (true, false) => ReportKind::EndOfStream,
+            (false, true) => ReportKind::Failure,
+            (true, true) => ReportKind::FailureOfStream,
         };
         Self::new(vec![body], kind)
     }
 
-    fn new(pieces: Vec<Bytes>, kind: Kind) -> Self {
+    fn new(pieces: Vec<Bytes>, kind: ReportKind) -> Self {
         Self {
             pieces,
             kind,
@@ -134,7 +137,7 @@ impl Report {
         }
     }
 
-    /// The same result, posted in the name of the worker that ran the job; `None`: of the one that posts.
+    /// The same report, posted in the name of `worker`, which ran the job; `None` for the worker that posts.
     pub(crate) fn of_worker(mut self, worker: Option<&str>) -> Self {
         self.worker = worker.map(Into::into);
         self
@@ -145,7 +148,7 @@ impl Report {
         self.worker.as_deref()
     }
 
-    /// The same result from a worker that need not be replaced.
+    /// The same report without the request to replace the worker.
     pub(crate) fn without_stop_pod(&self) -> Self {
         let mut report = self.clone();
         if let Some(last) = report.pieces.last_mut()
@@ -161,7 +164,7 @@ impl Report {
         &self.pieces
     }
 
-    /// The value inside of the body: an output, a chunk, or an error's text in quotes.
+    /// The value inside the body: an output, a chunk, or an error's text in quotes.
     #[cfg(feature = "http-modes")]
     pub(crate) fn payload(&self) -> &Bytes {
         // Every body is made of a start, a value and an end.
@@ -173,25 +176,25 @@ impl Report {
         self.pieces.iter().map(Bytes::len).sum()
     }
 
-    /// What the query says as `isStream`.
+    /// The value of the query parameter `isStream`.
     pub(crate) fn is_stream(&self) -> bool {
-        matches!(self.kind, Kind::EndOfStream | Kind::FailureOfStream)
+        matches!(self.kind, ReportKind::EndOfStream | ReportKind::FailureOfStream)
     }
 
-    /// Whether the job shows as FAILED.
+    /// Whether the job's status becomes FAILED.
     pub(crate) fn is_failure(&self) -> bool {
-        matches!(self.kind, Kind::Failure | Kind::FailureOfStream)
+        matches!(self.kind, ReportKind::Failure | ReportKind::FailureOfStream)
     }
 
-    /// Whether it is only a progress update.
+    /// Whether the report is a progress update.
     pub(crate) fn is_progress(&self) -> bool {
-        self.kind == Kind::Progress
+        self.kind == ReportKind::Progress
     }
 }
 
 impl RawJson {
-    /// Bytes of the body that is posted when this is a job's output, or a chunk of one. A worker that asks to be
-    /// replaced with the same post adds 17.
+    /// The length of the posted body if this is a job's output or a chunk. A worker that asks to be replaced with the
+    /// same post adds 17 bytes.
     ///
     /// ```
     /// let output = runpod_sdk::json::RawJson::parse("[1]")?;
@@ -211,7 +214,7 @@ fn output_body(output: &RawJson) -> Vec<Bytes> {
     ]
 }
 
-/// `error` is always a string: with an object there the platform shows COMPLETED without output.
+/// The body of an error. `error` is always a string: with an object there the platform shows COMPLETED without output.
 fn error_body(text: &str) -> Vec<Bytes> {
     let quoted = serde_json::to_vec(text).unwrap_or_else(|_| b"\"unknown error\"".to_vec());
     vec![
@@ -227,14 +230,19 @@ mod tests {
 
     use super::*;
 
-    fn text(report: &Report) -> String {
+    fn text(report: &JobReport) -> String {
         String::from_utf8(report.pieces().concat()).unwrap()
     }
 
     #[test]
     fn an_output_is_wrapped_and_not_touched() {
         let output = RawJson::parse(r#"{"error": null,  "n": 1.0e0}"#).unwrap();
-        let report = Report::of(&Outcome::Completed(output.clone()), false, &Identity::default()).unwrap();
+        let report = JobReport::of(
+            &Outcome::Completed(output.clone()),
+            false,
+            &WorkerIdentity::default(),
+        )
+        .unwrap();
         assert_eq!(text(&report), r#"{"output": {"error": null,  "n": 1.0e0}}"#);
         assert_eq!(report.pieces()[1].as_ptr(), output.as_bytes().as_ptr());
         assert_eq!(report.len(), text(&report).len());
@@ -244,7 +252,7 @@ mod tests {
     #[test]
     fn an_error_is_a_string_that_holds_json() {
         let outcome = Outcome::Failed(JobError::invalid_input("no \"prompt\""));
-        let report = Report::of(&outcome, false, &Identity::default()).unwrap();
+        let report = JobReport::of(&outcome, false, &WorkerIdentity::default()).unwrap();
         let body: serde_json::Value = serde_json::from_str(&text(&report)).unwrap();
         let inner: serde_json::Value = serde_json::from_str(body["error"].as_str().unwrap()).unwrap();
         assert_eq!(inner["error_message"], json!("no \"prompt\""));
@@ -253,7 +261,7 @@ mod tests {
     #[test]
     fn a_worker_that_wants_to_be_replaced_says_so_in_its_result() {
         let outcome = Outcome::Completed(RawJson::null());
-        let report = Report::of(&outcome, true, &Identity::default()).unwrap();
+        let report = JobReport::of(&outcome, true, &WorkerIdentity::default()).unwrap();
         assert_eq!(text(&report), r#"{"output": null, "stopPod": true}"#);
         assert_eq!(report.len(), text(&report).len());
         assert_eq!(text(&report.without_stop_pod()), r#"{"output": null}"#);
@@ -261,6 +269,6 @@ mod tests {
 
     #[test]
     fn a_stopped_job_is_not_reported() {
-        assert!(Report::of(&Outcome::Stopped, false, &Identity::default()).is_none());
+        assert!(JobReport::of(&Outcome::Stopped, false, &WorkerIdentity::default()).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Who in this process is busy with a job's files: a job that was taken, or the delivery of leftovers.
+//! Claims on a job's files within this process, by a running job or by the delivery of leftovers.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::name::Key;
+use super::name::JobKey;
 
-/// Who claims.
+/// The kind of holder of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum Claimant {
     /// A job that was taken.
     Job,
     /// The delivery of leftovers.
@@ -18,71 +18,71 @@ pub(super) enum By {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<HashMap<Key, Entry>>>);
+pub(super) struct Claims(Arc<Mutex<HashMap<JobKey, ActiveClaim>>>);
 
-/// A job's files are its holder's until this is dropped. Nobody else can end the claim.
+/// An exclusive claim on a job's files. It ends when this is dropped.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
 pub(crate) struct Claim {
     claims: Claims,
-    key: Key,
+    key: JobKey,
 }
 
 #[derive(Debug)]
-struct Entry {
-    by: By,
+struct ActiveClaim {
+    by: Claimant,
     /// Closed when the claim ends.
-    active_jobs: watch::Sender<()>,
+    held: watch::Sender<()>,
 }
 
 impl Claims {
-    /// Claims a job's files for the delivery of leftovers, if nobody has.
-    pub(super) fn try_claim(&self, key: &Key) -> Option<Claim> {
-        self.enter(key, By::Recovery).ok()
+    /// Claims a job's files for the delivery of leftovers, if they are free.
+    pub(super) fn try_claim(&self, key: &JobKey) -> Option<Claim> {
+        self.enter(key, Claimant::Recovery).ok()
     }
 
-    /// Waits until the files of a job that was taken are free and claims them.
-    pub(super) async fn claim(&self, key: &Key) -> Claim {
+    /// Waits until a job's files are free and claims them for the job.
+    pub(super) async fn claim(&self, key: &JobKey) -> Claim {
         loop {
-            let mut active_jobs = match self.enter(key, By::Job) {
+            let mut held = match self.enter(key, Claimant::Job) {
                 Ok(claim) => return claim,
-                Err(active_jobs) => active_jobs,
+                Err(held) => held,
             };
-            // Nothing is ever sent: it ends in an error when the claim does.
-            while active_jobs.changed().await.is_ok() {}
+            // Nothing is ever sent: the wait ends in an error when the claim is dropped.
+            while held.changed().await.is_ok() {}
         }
     }
 
-    pub(super) fn are_with(&self, key: &Key, by: By) -> bool {
+    pub(super) fn are_with(&self, key: &JobKey, by: Claimant) -> bool {
         self.lock().get(key).is_some_and(|entry| entry.by == by)
     }
 
-    pub(super) fn is_claimed(&self, key: &Key) -> bool {
+    pub(super) fn is_claimed(&self, key: &JobKey) -> bool {
         self.lock().contains_key(key)
     }
 
-    /// Claims what is free. What it fails with ends when the present claim does.
-    fn enter(&self, key: &Key, by: By) -> Result<Claim, watch::Receiver<()>> {
+    /// Adds a claim. If there is one already, returns a receiver that closes when that claim ends.
+    fn enter(&self, key: &JobKey, by: Claimant) -> Result<Claim, watch::Receiver<()>> {
         let mut entries = self.lock();
         if let Some(entry) = entries.get(key) {
-            return Err(entry.active_jobs.subscribe());
+            return Err(entry.held.subscribe());
         }
-        let active_jobs = watch::Sender::new(());
-        entries.insert(key.clone(), Entry { by, active_jobs });
+        let held = watch::Sender::new(());
+        entries.insert(key.clone(), ActiveClaim { by, held });
         Ok(Claim {
             claims: self.clone(),
             key: key.clone(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobKey, ActiveClaim>> {
         self.0.lock()
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // An entry is made with its claim and for nobody else's: this is our own.
+        // Each entry is created with its claim, so this entry belongs to this claim.
         self.claims.lock().remove(&self.key);
     }
 }
@@ -94,16 +94,16 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_for_a_claim_has_it_once_its_holder_lets_go() {
         let claims = Claims::default();
-        let key = Key::of(&"j".into());
+        let key = JobKey::of(&"j".into());
         let first = claims.try_claim(&key).unwrap();
         assert!(claims.try_claim(&key).is_none());
         let second = claims.claim(&key);
         tokio::pin!(second);
         assert!(futures_util::poll!(&mut second).is_pending());
-        assert!(claims.are_with(&key, By::Recovery));
+        assert!(claims.are_with(&key, Claimant::Recovery));
         drop(first);
         let second = second.await;
-        assert!(claims.are_with(&key, By::Job));
+        assert!(claims.are_with(&key, Claimant::Job));
         drop(second);
         assert!(!claims.is_claimed(&key));
     }
@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_stops_waiting_for_a_claim_leaves_it_to_its_holder_and_to_others() {
         let claims = Claims::default();
-        let key = Key::of(&"j".into());
+        let key = JobKey::of(&"j".into());
         let first = claims.claim(&key).await;
         {
             let second = claims.claim(&key);

@@ -1,4 +1,4 @@
-//! What the journal does to a disk, in steps small enough to fail or to be the last one.
+//! The journal's file operations, each a single step that can fail or be the last one before a crash.
 
 use std::any::Any;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -9,52 +9,52 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-/// Results are the business of this user alone.
+/// Only this user may read results.
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
 
-/// A directory tree. Each method is one thing that can fail.
+/// A file system. Each method is one operation that can fail.
 pub(super) trait Disk: Send + Sync + 'static {
-    /// Makes a directory and those above it, if they are not there.
+    /// Creates a directory and its parents, if they are missing.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
-    /// The names of all files in a directory.
+    /// Lists the names of all files in a directory.
     fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// A whole file.
+    /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Bytes>;
-    /// Makes a file that must not be there yet.
+    /// Creates a file that must not exist yet.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Makes what was renamed into or removed from a directory survive a power cut.
+    /// Syncs a directory, so that renames and removals in it survive a power failure.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
-    fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Makes a file that shows that this process lives: locked, if the disk can lock, until the returned value
+    fn stat(&self, path: &Path) -> io::Result<FileStat>;
+    /// Creates the liveness file of this process. It is locked, if the disk supports locks, until the returned value
     /// is dropped or the process ends.
-    fn show_life(&self, path: &Path) -> io::Result<Box<dyn SignOfLife>>;
-    /// Whether the process behind such a file lives, if it can be seen from here at once.
-    fn lives(&self, path: &Path) -> io::Result<Option<bool>>;
+    fn create_liveness_file(&self, path: &Path) -> io::Result<Box<dyn LivenessFile>>;
+    /// Whether the process of a liveness file is alive; `None` if its lock says nothing here.
+    fn is_alive(&self, path: &Path) -> io::Result<Option<bool>>;
 }
 
 /// A file that is being written.
 pub(super) trait DiskFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Makes what was written survive a power cut.
+    /// Syncs the file, so that its contents survive a power failure.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// This process's own file among the workers'.
-pub(super) trait SignOfLife: Any + Send + Sync {
-    /// Touches the file: it was modified now, by the disk's own clock.
+/// The liveness file of this process.
+pub(super) trait LivenessFile: Any + Send + Sync {
+    /// Writes the file again, so that its modification time is now by the disk's clock.
     fn renew(&mut self) -> io::Result<()>;
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stat {
+pub(super) struct FileStat {
     pub(super) bytes: u64,
     pub(super) modified: SystemTime,
 }
 
-/// The real one.
+/// The file system of the machine.
 #[derive(Debug)]
 pub(super) struct RealDisk;
 
@@ -66,7 +66,7 @@ impl Disk for RealDisk {
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for file in std::fs::read_dir(dir)? {
-            // What is not text is none of ours.
+            // A name that is not UTF-8 is not a file of the journal.
             if let Ok(name) = file?.file_name().into_string() {
                 names.push(name);
             }
@@ -93,7 +93,7 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         match File::open(dir)?.sync_all() {
-            // Some network file systems sync no directories, and need not.
+            // Some network file systems do not support syncing directories and do not need it.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -110,21 +110,21 @@ impl Disk for RealDisk {
         std::fs::remove_file(path)
     }
 
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
         let metadata = std::fs::metadata(path)?;
-        Ok(Stat {
+        Ok(FileStat {
             bytes: metadata.len(),
             modified: metadata.modified()?,
         })
     }
 
-    fn show_life(&self, path: &Path) -> io::Result<Box<dyn SignOfLife>> {
+    fn create_liveness_file(&self, path: &Path) -> io::Result<Box<dyn LivenessFile>> {
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(FILE_MODE)
             .open(path)?;
-        // Who cannot lock leaves the place empty: then only the file's age counts.
+        // Without a lock the place stays empty, and only the file's age counts.
         let place = match file.try_lock() {
             Ok(()) => place_of(&file)?.unwrap_or_default(),
             Err(_) => String::new(),
@@ -137,10 +137,10 @@ impl Disk for RealDisk {
         Ok(Box::new(sign))
     }
 
-    fn lives(&self, path: &Path) -> io::Result<Option<bool>> {
+    fn is_alive(&self, path: &Path) -> io::Result<Option<bool>> {
         let file = File::open(path)?;
         let content = io::read_to_string(&file)?;
-        // A lock says something only to those who see the same mounted file system through the same kernel.
+        // A lock is only visible on the same kernel and the same mounted file system.
         match place_of(&file)? {
             Some(here) if content.trim() == here => {}
             _ => return Ok(None),
@@ -168,14 +168,14 @@ struct LockedFile {
     content: String,
 }
 
-impl SignOfLife for LockedFile {
+impl LivenessFile for LockedFile {
     fn renew(&mut self) -> io::Result<()> {
         use std::os::unix::fs::FileExt as _;
         self.file.write_all_at(self.content.as_bytes(), 0)
     }
 }
 
-/// Names the kernel that runs here and the file system that `file` is on. `None` where that is unknown.
+/// Identifies the running kernel and the file system of `file`. `None` if unknown.
 fn place_of(file: &File) -> io::Result<Option<String>> {
     let Ok(boot) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else {
         return Ok(None);

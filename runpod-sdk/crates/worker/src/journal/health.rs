@@ -1,4 +1,4 @@
-//! Whether the disk does what it should. One line when it stops, one when it works again.
+//! The health of the journal's disk. It logs one line when the disk fails and one when it works again.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::io;
@@ -9,29 +9,29 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 
-/// How long a disk that failed is left alone.
-pub(super) const LEFT_ALONE: Duration = Duration::from_mins(1);
+/// The time after which a failed disk is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct DiskHealth {
     dir: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// The last that was heard of it is bad.
+struct HealthState {
+    /// Whether the last result was a failure.
     failed: bool,
-    /// When it is worth another try.
+    /// The time of the next try.
     not_before: Option<Instant>,
-    /// Calls that should have returned long ago.
+    /// The number of overdue calls.
     overdue: usize,
 }
 
-/// A call that should have returned long ago. Drop it when it has.
-pub(super) struct Overdue(Arc<Health>);
+/// A guard of a call that is overdue. Drop it when the call has returned.
+pub(super) struct OverdueCall(Arc<DiskHealth>);
 
-impl Health {
+impl DiskHealth {
     pub(super) fn new(dir: PathBuf) -> Arc<Self> {
         Arc::new(Self {
             dir,
@@ -39,27 +39,27 @@ impl Health {
         })
     }
 
-    /// Whether the disk is worth a try.
+    /// Whether the disk may be tried now.
     pub(super) fn usable(&self) -> bool {
         let state = self.lock();
         state.overdue == 0 && state.not_before.is_none_or(|at| Instant::now() >= at)
     }
 
-    /// Whether the disk does not even answer. Then nothing is asked of it until it does: each question costs a
-    /// thread, and whoever asks must wait.
+    /// Whether a call is overdue. Then no further call is made until it returns: each would block a thread and its
+    /// caller.
     pub(super) fn is_stuck(&self) -> bool {
         self.lock().overdue > 0
     }
 
-    /// A call has not returned for so long.
-    pub(super) fn overdue(self: &Arc<Self>, patience: Duration) -> Overdue {
+    /// Records a call that has not returned within `timeout`.
+    pub(super) fn overdue(self: &Arc<Self>, timeout: Duration) -> OverdueCall {
         self.lock().overdue += 1;
-        let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {patience:?}"));
+        let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}"));
         self.failed(&error);
-        Overdue(self.clone())
+        OverdueCall(self.clone())
     }
 
-    /// Takes note of how something ended.
+    /// Records the result of a call.
     pub(super) fn note<T>(&self, done: io::Result<T>) -> Option<T> {
         match done {
             Ok(value) => {
@@ -76,7 +76,7 @@ impl Health {
     pub(super) fn failed(&self, error: &io::Error) {
         let mut state = self.lock();
         let first = !std::mem::replace(&mut state.failed, true);
-        state.not_before = Some(Instant::now() + LEFT_ALONE);
+        state.not_before = Some(Instant::now() + RETRY_AFTER);
         drop(state);
         let dir = self.dir.display();
         if first {
@@ -92,24 +92,24 @@ impl Health {
 
     fn works(&self) {
         let mut state = self.lock();
-        // What one call that went through says of a disk with others that hang is nothing.
+        // While other calls hang, one success does not mean that the disk works.
         if state.overdue == 0 && state.failed {
-            *state = State::default();
+            *state = HealthState::default();
             info!("the journal in {} works again", self.dir.display());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock()
     }
 }
 
-impl Drop for Overdue {
+impl Drop for OverdueCall {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.overdue -= 1;
         if state.overdue == 0 {
-            // It answers: the next call shows whether it works.
+            // The disk answers again; the next call shows whether it works.
             state.not_before = None;
         }
     }

@@ -1,44 +1,45 @@
-//! Results and starts of jobs on disk, so that they outlive the process.
+//! The journal: results and starts of jobs on disk, so that they outlive the process.
 //!
 //! ```text
-//!  DIR/v1/ENDPOINT/results/KEY@OWNER    a result that waits for delivery: written whole, then renamed into place
-//!                          KEY@delivered one that was delivered after its process had died
-//!                 /started/KEY@OWNER    the job's handler runs, or ran when its process died
+//!  DIR/v1/ENDPOINT/results/KEY@OWNER    a result that waits for delivery, renamed into place after it was written
+//!                          KEY@delivered a result that was delivered after its process had died
+//!                 /started/KEY@OWNER    the mark of a handler that runs, or ran when its process died
 //!                 /workers/OWNER        locked and touched while the process lives
-//!                 /writing, /unreadable what is not yet, and what is no longer, a result
+//!                 /writing, /unreadable results that are being written, and files that hold no result
 //! ```
 //!
-//! ENDPOINT is the one whose jobs these are: another's workers could not deliver them. KEY stands for a job, OWNER for one life of one process. Several workers may share a directory: a file
-//! belongs to the owner in its name, and whoever renames it to its own has taken it over, which only one can.
+//! ENDPOINT is the endpoint of the jobs: only its workers can deliver their results. KEY stands for a job, OWNER for
+//! one run of one process. Several workers may share a directory. A file belongs to the owner in its name. A process
+//! takes a file over by renaming it to its own name, which only one process can do.
 //!
-//! A result that is delivered after its process has died may come too late: the platform has queued the job again, and
-//! takes no notice. Therefore it stays for a while, and answers the job should that be handed out.
+//! A result that is delivered after its process has died may come too late: the platform may have queued the job again
+//! and ignore the result. Therefore the result is kept for a while, and answers the job if it is handed out again.
 //!
 //! - [`Journal`](crate::settings::Journal): where the journal is, and its limits.
-//! - [`Keeper`]: what the runtime asks; keeps the disk away from the control loop.
-//! - `store`: the same, blocking, over a [`disk`] that tests replace.
+//! - [`JournalHandle`]: the runtime's interface; it keeps disk access off the control loop.
+//! - `store`: the blocking operations, over a [`disk`] that tests replace.
 //!
 //! # A disk that hangs
 //!
-//! A network volume may stop answering for as long as its server is away, and calls to it then return no sooner
-//! than that. They are made on threads of the journal's own (`hands`), and nobody waits for one for longer than
-//! 10 s. From then on nothing more is asked of the disk until that call has returned (`health`), so that a disk that
-//! hangs costs each job that was about to begin 10 s, once, and later ones nothing.
+//! A network volume may stop answering while its server is away, and calls to it then block for as long. They run on
+//! the journal's own threads (`blocking_pool`), and a caller waits for one at most 10 s. After that no further call is
+//! made until the blocked one has returned (`health`). A disk that hangs thus delays the jobs that are about to begin
+//! by 10 s, once, and later jobs not at all.
 
+mod blocking_pool;
 mod claims;
 mod disk;
-mod entry;
-mod hands;
+mod format;
+mod handle;
 mod health;
-mod keeper;
-mod kept;
+mod liveness;
 mod name;
-mod owners;
+mod pending;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use claims::Claim;
 #[cfg(test)]
-pub(crate) use hands::Hands;
-pub(crate) use keeper::{Begin, Keeper, Leftover};
+pub(crate) use blocking_pool::BlockingPool;
+pub(crate) use claims::Claim;
+pub(crate) use handle::{JournalHandle, Leftover, StartDecision};

@@ -1,26 +1,26 @@
-//! File names: which job a file is about, and whose it is.
+//! File names of the journal: the job and the owner of a file.
 
 use std::fmt;
 
 use crate::job::JobId;
 
-/// Names may have 255 bytes; the owner takes 33 of them.
+/// The longest key. Names may have 255 bytes, of which the owner takes 33.
 const LONGEST: usize = 160;
-/// What is left of a longer key, before its hash.
+/// The bytes that remain of a longer key, before its hash.
 const KEPT: usize = 120;
 
-/// One life of one process.
+/// The owner of a file: one run of one process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Owner(String);
 
 impl Owner {
-    /// A new one, unlike all others.
+    /// A new, unique owner.
     pub(super) fn new() -> Self {
         Self(uuid::Uuid::new_v4().simple().to_string())
     }
 
-    /// Stands for nobody: what has this owner was delivered.
-    pub(super) fn nobody() -> Self {
+    /// The owner of results that were delivered.
+    pub(super) fn delivered() -> Self {
         Self("delivered".to_owned())
     }
 
@@ -35,35 +35,35 @@ impl From<&str> for Owner {
     }
 }
 
-/// Where no endpoint is named. No endpoint's own folder is called like this: it has no `@`.
+/// The folder if no endpoint is named. No endpoint's folder has this name, because their names have no `@`.
 const NO_ENDPOINT: &str = "@no-endpoint";
 
-/// The folder in which everything of an endpoint is: results of another's jobs would be posted to where nobody knows
-/// them, and then be dropped.
+/// The folder of an endpoint. Results are kept apart by endpoint, because another endpoint does not know the jobs and
+/// would drop the results.
 pub(super) fn folder_of(endpoint: Option<&str>) -> String {
     endpoint.map_or_else(|| NO_ENDPOINT.to_owned(), as_file_name)
 }
 
-/// A job's id as part of a file name. Ids are opaque and may hold anything; ids too long for a name share a key
-/// in theory, so an entry names its job in full.
+/// A job's id as part of a file name. Ids are opaque and may hold anything; very long ids could share a key, so a
+/// stored result names its job in full.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key(String);
+pub(crate) struct JobKey(String);
 
-impl Key {
+impl JobKey {
     pub(super) fn of(job: &JobId) -> Self {
         Self(as_file_name(job.as_str()))
     }
 
-    /// The name of this job's file if it belongs to `owner`.
-    pub(super) fn owned_by(&self, owner: &Owner) -> Name {
-        Name {
+    /// The name of this job's file with this owner.
+    pub(super) fn owned_by(&self, owner: &Owner) -> FileName {
+        FileName {
             key: self.clone(),
             owner: owner.clone(),
         }
     }
 }
 
-/// An id, which may hold anything, as a name of letters, digits and `-_%~`.
+/// An id, which may hold any characters, as a name of letters, digits and `-_%~`.
 fn as_file_name(id: &str) -> String {
     use std::fmt::Write as _;
 
@@ -86,7 +86,7 @@ fn as_file_name(id: &str) -> String {
     name
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for JobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -94,29 +94,29 @@ impl fmt::Display for Key {
 
 /// The name of a file: `KEY@OWNER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
-    pub(super) key: Key,
+pub(crate) struct FileName {
+    pub(super) key: JobKey,
     pub(super) owner: Owner,
 }
 
-impl Name {
-    /// Whether it is about what was delivered after its process had died.
+impl FileName {
+    /// Whether it names a result that was delivered after its process had died.
     pub(super) fn is_delivered(&self) -> bool {
-        self.owner == Owner::nobody()
+        self.owner == Owner::delivered()
     }
 
-    /// Reads a name; `None` for a file that is none of ours.
+    /// Parses a name; `None` for a file that is not the journal's.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (key, owner) = text.split_once('@')?;
         let whole = !key.is_empty() && !owner.is_empty() && !owner.contains('@');
         whole.then(|| Self {
-            key: Key(key.to_owned()),
+            key: JobKey(key.to_owned()),
             owner: owner.into(),
         })
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.key, self.owner.as_str())
     }
@@ -131,10 +131,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_id_makes_a_harmless_file_name_that_can_be_read_again(id in "\\PC{1,300}") {
-            let name = Key::of(&id.as_str().into()).owned_by(&Owner::new());
+            let name = JobKey::of(&id.as_str().into()).owned_by(&Owner::new());
             let text = name.to_string();
             prop_assert!(text.len() <= 255 && !text.starts_with('.') && !text.contains(['/', '\0']));
-            prop_assert_eq!(Name::read(&text), Some(name));
+            prop_assert_eq!(FileName::read(&text), Some(name));
         }
 
         #[test]
@@ -147,14 +147,14 @@ mod tests {
         #[test]
         fn different_ids_have_different_keys(one in "[a-z@/.%-]{1,40}", other in "[a-z@/.%-]{1,40}") {
             prop_assume!(one != other);
-            prop_assert_ne!(Key::of(&one.as_str().into()), Key::of(&other.as_str().into()));
+            prop_assert_ne!(JobKey::of(&one.as_str().into()), JobKey::of(&other.as_str().into()));
         }
     }
 
     #[test]
     fn names_of_other_files_are_not_ours() {
         for name in ["", "README", "@", "key@", "@owner", "a@b@c"] {
-            assert_eq!(Name::read(name), None, "{name}");
+            assert_eq!(FileName::read(name), None, "{name}");
         }
     }
 }

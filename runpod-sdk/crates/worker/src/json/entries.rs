@@ -1,4 +1,4 @@
-//! The entries of an object, one level deep: values stay the texts they are.
+//! Iterates over the entries of a JSON object, one level deep, without decoding the values.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 ///
 /// # Errors
 ///
-/// The text is no object.
+/// The text is not an object.
 pub(crate) fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), serde_json::Error> {
     struct Entries<F>(F);
 
@@ -23,7 +23,7 @@ pub(crate) fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), 
 
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
             while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                // A key that is no Unicode text (an unpaired surrogate) is a name of nothing here.
+                // A key with an unpaired surrogate is not a Rust string; it counts as the empty name.
                 let key: String = serde_json::from_str(key.get()).unwrap_or_default();
                 (self.0)(&key, value.get());
             }

@@ -1,13 +1,11 @@
 //! JSON that travels as bytes.
 //!
-//! A picture answer is a few megabytes of JSON that nobody in this process needs to understand.
-//! [`RawJson`] carries such a text unparsed: number spellings, key order and escapes arrive at the
-//! other end exactly as they were sent. [`Validator`] checks a text while it arrives, so that a
-//! truncated or garbled one is never mistaken for a result.
+//! The answer with a picture is a few megabytes of JSON that this process does not need to decode. [`RawJson`] carries
+//! such a text unparsed: number spellings, key order and escapes arrive at the other end exactly as they were sent.
+//! [`Validator`] checks a text while it arrives, so that a truncated or garbled one is never mistaken for a result.
 
 mod entries;
-mod finite;
-mod plain;
+mod readable;
 mod validator;
 
 use std::any::Any;
@@ -17,10 +15,9 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use tracing::warn;
 
 pub(crate) use entries::entries;
-pub(crate) use plain::{Plain, hint};
+pub(crate) use readable::{ReadableError, hint};
 pub use validator::{InvalidJson, Validator};
 
 /// One complete JSON text, kept byte for byte as it arrived.
@@ -50,7 +47,7 @@ impl RawJson {
         Ok(Self(bytes))
     }
 
-    /// Keeps the bytes that `validator` has seen.
+    /// Wraps bytes that `validator` has checked.
     ///
     /// Use it with a buffer that was checked piece by piece while it arrived.
     ///
@@ -63,13 +60,12 @@ impl RawJson {
         Ok(Self(bytes))
     }
 
-    /// Encodes a value. Non-finite floats become `null`.
+    /// Encodes a value. A NaN or an infinite number becomes `null`: JSON has no such numbers.
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_vec(value).map(|text| Self(text.into()))
     }
 
-    /// Like [`encode`](Self::encode), but hands a `RawJson` through without touching it, and warns of
-    /// numbers that have become `null`.
+    /// Encodes a value like [`encode`](Self::encode); a `RawJson` is returned as it is, without a copy.
     pub(crate) fn encode_owned<T: Serialize + 'static>(value: T) -> Result<Self, serde_json::Error> {
         let mut slot = Some(value);
         if let Some(raw) = (&mut slot as &mut dyn Any).downcast_mut::<Option<Self>>()
@@ -77,17 +73,10 @@ impl RawJson {
         {
             return Ok(raw);
         }
-        let (text, nulled) = finite::encode(&slot)?;
-        if nulled {
-            warn!(
-                "a NaN or an infinite number became null: JSON has no such numbers (in a {})",
-                std::any::type_name::<T>()
-            );
-        }
-        Ok(Self(text.into()))
+        Self::encode(&slot)
     }
 
-    /// For texts that this crate or `serde_json` has already checked.
+    /// Wraps a text that this crate or `serde_json` has already checked.
     pub(crate) fn trusted(bytes: Bytes) -> Self {
         Self(bytes)
     }
@@ -169,7 +158,7 @@ impl From<serde_json::Value> for RawJson {
     }
 }
 
-/// Letters of a caller's text that an error may quote: enough to find it, too few for a secret or a picture.
+/// The most characters of a caller's text that an error quotes: enough to find it, too few for a secret or a picture.
 const EXCERPT: usize = 40;
 
 /// The start of a caller's text, in quotes.
@@ -180,7 +169,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The JSON name of a text's type, by its first letter.
+/// The JSON type of a text, read from its first character.
 pub(crate) fn kind(text: &[u8]) -> &'static str {
     match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => "object",
@@ -214,9 +203,9 @@ impl DecodeError {
         &self.path
     }
 
-    /// The error in the words of JSON.
-    pub(crate) fn plain(&self) -> Plain {
-        Plain::of(&self.path, &self.source)
+    /// The error in terms of JSON types instead of Rust types.
+    pub(crate) fn readable(&self) -> ReadableError {
+        ReadableError::of(&self.path, &self.source)
     }
 }
 

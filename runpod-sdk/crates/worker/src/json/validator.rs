@@ -1,9 +1,8 @@
-//! Is this a JSON text? Answered while the bytes arrive, at memory speed.
+//! Validates a JSON text incrementally, while its bytes arrive.
 //!
-//! Nearly all bytes of a picture answer lie inside one long string, so the strings' inner loop
-//! decides the cost: it looks at 64 bytes at a time in a form that the compiler vectorises. The
-//! rest is a plain state machine. `serde_json` could check a finished buffer, but not one that is
-//! still arriving, and at several times the cost.
+//! Nearly all bytes of an answer with a picture lie inside one long string, so the inner loop for strings decides the
+//! cost. It takes 64 bytes at a time in a form that the compiler vectorises. The rest is a state machine. `serde_json`
+//! could check a finished buffer, but not one that is still arriving, and at several times the cost.
 
 /// Checks one JSON text (RFC 8259) that arrives in pieces.
 ///
@@ -18,8 +17,8 @@
 /// ```
 #[derive(Debug, Clone)]
 pub struct Validator {
-    state: State,
-    /// What encloses the current value, innermost last: `true` for an object.
+    state: ParserState,
+    /// The containers around the current value, innermost last: `true` for an object, `false` for an array.
     nesting: Vec<bool>,
     fed: usize,
 }
@@ -43,7 +42,7 @@ pub enum InvalidJson {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ParserState {
     /// A value must begin.
     Value,
     /// Just after `[`: a value or `]`.
@@ -53,7 +52,7 @@ enum State {
     /// After a comma in an object.
     Key,
     Colon,
-    /// After a value: a comma, the end of what encloses it, or only blanks.
+    /// After a value: a comma, the end of its container, or whitespace may follow.
     AfterValue,
     String {
         key: bool,
@@ -61,7 +60,7 @@ enum State {
     Escape {
         key: bool,
     },
-    /// Inside `\uXXXX`, with so many digits to come.
+    /// Inside `\uXXXX`; `left` digits are still to come.
     Unicode {
         key: bool,
         left: u8,
@@ -73,13 +72,13 @@ enum State {
         low: u8,
         high: u8,
     },
-    /// Inside `true`, `false` or `null`: what is still to come.
+    /// Inside `true`, `false` or `null`, with the bytes that are still to come.
     Literal(&'static [u8]),
-    Number(Number),
+    Number(NumberState),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
+enum NumberState {
     Minus,
     Zero,
     Integer,
@@ -90,7 +89,7 @@ enum Number {
     Exponent,
 }
 
-impl Number {
+impl NumberState {
     fn next(self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Minus, b'0') => Some(Self::Zero),
@@ -116,10 +115,10 @@ impl Default for Validator {
 }
 
 impl Validator {
-    /// A validator that has seen nothing yet.
+    /// A validator at the start of a text.
     pub fn new() -> Self {
         Self {
-            state: State::Value,
+            state: ParserState::Value,
             nesting: Vec::new(),
             fed: 0,
         }
@@ -133,7 +132,7 @@ impl Validator {
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), InvalidJson> {
         let mut at = 0;
         while at < piece.len() {
-            if let State::String { .. } = self.state {
+            if let ParserState::String { .. } = self.state {
                 at += plain_prefix(&piece[at..]);
                 if at == piece.len() {
                     break;
@@ -153,12 +152,12 @@ impl Validator {
         Ok(())
     }
 
-    /// Says whether the text is complete.
+    /// Checks that the text is complete.
     pub fn finish(self) -> Result<(), InvalidJson> {
         let complete = self.nesting.is_empty()
             && match self.state {
-                State::AfterValue => true,
-                State::Number(number) => number.may_end(),
+                ParserState::AfterValue => true,
+                ParserState::Number(number) => number.may_end(),
                 _ => false,
             };
         if complete {
@@ -180,79 +179,65 @@ impl Validator {
 
     fn step(&mut self, byte: u8) -> Step {
         let next = match self.state {
-            State::Value
-            | State::FirstElement
-            | State::FirstKey
-            | State::Key
-            | State::Colon
-            | State::AfterValue
+            ParserState::Value
+            | ParserState::FirstElement
+            | ParserState::FirstKey
+            | ParserState::Key
+            | ParserState::Colon
+            | ParserState::AfterValue
                 if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') =>
             {
                 return Step::Taken;
             }
-            State::FirstElement if byte == b']' => return self.close(false),
-            State::Value | State::FirstElement => match byte {
-                b'"' => State::String { key: false },
-                b'{' => {
-                    self.nesting.push(true);
-                    State::FirstKey
-                }
-                b'[' => {
-                    self.nesting.push(false);
-                    State::FirstElement
-                }
-                b't' => State::Literal(b"rue"),
-                b'f' => State::Literal(b"alse"),
-                b'n' => State::Literal(b"ull"),
-                b'-' => State::Number(Number::Minus),
-                b'0' => State::Number(Number::Zero),
-                b'1'..=b'9' => State::Number(Number::Integer),
-                _ => return Step::Refused,
+            ParserState::FirstElement if byte == b']' => return self.close(false),
+            ParserState::Value | ParserState::FirstElement => match self.begin_value(byte) {
+                Some(state) => state,
+                None => return Step::Refused,
             },
-            State::FirstKey if byte == b'}' => return self.close(true),
-            State::FirstKey | State::Key if byte == b'"' => State::String { key: true },
-            State::Colon if byte == b':' => State::Value,
-            State::AfterValue => match (byte, self.nesting.last()) {
-                (b',', Some(true)) => State::Key,
-                (b',', Some(false)) => State::Value,
+            ParserState::FirstKey if byte == b'}' => return self.close(true),
+            ParserState::FirstKey | ParserState::Key if byte == b'"' => ParserState::String { key: true },
+            ParserState::Colon if byte == b':' => ParserState::Value,
+            ParserState::AfterValue => match (byte, self.nesting.last()) {
+                (b',', Some(true)) => ParserState::Key,
+                (b',', Some(false)) => ParserState::Value,
                 (b'}', _) => return self.close(true),
                 (b']', _) => return self.close(false),
                 _ => return Step::Refused,
             },
-            State::String { key } => match byte {
+            ParserState::String { key } => match byte {
                 b'"' => after_string(key),
-                b'\\' => State::Escape { key },
+                b'\\' => ParserState::Escape { key },
                 _ => match character(byte, key) {
                     Some(state) => state,
                     None => return Step::Refused,
                 },
             },
-            State::Escape { key } => match byte {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => State::String { key },
-                b'u' => State::Unicode { key, left: 4 },
+            ParserState::Escape { key } => match byte {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => ParserState::String { key },
+                b'u' => ParserState::Unicode { key, left: 4 },
                 _ => return Step::Refused,
             },
-            State::Unicode { key, left } if byte.is_ascii_hexdigit() => match left {
-                1 => State::String { key },
-                left => State::Unicode { key, left: left - 1 },
+            ParserState::Unicode { key, left } if byte.is_ascii_hexdigit() => match left {
+                1 => ParserState::String { key },
+                left => ParserState::Unicode { key, left: left - 1 },
             },
-            State::Utf8 { key, left, low, high } if (low..=high).contains(&byte) => match left {
-                1 => State::String { key },
-                left => State::Utf8 {
+            ParserState::Utf8 { key, left, low, high } if (low..=high).contains(&byte) => match left {
+                1 => ParserState::String { key },
+                left => ParserState::Utf8 {
                     key,
                     left: left - 1,
                     low: 0x80,
                     high: 0xBF,
                 },
             },
-            State::Literal([expected, rest @ ..]) if *expected == byte => match rest {
-                [] => State::AfterValue,
-                rest => State::Literal(rest),
+            ParserState::Literal([expected, rest @ ..]) if *expected == byte => match rest {
+                [] => ParserState::AfterValue,
+                rest => ParserState::Literal(rest),
             },
-            State::Number(number) => match number.next(byte) {
-                Some(number) => State::Number(number),
+            ParserState::Number(number) => match number.next(byte) {
+                Some(number) => ParserState::Number(number),
                 None if number.may_end() => {
-                    self.state = State::AfterValue;
+                    self.state = ParserState::AfterValue;
                     return Step::Again;
                 }
                 None => return Step::Refused,
@@ -263,28 +248,54 @@ impl Validator {
         Step::Taken
     }
 
+    /// The state after the first byte of a value.
+    fn begin_value(&mut self, byte: u8) -> Option<ParserState> {
+        Some(match byte {
+            b'"' => ParserState::String { key: false },
+            b'{' => {
+                self.nesting.push(true);
+                ParserState::FirstKey
+            }
+            b'[' => {
+                self.nesting.push(false);
+                ParserState::FirstElement
+            }
+            b't' => ParserState::Literal(b"rue"),
+            b'f' => ParserState::Literal(b"alse"),
+            b'n' => ParserState::Literal(b"ull"),
+            b'-' => ParserState::Number(NumberState::Minus),
+            b'0' => ParserState::Number(NumberState::Zero),
+            b'1'..=b'9' => ParserState::Number(NumberState::Integer),
+            _ => return None,
+        })
+    }
+
     fn close(&mut self, object: bool) -> Step {
         if self.nesting.pop() != Some(object) {
             return Step::Refused;
         }
-        self.state = State::AfterValue;
+        self.state = ParserState::AfterValue;
         Step::Taken
     }
 }
 
 enum Step {
     Taken,
-    /// The byte ended a number and must be looked at in the new state.
+    /// The byte ended a number and must be read again in the new state.
     Again,
     Refused,
 }
 
-fn after_string(key: bool) -> State {
-    if key { State::Colon } else { State::AfterValue }
+fn after_string(key: bool) -> ParserState {
+    if key {
+        ParserState::Colon
+    } else {
+        ParserState::AfterValue
+    }
 }
 
 /// The state after the first byte of a character of several bytes (Unicode, table 3-7).
-fn character(first: u8, key: bool) -> Option<State> {
+fn character(first: u8, key: bool) -> Option<ParserState> {
     let (left, low, high) = match first {
         0xC2..=0xDF => (1, 0x80, 0xBF),
         0xE0 => (2, 0xA0, 0xBF),
@@ -295,16 +306,16 @@ fn character(first: u8, key: bool) -> Option<State> {
         0xF4 => (3, 0x80, 0x8F),
         _ => return None,
     };
-    Some(State::Utf8 { key, left, low, high })
+    Some(ParserState::Utf8 { key, left, low, high })
 }
 
-/// How many bytes from the start need no look of their own inside a string.
+/// The number of bytes at the start that are ordinary characters of a string.
 fn plain_prefix(bytes: &[u8]) -> usize {
     const BLOCK: usize = 64;
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\' || byte >= 0x80;
     let mut blocks = bytes.chunks_exact(BLOCK);
     let mut plain = 0;
-    // A fold without an early exit: that is what becomes vector instructions.
+    // A fold without an early exit, because the compiler vectorises that.
     for block in blocks.by_ref() {
         if block.iter().fold(false, |found, &byte| found | special(byte)) {
             break;

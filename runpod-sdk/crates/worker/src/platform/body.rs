@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::job::Report;
+use crate::job::JobReport;
 
 /// The pieces of a report, one frame each.
 pub(super) struct Pieces {
@@ -16,7 +16,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    pub(super) fn of(report: &Report) -> Self {
+    pub(super) fn of(report: &JobReport) -> Self {
         Self {
             left: report.pieces().to_vec().into_iter(),
             bytes: report.len() as u64,

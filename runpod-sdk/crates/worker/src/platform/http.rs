@@ -14,7 +14,7 @@ use runpod_protocol::http::{causes, retry_after};
 
 use super::body::Pieces;
 use super::{Platform, PlatformError, taken};
-use crate::job::{Job, JobId, Report};
+use crate::job::{Job, JobId, JobReport};
 use crate::settings::{Config, Limits, Template};
 
 /// How long the report of an unfit worker may take.
@@ -87,7 +87,7 @@ impl HttpPlatform {
         operation: &'static str,
         template: &Template,
         job: &JobId,
-        report: &Report,
+        report: &JobReport,
     ) -> Result<(), PlatformError> {
         let url = template
             .for_job(report.worker().unwrap_or(&self.worker_id), job)
@@ -123,7 +123,7 @@ impl HttpPlatform {
         operation: &'static str,
         url: &str,
         job: &JobId,
-        report: &Report,
+        report: &JobReport,
     ) -> Result<Response, PlatformError> {
         let mut request = self
             .client
@@ -186,7 +186,7 @@ impl Platform for HttpPlatform {
         }
     }
 
-    async fn post_chunk(&self, job: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
         let template = self.stream.as_ref().ok_or_else(|| {
             PlatformError::Unavailable(
                 "RUNPOD_WEBHOOK_POST_STREAM is not set: chunks have nowhere to go".into(),
@@ -195,7 +195,7 @@ impl Platform for HttpPlatform {
         self.post("stream", template, job, chunk).await
     }
 
-    async fn post_report(&self, job: &JobId, report: &Report) -> Result<(), PlatformError> {
+    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         self.post("done", &self.done, job, report).await
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Platform, PlatformError};
-use crate::job::{Job, JobId, Report};
+use crate::job::{Job, JobId, JobReport};
 use crate::json::RawJson;
 
 /// One thing that a worker said, or that the platform did for it.
@@ -274,7 +274,7 @@ impl Platform for MemoryPlatform {
         }
     }
 
-    async fn post_chunk(&self, job: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
         self.hear(
             "stream",
             Said::Chunk {
@@ -285,7 +285,7 @@ impl Platform for MemoryPlatform {
         .await
     }
 
-    async fn post_report(&self, job: &JobId, report: &Report) -> Result<(), PlatformError> {
+    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         let (job, body) = (job.clone(), text(report));
         let said = if report.is_progress() {
             Said::Progress { job, body }
@@ -309,6 +309,6 @@ impl Platform for MemoryPlatform {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &JobReport) -> String {
     String::from_utf8_lossy(&report.pieces().concat()).into_owned()
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{Job, JobId, Report};
+use crate::job::{Job, JobId, JobReport};
 
 pub use http::NoClient;
 pub(crate) use http::{HttpPlatform, client};
@@ -44,14 +44,14 @@ pub(crate) trait Platform: Send + Sync + 'static {
     fn post_chunk(
         &self,
         job: &JobId,
-        chunk: &Report,
+        chunk: &JobReport,
     ) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
     /// Posts a progress update or a final result.
     fn post_report(
         &self,
         job: &JobId,
-        report: &Report,
+        report: &JobReport,
     ) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
     /// Tells that the worker is alive and holds `jobs`.

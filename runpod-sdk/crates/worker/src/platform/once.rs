@@ -8,14 +8,14 @@ use std::num::NonZeroUsize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Platform, PlatformError};
-use crate::job::{Job, JobId, Report};
+use crate::job::{Job, JobId, JobReport};
 
 /// Hands out one job and keeps what is posted for it.
 #[derive(Debug)]
 pub(crate) struct OncePlatform {
     job: Mutex<Option<Job>>,
     chunks: Mutex<Vec<Vec<u8>>>,
-    result: Mutex<Option<Report>>,
+    result: Mutex<Option<JobReport>>,
     finished: CancellationToken,
 }
 
@@ -31,7 +31,7 @@ impl OncePlatform {
     }
 
     /// The bodies of the chunks, in order, and the final report.
-    pub(crate) fn take_result(&self) -> (Vec<Vec<u8>>, Option<Report>) {
+    pub(crate) fn take_result(&self) -> (Vec<Vec<u8>>, Option<JobReport>) {
         let chunks = std::mem::take(&mut *self.chunks.lock());
         (chunks, self.result.lock().take())
     }
@@ -51,12 +51,12 @@ impl Platform for OncePlatform {
         Ok(job.into_iter().collect())
     }
 
-    async fn post_chunk(&self, _: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+    async fn post_chunk(&self, _: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
         self.chunks.lock().push(chunk.pieces().concat());
         Ok(())
     }
 
-    async fn post_report(&self, _: &JobId, report: &Report) -> Result<(), PlatformError> {
+    async fn post_report(&self, _: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         if !report.is_progress() {
             *self.result.lock() = Some(report.clone());
             self.finished.cancel();

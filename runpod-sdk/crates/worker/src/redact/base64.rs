@@ -1,13 +1,13 @@
-//! Long runs of base64: pictures and other files, in one piece or wrapped, plain or escaped.
+//! Finds long runs of base64: pictures and other files, wrapped or not, escaped or not.
 
 use std::fmt::Write as _;
 
-/// Longer runs of base64's letters than any path, hash or id has.
+/// The fewest characters of a run that is masked: more than any path, hash or id has.
 pub(super) const LONGEST_RUN: usize = 200;
-/// Where a run goes on in the next line, a line has at least so many letters: MIME wraps after 76, PEM after 64.
+/// The fewest characters of a line that continues on the next one: MIME wraps after 76, PEM after 64.
 const SHORTEST_LINE: usize = 60;
 
-/// `text` with the length of each long run in its place; `None` if there is no long run.
+/// `text` with each long run replaced by its length; `None` if there is no long run.
 pub(super) fn masked(text: &str) -> Option<String> {
     let mut masked = String::new();
     let mut kept = 0;
@@ -16,7 +16,7 @@ pub(super) fn masked(text: &str) -> Option<String> {
     while start < bytes.len() {
         let run = Run::at(bytes, start);
         if run.is_long() {
-            // A run is ASCII, so both its ends are borders of characters.
+            // A run is ASCII, so both its ends are character boundaries.
             masked.push_str(&text[kept..start]);
             // Writing to a string does not fail.
             let _ = write!(masked, "[{} characters of base64]", run.length);
@@ -27,11 +27,11 @@ pub(super) fn masked(text: &str) -> Option<String> {
     (kept > 0).then(|| masked + &text[kept..])
 }
 
-/// What follows a place as far as it may be base64.
+/// A run of base64 at some position.
 #[derive(Debug, Default)]
 struct Run {
     letters: usize,
-    /// In bytes, with padding and what stands between the letters.
+    /// The length in bytes, with padding and line ends.
     length: usize,
     capitals: bool,
     small: bool,
@@ -42,7 +42,7 @@ impl Run {
     fn at(bytes: &[u8], start: usize) -> Self {
         let mut run = Self::default();
         let mut at = start;
-        // Letters since the last end of a line.
+        // Characters since the last line end.
         let mut line = 0;
         loop {
             let rest = &bytes[at..];
@@ -55,7 +55,7 @@ impl Run {
                 at += width;
                 run.length = at - start;
             } else if run.letters > 0 && padding(rest).is_some() {
-                // Padding ends it.
+                // Padding ends the run.
                 while let Some(width) = padding(&bytes[at..]) {
                     at += width;
                     run.length = at - start;
@@ -73,12 +73,12 @@ impl Run {
     }
 
     fn is_long(&self) -> bool {
-        // So many letters of a file have all three. A column of hashes has but one case, a line of dashes none.
+        // A run of this length from a file has all three. A column of hashes has one case only, a line of dashes none.
         self.letters > LONGEST_RUN && self.capitals && self.small && self.digits
     }
 }
 
-/// The width of the letter at the beginning: itself, or in the form that JSON and URLs give it.
+/// The width in bytes of the base64 character at the start, plain or escaped as in JSON and URLs.
 fn letter(rest: &[u8]) -> Option<usize> {
     match rest {
         [byte, ..] if byte.is_ascii_alphanumeric() || b"+/-_".contains(byte) => Some(1),
@@ -96,7 +96,7 @@ fn padding(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// The width of an end of a line, as it is or escaped.
+/// The width in bytes of a line end at the start, plain or escaped.
 fn line_break(rest: &[u8]) -> Option<usize> {
     [b"\r\n".as_slice(), b"\n", b"\\r\\n", b"\\n"]
         .into_iter()
@@ -108,7 +108,7 @@ fn line_break(rest: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// 1300 letters, as a picture has them.
+    /// 1300 characters, as in a picture.
     fn picture() -> String {
         "iVBORw0KGgo+/".repeat(100)
     }

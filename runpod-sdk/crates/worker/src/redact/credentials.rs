@@ -1,11 +1,11 @@
-//! Secrets that nobody has named, known by where they stand: passwords in URLs, signatures in their queries,
-//! the header of a request.
+//! Secrets that are found by their position: passwords in URLs, signatures in queries, tokens of the header
+//! `Authorization`.
 
 use std::ops::Range;
 
 use super::without;
 
-/// Names of parameters whose values open a door.
+/// Names of query parameters whose values are secrets.
 const PARAMETERS: [&str; 16] = [
     "x-amz-signature",
     "x-amz-security-token",
@@ -26,7 +26,7 @@ const PARAMETERS: [&str; 16] = [
 ];
 /// Schemes of the header `Authorization`.
 const SCHEMES: [&str; 2] = ["Bearer ", "Basic "];
-/// Shorter words behind a scheme's name are words.
+/// The fewest characters of a token behind a scheme's name; anything shorter is an ordinary word.
 const SHORTEST_TOKEN: usize = 8;
 
 /// `text` without the secrets in it; `None` if there are none.
@@ -52,10 +52,10 @@ fn in_authorities(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The values of some parameters.
+/// The values of query parameters that are secrets.
 fn in_queries(text: &str) -> Vec<Range<usize>> {
     let names = text.match_indices(['?', '&']).map(|(at, _)| at + 1);
-    // The end of the last value: a `?` in it begins no other, and no byte is looked at twice.
+    // The end of the last value. A `?` inside a value does not begin another query, and no byte is scanned twice.
     let mut covered = 0;
     names
         .filter_map(|start| {
@@ -81,7 +81,7 @@ fn begins_with(text: &str, name: &str) -> bool {
         && text[name.len()..].starts_with('=')
 }
 
-/// What stands behind `Bearer` and `Basic`, where it looks like a token and not like a word.
+/// The texts behind `Bearer` and `Basic` that look like tokens.
 fn in_headers(text: &str) -> Vec<Range<usize>> {
     let found = SCHEMES.iter().flat_map(|scheme| text.match_indices(scheme));
     found
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Were each start looked at for itself, this would take minutes.
+    /// If each start were scanned on its own, this would take minutes.
     #[test]
     fn a_value_that_holds_many_beginnings_is_looked_at_once() {
         let count = 200_000;

@@ -1,8 +1,8 @@
-//! The last safeguard of logs and errors: known secrets, credentials in URLs and headers, and long runs of base64
-//! are masked in every line of the log, and in what the caller of a failed job is told.
+//! Masks secrets in every log line and in the errors that callers receive: known secrets, credentials in URLs and
+//! headers, and long runs of base64.
 //!
-//! Nothing in this crate logs a key or a picture on purpose. This is for the line that nobody thought of:
-//! an error text of a library, a URL, a `{:?}` of a whole job.
+//! Nothing in this crate logs a key or a picture on purpose. This is the safeguard for other lines: an error text of a
+//! library, a URL, the `{:?}` of a whole job.
 
 mod base64;
 mod credentials;
@@ -15,14 +15,14 @@ use std::sync::{Arc, RwLock};
 
 use tracing::info;
 
-/// Shorter values are no secrets worth the name, and would mask ordinary words.
+/// The fewest characters of a secret: a shorter one would mask ordinary words.
 const SHORTEST_SECRET: usize = 8;
 const MASK: &str = "[secret]";
 
-/// What must not be read in the log: each value in every form in which it may get there.
+/// The known secrets, each in every form in which it may appear in a log.
 static SECRETS: RwLock<Vec<Arc<[String]>>> = RwLock::new(Vec::new());
 
-/// Variables whose values are secrets: the platform's, the bucket's, and those that models and clouds are reached by.
+/// Environment variables whose values are secrets.
 const VARIABLES: [&str; 7] = [
     "RUNPOD_AI_API_KEY",
     "RUNPOD_API_KEY",
@@ -33,7 +33,7 @@ const VARIABLES: [&str; 7] = [
     "HUGGING_FACE_HUB_TOKEN",
 ];
 
-/// Hides the secrets of the environment for as long as the process runs.
+/// Masks the secrets of the environment for as long as the process runs.
 pub(crate) fn hide_environment(lookup: impl Fn(&str) -> Option<String>) {
     for value in VARIABLES.iter().filter_map(|name| lookup(name)) {
         hide_secret(&value).for_good();
@@ -42,11 +42,11 @@ pub(crate) fn hide_environment(lookup: impl Fn(&str) -> Option<String>) {
 
 /// Masks `value` in every log line from now on, until what this returns is dropped.
 ///
-/// The secret of a job's `s3Config` is hidden anyway, and the values of `RUNPOD_AI_API_KEY`, `RUNPOD_API_KEY`,
-/// `BUCKET_SECRET_ACCESS_KEY`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `HF_TOKEN` and
-/// `HUGGING_FACE_HUB_TOKEN`. Values shorter than 8 characters are not hidden: they would mask ordinary words. It
-/// works for lines that [`start`](crate::start) writes, and for the errors of jobs; a program with its own subscriber
-/// passes its lines through [`redacted`].
+/// Always masked are the secret of a job's `s3Config` and the values of `RUNPOD_AI_API_KEY`, `RUNPOD_API_KEY`,
+/// `BUCKET_SECRET_ACCESS_KEY`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `HF_TOKEN` and `HUGGING_FACE_HUB_TOKEN`.
+/// Values shorter than 8 characters are not masked: they would mask ordinary words. Masking covers the lines that
+/// [`start`](crate::start) writes and the errors of jobs. A program with its own subscriber passes its lines through
+/// [`redacted`].
 ///
 /// ```
 /// let hidden = runpod_sdk::redact::hide_secret("correct horse battery");
@@ -59,7 +59,7 @@ pub fn hide_secret(value: &str) -> Hidden {
         return Hidden { forms: None };
     }
     let mut forms = vec![value.to_owned()];
-    // In a query, and within the quotes of `{:?}` or JSON.
+    // The forms in a query, and inside the quotes of `{:?}` or JSON.
     let in_query: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
     let quoted = value.escape_debug().to_string();
     for form in [in_query, quoted] {
@@ -72,7 +72,7 @@ pub fn hide_secret(value: &str) -> Hidden {
     Hidden { forms: Some(forms) }
 }
 
-/// Keeps a value hidden; see [`hide_secret`].
+/// A guard that keeps a value masked; see [`hide_secret`].
 pub struct Hidden {
     forms: Option<Arc<[String]>>,
 }
@@ -84,7 +84,7 @@ impl fmt::Debug for Hidden {
 }
 
 impl Hidden {
-    /// Hides the value for as long as the process runs.
+    /// Keeps the value masked for as long as the process runs.
     pub fn for_good(mut self) {
         self.forms = None;
     }
@@ -101,10 +101,10 @@ impl Drop for Hidden {
     }
 }
 
-/// Logs that a secret is there: `name: r***Y`, its first and last character. A secret shorter than 8
-/// characters is masked fully (`docs/protocol/worker-protocol.md` §12).
+/// Logs that a secret is set, with its first and last character: `name: r***Y`. A secret shorter than 8 characters is
+/// masked fully (`docs/protocol/worker-protocol.md` §12).
 ///
-/// The value is hidden from then on, see [`hide_secret`].
+/// The value is masked from then on; see [`hide_secret`].
 pub fn secret(name: &str, value: &str) {
     hide_secret(value).for_good();
     info!("{name}: {}", outline(value));
@@ -120,9 +120,8 @@ fn outline(value: &str) -> String {
     }
 }
 
-/// `text` without known secrets, without passwords and signatures of URLs, tokens of the header `Authorization`, and
-/// long runs of base64. Borrowed if there is nothing to mask, which takes a few looks at each byte and one search for
-/// each known secret.
+/// `text` with its secrets masked: known secrets, passwords and signatures in URLs, tokens of the header
+/// `Authorization`, and long runs of base64. The result borrows `text` if there is nothing to mask.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     for mask in [without_secrets, credentials::masked, base64::masked] {
@@ -133,7 +132,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// `text` without known secrets; `None` if there are none.
+/// `text` with known secrets masked; `None` if it contains none.
 fn without_secrets(text: &str) -> Option<String> {
     let mut found = Vec::new();
     for forms in unpoisoned(SECRETS.read()).iter() {
@@ -147,8 +146,8 @@ fn without_secrets(text: &str) -> Option<String> {
     without(text, found)
 }
 
-/// `text` with the mask in these places; `None` without any. Places that overlap, as those of a secret that is the
-/// beginning of another do, are one.
+/// `text` with these ranges masked; `None` if there are none. Overlapping ranges, as of a secret that is the start of
+/// another, get one mask.
 fn without(text: &str, mut places: Vec<Range<usize>>) -> Option<String> {
     if places.is_empty() {
         return None;

@@ -1,35 +1,35 @@
-//! Finds the handler's name in an input, and takes it out without touching the rest.
+//! Finds the handler's name in an input, and removes it without changing the other bytes.
 
 use std::ops::Range;
 
 use crate::json::{RawJson, entries};
 
-/// The key that holds the input of the handler, where it is nested.
+/// The key of the handler's input, if inputs are nested.
 pub(super) const NESTED: &str = "input";
 
-/// What an input says about where it wants to go.
+/// The handler's name in an input, and the positions that are needed to remove it.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
     /// The name, if its key is there.
     pub(super) name: Option<Name>,
-    /// Where the name's entries are; each range begins where the entry before it ends.
+    /// The ranges of the name's entries; each begins at the end of the entry before it.
     entries: Vec<Range<usize>>,
-    /// Where the value of the key `input` is.
+    /// The range of the value of the key `input`.
     nested: Option<Range<usize>>,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Name {
     Text(String),
-    /// What is there instead of a text: the JSON name of its type.
+    /// Another value than a string: the name of its JSON type.
     Other(&'static str),
 }
 
-/// Opens an input. Whatever is no object has no name.
+/// Reads an input. A value that is not an object has no name.
 pub(super) fn open(input: &RawJson, key: &str) -> Envelope {
     let text = input.as_bytes();
     let mut found = Envelope::default();
-    // Where the entry before this one ends; the first one begins behind the bracket.
+    // The end of the entry before this one; the first entry begins behind the bracket.
     let mut end = text.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
     let read = entries(text, |entry, value| {
         let from = std::mem::replace(&mut end, offset(text, value) + value.len());
@@ -44,8 +44,8 @@ pub(super) fn open(input: &RawJson, key: &str) -> Envelope {
 }
 
 impl Envelope {
-    /// The handler's input: the value of the key `input`, which is not copied, or else the object without
-    /// the name. An input without a name goes as it is. `None` if it should be nested and is not there.
+    /// The handler's input. Nested: the value of the key `input`, not copied; `None` if the key is missing. Otherwise:
+    /// the object without the name. An input without a name is returned as it is.
     pub(super) fn rest(&self, input: &RawJson, nested: bool) -> Option<RawJson> {
         if self.name.is_none() {
             return Some(input.clone());
@@ -69,7 +69,7 @@ fn read_name(value: &str) -> Name {
     }
 }
 
-/// The object without some of its entries.
+/// The object without the entries in `cuts`.
 fn without(text: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
     let mut rest = Vec::with_capacity(text.len());
     let mut from = 0;
@@ -78,7 +78,7 @@ fn without(text: &[u8], cuts: &[Range<usize>]) -> Vec<u8> {
             rest.extend_from_slice(&text[from..cut.start]);
         }
         from = cut.end;
-        // Where the object's first entries go, the next one's comma goes, too.
+        // If the first entry is removed, the comma before the next one is removed too.
         if rest.last() == Some(&b'{') {
             let blanks = text[from..]
                 .iter()

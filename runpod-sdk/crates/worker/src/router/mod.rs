@@ -1,4 +1,4 @@
-//! Several handlers in one worker, told apart by a name in the input.
+//! A router: several handlers in one worker, selected by a name in the input.
 
 mod envelope;
 mod route;
@@ -18,10 +18,10 @@ use crate::handler::ErasedHandler;
 use crate::settings::Settings;
 use crate::worker::{Loader, Worker, WorkerParts};
 
-/// The key that names the handler, unless another is chosen.
+/// The default key of the handler's name.
 const KEY: &str = "task";
 
-/// Several handlers in one worker. The input says by a name which one it is for.
+/// A worker with several handlers. A name in the input selects the handler.
 ///
 /// ```no_run
 /// use runpod_sdk::prelude::*;
@@ -55,19 +55,18 @@ const KEY: &str = "task";
 /// }
 /// ```
 ///
-/// A job of this worker is `{"input": {"task": "paint", "prompt": "a cat"}}`. The handler's input is the
-/// object without the name, byte for byte; see [`nested`](Self::nested) for handlers whose input is
-/// no object. A name that no handler has, or none at all, fails the job as `INVALID_INPUT`, with the list of
-/// names and the one that was probably meant.
+/// A job of this worker is `{"input": {"task": "paint", "prompt": "a cat"}}`. The handler's input is the object
+/// without the name, byte for byte; see [`nested`](Self::nested) for handlers whose input is no object. An unknown or
+/// missing name fails the job as `INVALID_INPUT`, with the list of names and the one that was probably meant.
 ///
 /// # What the handlers' own workers decide
 ///
-/// Each handler keeps its type of input, its state and its JSON Schema. States are loaded side by side at the
-/// start. Fitness checks run at once as well, and of those that fail the first of the first route is reported.
-/// `timeout` holds for the jobs of that handler, and `refresh_worker` after them. `concurrency` is how many jobs of
-/// that handler run at once; a job beyond that waits in its slot; of a concurrency that adapts, the upper bound counts.
-/// The whole worker runs as many jobs as the widest handler, unless it is told otherwise. All other options are those
-/// of the worker that [`into_worker`](Self::into_worker) returns.
+/// Each handler keeps its type of input, its state and its JSON Schema. States are loaded concurrently at the start.
+/// Fitness checks run concurrently too; if several fail, the first of the first route is reported. `timeout` and
+/// `refresh_worker` apply to the jobs of that handler. `concurrency` limits how many jobs of that handler run at once;
+/// a job beyond that waits in its slot. For an adaptive concurrency the upper bound counts. The worker as a whole runs
+/// as many jobs as the largest of these, unless it is set otherwise. All other options are those of the worker that
+/// [`into_worker`](Self::into_worker) returns.
 #[derive(Default)]
 #[must_use = "a router does nothing until it is made a worker"]
 pub struct Router {
@@ -83,7 +82,7 @@ impl Router {
         Self::default()
     }
 
-    /// Sends jobs of this name to the handler of `worker`. A name can be given once.
+    /// Sends jobs with this name to the handler of `worker`. Names are unique.
     pub fn route(mut self, name: impl Into<String>, worker: Worker) -> Self {
         self.routes.push((name.into(), worker));
         self
@@ -95,16 +94,16 @@ impl Router {
         self
     }
 
-    /// Where an input without a name goes, as it is. Default: nowhere, the job fails.
+    /// The route of inputs without a name, which arrive unchanged. Default: none, such a job fails.
     ///
-    /// A worker that gets its second handler keeps its callers by this.
+    /// With it a worker that gets a second handler keeps its existing callers.
     pub fn default_route(mut self, name: impl Into<String>) -> Self {
         self.default = Some(name.into());
         self
     }
 
-    /// The handler's input is the value of the key `input` beside the name:
-    /// `{"task": "double", "input": 21}`. For handlers whose input is no object. Default: off.
+    /// The handler's input is the value of the key `input` beside the name: `{"task": "double", "input": 21}`. Use it
+    /// for handlers whose input is not an object. Default: off.
     pub fn nested(mut self) -> Self {
         self.nested = true;
         self
@@ -112,8 +111,8 @@ impl Router {
 
     /// The worker that runs all of them.
     ///
-    /// A name that is given twice, a default that is not among the routes, and a router without routes are
-    /// found when the worker starts: it exits with code 1 and says so.
+    /// A duplicate name, a default that is not a route, and a router without routes are reported when the worker
+    /// starts: it exits with code 1.
     pub fn into_worker(self) -> Worker {
         let problems = self.problems();
         let key: Arc<str> = self.key.as_deref().unwrap_or(KEY).into();
@@ -156,7 +155,7 @@ impl Router {
         Worker::from_loader(load, schema, checks).concurrency(widest)
     }
 
-    /// What is wrong with the routes, one line for each.
+    /// The problems of the routes, one line for each.
     fn problems(&self) -> Vec<String> {
         let names: Vec<&str> = self.routes.iter().map(|(name, _)| name.as_str()).collect();
         let mut problems = Vec::new();

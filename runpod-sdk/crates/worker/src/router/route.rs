@@ -1,4 +1,4 @@
-//! From the name in an input to its handler, one job at a time.
+//! Finds the handler of an input by its name, and runs it within the limits of its route.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,28 +16,27 @@ use runpod_protocol::nearest;
 
 const MISSING: &str = "required, and missing";
 
-/// All handlers of a router, as one.
+/// All routes of a router, as one handler.
 pub(super) struct Routes {
     pub(super) key: Arc<str>,
     pub(super) nested: bool,
-    /// The name that an input without one has.
+    /// The route of inputs without a name.
     pub(super) default: Option<String>,
     pub(super) all: Vec<Arc<Route>>,
 }
 
-/// One handler, and how its own worker wants it to run.
+/// One handler, with the options of its own worker.
 pub(super) struct Route {
     name: String,
     timeout: Option<Duration>,
     refresh: bool,
-    /// A permit for each job that may run at once.
+    /// One permit for each job that may run at once.
     room: Arc<Semaphore>,
     handler: Arc<dyn ErasedHandler>,
 }
 
-/// What a job of a route occupies beside its slot. A handler that blocks its thread may hold it for
-/// longer than the job lives.
-struct Place {
+/// The permit of a job, beside its slot. A blocking handler may hold it after the job has ended.
+struct RoutePermit {
     _permit: OwnedSemaphorePermit,
     _slot: Option<Arc<Lease>>,
 }
@@ -58,7 +57,7 @@ impl Route {
         if self.refresh {
             context.refresh_worker();
         }
-        let place: Arc<Lease> = Arc::new(Place {
+        let place: Arc<Lease> = Arc::new(RoutePermit {
             _permit: self.permit().await,
             _slot: context.lease(),
         });
@@ -66,9 +65,9 @@ impl Route {
         let produced = self.handler.call(input, context).await?;
         Ok(match produced {
             Produced::Value(_) => produced,
-            // Its handler has returned, but works on until its stream has ended.
+            // The job occupies its route until its stream has ended.
             Produced::Chunks { stream, aggregate } => Produced::Chunks {
-                stream: Box::pin(Occupying {
+                stream: Box::pin(PermitStream {
                     stream,
                     _place: place,
                 }),
@@ -87,7 +86,7 @@ impl Route {
 }
 
 impl Routes {
-    /// The route of an input.
+    /// Finds the route of an input.
     fn find(&self, envelope: &Envelope) -> Result<&Arc<Route>, JobError> {
         let name = match (&envelope.name, &self.default) {
             (Some(Name::Text(name)), _) => name,
@@ -103,7 +102,7 @@ impl Routes {
         })
     }
 
-    /// The route of an input, and what its handler gets.
+    /// Finds the route of an input, and the input of its handler.
     fn open(&self, input: &RawJson) -> Result<(&Arc<Route>, RawJson), JobError> {
         let envelope = envelope::open(input, &self.key);
         let route = self.find(&envelope)?;
@@ -153,13 +152,13 @@ impl ErasedHandler for Routes {
     }
 }
 
-/// A stream that keeps its place until it is dropped.
-struct Occupying<S> {
+/// A stream that holds its permit until it is dropped.
+struct PermitStream<S> {
     stream: S,
     _place: Arc<Lease>,
 }
 
-impl<S: futures_util::Stream + Unpin> futures_util::Stream for Occupying<S> {
+impl<S: futures_util::Stream + Unpin> futures_util::Stream for PermitStream<S> {
     type Item = S::Item;
 
     fn poll_next(

@@ -1,4 +1,4 @@
-//! The JSON Schema of a router: one of its handlers' schemas, each with its name in it.
+//! The JSON Schema of a router: a `oneOf` of its handlers' schemas, each with the handler's name added.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::envelope::NESTED;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema of all routes. A handler without a schema of its own allows everything beside its name.
+/// The schema of all routes. A handler without a schema accepts anything beside its name.
 pub(super) fn of_routes(
     key: &str,
     nested: bool,
@@ -31,7 +31,7 @@ pub(super) fn of_routes(
     whole
 }
 
-/// An input that names its handler.
+/// The schema of an input that names its handler.
 fn named(key: &str, name: &str, nested: bool, own: Option<Value>) -> Value {
     let mut schema = if nested {
         let mut properties = Map::new();
@@ -47,7 +47,7 @@ fn named(key: &str, name: &str, nested: bool, own: Option<Value>) -> Value {
     schema
 }
 
-/// An input without a name, for the default route.
+/// The schema of an input without a name, for the default route.
 fn unnamed(key: &str, name: &str, own: Option<Value>) -> Value {
     let title = format!("{name} (default)");
     let without = json!({ "required": [key] });
@@ -57,7 +57,7 @@ fn unnamed(key: &str, name: &str, own: Option<Value>) -> Value {
     }
 }
 
-/// Adds the name as a constant property, to each alternative where there are several.
+/// Adds the name as a constant property, to each alternative if there are several.
 fn with_name(schema: &mut Value, key: &str, name: &str) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -87,7 +87,8 @@ fn with_name(schema: &mut Value, key: &str, name: &str) {
     }
 }
 
-/// Moves a schema's definitions to those of the whole, under the route's name where two differ.
+/// Moves a schema's definitions into those of the whole. A definition that differs from one with the same name gets
+/// the route's name as prefix.
 fn hoisted(mut schema: Value, route: &str, whole: &mut Map<String, Value>) -> Value {
     let Some(object) = schema.as_object_mut() else {
         return schema;
@@ -113,7 +114,7 @@ fn hoisted(mut schema: Value, route: &str, whole: &mut Map<String, Value>) -> Va
     schema
 }
 
-/// Follows renamed definitions in every reference.
+/// Updates every reference to a renamed definition.
 fn point_to(schema: &mut Value, new_name: &dyn Fn(&str) -> String) {
     match schema {
         Value::Object(object) => {

@@ -4,14 +4,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::round_trip::RoundTrip;
 use super::slots::{Slot, Slots};
-use crate::context::Finishes;
+use crate::context::CompletionEstimates;
 use crate::settings::TakeAhead;
 
 /// What a worker goes by when it takes jobs ahead.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     mode: TakeAhead,
-    pub(super) finishes: Finishes,
+    pub(super) estimates: CompletionEstimates,
     pub(super) round_trip: RoundTrip,
 }
 
@@ -33,7 +33,7 @@ impl Ahead {
     pub(crate) fn new(mode: TakeAhead) -> Self {
         Self {
             mode,
-            finishes: Finishes::default(),
+            estimates: CompletionEstimates::default(),
             round_trip: RoundTrip::new(),
         }
     }
@@ -42,7 +42,7 @@ impl Ahead {
     pub(super) async fn room(&self, slots: &Slots) -> Room {
         loop {
             // Made before looking, so that no change is missed.
-            let estimate = self.finishes.changed();
+            let estimate = self.estimates.changed();
             let begun = slots.queue_changed();
             let ahead = self.now(slots);
             if ahead > 0 {
@@ -65,7 +65,7 @@ impl Ahead {
         let may_wait = match self.mode {
             TakeAhead::Off => 0,
             TakeAhead::Always => 1,
-            TakeAhead::JustInTime => self.finishes.by(Instant::now() + self.round_trip.lead()),
+            TakeAhead::JustInTime => self.estimates.by(Instant::now() + self.round_trip.lead()),
         };
         may_wait.saturating_sub(slots.queued())
     }
@@ -73,7 +73,7 @@ impl Ahead {
     /// Waits until the next estimate comes so near that a take for it is due.
     async fn next_due(&self) {
         let lead = self.round_trip.lead();
-        match self.finishes.first_after(Instant::now() + lead) {
+        match self.estimates.first_after(Instant::now() + lead) {
             Some(at) => sleep_until(at - lead).await,
             None => std::future::pending().await,
         }

@@ -14,7 +14,7 @@ use tracing::{debug, error, info, trace, warn};
 use super::Runtime;
 use crate::context::{Timeline, point};
 use crate::events::WorkerEvent;
-use crate::job::{ErrorClass, ErrorCode, Identity, JobError, JobId, Outcome, Report};
+use crate::job::{ErrorClass, ErrorCode, JobError, JobId, JobReport, Outcome, WorkerIdentity};
 use crate::journal::Claim;
 use crate::json::RawJson;
 use runpod_protocol::backoff::Backoff;
@@ -106,7 +106,7 @@ impl<'a, P: Platform> Delivery<'a, P> {
         let Some(update) = self.progress.borrow_and_update().clone() else {
             return;
         };
-        let report = Report::progress(&update);
+        let report = JobReport::progress(&update);
         // No retry: the next update says more. But the answer is waited for, so that this one
         // cannot arrive after the result.
         let post = self.runtime.platform.post_report(self.id, &report);
@@ -130,7 +130,7 @@ impl<'a, P: Platform> Delivery<'a, P> {
         if self.lost_chunk.is_some() {
             return;
         }
-        let report = Report::chunk(chunk);
+        let report = JobReport::chunk(chunk);
         let mut attempts = Attempts::new(self.runtime);
         loop {
             let Err(error) = self.runtime.platform.post_chunk(self.id, &report).await else {
@@ -173,7 +173,7 @@ pub(super) async fn deliver<P: Platform>(
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);
     }
-    let Some(mut report) = Report::of(outcome, stop_pod, &runtime.identity) else {
+    let Some(mut report) = JobReport::of(outcome, stop_pod, &runtime.identity) else {
         runtime.journal.forget(id, claim);
         info!("Job stopped.");
         return matches!(outcome, Outcome::Stopped);
@@ -181,8 +181,8 @@ pub(super) async fn deliver<P: Platform>(
     runtime.active_jobs.finished(id, report.len());
     warn_of_size(id, report.len());
     // Whoever delivers it after us does so in our name: the job was given to us.
-    let in_our_name = |report: &Report| report.clone().of_worker(runtime.identity.known_worker());
-    let kept = runtime.journal.keep(id, &in_our_name(&report), claim);
+    let in_our_name = |report: &JobReport| report.clone().of_worker(runtime.identity.known_worker());
+    let pending = runtime.journal.keep(id, &in_our_name(&report), claim);
 
     let began = Instant::now();
     let mut attempts = Attempts::new(runtime);
@@ -192,7 +192,7 @@ pub(super) async fn deliver<P: Platform>(
             biased;
             posted = runtime.platform.post_report(id, &report) => posted,
             () = runtime.give_up.cancelled() => {
-                let stays = kept.park(&in_our_name(&report)).await;
+                let stays = pending.park(&in_our_name(&report)).await;
                 undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                 return false;
             }
@@ -202,7 +202,7 @@ pub(super) async fn deliver<P: Platform>(
             timeline.mark(point::RESPONSE_SENT);
             info!("job timeline: {timeline}");
             info!("Finished.");
-            kept.settle();
+            pending.settle();
             runtime.events.emit(|| WorkerEvent::ResultDelivered {
                 job: id.clone(),
                 bytes: report.len(),
@@ -226,7 +226,7 @@ pub(super) async fn deliver<P: Platform>(
                 tokio::select! {
                     biased;
                     () = runtime.give_up.cancelled() => {
-                        let stays = kept.park(&in_our_name(&report)).await;
+                        let stays = pending.park(&in_our_name(&report)).await;
                         undelivered(runtime, id, report.len(), &GAVE_UP, stays);
                         return false;
                     }
@@ -235,7 +235,7 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Gone => {
                 warn!(%error, bytes = report.len(), "the platform no longer knows this job; its result is dropped");
-                kept.settle();
+                pending.settle();
                 undelivered(runtime, id, report.len(), &error, false);
                 return true;
             }
@@ -248,13 +248,13 @@ pub(super) async fn deliver<P: Platform>(
             }
             Next::Refused => {
                 error!(%error, bytes = report.len(), "the platform refuses even the error; the result is lost");
-                kept.settle();
+                pending.settle();
                 undelivered(runtime, id, report.len(), &error, false);
                 return true;
             }
             Next::GiveUp => {
                 let (bytes, window) = (report.len(), runtime.settings.delivery_window);
-                let stays = kept.park(&in_our_name(&report)).await;
+                let stays = pending.park(&in_our_name(&report)).await;
                 if stays {
                     warn!(%error, bytes, ?window, "the result could not be delivered in time; it is tried again from the journal");
                 } else {
@@ -277,7 +277,7 @@ pub(super) fn limited<P: Platform>(runtime: &Runtime<P>, outcome: Outcome, stop_
     if outcome.error().is_some() {
         return outcome;
     }
-    match Report::of(&outcome, stop_pod, &runtime.identity) {
+    match JobReport::of(&outcome, stop_pod, &runtime.identity) {
         Some(report) if report.len() > limit && !report.is_failure() => {
             let error = too_large(report.len(), limit);
             Outcome::Failed(error).in_stream(report.is_stream())
@@ -305,7 +305,7 @@ fn undelivered<P: Platform>(
 }
 
 /// Logs why a job failed. What a user got wrong may quote the input, which is nobody's business here.
-fn log_failure(error: &JobError, identity: &Identity) {
+fn log_failure(error: &JobError, identity: &WorkerIdentity) {
     if error.class() == ErrorClass::User {
         // An empty path is the whole input, or an error that is about none of it.
         let path = error.details().and_then(|details| details["path"].as_str());
@@ -414,9 +414,9 @@ pub(super) struct Failing {
 }
 
 impl Failing {
-    pub(super) fn report(&self, error: JobError, identity: &Identity) -> Report {
+    pub(super) fn report(&self, error: JobError, identity: &WorkerIdentity) -> JobReport {
         let failed = Outcome::Failed(error).in_stream(self.is_stream);
-        match Report::of(&failed, self.stop_pod, identity) {
+        match JobReport::of(&failed, self.stop_pod, identity) {
             Some(small) => small,
             None => unreachable!("a failure is reported"),
         }

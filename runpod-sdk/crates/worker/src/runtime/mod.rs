@@ -39,8 +39,8 @@ use crate::error::Error;
 use crate::events::{Events, StartTimer, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::hooks::Hooks;
-use crate::job::Identity;
-use crate::journal::Keeper;
+use crate::job::WorkerIdentity;
+use crate::journal::JournalHandle;
 use crate::platform::Platform;
 use crate::scratch::Scratch;
 use crate::settings::{Settings, WhenAbandoned};
@@ -81,9 +81,9 @@ pub(crate) struct RuntimeParts<P> {
     pub(crate) settings: Settings,
     pub(crate) events: Events,
     pub(crate) hooks: Hooks,
-    pub(crate) identity: Identity,
+    pub(crate) identity: WorkerIdentity,
     /// Where results and starts of jobs outlive this process.
-    pub(crate) journal: Keeper,
+    pub(crate) journal: JournalHandle,
     /// Where handlers run; the loops run where [`Runtime::run`] is called.
     pub(crate) handlers: Handle,
     pub(crate) active_jobs: Arc<ActiveJobs>,
@@ -102,8 +102,8 @@ pub(crate) struct Runtime<P> {
     settings: Settings,
     events: Events,
     hooks: Hooks,
-    identity: Identity,
-    journal: Keeper,
+    identity: WorkerIdentity,
+    journal: JournalHandle,
     handlers: Handle,
     active_jobs: Arc<ActiveJobs>,
     slots: Slots,

@@ -16,11 +16,13 @@ use super::deliver::Delivery;
 use super::load_meter::RunningGuard;
 use super::slots::Slot;
 use super::{ActiveJobs, Runtime, deliver, span};
-use crate::context::{Cancel, CancelReason, Context, Finish, Lease, Parts, Timeline, point};
+use crate::context::{
+    Cancel, CancelReason, CompletionEstimate, Context, ContextParts, Lease, Timeline, point,
+};
 use crate::events::{Events, JobSummary, WorkerEvent};
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, Job, JobError, JobId, Outcome};
-use crate::journal::{Begin, Claim};
+use crate::journal::{Claim, StartDecision};
 use crate::json::RawJson;
 use crate::panics::guarded;
 use crate::platform::Platform;
@@ -93,11 +95,11 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         refresh: refresh.clone(),
         drain: runtime.shutdown.drain.clone(),
         events: runtime.events.clone(),
-        finish: Arc::new(runtime.ahead.finishes.begin()),
+        estimate: Arc::new(runtime.ahead.estimates.begin()),
         _running: runtime.meter.begin(),
         scratch: Arc::new(JobScratch::new(runtime.scratch.clone())),
     });
-    let finish = Arc::downgrade(&occupied.finish);
+    let estimate = Arc::downgrade(&occupied.estimate);
     let scratch = Arc::downgrade(&occupied.scratch);
     let lease: Weak<Lease> = Arc::downgrade(&(occupied.clone() as Arc<Lease>));
     // Both senders are kept here as well: a channel that closes wakes its receiver, and the end of
@@ -105,7 +107,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
     let (updates, progress) = watch::channel(None);
     let (chunks, chunk_queue) = mpsc::channel(CHUNKS_AHEAD);
     let _kept = (updates.clone(), chunks.clone());
-    let context = Context::new(Parts {
+    let context = Context::new(ContextParts {
         job,
         cancel: cancel.clone(),
         deadline,
@@ -113,7 +115,7 @@ async fn follow<P: Platform>(runtime: &Runtime<P>, arrived: Arrived) -> bool {
         timeline: timeline.clone(),
         refresh: refresh.clone(),
         lease,
-        finish,
+        estimate,
         scratch,
         largest_result: runtime.settings.largest_result,
     });
@@ -165,8 +167,8 @@ async fn admit<P: Platform>(
             SlotOrWait::Queued(slot) => slot.await,
         };
         match runtime.journal.begin(id).await {
-            (Begin::Run, claim) => (ControlFlow::Continue(slot), claim),
-            (Begin::Answer(outcome), claim) => (ControlFlow::Break(outcome), claim),
+            (StartDecision::Run, claim) => (ControlFlow::Continue(slot), claim),
+            (StartDecision::Answer(outcome), claim) => (ControlFlow::Break(outcome), claim),
         }
     };
     tokio::select! {
@@ -221,7 +223,7 @@ struct Occupied {
     refresh: Arc<AtomicBool>,
     drain: CancellationToken,
     events: Events,
-    finish: Arc<Finish>,
+    estimate: Arc<CompletionEstimate>,
     _running: RunningGuard,
     /// Removed before the slot is free: the next job may need the disk.
     scratch: Arc<JobScratch>,

@@ -1,7 +1,7 @@
-//! What processes that were killed have left behind.
+//! Removes the scratch directories of killed processes.
 //!
-//! The base directory may be everybody's, so nothing in it is believed: only regular files of this user,
-//! named as this crate names them, whose lock can be had, count as left over.
+//! Other users may write to the base directory, so its contents are not trusted. A leftover is a regular file of this
+//! user, with a name of this crate's form, whose lock can be acquired.
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -13,7 +13,7 @@ use super::{LOCK, PREFIX, remove};
 
 pub(super) fn remove_all(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else {
-        // No directory, nothing left.
+        // Without a base directory there are no leftovers.
         return;
     };
     for entry in entries.flatten() {
@@ -42,20 +42,20 @@ fn remove_one(base: &Path, lock_path: &Path, name: &str) {
         return;
     }
     if remove(&directory) {
-        // Still locked, so nobody takes it for another's.
+        // The lock is still held, so that no other process takes the file for a leftover.
         let _ = fs::remove_file(lock_path);
         info!(path = %directory.display(), "removed what a dead worker left");
     }
 }
 
-/// The lock, if its owner is dead and it is a file of this user's.
+/// Acquires the lock, if its owner is dead and the file belongs to this user.
 fn lock_of_the_dead(path: &Path) -> Option<File> {
     let before = fs::symlink_metadata(path).ok()?;
     if !before.is_file() || !is_ours(&before) {
         return None;
     }
     let lock = File::open(path).ok()?;
-    // What was opened is what was looked at, not what somebody has put in its place.
+    // The opened file must be the one that was checked, not one that replaced it.
     let opened = lock.metadata().ok()?;
     if (opened.dev(), opened.ino()) != (before.dev(), before.ino()) {
         return None;
@@ -64,8 +64,8 @@ fn lock_of_the_dead(path: &Path) -> Option<File> {
     Some(lock)
 }
 
-/// Whether it belongs to the user that this process runs as.
+/// Whether a file belongs to the user of this process.
 fn is_ours(metadata: &Metadata) -> bool {
-    // The kernel gives `/proc/self` to whom the process belongs.
+    // `/proc/self` belongs to the user of the process.
     fs::metadata("/proc/self").map_or(true, |process| process.uid() == metadata.uid())
 }

@@ -1,6 +1,6 @@
-//! A directory for each job that wants one, gone when the job is.
+//! Scratch directories: one for each job that asks, removed when the job ends.
 //!
-//! Below the base directory each process has one of its own, made when the first job asks:
+//! Below the base directory each process has its own, created when the first job asks:
 //!
 //! ```text
 //! /tmp/runpod-scratch-<random>.lock   locked as long as the process lives
@@ -8,9 +8,8 @@
 //! /tmp/runpod-scratch-<random>/1/     of the first job that asked
 //! ```
 //!
-//! The lock is the system's, which drops it with the process however that ends. So a lock that can be had
-//! is that of a dead process, on any machine that shares the directory, and no number can be mistaken for
-//! another's.
+//! The lock is a file lock, which the system releases when the process ends in any way. A lock that can be acquired
+//! therefore belongs to a dead process, on any machine that shares the directory.
 
 mod leftovers;
 #[cfg(test)]
@@ -26,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
-/// How the files of this crate in the base directory are called.
+/// The prefix of this crate's files in the base directory.
 const PREFIX: &str = "runpod-scratch-";
 const LOCK: &str = ".lock";
 
@@ -34,21 +33,21 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub(crate) struct Scratch {
     base: PathBuf,
-    own: Mutex<Option<Arc<Own>>>,
+    own: Mutex<Option<Arc<ProcessDirectory>>>,
     jobs: AtomicU64,
 }
 
-/// What belongs to this process.
+/// The directory of this process, with its lock.
 #[derive(Debug)]
-struct Own {
+struct ProcessDirectory {
     directory: PathBuf,
     lock_path: PathBuf,
-    /// Locked until it is dropped.
+    /// Locked until this is dropped.
     _lock: File,
 }
 
 impl Scratch {
-    /// Directories below `base`, by default the system's directory for temporary files.
+    /// Scratch directories below `base`, by default the system's directory for temporary files.
     pub(crate) fn new(base: Option<PathBuf>) -> Self {
         Self {
             base: base.unwrap_or_else(std::env::temp_dir),
@@ -57,30 +56,30 @@ impl Scratch {
         }
     }
 
-    /// Removes what dead processes have left.
+    /// Removes the directories of dead processes.
     pub(crate) fn remove_leftovers(&self) {
         leftovers::remove_all(&self.base);
     }
 
-    fn own(&self) -> io::Result<Arc<Own>> {
+    fn own(&self) -> io::Result<Arc<ProcessDirectory>> {
         let mut own = self.own.lock();
         match &*own {
             Some(own) => Ok(own.clone()),
             None => {
-                let made = Arc::new(Own::make(&self.base)?);
+                let made = Arc::new(ProcessDirectory::make(&self.base)?);
                 Ok(own.insert(made).clone())
             }
         }
     }
 }
 
-impl Own {
+impl ProcessDirectory {
     fn make(base: &Path) -> io::Result<Self> {
         let named = |path: &Path| {
             let path = path.display().to_string();
             move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
         };
-        // A base that the system gives is there; one that people name may not be yet.
+        // The system's directory exists; a configured one may not exist yet.
         fs::create_dir_all(base).map_err(named(base))?;
         loop {
             let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
@@ -89,7 +88,7 @@ impl Own {
             let lock = new.write(true).create_new(true).mode(0o600).open(&lock_path);
             let lock = lock.map_err(named(&lock_path))?;
             lock.lock().map_err(named(&lock_path))?;
-            // Another process may have taken it for a dead one's before it was locked.
+            // Another process may have removed the file as a dead one's before it was locked.
             if lock.metadata()?.nlink() == 0 {
                 continue;
             }
@@ -104,27 +103,27 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for ProcessDirectory {
     fn drop(&mut self) {
-        // The directory first: as long as the lock's file is there, somebody can finish this.
+        // The directory goes first: while the lock file exists, another process can finish the removal.
         if remove(&self.directory) {
             let _ = fs::remove_file(&self.lock_path);
         }
     }
 }
 
-/// The scratch directory of one job, if it asks for it. Removed when this is dropped.
+/// The scratch directory of one job, created on request and removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct JobScratch {
     scratch: Arc<Scratch>,
-    made: Mutex<Option<Made>>,
+    made: Mutex<Option<JobDirectory>>,
 }
 
 #[derive(Debug)]
-struct Made {
+struct JobDirectory {
     path: PathBuf,
-    /// It goes after the job's.
-    _own: Arc<Own>,
+    /// The process's directory outlives the job's.
+    _own: Arc<ProcessDirectory>,
 }
 
 impl JobScratch {
@@ -135,7 +134,7 @@ impl JobScratch {
         }
     }
 
-    /// The directory, made at the first call.
+    /// The directory; the first call creates it.
     pub(crate) fn directory(&self) -> io::Result<PathBuf> {
         let mut made = self.made.lock();
         if let Some(made) = &*made {
@@ -145,7 +144,7 @@ impl JobScratch {
         let number = self.scratch.jobs.fetch_add(1, Ordering::Relaxed) + 1;
         let path = own.directory.join(number.to_string());
         make_private(&path)?;
-        Ok(made.insert(Made { path, _own: own }).path.clone())
+        Ok(made.insert(JobDirectory { path, _own: own }).path.clone())
     }
 }
 
@@ -158,12 +157,12 @@ impl Drop for JobScratch {
     }
 }
 
-/// Makes a directory that was not there, and that nobody else may enter.
+/// Creates a directory that only its owner may enter. It must not exist yet.
 fn make_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Removes a directory with all it holds, and follows no link out of it. Whether it is gone.
+/// Removes a directory and its contents, without following links. Returns whether it is gone.
 fn remove(path: &Path) -> bool {
     match fs::remove_dir_all(path) {
         Ok(()) => true,

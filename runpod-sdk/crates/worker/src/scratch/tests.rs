@@ -71,7 +71,7 @@ fn a_base_that_may_not_be_written_is_named() {
     assert!(error.contains("/proc/scratch"), "{error}");
 }
 
-/// Not a test of its own: what the next one starts and kills.
+/// Not a test of its own: the next test starts and kills it.
 #[test]
 #[ignore = "runs for ever, until the test that started it kills it"]
 fn a_worker_that_will_be_killed() {
@@ -112,7 +112,7 @@ fn leftovers_of_a_killed_process_go_and_those_of_a_living_one_stay() {
 
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(made.exists(), "nobody has tidied up");
+    assert!(made.exists(), "the directory is still there");
     next.remove_leftovers();
     assert!(entries(base.path()).is_empty());
 }
@@ -151,8 +151,8 @@ fn ending_worker(base: &Path) -> Worker {
         fs::write(directory.join("file"), "x")?;
         ctx.progress("there");
         match how.as_str() {
-            "error" => return Err(JobError::message_only("as told")),
-            "panic" => panic!("as told"),
+            "error" => return Err(JobError::message_only("as the input asks")),
+            "panic" => panic!("as the input asks"),
             "cancelled" => {
                 ctx.cancelled().await;
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Template;
-use crate::job::Identity;
+use crate::job::WorkerIdentity;
 
 /// The protocol level that pings and error reports name. It is that of the Python worker whose
 /// protocol this crate speaks, because features of the platform may depend on it.
@@ -86,7 +86,7 @@ impl Config {
             api_key: get("RUNPOD_AI_API_KEY").map(SecretString::from),
             worker_id_is_known: worker_id.is_some(),
             worker_id: worker_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-            hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
+            hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| WorkerIdentity::UNKNOWN.to_owned()),
             protocol_version: PROTOCOL_VERSION.to_owned(),
             user_agent_integration: get("RUNPOD_UA_INTEGRATION"),
             warnings,
@@ -94,13 +94,13 @@ impl Config {
     }
 
     /// Who reports errors.
-    pub(crate) fn identity(&self) -> Identity {
-        Identity {
+    pub(crate) fn identity(&self) -> WorkerIdentity {
+        WorkerIdentity {
             hostname: self.hostname.clone(),
             worker_id: if self.worker_id_is_known {
                 self.worker_id.clone()
             } else {
-                Identity::UNKNOWN.to_owned()
+                WorkerIdentity::UNKNOWN.to_owned()
             },
             runpod_version: self.protocol_version.clone(),
         }
@@ -121,11 +121,11 @@ impl Config {
 }
 
 /// Identity of a worker without a platform.
-pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> Identity {
+pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> WorkerIdentity {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
-    Identity {
-        hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
-        worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| Identity::UNKNOWN.to_owned()),
+    WorkerIdentity {
+        hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| WorkerIdentity::UNKNOWN.to_owned()),
+        worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| WorkerIdentity::UNKNOWN.to_owned()),
         runpod_version: PROTOCOL_VERSION.to_owned(),
     }
 }

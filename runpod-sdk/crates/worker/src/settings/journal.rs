@@ -1,17 +1,17 @@
-//! Where the journal is, and its limits.
+//! The settings of the journal: its directory and limits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A directory in which results wait that could not be delivered, and its limits.
+/// The directory and the limits of a journal, which stores results until they are delivered.
 ///
-/// Give it to [`Worker::journal`](crate::Worker::journal), or set `RUNPOD_WORKER_JOURNAL`. Without it a result is
-/// lost if its process dies before the platform has taken it. With it:
+/// Give it to [`Worker::journal`](crate::Worker::journal), or set `RUNPOD_WORKER_JOURNAL`. Without a journal a result
+/// is lost if its process dies before the platform has accepted it. With a journal:
 ///
-/// - A result is written to the directory beside the first attempt to post it, and removed once it is delivered.
-///   If that attempt is faster, nothing is written. A process that is killed after the write loses nothing: the
-///   next worker that starts on the directory delivers the result before its first take, or beside it if the
-///   platform needs longer than 2 s to accept it. It does so in the name of the worker that ran the job.
+/// - A result is written to the directory beside the first attempt to post it, and removed once it is delivered. If
+///   that attempt is faster, nothing is written. After a kill, the next worker that starts with the directory delivers
+///   the result in the name of the worker that ran the job: before its first take, or beside it if the platform needs
+///   more than 2 s to accept it.
 /// - A result that is not delivered within the [delivery window](crate::Worker::delivery_window) is tried again
 ///   until it expires. If it could not be written when the job ended, it is written then.
 /// - A job that is handed out again while its result is stored is answered without running its handler. So is one
@@ -33,21 +33,20 @@ use std::time::Duration;
 /// | a stored file is damaged | set aside under `unreadable`, with a line in the log; its job runs again if it is handed out again |
 /// | the directory cannot be used | delivered as without a journal |
 ///
-/// The write takes place beside the post, on threads of its own, and no job waits for it; so each is synced by
-/// itself, and nothing is gained by syncing several at once. What a job does wait for is a look into the directory
-/// and the mark of its start: three small calls, each a round trip on a network volume.
+/// The write runs beside the post, on the journal's own threads, and no job waits for it. A job waits only for a look
+/// into the directory and the mark of its start: three small calls, each a round trip on a network volume.
 ///
 /// # The directory
 ///
-/// Best on the network volume, where the next worker finds it; any number of workers may share it, those of several
-/// endpoints too: each endpoint has a folder of its own there (`v1/RUNPOD_ENDPOINT_ID`), and its workers neither
-/// deliver, drop nor count what is in another's. It holds what handlers returned, in the clear: directories are made with mode 0700 and files with 0600, and nothing but
+/// Put it on the network volume, where the next worker finds it. Any number of workers may share it, also those of
+/// several endpoints: each endpoint has its own folder (`v1/RUNPOD_ENDPOINT_ID`), and its workers ignore the folders
+/// of others. The directory holds the output of handlers unencrypted. Directories have mode 0700 and files 0600. Only
 /// delivery or expiry removes them.
 ///
-/// If it cannot be used (full, read-only, no permission) the worker says so in one line and goes on without it; no
-/// job fails for that. It is tried again every minute. A volume that does not even answer is waited for 10 s, once:
-/// by the start, or by the jobs that are about to begin. From then on it is asked nothing until it answers. Takes,
-/// heartbeats and results do not wait for it.
+/// If it cannot be used (full, read-only, no permission), the worker logs one line and continues without it, and no
+/// job fails. The directory is tried again every minute. The start, or the jobs that are about to begin, wait 10 s
+/// once for a volume that does not answer. After that it is not used until it answers. Takes, heartbeats and results
+/// do not wait for it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,8 +68,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal in this directory, which is made if it is not there. Overridden by `RUNPOD_WORKER_JOURNAL`;
-    /// the word `off` there means no journal.
+    /// A journal in this directory, which is created if it is missing. Overridden by `RUNPOD_WORKER_JOURNAL`; the word
+    /// `off` there means no journal.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -88,21 +87,21 @@ impl Journal {
         self
     }
 
-    /// How many bytes the results of an endpoint may have, those of all its workers together. A result that does
-    /// not fit is not kept. Default 1 GiB. Overridden by `RUNPOD_WORKER_JOURNAL_BYTES`.
+    /// Sets the most bytes of an endpoint's results, over all its workers. A result that does not fit is not kept.
+    /// Default 1 GiB. Overridden by `RUNPOD_WORKER_JOURNAL_BYTES`.
     pub fn most_bytes(mut self, bytes: u64) -> Self {
         self.most_bytes = bytes;
         self
     }
 
-    /// How many times a job's process may die while the job runs before the job fails as
-    /// [`POISON_JOB`](crate::ErrorCode::POISON_JOB). 0 means: never. Default 3. Overridden by
+    /// Sets how many times a job's process may die while the job runs before the job fails as
+    /// [`POISON_JOB`](crate::ErrorCode::POISON_JOB). 0 means no limit. Default 3. Overridden by
     /// `RUNPOD_WORKER_JOURNAL_CRASHES`.
     ///
-    /// A process that drains, that gives up its jobs at the end of the grace period, or that ends at a second
-    /// signal has not died; one that is killed, aborts or runs out of memory has. All jobs that ran in it are
-    /// counted, so leave room for innocent neighbours where several run at once. A job that ends in any way, even
-    /// by a panic that the worker survives, is no longer counted, and neither is a death more than a day ago.
+    /// A process dies when it is killed, aborts or runs out of memory. A drain, the end of the grace period and a
+    /// second signal do not count. The death counts for all jobs that ran in the process, so allow more deaths if
+    /// several jobs run at once. The count of a job is cleared when it ends in any way, even by a panic. A death more
+    /// than a day ago is not counted.
     pub fn crashes(mut self, times: usize) -> Self {
         self.crashes = times;
         self

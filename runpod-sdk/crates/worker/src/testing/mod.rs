@@ -27,7 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::boot::{FitnessPlan, Launch, StartReporting};
-use crate::job::Identity;
+use crate::job::WorkerIdentity;
 use crate::platform::memory::MemoryPlatform;
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::PROTOCOL_VERSION;
@@ -76,7 +76,7 @@ impl Harness {
         let (report_end, ended) = watch::channel(None);
         let connected = platform.clone();
         let launch = Launch {
-            identity: Identity {
+            identity: WorkerIdentity {
                 hostname: "harness".to_owned(),
                 worker_id: "harness".to_owned(),
                 runpod_version: PROTOCOL_VERSION.to_owned(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::body::json as json_answer;
 use super::refused::{self, Refused};
 use super::request_queue::{Event, Ticket};
-use crate::job::Report;
+use crate::job::JobReport;
 
 /// A stream of events that says nothing for so long says that it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -31,7 +31,7 @@ pub(super) enum Form {
 
 /// A job's end, with the chunks before it.
 struct Ended {
-    report: Report,
+    report: JobReport,
     chunks: Vec<Bytes>,
     waited: Duration,
     ran: Duration,
@@ -134,12 +134,12 @@ pub(super) async fn output(mut ticket: Ticket, form: Form) -> Result<Response, R
     Ok(response)
 }
 
-fn failure(report: &Report) -> Response {
+fn failure(report: &JobReport) -> Response {
     refused::failed(&error_of(report))
 }
 
 /// The error of §7 without the quotes around it.
-fn error_of(report: &Report) -> String {
+fn error_of(report: &JobReport) -> String {
     serde_json::from_slice(report.payload()).unwrap_or_else(|_| "{}".to_owned())
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::body::json;
 use super::request_queue::NoRoom;
-use crate::job::{ErrorClass, ErrorCode, Identity, JobError};
+use crate::job::{ErrorClass, ErrorCode, JobError, WorkerIdentity};
 
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
@@ -116,7 +116,7 @@ impl Refused {
         self
     }
 
-    pub(super) fn into_response(self, identity: &Identity) -> Response {
+    pub(super) fn into_response(self, identity: &WorkerIdentity) -> Response {
         let wire = self.error.to_wire(identity);
         let mut response = respond(self.status, &wire, self.error.message());
         let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::job::{Job, JobId, Report};
+use crate::job::{Job, JobId, JobReport};
 use crate::platform::{Platform, PlatformError};
 use crate::runtime::{ActiveJobs, Slots};
 
@@ -58,10 +58,10 @@ struct Open {
 /// What a request hears about its job.
 #[derive(Debug)]
 pub(super) enum Event {
-    Progress(Report),
-    Chunk(Report),
+    Progress(JobReport),
+    Chunk(JobReport),
     End {
-        report: Report,
+        report: JobReport,
         waited: Duration,
         ran: Duration,
     },
@@ -264,14 +264,14 @@ impl Platform for RequestQueue {
         }
     }
 
-    async fn post_chunk(&self, job: &JobId, chunk: &Report) -> Result<(), PlatformError> {
+    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
         if let Some(listener) = self.listener(job) {
             tell(&listener, Event::Chunk(chunk.clone())).await;
         }
         Ok(())
     }
 
-    async fn post_report(&self, job: &JobId, report: &Report) -> Result<(), PlatformError> {
+    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         if report.is_progress() {
             // The next update says more than one that finds no room.
             if let Some(listener) = self.listener(job) {

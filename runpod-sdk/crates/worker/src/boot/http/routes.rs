@@ -12,7 +12,7 @@ use super::refused::Refused;
 use super::request;
 use super::request_queue::{Health, RequestQueue};
 use super::settings::HttpSettings;
-use crate::job::Identity;
+use crate::job::WorkerIdentity;
 
 const RUN_SYNC: &str = "/runsync";
 const WORKER_ID: &str = "x-runpod-worker-id";
@@ -21,7 +21,7 @@ const WORKER_ID: &str = "x-runpod-worker-id";
 pub(super) struct App {
     pub(super) settings: HttpSettings,
     pub(super) requests: Arc<RequestQueue>,
-    pub(super) identity: Identity,
+    pub(super) identity: WorkerIdentity,
 }
 
 /// How a route takes its input and gives its output.
@@ -36,7 +36,7 @@ enum Route {
 }
 
 impl App {
-    pub(super) fn new(settings: HttpSettings, requests: Arc<RequestQueue>, identity: Identity) -> Self {
+    pub(super) fn new(settings: HttpSettings, requests: Arc<RequestQueue>, identity: WorkerIdentity) -> Self {
         Self {
             settings,
             requests,

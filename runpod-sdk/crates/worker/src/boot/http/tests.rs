@@ -13,7 +13,7 @@ use super::routes::App;
 use super::settings::HttpSettings;
 use crate::boot::HttpMode;
 use crate::boot::{FitnessPlan, Launch, StartReporting};
-use crate::job::{Identity, Job};
+use crate::job::{Job, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::Platform as _;
 use crate::runtime::{ActiveJobs, Shutdown, Slots};
@@ -23,7 +23,7 @@ use crate::worker::Worker;
 fn app() -> Arc<App> {
     let settings = HttpSettings::read(HttpMode::LoadBalancing, &Settings::default(), |_| None).unwrap();
     let requests = RequestQueue::new(Arc::new(ActiveJobs::new(16, 1 << 20)), settings.queue);
-    Arc::new(App::new(settings, Arc::new(requests), Identity::default()))
+    Arc::new(App::new(settings, Arc::new(requests), WorkerIdentity::default()))
 }
 
 /// Opens the queue of `app` for a worker.
@@ -32,7 +32,7 @@ async fn work(app: &Arc<App>, mut worker: Worker) -> Shutdown {
     let (requests, shutdown) = (app.requests.clone(), Shutdown::default());
     let slots = Slots::of(&worker.settings().concurrency);
     let launch = Launch {
-        identity: Identity::default(),
+        identity: WorkerIdentity::default(),
         active_jobs: requests.active_jobs.clone(),
         slots: slots.clone(),
         handlers: tokio::runtime::Handle::current(),

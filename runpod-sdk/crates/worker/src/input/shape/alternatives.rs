@@ -1,21 +1,21 @@
-//! Values that may have one of several forms: enums, options, unions.
+//! `oneOf` and `anyOf`: enums, options, unions.
 
 use serde_json::Value;
 
 use super::{Check, choices, decoded, list, plain, report_choice, shown, types};
-use crate::input::finding::{Finding, Findings, Kind, Path};
+use crate::input::finding::{Finding, FindingKind, Findings, Path};
 use crate::json::{entries, hint, kind};
 
-/// How deep alternatives of alternatives are looked for.
+/// The most levels of alternatives inside alternatives that are flattened.
 const MOST_LEVELS: usize = 4;
 
 impl<'s> Check<'s> {
-    /// At least one alternative must fit. If none does, tells what is wrong with the one that was
-    /// probably meant.
+    /// Checks that at least one alternative fits. If none does, reports the problems of the one that was probably
+    /// meant.
     pub(super) fn one_of(self, choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
         let here = path.depth();
-        // Whatever else they hold is not looked through: alternatives within alternatives would each be looked
-        // through once for every one around them.
+        // Alternatives with another tag are skipped before their contents are checked. Without this, nested
+        // alternatives would take exponential time.
         let meant = choices.iter().filter(|choice| !has_another_tag(choice, text));
         let mut closest: Option<Vec<Finding>> = None;
         for choice in meant {
@@ -25,7 +25,7 @@ impl<'s> Check<'s> {
                 return;
             }
             let ruled_out = own.0.iter().any(|finding| {
-                (finding.kind == Kind::Shape && finding.depth == here)
+                (finding.kind == FindingKind::Shape && finding.depth == here)
                     || (finding.tag && finding.depth == here + 1)
             });
             let closer = closest.as_ref().is_none_or(|other| own.0.len() < other.len());
@@ -43,7 +43,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// Not one of the alternatives is near.
+    /// Reports a value that resembles none of the alternatives.
     fn none_of(choices: &[&'s Value], text: &str, path: &Path<'_>, found: &mut Findings) {
         let schemas: Vec<_> = choices.iter().filter_map(|choice| choice.as_object()).collect();
         if kind(text.as_bytes()) == "object"
@@ -61,7 +61,7 @@ impl<'s> Check<'s> {
                 None => {
                     let names: Vec<String> = values.iter().map(|value| plain(value)).collect();
                     if let Some(finding) =
-                        found.add(Kind::Missing, &inner, "required, and missing".to_owned())
+                        found.add(FindingKind::Missing, &inner, "required, and missing".to_owned())
                     {
                         finding.problem.hint = hint(None, &names).map(Into::into);
                     }
@@ -88,14 +88,14 @@ impl<'s> Check<'s> {
         } else {
             format!("expected {}, found {}", expected.join(" or "), shown(text))
         };
-        if let Some(finding) = found.add(Kind::Shape, path, problem)
+        if let Some(finding) = found.add(FindingKind::Shape, path, problem)
             && kind(text.as_bytes()) == "object"
         {
             finding.problem.hint = hint(None, &names).map(Into::into);
         }
     }
 
-    /// Alternatives, and in the place of an alternative that is nothing but alternatives, those.
+    /// The alternatives, with each one that only lists further alternatives replaced by those.
     pub(super) fn alternatives(
         self,
         choices: impl Iterator<Item = &'s Value>,
@@ -122,7 +122,7 @@ impl<'s> Check<'s> {
     }
 }
 
-/// Whether a field that tells alternatives apart says that this one is not meant.
+/// Whether a tag in the value rules this alternative out.
 fn has_another_tag(choice: &Value, text: &str) -> bool {
     let properties = choice.get("properties").and_then(Value::as_object);
     let fixed = |key: &str| properties?.get(key)?.get("const");
@@ -140,7 +140,7 @@ fn has_another_tag(choice: &Value, text: &str) -> bool {
     another
 }
 
-/// The field that tells the alternatives apart, with its value in each.
+/// The tag that tells the alternatives apart, with its value in each.
 fn tags<'s>(schemas: &[&'s serde_json::Map<String, Value>]) -> Option<(&'s str, Vec<&'s Value>)> {
     let fixed = |schema: &&'s serde_json::Map<String, Value>| {
         schema

@@ -1,11 +1,11 @@
-//! Ranges of numbers, lengths of texts and lists.
+//! Limits: ranges of numbers, lengths of strings and arrays.
 
 use serde_json::Value;
 
 use super::shown;
-use crate::input::finding::{Findings, Kind, Path};
+use crate::input::finding::{FindingKind, Findings, Path};
 
-/// Whether a number breaks a limit.
+/// Whether a number (first) violates a limit (second).
 type Breaks = fn(f64, f64) -> bool;
 
 pub(super) fn number(
@@ -25,7 +25,7 @@ pub(super) fn number(
         let Some(limit) = schema.get(word) else { continue };
         if limit.as_f64().is_some_and(|limit| breaks(given, limit)) {
             found.add(
-                Kind::Limit,
+                FindingKind::Limit,
                 path,
                 format!("must be {says} {}, found {}", whole(limit), shown(text)),
             );
@@ -44,14 +44,14 @@ pub(super) fn number(
             .is_some_and(|limit| given < limit)
     {
         found.add(
-            Kind::Limit,
+            FindingKind::Limit,
             path,
             format!("must be from {least} to {most}, found {}", shown(text)),
         );
     }
 }
 
-/// `1` where schemars writes `1.0`.
+/// A limit without a useless fraction: `1` where schemars writes `1.0`.
 fn whole(limit: &Value) -> String {
     limit
         .as_f64()
@@ -89,14 +89,14 @@ pub(super) fn limits(
     let given = given as u64;
     if let Some(least) = limit(least).filter(|least| given < *least) {
         found.add(
-            Kind::Limit,
+            FindingKind::Limit,
             path,
             format!("must have at least {least} {what}, has {given}"),
         );
     }
     if let Some(most) = limit(most).filter(|most| given > *most) {
         found.add(
-            Kind::Limit,
+            FindingKind::Limit,
             path,
             format!("must have at most {most} {what}, has {given}"),
         );

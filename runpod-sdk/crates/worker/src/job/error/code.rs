@@ -1,16 +1,16 @@
-//! The name of what went wrong, and whose mistake it was.
+//! Error codes and error classes.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 
-/// Whose mistake it was. This tells a caller whom to ask and whether trying again makes sense.
+/// The side that is at fault. A caller sees from it whom to ask and whether a retry makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The request: it must be changed.
+    /// The request, which must be changed.
     User,
     /// This worker's program.
     Worker,
@@ -20,7 +20,7 @@ pub enum ErrorClass {
     Platform,
 }
 
-/// A short, stable name of what went wrong, for programs to compare.
+/// A short, stable error code for programs to compare.
 ///
 /// The constants are the codes that this crate itself uses, and [`ALL`](Self::ALL) lists them. A worker may
 /// add its own.
@@ -31,7 +31,7 @@ pub enum ErrorClass {
 pub struct ErrorCode(Cow<'static, str>);
 
 impl ErrorCode {
-    /// A code of the worker's own. Use capitals and underscores.
+    /// A code of the worker's own, in capitals and underscores.
     pub const fn new(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
     }

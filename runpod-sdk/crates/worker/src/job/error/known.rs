@@ -1,4 +1,4 @@
-//! Error types whose code survives `?`.
+//! The registry of error types that keep their code through `?`.
 
 use std::any::TypeId;
 use std::error::Error as StdError;
@@ -7,15 +7,15 @@ use runpod_protocol::sync::Mutex;
 
 use super::{IntoJobError, JobError};
 
-/// Describes the job's error if the cause is of one type.
+/// Copies code, class, hint and details to the job's error if the cause has the registered type.
 type Describe = fn(&(dyn StdError + 'static), &mut JobError);
 
 static KNOWN: Mutex<Vec<(TypeId, Describe)>> = Mutex::new(Vec::new());
 
 /// Makes `?` keep the code, class, hint and details that `E` has by [`IntoJobError`], everywhere in this process.
 ///
-/// `?` converts any error to a [`JobError`] and cannot see by itself which traits its type has. Call this once for
-/// each error type of your own, in `main` before [`start`](crate::start). Calling it again changes nothing.
+/// `?` converts any error to a [`JobError`] and cannot see which traits its type has. Call this once for each error
+/// type of your own, in `main` before [`start`](crate::start). Calling it again changes nothing.
 ///
 /// ```
 /// use runpod_sdk::{ErrorCode, IntoJobError, JobResult};
@@ -49,9 +49,9 @@ pub fn keep_code_of<E: IntoJobError + StdError + 'static>() {
     }
 }
 
-/// Gives `failed` what is known of the error it was made from.
+/// Copies what registered types know about `cause` to `failed`.
 pub(super) fn describe(cause: &(dyn StdError + 'static), failed: &mut JobError) {
-    // The lock is not held while code of the error types runs.
+    // The lock is not held while methods of the error types run.
     let known = KNOWN.lock().clone();
     for (_, describe) in known {
         describe(cause, failed);

@@ -1,5 +1,5 @@
-//! The error as it is posted: a JSON *string* that holds an object. Six keys that the platform's own tools know come
-//! first, then those of ours (`docs/protocol/worker-protocol.md` §7).
+//! The wire form of an error: a JSON *string* that holds an object. The six keys that the platform's own tools read
+//! come first, then the keys of this crate (`docs/protocol/worker-protocol.md` §7).
 
 use std::borrow::Cow;
 
@@ -10,23 +10,22 @@ use serde_json::Value;
 use super::{Inner, JobError};
 use crate::redact::redacted;
 
-/// Bytes that are kept of each text in an error: its start. A message may quote a whole page, and the error must not
-/// be refused for its size.
+/// The most bytes of each text in an error; the rest is cut. A message may quote a whole page, and the platform must
+/// not refuse the error for its size.
 const LONGEST_TEXT: usize = 16 * 1024;
 
 impl JobError {
-    /// The error's text as it goes over the wire: a JSON object. What must not be read is masked: a message may
-    /// quote a URL with all that is in it.
-    pub(crate) fn to_wire(&self, identity: &Identity) -> String {
+    /// The error as a JSON object for the platform. Secrets are masked: a message may quote a whole URL.
+    pub(crate) fn to_wire(&self, identity: &WorkerIdentity) -> String {
         self.encoded(serde_json::to_string(&self.wire(identity, &self.inner.log_tail)))
     }
 
-    /// The same for the log, which has its own last lines, and where people read it.
-    pub(crate) fn to_log(&self, identity: &Identity) -> String {
+    /// The error as indented JSON for the log, without the last log lines.
+    pub(crate) fn to_log(&self, identity: &WorkerIdentity) -> String {
         self.encoded(serde_json::to_string_pretty(&self.wire(identity, &[])))
     }
 
-    fn wire<'a>(&'a self, identity: &'a Identity, log_tail: &'a [String]) -> WireError<'a> {
+    fn wire<'a>(&'a self, identity: &'a WorkerIdentity, log_tail: &'a [String]) -> WireError<'a> {
         WireError {
             error: &self.inner,
             log_tail,
@@ -36,25 +35,25 @@ impl JobError {
 
     fn encoded(&self, text: serde_json::Result<String>) -> String {
         text.unwrap_or_else(|error| {
-            // Strings and a `Value` always encode; if that should ever change, the code still tells.
+            // Strings and a `Value` always encode. If that ever changes, the code is still reported.
             format!("{}: {} ({error})", self.inner.code, shown(&self.inner.message))
         })
     }
 }
 
-/// Who failed: part of the error's wire form.
+/// The worker's identity, as the error's wire form names it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Identity {
+pub(crate) struct WorkerIdentity {
     pub(crate) hostname: String,
     pub(crate) worker_id: String,
     pub(crate) runpod_version: String,
 }
 
-impl Identity {
-    /// Stands where the platform has told no name.
+impl WorkerIdentity {
+    /// The name of a worker or host to which the platform gave none.
     pub(crate) const UNKNOWN: &str = "unknown";
 
-    /// The worker's id, if the platform has told it.
+    /// The worker's id, if the platform gave one.
     pub(crate) fn known_worker(&self) -> Option<&str> {
         let known = !self.worker_id.is_empty() && self.worker_id != Self::UNKNOWN;
         known.then_some(&*self.worker_id)
@@ -64,7 +63,7 @@ impl Identity {
 struct WireError<'a> {
     error: &'a Inner,
     log_tail: &'a [String],
-    identity: &'a Identity,
+    identity: &'a WorkerIdentity,
 }
 
 impl Serialize for WireError<'_> {
@@ -98,7 +97,7 @@ impl Serialize for WireError<'_> {
     }
 }
 
-/// A text as others may read it: masked, and then cut. Half a secret is one, too.
+/// A text with its secrets masked, and then cut. Masking comes first, because half a secret would not be found.
 fn shown(text: &str) -> Cow<'_, str> {
     let text = redacted(text);
     if text.len() <= LONGEST_TEXT {
@@ -108,7 +107,7 @@ fn shown(text: &str) -> Cow<'_, str> {
     format!("{}… [{} more bytes]", &text[..end], text.len() - end).into()
 }
 
-/// The same value with every text in it masked and cut, its keys included.
+/// A copy of the value with every text in it masked and cut, keys included.
 fn masked(value: &Value) -> Value {
     match value {
         Value::String(text) => shown(text).into(),
@@ -130,7 +129,7 @@ mod tests {
     use crate::redact::hide_secret;
 
     fn wire(error: &JobError) -> Value {
-        serde_json::from_str(&error.to_wire(&Identity::default())).unwrap()
+        serde_json::from_str(&error.to_wire(&WorkerIdentity::default())).unwrap()
     }
 
     #[test]
@@ -142,12 +141,12 @@ mod tests {
             .with_details(json!({ secret: [{ "url": format!("https://h/?id_token={secret}") }] }))
             .with_log_tail([secret.to_owned()])
             .with_traceback(secret.to_owned());
-        let text = error.to_wire(&Identity::default());
+        let text = error.to_wire(&WorkerIdentity::default());
         assert!(!text.contains(secret), "{text}");
-        let told = wire(&error);
-        assert_eq!(told["hint"], "use another key than [secret]");
+        let sent = wire(&error);
+        assert_eq!(sent["hint"], "use another key than [secret]");
         assert_eq!(
-            told["details"],
+            sent["details"],
             json!({ "[secret]": [{ "url": "https://h/?id_token=[secret]" }] })
         );
     }
@@ -159,14 +158,14 @@ mod tests {
             .with_hint(long.clone())
             .with_details(json!([long]))
             .with_traceback(long.clone());
-        let told = wire(&error);
+        let sent = wire(&error);
         let end = long.floor_char_boundary(LONGEST_TEXT);
         let shown = format!("{}… [{} more bytes]", &long[..end], long.len() - end);
         for text in [
-            &told["error_message"],
-            &told["error_traceback"],
-            &told["hint"],
-            &told["details"][0],
+            &sent["error_message"],
+            &sent["error_traceback"],
+            &sent["hint"],
+            &sent["details"][0],
         ] {
             assert_eq!(*text, shown);
         }

@@ -1,5 +1,5 @@
-//! Random lives of processes that end at any step of the disk: what was said to be stored is found again, and a
-//! job never gets two different results.
+//! Random runs of processes that end at any step of the disk. A result that was reported as stored is found again, and
+//! a job never gets two different results.
 
 use runpod_protocol::sync::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::memory_disk::{MemoryDisk, Trouble, Volume};
+use super::memory_disk::{DiskFault, MemoryDisk, Volume};
 use super::{body, report};
 use crate::job::JobId;
-use crate::journal::health::Health;
-use crate::journal::store::{Begun, Store, Written};
+use crate::journal::health::DiskHealth;
+use crate::journal::store::{JobHistory, Store, WriteOutcome};
 use crate::settings::Journal;
 
-/// What the world outside knows of a job that is not settled.
+/// The test's knowledge of a job that is not settled.
 #[derive(Debug, Default, Clone)]
 struct Known {
-    /// What was tried to store since the job was last settled.
+    /// The results that were written since the job was last settled.
     tried: BTreeSet<String>,
-    /// It was said to be stored.
+    /// Whether a write was reported as stored.
     acknowledged: bool,
-    /// What was read back.
+    /// The result that was read back.
     seen: Option<String>,
-    /// A removal began and may have been cut off.
+    /// Whether a removal began, which a crash may have interrupted.
     maybe_settled: bool,
 }
 
@@ -42,26 +42,26 @@ impl Known {
 }
 
 fn open(disk: &MemoryDisk) -> Option<Store> {
-    let health = Health::new("/journal".into());
+    let health = DiskHealth::new("/journal".into());
     Store::open(Journal::at("/journal").crashes(0), Arc::new(disk.clone()), health).ok()
 }
 
-/// What `begin` finds while the process is alive.
+/// The result that `begin` finds while the process is alive.
 fn look(store: &Store, disk: &MemoryDisk, job: &JobId, known: &mut Known) {
     let begun = store.begin(job);
     if disk.is_dead() {
         return;
     }
     match begun {
-        Begun::Stored(found) => known.read(&body(&found)),
-        Begun::Run => {
+        JobHistory::Stored(found) => known.read(&body(&found)),
+        JobHistory::Run => {
             assert!(
                 !known.acknowledged || known.maybe_settled,
                 "{job}: a stored result is lost"
             );
             *known = Known::default();
         }
-        Begun::Poison(_) => unreachable!("crashes are not counted here"),
+        JobHistory::Poisonous(_) => unreachable!("crashes are not counted here"),
     }
 }
 
@@ -71,7 +71,7 @@ fn live(
     life: u32,
     world: &mut BTreeMap<String, Known>,
 ) {
-    let disk = MemoryDisk::new(life, volume, Trouble::DieAt(random.usize(5..120)));
+    let disk = MemoryDisk::new(life, volume, DiskFault::DieAt(random.usize(5..120)));
     let disk = if random.bool() { disk.without_locks() } else { disk };
     let Some(store) = open(&disk) else {
         disk.die();
@@ -94,23 +94,23 @@ fn live(
                 }
                 let result = report(&format!("{name} in life {life} step {step}"));
                 known.tried.insert(body(&result));
-                if matches!(store.write(&job, &result, &|| true), Ok(Written::Stored)) {
+                if matches!(store.write(&job, &result, &|| true), Ok(WriteOutcome::Stored)) {
                     known.acknowledged = true;
                     running.insert(name);
                 }
             }
-            // It is delivered.
+            // The result is delivered.
             2 if running.contains(&name) => {
                 known.maybe_settled = true;
-                store.settle(&crate::journal::name::Key::of(&job));
+                store.settle(&crate::journal::name::JobKey::of(&job));
                 if !disk.is_dead() {
                     *known = Known::default();
                 }
                 running.remove(&name);
             }
-            // Leftovers of earlier lives are delivered, or put back.
+            // Leftovers of earlier runs are delivered, or put back.
             _ => {
-                let busy = |key: &crate::journal::name::Key| running.contains(&key.to_string());
+                let busy = |key: &crate::journal::name::JobKey| running.contains(&key.to_string());
                 for leftover in store.leftovers(&busy).unwrap_or_default() {
                     let Some(entry) = store.adopt(&leftover) else {
                         continue;
@@ -147,12 +147,12 @@ fn live(
 fn lives(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let volume = Arc::<Mutex<Volume>>::default();
-    // Results must not expire while lives pass.
+    // Results must not expire during the test.
     let mut world = BTreeMap::new();
     for life in 0..8 {
         live(&mut random, &volume, life, &mut world);
     }
-    let disk = MemoryDisk::new(99, &volume, Trouble::Nothing);
+    let disk = MemoryDisk::new(99, &volume, DiskFault::Nothing);
     let store = open(&disk).expect("nothing fails any more");
     for (name, known) in &mut world {
         look(&store, &disk, &name.as_str().into(), known);
@@ -177,10 +177,13 @@ fn a_result_is_lost_before_it_is_stored_or_never() {
     for last in 0..60 {
         for power in [false, true] {
             let volume = Arc::<Mutex<Volume>>::default();
-            let disk = MemoryDisk::new(1, &volume, Trouble::DieAt(last));
+            let disk = MemoryDisk::new(1, &volume, DiskFault::DieAt(last));
             let job = JobId::from("j");
             let stored = open(&disk).is_some_and(|store| {
-                matches!(store.write(&job, &report("kept"), &|| true), Ok(Written::Stored))
+                matches!(
+                    store.write(&job, &report("kept"), &|| true),
+                    Ok(WriteOutcome::Stored)
+                )
             });
             disk.die();
             if power {
@@ -188,7 +191,7 @@ fn a_result_is_lost_before_it_is_stored_or_never() {
                     .lock()
                     .cut_power(&mut fastrand::Rng::with_seed(last as u64));
             }
-            let next = open(&MemoryDisk::new(2, &volume, Trouble::Nothing)).unwrap();
+            let next = open(&MemoryDisk::new(2, &volume, DiskFault::Nothing)).unwrap();
             let names = next.leftovers(&|_| false).unwrap();
             let found: Vec<String> = names
                 .iter()

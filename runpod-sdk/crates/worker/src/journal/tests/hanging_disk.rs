@@ -1,4 +1,4 @@
-//! The real disk, behind a network that may go: then no call returns until it is back.
+//! The real disk behind a simulated network. While the network is down, no call returns.
 
 use runpod_protocol::sync::unpoisoned;
 use runpod_protocol::sync::{Mutex, MutexGuard};
@@ -8,12 +8,12 @@ use std::sync::{Arc, Condvar};
 
 use bytes::Bytes;
 
-use crate::journal::disk::{Disk, DiskFile, RealDisk, SignOfLife, Stat};
-use crate::journal::hands::Hands;
-use crate::journal::keeper::Keeper;
+use crate::journal::blocking_pool::BlockingPool;
+use crate::journal::disk::{Disk, DiskFile, FileStat, LivenessFile, RealDisk};
+use crate::journal::handle::JournalHandle;
 use crate::settings::Journal;
 
-/// The network. Dropping it brings the disk back, so that no thread outlives a test.
+/// The simulated network. Dropping it ends the outage, so that no thread outlives a test.
 #[derive(Default)]
 pub(crate) struct Network(Arc<Line>);
 
@@ -39,14 +39,14 @@ impl Network {
         self.0.back.notify_all();
     }
 
-    /// Calls that do not return, each of which has a thread.
+    /// The number of blocked calls, each on a thread.
     pub(crate) fn waiting(&self) -> usize {
         self.0.lock().waiting
     }
 
     /// A journal on a disk behind this network.
-    pub(crate) async fn journal(&self, journal: Journal, hands: Hands) -> Keeper {
-        Keeper::open_on(journal, Arc::new(HangingDisk(self.0.clone())), hands).await
+    pub(crate) async fn journal(&self, journal: Journal, pool: BlockingPool) -> JournalHandle {
+        JournalHandle::open_on(journal, Arc::new(HangingDisk(self.0.clone())), pool).await
     }
 }
 
@@ -73,7 +73,7 @@ struct HangingDisk(Arc<Line>);
 
 struct HangingFile(Arc<Line>, Box<dyn DiskFile>);
 
-struct HangingSign(Arc<Line>, Box<dyn SignOfLife>);
+struct HangingSign(Arc<Line>, Box<dyn LivenessFile>);
 
 impl Disk for HangingDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
@@ -111,19 +111,22 @@ impl Disk for HangingDisk {
         RealDisk.remove(path)
     }
 
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
         self.0.pass();
         RealDisk.stat(path)
     }
 
-    fn show_life(&self, path: &Path) -> io::Result<Box<dyn SignOfLife>> {
+    fn create_liveness_file(&self, path: &Path) -> io::Result<Box<dyn LivenessFile>> {
         self.0.pass();
-        Ok(Box::new(HangingSign(self.0.clone(), RealDisk.show_life(path)?)))
+        Ok(Box::new(HangingSign(
+            self.0.clone(),
+            RealDisk.create_liveness_file(path)?,
+        )))
     }
 
-    fn lives(&self, path: &Path) -> io::Result<Option<bool>> {
+    fn is_alive(&self, path: &Path) -> io::Result<Option<bool>> {
         self.0.pass();
-        RealDisk.lives(path)
+        RealDisk.is_alive(path)
     }
 }
 
@@ -139,7 +142,7 @@ impl DiskFile for HangingFile {
     }
 }
 
-impl SignOfLife for HangingSign {
+impl LivenessFile for HangingSign {
     fn renew(&mut self) -> io::Result<()> {
         self.0.pass();
         self.1.renew()

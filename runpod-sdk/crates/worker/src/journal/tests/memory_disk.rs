@@ -1,4 +1,4 @@
-//! A disk whose every step can fail or be the last one before the process, or the power, is gone.
+//! A disk in memory. Each step can fail, or be the last one before a crash or a power failure.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::journal::disk::{Disk, DiskFile, SignOfLife, Stat};
+use crate::journal::disk::{Disk, DiskFile, FileStat, LivenessFile};
 
-/// What all processes see.
+/// The volume that all processes share.
 #[derive(Default)]
 pub(super) struct Volume {
     dirs: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, File>,
-    /// Moves that a power cut may undo, oldest first.
+    /// Renames and removals that a power failure may undo, oldest first.
     unsynced_moves: Vec<(PathBuf, PathBuf)>,
     clock: Duration,
 }
@@ -29,11 +29,11 @@ struct File {
     locked_by: Option<u32>,
 }
 
-/// What goes wrong, and from which step on.
+/// A fault, and the step at which it begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Trouble {
+pub(super) enum DiskFault {
     Nothing,
-    /// The process dies at this step; nothing that it does afterwards reaches the disk.
+    /// The process dies at this step; nothing after it reaches the disk.
     DieAt(usize),
     /// Every change fails from this step on.
     FailFrom(usize, io::ErrorKind),
@@ -41,17 +41,17 @@ pub(super) enum Trouble {
     KeepAll,
 }
 
-/// One process's hold on the volume.
+/// One process's access to the volume.
 #[derive(Clone)]
 pub(super) struct MemoryDisk {
     volume: Arc<Mutex<Volume>>,
     process: u32,
-    trouble: Arc<Mutex<(Trouble, usize)>>,
+    trouble: Arc<Mutex<(DiskFault, usize)>>,
     can_lock: bool,
 }
 
 impl MemoryDisk {
-    pub(super) fn new(process: u32, volume: &Arc<Mutex<Volume>>, trouble: Trouble) -> Self {
+    pub(super) fn new(process: u32, volume: &Arc<Mutex<Volume>>, trouble: DiskFault) -> Self {
         Self {
             volume: volume.clone(),
             process,
@@ -65,40 +65,40 @@ impl MemoryDisk {
         self
     }
 
-    /// The process is gone, and its locks with it.
+    /// The process has died and its locks are released.
     pub(super) fn die(&self) {
-        self.trouble().0 = Trouble::DieAt(0);
+        self.trouble().0 = DiskFault::DieAt(0);
         for file in self.volume().files.values_mut() {
             file.locked_by = file.locked_by.filter(|process| *process != self.process);
         }
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes the fault.
     pub(super) fn heal(&self) {
-        self.trouble().0 = Trouble::Nothing;
+        self.trouble().0 = DiskFault::Nothing;
     }
 
     pub(super) fn is_dead(&self) -> bool {
         let trouble = self.trouble();
-        matches!(trouble.0, Trouble::DieAt(at) if trouble.1 > at)
+        matches!(trouble.0, DiskFault::DieAt(at) if trouble.1 > at)
     }
 
     fn volume(&self) -> MutexGuard<'_, Volume> {
         self.volume.lock()
     }
 
-    fn trouble(&self) -> MutexGuard<'_, (Trouble, usize)> {
+    fn trouble(&self) -> MutexGuard<'_, (DiskFault, usize)> {
         self.trouble.lock()
     }
 
-    /// One more step. `changes` says whether it needs room on the disk.
+    /// Counts a step. `changes` says whether it writes to the disk.
     fn step(&self, changes: bool) -> io::Result<()> {
         let mut trouble = self.trouble();
         let now = trouble.1;
         trouble.1 += 1;
         match trouble.0 {
-            Trouble::DieAt(at) if now >= at => Err(io::Error::other("the process is dead")),
-            Trouble::FailFrom(at, kind) if changes && now >= at => Err(kind.into()),
+            DiskFault::DieAt(at) if now >= at => Err(io::Error::other("the process is dead")),
+            DiskFault::FailFrom(at, kind) if changes && now >= at => Err(kind.into()),
             _ => Ok(()),
         }
     }
@@ -109,7 +109,7 @@ impl Volume {
         self.clock += time;
     }
 
-    /// What was not synced is lost, wholly or in part.
+    /// A power failure: data that was not synced is lost, wholly or in part.
     pub(super) fn cut_power(&mut self, random: &mut fastrand::Rng) {
         for file in self.files.values_mut() {
             file.locked_by = None;
@@ -204,7 +204,7 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.step(false)?;
-        if matches!(self.trouble().0, Trouble::KeepAll) {
+        if matches!(self.trouble().0, DiskFault::KeepAll) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let mut volume = self.volume();
@@ -212,17 +212,17 @@ impl Disk for MemoryDisk {
         volume.files.remove(path).map(drop).ok_or_else(missing)
     }
 
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
         self.step(false)?;
         let volume = self.volume();
         let file = volume.files.get(path).ok_or_else(missing)?;
-        Ok(Stat {
+        Ok(FileStat {
             bytes: file.data.len() as u64,
             modified: SystemTime::UNIX_EPOCH + file.modified,
         })
     }
 
-    fn show_life(&self, path: &Path) -> io::Result<Box<dyn SignOfLife>> {
+    fn create_liveness_file(&self, path: &Path) -> io::Result<Box<dyn LivenessFile>> {
         drop(self.create(path)?);
         if let Some(file) = self.volume().files.get_mut(path) {
             file.locked_by = Some(self.process);
@@ -230,7 +230,7 @@ impl Disk for MemoryDisk {
         Ok(Box::new(Handle(self.clone(), path.to_owned())))
     }
 
-    fn lives(&self, path: &Path) -> io::Result<Option<bool>> {
+    fn is_alive(&self, path: &Path) -> io::Result<Option<bool>> {
         self.step(false)?;
         let volume = self.volume();
         let file = volume.files.get(path).ok_or_else(missing)?;
@@ -247,7 +247,7 @@ impl DiskFile for Handle {
         let file = volume.files.get_mut(&self.1).ok_or_else(missing)?;
         match done {
             Ok(()) => file.data.extend_from_slice(bytes),
-            // A write that fails half-way leaves its first half; a dead process leaves what it left before.
+            // A write that fails leaves its first half; a dead process leaves the file as it was.
             Err(_) if !self.0.is_dead() => file.data.extend_from_slice(&bytes[..bytes.len() / 2]),
             Err(_) => {}
         }
@@ -263,7 +263,7 @@ impl DiskFile for Handle {
     }
 }
 
-impl SignOfLife for Handle {
+impl LivenessFile for Handle {
     fn renew(&mut self) -> io::Result<()> {
         self.0.step(true)?;
         let mut volume = self.0.volume();

@@ -6,14 +6,14 @@ pub(crate) mod hanging_disk;
 mod memory_disk;
 mod sharing;
 
-use crate::job::{Identity, Outcome, Report};
+use crate::job::{JobReport, Outcome, WorkerIdentity};
 use crate::json::RawJson;
 
-fn report(output: &str) -> Report {
+fn report(output: &str) -> JobReport {
     let outcome = Outcome::Completed(RawJson::from(serde_json::json!(output)));
-    Report::of(&outcome, false, &Identity::default()).expect("a result is reported")
+    JobReport::of(&outcome, false, &WorkerIdentity::default()).expect("a result is reported")
 }
 
-fn body(report: &Report) -> String {
+fn body(report: &JobReport) -> String {
     String::from_utf8_lossy(&report.pieces().concat()).into_owned()
 }

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::memory_disk::{MemoryDisk, Trouble, Volume};
+use super::memory_disk::{DiskFault, MemoryDisk, Volume};
 use super::{body, report};
 use crate::job::JobId;
 use crate::journal::disk::RealDisk;
-use crate::journal::health::Health;
-use crate::journal::name::{Key, folder_of};
-use crate::journal::store::{Begun, Store, Written};
+use crate::journal::health::DiskHealth;
+use crate::journal::name::{JobKey, folder_of};
+use crate::journal::store::{JobHistory, Store, WriteOutcome};
 use crate::settings::Journal;
 
 fn open(dir: &TempDir) -> Store {
-    let health = Health::new(dir.path().into());
+    let health = DiskHealth::new(dir.path().into());
     Store::open(Journal::at(dir.path()).crashes(2), Arc::new(RealDisk), health).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn folder(dir: &TempDir, kind: &str) -> PathBuf {
 
 fn write(store: &Store, job: &str) {
     let written = store.write(&job.into(), &report(job), &|| true).unwrap();
-    assert_eq!(written, Written::Stored);
+    assert_eq!(written, WriteOutcome::Stored);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn what_a_living_process_delivers_is_left_to_it() {
     assert_eq!(
         one.leftovers(&|_| false).unwrap().len(),
         1,
-        "its own, and nobody delivers it"
+        "its own, and it is not being delivered"
     );
     drop(one);
     assert_eq!(other.leftovers(&|_| false).unwrap().len(), 1, "its lock is gone");
@@ -53,24 +53,27 @@ fn endpoints_that_share_a_directory_neither_deliver_nor_drop_nor_count_each_othe
     let open = |endpoint: Option<&str>| {
         let mut journal = Journal::at(dir.path()).crashes(1);
         journal.endpoint = endpoint.map(str::to_owned);
-        Store::open(journal, Arc::new(RealDisk), Health::new(dir.path().into())).unwrap()
+        Store::open(journal, Arc::new(RealDisk), DiskHealth::new(dir.path().into())).unwrap()
     };
     let dead = open(Some("one"));
     write(&dead, "j");
-    assert!(matches!(dead.begin(&"crashed".into()), Begun::Run));
+    assert!(matches!(dead.begin(&"crashed".into()), JobHistory::Run));
     drop(dead);
     for other in [Some("two"), Some("../one"), Some("one/"), None] {
         let store = open(other);
         assert!(store.leftovers(&|_| false).unwrap().is_empty(), "{other:?}");
         for job in ["j", "crashed"] {
-            assert!(matches!(store.begin(&job.into()), Begun::Run), "{other:?}");
+            assert!(matches!(store.begin(&job.into()), JobHistory::Run), "{other:?}");
         }
-        store.settle(&Key::of(&"j".into()));
+        store.settle(&JobKey::of(&"j".into()));
         store.close();
     }
     let next = open(Some("one"));
-    assert!(matches!(next.begin(&"crashed".into()), Begun::Poison(_)));
-    assert!(matches!(open(Some("two")).begin(&"crashed".into()), Begun::Run));
+    assert!(matches!(next.begin(&"crashed".into()), JobHistory::Poisonous(_)));
+    assert!(matches!(
+        open(Some("two")).begin(&"crashed".into()),
+        JobHistory::Run
+    ));
     assert!(next.stored(&"j".into()).is_some(), "it is still there");
 }
 
@@ -97,10 +100,10 @@ fn a_job_that_another_living_process_runs_has_not_crashed() {
     let job = JobId::from("j");
     let processes = [open(&dir), open(&dir), open(&dir)];
     for process in &processes {
-        assert!(matches!(process.begin(&job), Begun::Run));
+        assert!(matches!(process.begin(&job), JobHistory::Run));
     }
     drop(processes);
-    assert!(matches!(open(&dir).begin(&job), Begun::Poison(times) if times.len() == 3));
+    assert!(matches!(open(&dir).begin(&job), JobHistory::Poisonous(times) if times.len() == 3));
 }
 
 #[test]
@@ -111,12 +114,12 @@ fn the_first_result_of_a_job_is_its_result() {
     write(&one, "j");
     for store in [&one, &other] {
         let written = store.write(&job, &report("second"), &|| true).unwrap();
-        assert_eq!(written, Written::Stored, "there is one, so nothing is lost");
+        assert_eq!(written, WriteOutcome::Stored, "there is one, so nothing is lost");
         let files = std::fs::read_dir(folder(&dir, "results")).unwrap();
         assert_eq!(files.count(), 1);
         for reader in [&one, &other] {
             let begun = reader.begin(&job);
-            assert!(matches!(begun, Begun::Stored(found) if body(&found) == r#"{"output": "j"}"#));
+            assert!(matches!(begun, JobHistory::Stored(found) if body(&found) == r#"{"output": "j"}"#));
         }
     }
 }
@@ -125,8 +128,8 @@ fn the_first_result_of_a_job_is_its_result() {
 fn without_locks_a_process_is_dead_after_a_minute_of_silence() {
     let volume = Arc::<Mutex<Volume>>::default();
     let open = |process| {
-        let disk = MemoryDisk::new(process, &volume, Trouble::Nothing).without_locks();
-        let health = Health::new("/journal".into());
+        let disk = MemoryDisk::new(process, &volume, DiskFault::Nothing).without_locks();
+        let health = DiskHealth::new("/journal".into());
         Store::open(Journal::at("/journal"), Arc::new(disk), health).unwrap()
     };
     let (one, other) = (open(1), open(2));
@@ -154,7 +157,10 @@ fn a_file_that_is_cut_is_set_aside_and_its_job_runs() {
     for length in [0, 1, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&file, &whole[..length]).unwrap();
         let store = open(&dir);
-        assert!(matches!(store.begin(&"j".into()), Begun::Run), "cut at {length}");
+        assert!(
+            matches!(store.begin(&"j".into()), JobHistory::Run),
+            "cut at {length}"
+        );
         assert_eq!(std::fs::read_dir(&results).unwrap().count(), 0);
         assert_eq!(std::fs::read_dir(folder(&dir, "unreadable")).unwrap().count(), 1);
         std::fs::remove_dir_all(folder(&dir, "unreadable")).unwrap();
@@ -182,7 +188,7 @@ fn nobody_else_may_read_a_result() {
 fn a_result_that_is_delivered_first_is_not_written() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
-    // Asked before the file is made, before each step, before and after the sync.
+    // `wanted` is called before the file is created, before each step, and before and after the sync.
     for times in 0..5_u32 {
         let left = std::cell::Cell::new(times);
         let wanted = || {
@@ -191,7 +197,7 @@ fn a_result_that_is_delivered_first_is_not_written() {
             now > 0
         };
         let written = store.write(&"j".into(), &report("x"), &wanted).unwrap();
-        assert_eq!(written, Written::NotWanted, "{times}");
+        assert_eq!(written, WriteOutcome::NotWanted, "{times}");
         for kind in ["results", "writing"] {
             assert_eq!(std::fs::read_dir(folder(&dir, kind)).unwrap().count(), 0);
         }
@@ -202,8 +208,8 @@ fn a_result_that_is_delivered_first_is_not_written() {
 fn what_was_delivered_answers_its_job_until_it_expires_or_its_room_is_needed() {
     let volume = Arc::<Mutex<Volume>>::default();
     let open = |process, journal: Journal| {
-        let disk = MemoryDisk::new(process, &volume, Trouble::Nothing);
-        Store::open(journal, Arc::new(disk), Health::new("/journal".into())).unwrap()
+        let disk = MemoryDisk::new(process, &volume, DiskFault::Nothing);
+        Store::open(journal, Arc::new(disk), DiskHealth::new("/journal".into())).unwrap()
     };
     let dead = open(1, Journal::at("/journal"));
     for job in ["early", "late", "asked"] {
@@ -224,11 +230,11 @@ fn what_was_delivered_answers_its_job_until_it_expires_or_its_room_is_needed() {
     );
     let stored = |store: &Store, job: &str| store.stored(&job.into()).map(|found| body(&found));
     assert_eq!(stored(&next, "asked").as_deref(), Some(r#"{"output": "asked"}"#));
-    // Asked for again, it is a result like any other, and takes precedence over what nobody waits for.
+    // Once its job is taken again it is an ordinary result, and is not removed to make room.
     write(&next, "new");
     assert_eq!(stored(&next, "early"), None, "it has made room");
     assert_eq!(stored(&next, "asked").as_deref(), Some(r#"{"output": "asked"}"#));
-    next.delivered(&Key::of(&"asked".into()));
+    next.delivered(&JobKey::of(&"asked".into()));
     volume.lock().pass(Duration::from_mins(31));
     next.leftovers(&|_| true).unwrap();
     assert_eq!(stored(&next, "asked"), None, "it has expired");

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::job::{Identity, JobError, Outcome};
+use crate::job::{JobError, Outcome, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::PostDisposition;
 
@@ -157,9 +157,9 @@ fn ok() -> String {
     answer("200 OK", "", "{}")
 }
 
-fn output(text: &str) -> Report {
+fn output(text: &str) -> JobReport {
     let output = RawJson::parse(text.to_owned()).unwrap();
-    Report::of(&Outcome::Completed(output), false, &Identity::default()).unwrap()
+    JobReport::of(&Outcome::Completed(output), false, &WorkerIdentity::default()).unwrap()
 }
 
 async fn soon<F: Future>(what: F) -> F::Output {
@@ -205,9 +205,9 @@ async fn chunks_progress_and_results_say_whether_they_end_a_stream() {
     let server = Server::start([ok()]).await;
     let platform = server.platform(Limits::default());
     let (id, value) = (JobId::from("j1"), RawJson::parse("[1]").unwrap());
-    platform.post_chunk(&id, &Report::chunk(&value)).await.unwrap();
+    platform.post_chunk(&id, &JobReport::chunk(&value)).await.unwrap();
     platform
-        .post_report(&id, &Report::progress(&value))
+        .post_report(&id, &JobReport::progress(&value))
         .await
         .unwrap();
     for outcome in [
@@ -215,7 +215,7 @@ async fn chunks_progress_and_results_say_whether_they_end_a_stream() {
         Outcome::StreamFailed(JobError::message_only("no")),
         Outcome::Failed(JobError::message_only("no")),
     ] {
-        let report = Report::of(&outcome, false, &Identity::default()).unwrap();
+        let report = JobReport::of(&outcome, false, &WorkerIdentity::default()).unwrap();
         platform.post_report(&id, &report).await.unwrap();
     }
     let seen = server.seen();
@@ -240,7 +240,7 @@ async fn a_hundred_chunks_travel_over_one_connection() {
     // The answers' bodies are read, whatever is in them: else no connection could serve twice.
     let server = Server::start([answer("200 OK", "", &"x".repeat(100_000))]).await;
     let platform = server.platform(Limits::default());
-    let chunk = Report::chunk(&RawJson::null());
+    let chunk = JobReport::chunk(&RawJson::null());
     for _ in 0..100 {
         platform.post_chunk(&"j1".into(), &chunk).await.unwrap();
     }
@@ -450,7 +450,7 @@ async fn the_request_limit_ends_a_post_that_gets_no_answer() {
     let platform = server.platform(limits);
     for posted in [
         soon(platform.post_report(&"j1".into(), &output("7"))).await,
-        soon(platform.post_chunk(&"j1".into(), &Report::chunk(&RawJson::null()))).await,
+        soon(platform.post_chunk(&"j1".into(), &JobReport::chunk(&RawJson::null()))).await,
     ] {
         let error = posted.unwrap_err();
         assert!(matches!(error, PlatformError::TimedOut { .. }), "{error:?}");

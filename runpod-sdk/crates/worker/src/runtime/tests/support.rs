@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::boot::{Connected, FitnessPlan, Launch, StartReporting};
 use crate::error::Error;
-use crate::job::Identity;
-use crate::journal::Keeper;
+use crate::job::WorkerIdentity;
+use crate::journal::JournalHandle;
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::Limits;
@@ -30,7 +30,7 @@ impl Running {
 
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
         let journal = worker.settings().journal.clone();
-        Self::start_with(platform, worker, seed, Keeper::open_here(journal).await).await
+        Self::start_with(platform, worker, seed, JournalHandle::open_here(journal).await).await
     }
 
     /// Starts it with this journal, whatever it asks for.
@@ -38,7 +38,7 @@ impl Running {
         platform: Arc<MemoryPlatform>,
         worker: Worker,
         seed: u64,
-        journal: Keeper,
+        journal: JournalHandle,
     ) -> Self {
         let limits = worker.settings().limits;
         let active_jobs = Arc::new(ActiveJobs::new(
@@ -51,7 +51,7 @@ impl Running {
             journal,
         };
         let launch = Launch {
-            identity: Identity::default(),
+            identity: WorkerIdentity::default(),
             active_jobs: active_jobs.clone(),
             slots: Slots::of(&worker.settings().concurrency),
             handlers: Handle::current(),

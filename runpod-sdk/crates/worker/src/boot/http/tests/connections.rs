@@ -15,7 +15,7 @@ use super::super::server;
 use super::super::settings::HttpSettings;
 use super::{app, work};
 use crate::boot::HttpMode;
-use crate::job::Identity;
+use crate::job::WorkerIdentity;
 use crate::prelude::*;
 use crate::runtime::ActiveJobs;
 use crate::settings::Settings;
@@ -59,7 +59,7 @@ async fn health_checks_on_their_own_port_are_answered_while_the_other_port_is_fu
     let mut settings = HttpSettings::read(HttpMode::LoadBalancing, &Settings::default(), |_| None).unwrap();
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     (settings.address, settings.health) = (any_port, Some(any_port));
-    let app = Arc::new(App::new(settings, super::requests(1), Identity::default()));
+    let app = Arc::new(App::new(settings, super::requests(1), WorkerIdentity::default()));
     app.requests.open(super::one());
     let log = Heard::begin();
     let server = server::Server::start_with(app, 1).await.unwrap();

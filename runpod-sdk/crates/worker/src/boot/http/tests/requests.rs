@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::body;
 use super::super::routes::App;
 use super::{app, work};
-use crate::job::Identity;
+use crate::job::WorkerIdentity;
 use crate::prelude::*;
 
 async fn ask(app: &App, request: http::request::Builder, body: &'static str) -> (StatusCode, String) {
@@ -91,7 +91,9 @@ async fn a_value_is_the_last_event_where_events_are_wanted() {
 }
 
 fn refused(read: Result<Bytes, super::super::refused::Refused>) -> StatusCode {
-    read.unwrap_err().into_response(&Identity::default()).status()
+    read.unwrap_err()
+        .into_response(&WorkerIdentity::default())
+        .status()
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{echo, files, folder, life, refuse_results, until_files};
 use crate::events::Events;
 use crate::journal::tests::hanging_disk::Network;
-use crate::journal::{Hands, Keeper};
+use crate::journal::{BlockingPool, JournalHandle};
 use crate::platform::memory::{Fault, MemoryPlatform, Said};
 use crate::runtime::Ended;
 use crate::runtime::heartbeat::{Liveness, beat};
@@ -42,7 +42,7 @@ async fn passing<T>(done: impl Future<Output = T>) -> T {
 }
 
 async fn start(dir: &TempDir, network: &Network, worker: Worker) -> Running {
-    let journal = network.journal(Journal::at(dir.path()), Hands::of_this_runtime());
+    let journal = network.journal(Journal::at(dir.path()), BlockingPool::of_this_runtime());
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
     Running::start_with(platform, worker, 1, journal.await).await
 }
@@ -251,11 +251,11 @@ fn the_end_of_a_runtime_does_not_wait_for_a_disk_that_hangs() {
     let (ended, end) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let keeper: Keeper = life(async {
-                let hands = Hands::new().unwrap();
-                network.journal(Journal::at(dir.path()), hands).await
+            let journal: JournalHandle = life(async {
+                let pool = BlockingPool::new().unwrap();
+                network.journal(Journal::at(dir.path()), pool).await
             });
-            drop(keeper);
+            drop(journal);
             ended.send(()).unwrap();
         });
         let in_time = end.recv_timeout(Duration::from_mins(1));

@@ -1,4 +1,4 @@
-//! What the runtime asks of the journal. The disk is touched on other threads only.
+//! The runtime's interface to the journal. Disk calls run on the journal's own threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,66 +9,66 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::claims::{By, Claim, Claims};
+use super::blocking_pool::BlockingPool;
+use super::claims::{Claim, Claimant, Claims};
 use super::disk::{Disk, RealDisk};
-use super::entry::Entry;
-use super::hands::Hands;
-use super::health::Health;
-use super::kept::Kept;
-use super::name::{Key, Name};
-use super::owners::RENEW;
-use super::store::{Begun, Store};
-use crate::job::{ErrorClass, ErrorCode, JobError, JobId, Outcome, Report};
+use super::format::StoredResult;
+use super::health::DiskHealth;
+use super::liveness::RENEW_INTERVAL;
+use super::name::{FileName, JobKey};
+use super::pending::PendingResult;
+use super::store::{JobHistory, Store};
+use crate::job::{ErrorClass, ErrorCode, JobError, JobId, JobReport, Outcome};
 use crate::settings::Journal;
 
-/// A disk that does not answer for so long is not waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// What results still being written get when the worker ends.
+/// The longest wait for a disk call.
+pub(super) const DISK_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that writes get to finish when the worker ends.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// The journal of a running worker, or none: then every method returns at once.
+/// The journal of a running worker. Without a journal every method returns at once.
 #[derive(Clone, Default)]
-pub(crate) struct Keeper(Option<Arc<Open>>);
+pub(crate) struct JournalHandle(Option<Arc<Open>>);
 
 pub(super) struct Open {
     journal: Journal,
     disk: Arc<dyn Disk>,
-    hands: Hands,
-    pub(super) health: Arc<Health>,
-    /// There once the directory could be opened.
+    pool: BlockingPool,
+    pub(super) health: Arc<DiskHealth>,
+    /// Set once the directory could be opened.
     store: OnceLock<Store>,
     pub(super) claims: Claims,
-    /// Nothing more is begun.
+    /// Set when the journal is closed: no further start is recorded.
     closed: AtomicBool,
     end: CancellationToken,
     work: TaskTracker,
 }
 
-/// What to do with a job that has just been taken. [`Keeper::keep`] or [`Keeper::forget`] must follow.
+/// What to do with a job that has just been taken. [`JournalHandle::keep`] or [`JournalHandle::forget`] must follow.
 #[derive(Debug)]
-pub(crate) enum Begin {
+pub(crate) enum StartDecision {
     /// Run it.
     Run,
-    /// End it like this.
+    /// Do not run it; this is its outcome.
     Answer(Outcome),
 }
 
-/// A result that an earlier process, or an earlier attempt of this one, has left.
+/// A result that an earlier process, or an earlier attempt of this one, could not deliver.
 #[derive(Debug)]
 pub(crate) struct Leftover {
     pub(crate) job: JobId,
-    pub(crate) report: Report,
-    key: Key,
-    /// Ends when this is dropped: the leftover has to wait, or is settled.
+    pub(crate) report: JobReport,
+    key: JobKey,
+    /// Ends when this is dropped.
     _claim: Claim,
 }
 
-impl Keeper {
-    /// Opens the journal. If that fails, or takes too long, the worker begins without one, and the log says so.
+impl JournalHandle {
+    /// Opens the journal. If that fails or takes too long, an error is logged and the worker starts without it.
     pub(crate) async fn open(journal: Option<Journal>) -> Self {
         let Some(journal) = journal else { return Self(None) };
-        match Hands::new() {
-            Ok(hands) => Self::open_on(journal, Arc::new(RealDisk), hands).await,
+        match BlockingPool::new() {
+            Ok(pool) => Self::open_on(journal, Arc::new(RealDisk), pool).await,
             Err(error) => {
                 error!(%error, "no threads for the journal; going on without one");
                 Self(None)
@@ -76,12 +76,12 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>, hands: Hands) -> Self {
+    pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>, pool: BlockingPool) -> Self {
         let open = Arc::new(Open {
-            health: Health::new(journal.dir.clone()),
+            health: DiskHealth::new(journal.dir.clone()),
             journal,
             disk,
-            hands,
+            pool,
             store: OnceLock::new(),
             claims: Claims::default(),
             closed: AtomicBool::new(false),
@@ -89,72 +89,74 @@ impl Keeper {
             work: TaskTracker::new(),
         });
         open.try_to_open().await;
-        tokio::spawn(attend(open.clone()));
+        tokio::spawn(maintain(open.clone()));
         Self(Some(open))
     }
 
-    /// The same on the real disk with the threads of this runtime.
+    /// Opens the journal on the real disk with the threads of this runtime.
     #[cfg(test)]
     pub(crate) async fn open_here(journal: Option<Journal>) -> Self {
         match journal {
-            Some(journal) => Self::open_on(journal, Arc::new(RealDisk), Hands::of_this_runtime()).await,
+            Some(journal) => {
+                Self::open_on(journal, Arc::new(RealDisk), BlockingPool::of_this_runtime()).await
+            }
             None => Self(None),
         }
     }
 
-    /// Looks up a job that was taken, before its handler runs. Whoever no longer wants to know drops this.
+    /// Looks up a job that was taken, before its handler runs. The future may be dropped at any time.
     ///
-    /// The claim, which keeps others from the job's files, belongs to the job until its end. There is none if there is
-    /// no journal, or if somebody else is busy with the files for too long.
-    pub(crate) async fn begin(&self, job: &JobId) -> (Begin, Option<Claim>) {
+    /// The claim keeps the job's files exclusive until the job's end. There is none without a journal, or if the files
+    /// stay claimed for too long.
+    pub(crate) async fn begin(&self, job: &JobId) -> (StartDecision, Option<Claim>) {
         let Some(open) = &self.0 else {
-            return (Begin::Run, None);
+            return (StartDecision::Run, None);
         };
-        let key = Key::of(job);
+        let key = JobKey::of(job);
         let claim = open.claims.claim(&key);
         tokio::pin!(claim);
         let claim = loop {
-            match tokio::time::timeout(PATIENCE, &mut claim).await {
+            match tokio::time::timeout(DISK_TIMEOUT, &mut claim).await {
                 Ok(claim) => break claim,
-                // The platform takes its time over what an earlier run has left. The same answers this job.
-                Err(_) if open.claims.are_with(&key, By::Recovery) => {
+                // The delivery of an earlier run's result is slow. The same result answers this job.
+                Err(_) if open.claims.are_with(&key, Claimant::Recovery) => {
                     let id = job.clone();
                     if let Some(report) = open.ask(move |store| store.stored(&id)).await.flatten() {
-                        return (Begin::stored(report), None);
+                        return (StartDecision::stored(report), None);
                     }
                     if open.health.is_stuck() {
-                        return (Begin::Run, None);
+                        return (StartDecision::Run, None);
                     }
                 }
                 // An earlier run of the job waits for a disk that does not answer.
-                Err(_) => return (Begin::Run, None),
+                Err(_) => return (StartDecision::Run, None),
             }
         };
         if open.closed.load(Ordering::Relaxed) {
-            return (Begin::Run, Some(claim));
+            return (StartDecision::Run, Some(claim));
         }
         let id = job.clone();
         let begin = match open.ask(move |store| store.begin(&id)).await {
-            None | Some(Begun::Run) => Begin::Run,
-            Some(Begun::Stored(report)) => Begin::stored(report),
-            Some(Begun::Poison(times)) => Begin::Answer(Outcome::Failed(poison(&times))),
+            None | Some(JobHistory::Run) => StartDecision::Run,
+            Some(JobHistory::Stored(report)) => StartDecision::stored(report),
+            Some(JobHistory::Poisonous(times)) => StartDecision::Answer(Outcome::Failed(poison(&times))),
         };
         (begin, Some(claim))
     }
 
-    /// Writes a result beside its delivery. The claim is that of [`begin`](Self::begin).
-    pub(crate) fn keep(&self, job: &JobId, report: &Report, claim: Option<Claim>) -> Kept {
+    /// Begins to write a result, beside its delivery. The claim is that of [`begin`](Self::begin).
+    pub(crate) fn keep(&self, job: &JobId, report: &JobReport, claim: Option<Claim>) -> PendingResult {
         match &self.0 {
-            Some(open) => Kept::write(open, job, report, claim),
-            None => Kept::nowhere(),
+            Some(open) => PendingResult::write(open, job, report, claim),
+            None => PendingResult::disabled(),
         }
     }
 
-    /// The job has ended without a result to deliver. The claim is that of [`begin`](Self::begin).
+    /// Records that the job has ended without a result to deliver. The claim is that of [`begin`](Self::begin).
     pub(crate) fn forget(&self, job: &JobId, claim: Option<Claim>) {
         let Some(open) = &self.0 else { return };
         if open.store().is_some() {
-            let key = Key::of(job);
+            let key = JobKey::of(job);
             open.spawn_blocking(move |store| {
                 store.ended(&key);
                 drop(claim);
@@ -162,13 +164,13 @@ impl Keeper {
         }
     }
 
-    /// Whether there is a journal to look for leftovers in.
+    /// Whether there is a journal.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Tidies up and lists the results that nobody delivers, oldest first.
-    pub(crate) async fn leftovers(&self) -> Vec<Name> {
+    /// Removes expired files and lists the results that are not being delivered, oldest first.
+    pub(crate) async fn leftovers(&self) -> Vec<FileName> {
         let Some(open) = &self.0 else { return Vec::new() };
         let inner = open.clone();
         let listed = open.ask(move |store| store.leftovers(&|key| inner.claims.is_claimed(key)));
@@ -182,12 +184,12 @@ impl Keeper {
         }
     }
 
-    /// Takes a result over for delivery. `None` if somebody else is busy with it.
-    pub(crate) async fn adopt(&self, name: Name) -> Option<Leftover> {
+    /// Takes a result over for delivery. `None` if its files are claimed or gone.
+    pub(crate) async fn adopt(&self, name: FileName) -> Option<Leftover> {
         let open = self.0.as_ref()?;
         let key = name.key.clone();
         let claim = open.claims.try_claim(&key)?;
-        let Entry { job, report } = open.ask(move |store| store.adopt(&name)).await.flatten()?;
+        let StoredResult { job, report } = open.ask(move |store| store.adopt(&name)).await.flatten()?;
         Some(Leftover {
             job,
             report,
@@ -196,7 +198,7 @@ impl Keeper {
         })
     }
 
-    /// The leftover was delivered, or else the platform will never want it.
+    /// Settles a leftover: it was `delivered`, or the platform no longer accepts it.
     pub(crate) async fn settle(&self, leftover: Leftover, delivered: bool) {
         let Some(open) = &self.0 else { return };
         let Leftover { key, _claim, .. } = leftover;
@@ -210,7 +212,7 @@ impl Keeper {
         .await;
     }
 
-    /// Finishes what is being written and says goodbye: what this process leaves may be taken over at once.
+    /// Finishes running writes and closes the journal. Other processes may take over the remaining results at once.
     pub(crate) async fn close(&self) {
         let Some(open) = &self.0 else { return };
         open.closed.store(true, Ordering::Relaxed);
@@ -226,21 +228,21 @@ impl Keeper {
     }
 }
 
-impl Begin {
-    fn stored(report: Report) -> Self {
+impl StartDecision {
+    fn stored(report: JobReport) -> Self {
         info!("answered from the journal: an earlier run of this job has left its result");
-        // The job is this worker's now, whoever ran it.
+        // The job now belongs to this worker, whichever worker ran it.
         Self::Answer(Outcome::Stored(report.of_worker(None)))
     }
 }
 
 impl Open {
-    /// The store, if it is there and its disk answers.
+    /// The store, if it is open and its disk answers.
     pub(super) fn store(&self) -> Option<&Store> {
         self.store.get().filter(|_| !self.health.is_stuck())
     }
 
-    /// Work that is waited for when the worker ends. A disk that hangs does it once it answers.
+    /// Runs work that the end of the worker waits for. If the disk hangs, the work runs once it answers.
     pub(super) fn spawn_blocking(self: &Arc<Self>, work: impl FnOnce(&Store) + Send + 'static) {
         let open = self.clone();
         let work = move || {
@@ -248,10 +250,10 @@ impl Open {
                 work(store);
             }
         };
-        self.work.spawn_blocking_on(work, self.hands.handle());
+        self.work.spawn_blocking_on(work, self.pool.handle());
     }
 
-    /// Asks the store something. `None` if it is not there or the disk does not answer.
+    /// Calls the store. `None` if it is not open or the disk does not answer.
     async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&Store) -> T + Send + 'static,
@@ -261,20 +263,20 @@ impl Open {
         self.call(move || open.store.get().map(question)).await.flatten()
     }
 
-    /// Lets the disk's threads do something. `None` if the disk does not answer.
+    /// Runs work on the blocking pool. `None` if the disk does not answer.
     async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         if self.health.is_stuck() {
             return None;
         }
-        let mut call = self.hands.handle().spawn_blocking(work);
-        match tokio::time::timeout(PATIENCE, &mut call).await {
+        let mut call = self.pool.handle().spawn_blocking(work);
+        match tokio::time::timeout(DISK_TIMEOUT, &mut call).await {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(lost)) => {
                 error!(error = %lost, "Uncaught exception | the journal broke");
                 None
             }
             Err(_) => {
-                let overdue = self.health.overdue(PATIENCE);
+                let overdue = self.health.overdue(DISK_TIMEOUT);
                 tokio::spawn(async move {
                     let _ = call.await;
                     drop(overdue);
@@ -290,7 +292,7 @@ impl Open {
             let opened = Store::open(open.journal.clone(), open.disk.clone(), open.health.clone());
             if let Some(store) = open.health.note(opened) {
                 info!("journal: {}", open.journal.dir.display());
-                // One call at a time opens it.
+                // Only one call at a time opens the store.
                 let _ = open.store.set(store);
             }
         })
@@ -298,13 +300,13 @@ impl Open {
     }
 }
 
-/// Shows that this process lives; opens the journal if that was not possible before.
-async fn attend(open: Arc<Open>) {
+/// Renews this process's liveness file, and opens the journal if that failed before.
+async fn maintain(open: Arc<Open>) {
     loop {
         tokio::select! {
             biased;
             () = open.end.cancelled() => return,
-            () = tokio::time::sleep(RENEW) => {}
+            () = tokio::time::sleep(RENEW_INTERVAL) => {}
         }
         if open.store.get().is_some() {
             open.ask(Store::renew).await;

@@ -1,4 +1,4 @@
-//! When the running handlers expect to be done: what taking just in time goes by.
+//! The estimates of running handlers of when they complete. Taking just in time depends on them.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The estimates of all running handlers that have given one.
+/// The estimates of all running handlers that have announced one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Finishes {
+pub(crate) struct CompletionEstimates {
     shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     estimates: Mutex<Estimates>,
-    /// Told whenever an estimate has changed or come.
+    /// Notified when an estimate is added or changed.
     changed: Notify,
 }
 
@@ -27,25 +27,25 @@ struct Estimates {
     at: BTreeMap<u64, Instant>,
 }
 
-/// One run of a handler. Its estimate ends with it.
+/// The estimate of one run of a handler. It is removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Finish {
+pub(crate) struct CompletionEstimate {
     run: u64,
-    of: Finishes,
+    of: CompletionEstimates,
 }
 
-impl Finishes {
-    /// A handler begins; it has not said anything yet.
-    pub(crate) fn begin(&self) -> Finish {
+impl CompletionEstimates {
+    /// Registers a run of a handler, without an estimate yet.
+    pub(crate) fn begin(&self) -> CompletionEstimate {
         let mut estimates = self.lock();
         estimates.next_run += 1;
-        Finish {
+        CompletionEstimate {
             run: estimates.next_run,
             of: self.clone(),
         }
     }
 
-    /// How many handlers expect to be done by `then`. Those that are late count, too.
+    /// The number of handlers that expect to complete by `then`, including those that are late.
     pub(crate) fn by(&self, then: Instant) -> usize {
         self.lock().at.values().filter(|at| **at <= then).count()
     }
@@ -55,7 +55,7 @@ impl Finishes {
         self.lock().at.values().copied().filter(|at| *at > then).min()
     }
 
-    /// Waits for the next new estimate. One that comes after this call is not missed.
+    /// Waits for the next change of an estimate. A change after this call is not missed, even before the first poll.
     pub(crate) fn changed(&self) -> impl Future<Output = ()> {
         self.shared.changed.notified()
     }
@@ -65,9 +65,9 @@ impl Finishes {
     }
 }
 
-impl Finish {
+impl CompletionEstimate {
     pub(crate) fn expect_in(&self, time: Duration) {
-        // A time that no clock can hold is no estimate.
+        // A time beyond the clock's range counts as no estimate.
         let at = Instant::now().checked_add(time);
         let mut estimates = self.of.lock();
         match at {
@@ -79,7 +79,7 @@ impl Finish {
     }
 }
 
-impl Drop for Finish {
+impl Drop for CompletionEstimate {
     fn drop(&mut self) {
         self.of.lock().at.remove(&self.run);
     }
@@ -91,28 +91,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_latest_estimate_counts_and_ends_with_its_run() {
-        let finishes = Finishes::default();
-        let (first, second) = (finishes.begin(), finishes.begin());
+        let estimates = CompletionEstimates::default();
+        let (first, second) = (estimates.begin(), estimates.begin());
         let now = Instant::now();
         first.expect_in(Duration::from_secs(9));
         second.expect_in(Duration::from_secs(5));
         first.expect_in(Duration::from_secs(1));
-        assert_eq!(finishes.by(now + Duration::from_secs(1)), 1);
-        assert_eq!(finishes.first_after(now), Some(now + Duration::from_secs(1)));
+        assert_eq!(estimates.by(now + Duration::from_secs(1)), 1);
+        assert_eq!(estimates.first_after(now), Some(now + Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(finishes.by(Instant::now()), 1, "a late handler still counts");
+        assert_eq!(estimates.by(Instant::now()), 1, "a late handler still counts");
         drop(first);
-        assert_eq!(finishes.by(Instant::now()), 0);
+        assert_eq!(estimates.by(Instant::now()), 0);
         second.expect_in(Duration::MAX);
-        assert_eq!(finishes.first_after(now), None, "never is no estimate");
+        assert_eq!(estimates.first_after(now), None, "never is no estimate");
     }
 
     #[tokio::test]
     async fn a_new_estimate_is_heard_of() {
-        let finishes = Finishes::default();
-        let finish = finishes.begin();
-        let changed = finishes.changed();
-        finish.expect_in(Duration::ZERO);
+        let estimates = CompletionEstimates::default();
+        let estimate = estimates.begin();
+        let changed = estimates.changed();
+        estimate.expect_in(Duration::ZERO);
         tokio::pin!(changed);
         assert!(futures_util::poll!(&mut changed).is_ready());
     }

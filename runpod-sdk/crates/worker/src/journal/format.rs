@@ -1,27 +1,27 @@
-//! One stored result as bytes: a line with sizes and checksum, a header, the body.
+//! The file format of a stored result: a line with sizes and checksum, a header, the body.
 //!
 //! ```text
 //! runpod-journal 1 CRC32 HEADER-LENGTH BODY-LENGTH\n
 //! {"job":"…","stream":false,"failed":false,"worker":"…"}{"output": …}
 //! ```
 //!
-//! The checksum covers header and body, and the lengths must add up, so that a file that was cut, or that lost
-//! blocks, is never mistaken for a result.
+//! The checksum covers header and body, and the lengths must add up. A file that was cut or lost blocks is thus never
+//! taken for a result.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{JobId, Report};
+use crate::job::{JobId, JobReport};
 
 const MAGIC: &str = "runpod-journal 1";
-/// No first line is longer.
+/// The longest first line.
 const FIRST_LINE: usize = 100;
 
-/// A result as it is stored.
+/// A stored result.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct StoredResult {
     pub(super) job: JobId,
-    pub(super) report: Report,
+    pub(super) report: JobReport,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,7 +35,7 @@ struct Header<'a> {
     worker: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// A file that holds no result.
+/// The reason why a file holds no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("it does not begin like a journal entry")]
@@ -48,8 +48,8 @@ pub(super) enum Unreadable {
     Header,
 }
 
-/// The entry of a report, in pieces; the report's own are not copied.
-pub(super) fn encode(job: &JobId, report: &Report) -> Vec<Bytes> {
+/// Encodes a report, in pieces. The report's own pieces are not copied.
+pub(super) fn encode(job: &JobId, report: &JobReport) -> Vec<Bytes> {
     let header = Header {
         job: job.as_str().into(),
         stream: report.is_stream(),
@@ -73,8 +73,8 @@ pub(super) fn encode(job: &JobId, report: &Report) -> Vec<Bytes> {
     pieces
 }
 
-/// Reads an entry. Its body shares the buffer of `file`.
-pub(super) fn decode(file: &Bytes) -> Result<Entry, Unreadable> {
+/// Decodes a stored result. Its body shares the buffer of `file`.
+pub(super) fn decode(file: &Bytes) -> Result<StoredResult, Unreadable> {
     let start = &file[..file.len().min(FIRST_LINE)];
     let end = start
         .iter()
@@ -99,9 +99,9 @@ pub(super) fn decode(file: &Bytes) -> Result<Entry, Unreadable> {
         return Err(Unreadable::Checksum);
     }
     let header: Header<'_> = serde_json::from_slice(&rest[..header_len]).map_err(|_| Unreadable::Header)?;
-    Ok(Entry {
+    Ok(StoredResult {
         job: header.job.as_ref().into(),
-        report: Report::stored(rest.slice(header_len..), header.stream, header.failed)
+        report: JobReport::stored(rest.slice(header_len..), header.stream, header.failed)
             .of_worker(header.worker.as_deref()),
     })
 }
@@ -111,16 +111,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job::{Identity, JobError, Outcome};
+    use crate::job::{JobError, Outcome, WorkerIdentity};
     use crate::json::RawJson;
 
-    fn file(job: &str, report: &Report) -> Bytes {
+    fn file(job: &str, report: &JobReport) -> Bytes {
         encode(&job.into(), report).concat().into()
     }
 
-    fn report(output: &str) -> Report {
+    fn report(output: &str) -> JobReport {
         let outcome = Outcome::Completed(RawJson::from(serde_json::json!(output)));
-        Report::of(&outcome, false, &Identity::default()).unwrap()
+        JobReport::of(&outcome, false, &WorkerIdentity::default()).unwrap()
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
             Outcome::StreamFailed(JobError::message_only("line\nbreak")),
         ];
         for outcome in outcomes {
-            let report = Report::of(&outcome, false, &Identity::default()).unwrap();
+            let report = JobReport::of(&outcome, false, &WorkerIdentity::default()).unwrap();
             let entry = decode(&file("a/b \"c\"\n", &report)).unwrap();
             assert_eq!(entry.job.as_str(), "a/b \"c\"\n");
             assert_eq!(entry.report.pieces().concat(), report.pieces().concat());
@@ -152,7 +152,12 @@ mod tests {
     #[test]
     fn a_large_result_is_not_copied() {
         let output = RawJson::from(serde_json::json!("x".repeat(1000)));
-        let report = Report::of(&Outcome::Completed(output.clone()), false, &Identity::default()).unwrap();
+        let report = JobReport::of(
+            &Outcome::Completed(output.clone()),
+            false,
+            &WorkerIdentity::default(),
+        )
+        .unwrap();
         let pieces = encode(&"j".into(), &report);
         assert!(
             pieces
@@ -184,7 +189,7 @@ mod tests {
             let mut bytes = whole.to_vec();
             let place = place.index(bytes.len());
             bytes[place] ^= wrong;
-            // A digit's case is all that may change unnoticed.
+            // Only the case of a hexadecimal digit may change without an error.
             if let Ok(entry) = decode(&bytes.into()) {
                 prop_assert_eq!(entry.job.as_str(), "job-1");
                 prop_assert_eq!(entry.report.pieces().concat(), report.pieces().concat());

@@ -1,22 +1,22 @@
-//! The threads that touch the disk. They are the journal's own: a disk that hangs takes these and no others, and
-//! the end of a runtime does not wait for them.
+//! The threads of the journal's disk calls. They are separate from the runtime's: a disk that hangs blocks no other
+//! threads, and the end of the runtime does not wait for them.
 
 use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Calls that may be with the disk at once. Others wait for their turn.
+/// The most disk calls at once. Others wait in a queue.
 const THREADS: usize = 32;
 
-/// Where blocking calls are made.
-pub(crate) struct Hands {
+/// A pool of threads for blocking calls.
+pub(crate) struct BlockingPool {
     handle: Handle,
-    /// Never driven: it is there for its threads.
+    /// This runtime runs no futures; it exists for its threads.
     own: Option<Runtime>,
 }
 
-impl Hands {
-    /// Threads of their own, which are made when they are needed.
+impl BlockingPool {
+    /// A pool with its own threads, which start on demand.
     pub(crate) fn new() -> io::Result<Self> {
         let own = Builder::new_current_thread()
             .max_blocking_threads(THREADS)
@@ -28,7 +28,7 @@ impl Hands {
         })
     }
 
-    /// Threads of the runtime in which this is called: its clock, if paused, waits for the disk.
+    /// A pool with the threads of the current runtime, whose paused clock then waits for the disk.
     #[cfg(test)]
     pub(crate) fn of_this_runtime() -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Hands {
     }
 }
 
-impl Drop for Hands {
+impl Drop for BlockingPool {
     fn drop(&mut self) {
         if let Some(own) = self.own.take() {
             own.shutdown_background();

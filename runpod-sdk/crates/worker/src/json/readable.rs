@@ -1,27 +1,27 @@
-//! What serde says about a text that does not fit, in the words of JSON instead of Rust.
+//! Rewrites serde's decoding errors in terms of JSON types instead of Rust types.
 //!
-//! `invalid type: string "wide", expected u32 at line 1 column 25` is of no use to somebody who writes
-//! JavaScript, and it would quote a whole picture.
+//! `invalid type: string "wide", expected u32 at line 1 column 25` does not help a caller who writes JavaScript, and
+//! it would quote a whole picture.
 
 use runpod_protocol::nearest;
 
-/// Letters of a message of unknown origin that are passed on.
+/// The most characters of a message in another form that are passed on.
 const LONGEST: usize = 300;
-/// Letters of a path: its keys are the caller's.
+/// The most characters of a path: its keys come from the caller.
 const LONGEST_PATH: usize = 100;
-/// Letters of a caller's value that are quoted.
+/// The most characters of a caller's value that are quoted.
 const QUOTED: usize = 40;
 
-/// An error of serde for the sender of the text.
+/// A decoding error as the sender of the text reads it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Plain {
+pub(crate) struct ReadableError {
     pub(crate) path: String,
     pub(crate) problem: String,
     pub(crate) hint: Option<String>,
 }
 
-impl Plain {
-    /// `path` is where serde was when it gave up.
+impl ReadableError {
+    /// Rewrites an error of serde. `path` is the field at which decoding stopped.
     pub(crate) fn of(path: &str, error: &serde_json::Error) -> Self {
         let text = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
@@ -70,7 +70,7 @@ impl Plain {
             );
         }
         if message == "expected value" {
-            // For an enum that gets a number.
+            // serde says this of an enum that gets a number.
             return at(path, "a value of another type is expected".to_owned());
         }
         at(path, cut(message, LONGEST))
@@ -79,7 +79,7 @@ impl Plain {
 
 fn join(path: &str, field: &str) -> String {
     let field = cut(field, QUOTED);
-    // serde may have entered the field already.
+    // serde's path may include the field already.
     if path == field
         || path
             .strip_suffix(&*field)
@@ -94,7 +94,7 @@ fn join(path: &str, field: &str) -> String {
     }
 }
 
-/// The name that is unknown and those that are known, in a message that begins with `start`.
+/// Reads the unknown name and the known ones out of a message that begins with `start`.
 fn named(message: &str, start: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix(start)?;
     let (name, known) = rest
@@ -104,7 +104,7 @@ fn named(message: &str, start: &str) -> Option<(String, Vec<String>)> {
     Some((unquoted(name).to_owned(), known))
 }
 
-/// What was probably meant, and what there is.
+/// A hint: the name that was probably meant, and the list of known names.
 pub(crate) fn hint(meant: Option<&str>, known: &[String]) -> Option<String> {
     let list = match known {
         [] => return None,
@@ -123,7 +123,7 @@ fn unquoted(text: &str) -> &str {
     text.trim_matches('`')
 }
 
-/// A type of Rust or serde by its name in JSON. What is neither is somebody's own words.
+/// The JSON name of a type of Rust or serde. Other texts come from a custom `Visitor` and stay as they are.
 fn type_name(expected: &str) -> String {
     let name = match expected {
         "u8" => "integer from 0 to 255",
@@ -152,7 +152,7 @@ fn type_name(expected: &str) -> String {
     name.to_owned()
 }
 
-/// What was found, by its name in JSON and the start of its value.
+/// The JSON type of the value that was found, with the start of the value.
 fn value(found: &str) -> String {
     for (rust, json) in [
         ("integer ", "number "),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn problem(input: Value) -> String {
-        let plain = RawJson::from(input).decode::<Input>().unwrap_err().plain();
+        let plain = RawJson::from(input).decode::<Input>().unwrap_err().readable();
         let hint = plain.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("{}: {}{hint}", plain.path, plain.problem)
     }

@@ -1,8 +1,8 @@
-//! Which of the processes that share the directory are alive.
+//! Detects which of the processes that share the directory are alive.
 //!
-//! A process locks its file under `workers/` and touches it every 15 s. On the same machine the lock tells at once
-//! whether it lives; from elsewhere it counts as dead when its file has not been touched for a minute. Ages are
-//! differences between the disk's own times, so that clocks of machines need not agree.
+//! A process locks its file under `workers/` and touches it every 15 s. On the same machine the lock shows at once
+//! whether it is alive. On another machine it counts as dead when its file was not touched for a minute. Ages are
+//! differences between times of the disk, so the clocks of machines need not agree.
 
 use runpod_protocol::sync::Mutex;
 use std::io;
@@ -10,24 +10,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::disk::{Disk, SignOfLife};
+use super::disk::{Disk, LivenessFile};
 use super::name::Owner;
 
-pub(super) const RENEW: Duration = Duration::from_secs(15);
+pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 const DEAD_AFTER: Duration = Duration::from_mins(1);
 
-pub(super) struct Owners {
+pub(super) struct Liveness {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     me: Owner,
-    sign: Mutex<Option<Box<dyn SignOfLife>>>,
+    sign: Mutex<Option<Box<dyn LivenessFile>>>,
 }
 
-impl Owners {
-    /// Shows that this process lives.
+impl Liveness {
+    /// Creates the liveness file of this process.
     pub(super) fn join(disk: Arc<dyn Disk>, dir: PathBuf) -> io::Result<Self> {
         let me = Owner::new();
-        let sign = disk.show_life(&dir.join(me.as_str()))?;
+        let sign = disk.create_liveness_file(&dir.join(me.as_str()))?;
         Ok(Self {
             disk,
             dir,
@@ -40,40 +40,38 @@ impl Owners {
         &self.me
     }
 
-    /// Shows once more that this process lives.
+    /// Touches the liveness file of this process.
     pub(super) fn renew(&self) -> io::Result<()> {
         let mut sign = self.sign.lock();
-        let Some(active_jobs) = sign.as_mut() else {
-            return Ok(());
-        };
+        let Some(held) = sign.as_mut() else { return Ok(()) };
         let path = self.dir.join(self.me.as_str());
-        // Somebody who could not see this process for a minute may have taken its file away.
+        // Another machine that did not see this process for a minute may have removed its file.
         if self
             .disk
             .stat(&path)
             .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         {
-            *active_jobs = self.disk.show_life(&path)?;
+            *held = self.disk.create_liveness_file(&path)?;
             return Ok(());
         }
-        active_jobs.renew()
+        held.renew()
     }
 
-    /// The disk's time.
+    /// The current time by the disk's clock.
     pub(super) fn now(&self) -> SystemTime {
-        // On a disk that can't be written the last touch has to do: then everything seems younger than it is.
+        // On a disk that cannot be written the last touch is used; then files seem younger than they are.
         let _ = self.renew();
         let own = self.disk.stat(&self.dir.join(self.me.as_str()));
         own.map_or_else(|_| SystemTime::now(), |stat| stat.modified)
     }
 
-    /// Whether the process behind a file is alive. When in doubt, it is.
+    /// Whether the process of a file is alive. In doubt it counts as alive.
     pub(super) fn is_alive(&self, owner: &Owner) -> bool {
         if *owner == self.me {
             return true;
         }
         let path = self.dir.join(owner.as_str());
-        match self.disk.lives(&path) {
+        match self.disk.is_alive(&path) {
             Ok(Some(alive)) => return alive,
             Ok(None) => {}
             Err(error) => return error.kind() != io::ErrorKind::NotFound,
@@ -84,18 +82,18 @@ impl Owners {
         }
     }
 
-    /// Removes the files of those who died.
-    pub(super) fn bury(&self) -> io::Result<()> {
+    /// Removes the liveness files of dead processes.
+    pub(super) fn remove_dead(&self) -> io::Result<()> {
         for name in self.disk.names(&self.dir)? {
             if !self.is_alive(&name.as_str().into()) {
-                // Another one may be as tidy.
+                // Another process may remove it at the same time.
                 let _ = self.disk.remove(&self.dir.join(name));
             }
         }
         Ok(())
     }
 
-    /// Says goodbye: from now on this process counts as gone.
+    /// Removes the liveness file: from now on this process counts as dead.
     pub(super) fn leave(&self) {
         let sign = self.sign.lock().take();
         if sign.is_some() {
@@ -104,7 +102,7 @@ impl Owners {
     }
 }
 
-/// How long ago something was. Times in the future are now.
+/// The time between `then` and `now`; zero for a time in the future.
 pub(super) fn age(then: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(then).unwrap_or_default()
 }
