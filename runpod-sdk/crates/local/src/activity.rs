@@ -1,10 +1,10 @@
-//! What an endpoint is busy with, for whoever wants to wait for it.
+//! What an endpoint is busy with, so that a test can wait for it.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What one endpoint is busy with at a moment. See [`LocalPlatform::until`](super::LocalPlatform::until).
+/// What one endpoint is busy with at a moment. See [`LocalPlatform::until`](crate::LocalPlatform::until).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
@@ -20,20 +20,20 @@ pub struct Activity {
     pub webhooks_given_up: u64,
 }
 
-/// The shared, watched [`Activity`] of an endpoint.
+/// The [`Activity`] of an endpoint, shared and watched.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Activities(Arc<watch::Sender<Activity>>);
+pub(crate) struct ActivityWatch(Arc<watch::Sender<Activity>>);
 
-impl Activities {
+impl ActivityWatch {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Activity)) {
         self.0.send_modify(change);
     }
 
     /// Counts one more of something for as long as the answer lives.
-    pub(crate) fn count(&self, field: fn(&mut Activity) -> &mut usize) -> Counted {
+    pub(crate) fn count(&self, field: fn(&mut Activity) -> &mut usize) -> ActivityGuard {
         self.change(|activity| *field(activity) += 1);
-        Counted {
-            activities: self.clone(),
+        ActivityGuard {
+            watch: self.clone(),
             field,
         }
     }
@@ -56,15 +56,15 @@ impl Activities {
 
 /// One of something counted in an [`Activity`].
 #[derive(Debug)]
-pub(crate) struct Counted {
-    activities: Activities,
+pub(crate) struct ActivityGuard {
+    watch: ActivityWatch,
     field: fn(&mut Activity) -> &mut usize,
 }
 
-impl Drop for Counted {
+impl Drop for ActivityGuard {
     fn drop(&mut self) {
         let field = self.field;
-        self.activities.change(|activity| *field(activity) -= 1);
+        self.watch.change(|activity| *field(activity) -= 1);
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_of_its_own_may_wait_for_an_activity() {
-        let activities = Activities::default();
+        let activities = ActivityWatch::default();
         let waiting = activities.clone();
         // A spawned task must be able to move between threads.
         let waiter = tokio::spawn(async move { waiting.until(|activity| activity.held == 1).await });

@@ -4,9 +4,9 @@
 //! pointed at [`LocalPlatform::client_base_url`] sees the endpoint it would see there: queue,
 //! states, long polls, streams, retries, time limits, webhooks.
 //!
-//! Where RunPod's behaviour is not documented, what was seen of it is imitated; where nothing is
-//! known there is a rule of our own and, if it matters, a switch in [`EndpointSettings`].
-//! `docs/protocol/endpoint-api.md` says how sure each fact is.
+//! Where RunPod does not document its behaviour, the platform imitates what was observed. Where nothing is known it has
+//! a rule of its own and, if it matters, a switch in [`EndpointSettings`]. `docs/protocol/endpoint-api.md` says how sure
+//! each fact is.
 //!
 //! ```
 //! use runpod_sdk::local::LocalPlatform;
@@ -24,7 +24,7 @@
 //! # Ok(())
 //! # }
 //! ```
-
+//!
 //! # A worker's own development server
 //!
 //! With a single endpoint, paths need no `/v2/{endpoint}`: `POST /runsync`, `POST /run`,
@@ -74,20 +74,20 @@
 //!
 //! # Tests
 //!
-//! [`Clock::manual`] moves every timer by hand, [`LocalPlatform::until`] waits for what a test has to
-//! see first, [`LocalPlatform::violations`] tells what a worker did wrong, and
-//! [`LocalPlatform::recorded_calls`] what was said.
+//! [`Clock::manual`] moves every timer by hand. [`LocalPlatform::until`] waits for what a test has to see first.
+//! [`LocalPlatform::violations`] lists what workers did against the protocol, [`LocalPlatform::recorded_calls`] the
+//! conversations.
 
 mod activity;
-mod chunk;
+mod builder;
 mod clock;
 mod endpoint;
 mod http;
-mod limits;
+mod json;
+mod keyed_notify;
 mod platform;
-mod raw;
-mod report;
-mod request;
+mod rate_limits;
+mod received;
 mod settings;
 mod snapshot;
 mod store;
@@ -95,9 +95,10 @@ mod violation;
 mod webhook;
 
 pub use self::activity::Activity;
+pub use self::builder::{LocalPlatformBuilder, StartError};
 pub use self::clock::{Clock, ManualClock};
 pub use self::http::record::RecordedCall;
-pub use self::platform::{LocalPlatform, LocalPlatformBuilder, StartError};
+pub use self::platform::LocalPlatform;
 pub use self::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
 pub use self::snapshot::{EndpointSnapshot, WorkerSnapshot};
 pub use self::violation::{Violation, ViolationKind};

@@ -1,4 +1,4 @@
-//! What can be set about one endpoint.
+//! The settings of one endpoint.
 
 use std::time::Duration;
 
@@ -23,21 +23,17 @@ pub struct EndpointSettings {
     pub(crate) take_hold: Duration,
     pub(crate) stop_hold: Duration,
     pub(crate) sync_wait: Duration,
-    pub(crate) stream_hold: Duration,
     pub(crate) execution_timeout: Duration,
     pub(crate) ttl: Duration,
     pub(crate) run_retention: Duration,
-    pub(crate) sync_retention: Duration,
     pub(crate) ping_window: Option<Duration>,
     pub(crate) retry_limit: u32,
     pub(crate) ttl_end: TtlEnd,
     pub(crate) execution_end: ExecutionEnd,
     pub(crate) run_limit: usize,
-    pub(crate) runsync_limit: usize,
     pub(crate) result_limit: usize,
     pub(crate) chunk_limit: usize,
     pub(crate) rate_limits: bool,
-    pub(crate) webhook_waits: Vec<Duration>,
     pub(crate) max_jobs: usize,
     pub(crate) max_bytes: usize,
     pub(crate) max_unread_chunks: usize,
@@ -71,21 +67,17 @@ impl Default for EndpointSettings {
             take_hold: Duration::from_secs(20),
             stop_hold: Duration::from_secs(20),
             sync_wait: Duration::from_secs(90),
-            stream_hold: Duration::from_secs(1),
             execution_timeout: Duration::from_mins(10),
             ttl: Duration::from_hours(24),
             run_retention: Duration::from_mins(30),
-            sync_retention: Duration::from_mins(1),
             ping_window: Some(Duration::from_secs(40)),
             retry_limit: 1,
             ttl_end: TtlEnd::default(),
             execution_end: ExecutionEnd::default(),
             run_limit: 10 * MIB,
-            runsync_limit: 20 * MIB,
             result_limit: 20 * MIB,
             chunk_limit: 1_000_000,
             rate_limits: false,
-            webhook_waits: vec![Duration::from_secs(10); 2],
             max_jobs: 50_000,
             max_bytes: 2048 * MIB,
             max_unread_chunks: 10_000,
@@ -112,12 +104,6 @@ impl EndpointSettings {
         self
     }
 
-    /// How long an empty `/stream` poll is held when the request does not say. Default 1 s.
-    pub fn stream_hold(mut self, hold: Duration) -> Self {
-        self.stream_hold = hold;
-        self
-    }
-
     /// How long a worker may hold a job that brings no `policy.executionTimeout`. Default 600 s.
     ///
     /// A job's own value is brought into the documented 5 s to 7 days; this one is taken as it is.
@@ -137,12 +123,6 @@ impl EndpointSettings {
     /// How long a finished `/run` job is kept. Default 30 min.
     pub fn run_retention(mut self, retention: Duration) -> Self {
         self.run_retention = retention;
-        self
-    }
-
-    /// How long a finished `/runsync` job is kept. Default 1 min.
-    pub fn sync_retention(mut self, retention: Duration) -> Self {
-        self.sync_retention = retention;
         self
     }
 
@@ -178,12 +158,6 @@ impl EndpointSettings {
         self
     }
 
-    /// Largest `/runsync` body in bytes. Default 20 MiB; above it the answer is 400.
-    pub fn runsync_limit(mut self, bytes: usize) -> Self {
-        self.runsync_limit = bytes;
-        self
-    }
-
     /// Largest result a worker may post, in bytes. Default 20 MiB; above it the answer is 400.
     pub fn result_limit(mut self, bytes: usize) -> Self {
         self.result_limit = bytes;
@@ -201,12 +175,6 @@ impl EndpointSettings {
     /// Whether RunPod's documented rate limits are applied (`docs/protocol/endpoint-api.md` §10). Default off.
     pub fn rate_limits(mut self, on: bool) -> Self {
         self.rate_limits = on;
-        self
-    }
-
-    /// Pauses before the second and each later try of a webhook. Default 10 s, 10 s: three tries in all.
-    pub fn webhook_waits(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
-        self.webhook_waits = waits.into_iter().collect();
         self
     }
 

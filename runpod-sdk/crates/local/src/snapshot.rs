@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::store::{Store, Worker};
+use crate::store::{Store, Worker};
 
-/// What an endpoint holds at a moment. See [`LocalPlatform::snapshot`](super::LocalPlatform::snapshot).
+/// What an endpoint holds at a moment. See [`LocalPlatform::snapshot`](crate::LocalPlatform::snapshot).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointSnapshot {

@@ -1,4 +1,4 @@
-//! Telling a client's server that its job is final.
+//! The delivery of webhooks: a client's server is sent its job once the job is final.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -11,57 +11,58 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::activity::{Activities, Counted};
-use super::clock::Clock;
-use super::http::body::{Json, Parts};
-use super::http::job;
-use super::store::JobView;
+use crate::activity::{ActivityGuard, ActivityWatch};
+use crate::clock::Clock;
+use crate::json::{BodyParts, JsonWriter, job_view};
+use crate::store::JobView;
 
 /// KiB of payloads that webhooks under way may keep in memory; further webhooks are dropped.
-const BUDGET: usize = 512 * 1024;
+const MEMORY_KIB: usize = 512 * 1024;
 /// KiB each webhook counts for beside its payload, which bounds their number.
-const OVERHEAD: usize = 256;
+const OVERHEAD_KIB: usize = 256;
+/// The pauses before the second and the third try. RunPod gives up after three.
+const RETRY_PAUSES: [Duration; 2] = [Duration::from_secs(10); 2];
 /// How long a receiver may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// What RunPod's platform calls itself there.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// The user agent of RunPod's platform.
 const USER_AGENT: &str = "Go-http-client/2.0";
 
-/// Where finished jobs are put for delivery. Never blocks.
+/// The entry to delivery, where the endpoint puts final jobs. It never blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Outbox {
-    jobs: mpsc::UnboundedSender<Parcel>,
-    /// Permits for KiB; whatever is in the channel or under way holds some.
-    budget: Arc<Semaphore>,
-    activities: Activities,
+pub(crate) struct WebhookQueue {
+    jobs: mpsc::UnboundedSender<PendingWebhook>,
+    /// Permits for KiB; whatever is in the channel or under way holds permits.
+    memory: Arc<Semaphore>,
+    activity: ActivityWatch,
 }
 
-/// A job on its way to its webhook, with what it takes up meanwhile.
+/// A job on its way to its webhook, with the memory and the count that it takes meanwhile.
 #[derive(Debug)]
-struct Parcel {
+struct PendingWebhook {
     job: JobView,
     _memory: OwnedSemaphorePermit,
-    _counted: Counted,
+    _counted: ActivityGuard,
 }
 
-impl Outbox {
+impl WebhookQueue {
     /// What the endpoint is busy with; deliveries are counted there.
-    pub(crate) fn activities(&self) -> &Activities {
-        &self.activities
+    pub(crate) fn activity(&self) -> &ActivityWatch {
+        &self.activity
     }
 
     pub(crate) fn put(&self, job: JobView) {
-        let size = job.payload_bytes().div_ceil(1024).saturating_add(OVERHEAD);
+        let size = job.payload_bytes().div_ceil(1024).saturating_add(OVERHEAD_KIB);
         let memory = u32::try_from(size)
             .ok()
-            .and_then(|size| Arc::clone(&self.budget).try_acquire_many_owned(size).ok());
+            .and_then(|size| Arc::clone(&self.memory).try_acquire_many_owned(size).ok());
         let Some(memory) = memory else {
-            self.activities.change(|activity| activity.webhooks_given_up += 1);
-            tracing::warn!(job = &*job.id, "webhook dropped: too many are under way");
+            self.activity.change(|activity| activity.webhooks_given_up += 1);
+            tracing::warn!(job = job.id.as_str(), "webhook dropped: too many are under way");
             return;
         };
-        let counted = self.activities.count(|activity| &mut activity.webhooks_under_way);
-        // Without a courier the platform is closing, and the parcel is dropped.
-        let _ = self.jobs.send(Parcel {
+        let counted = self.activity.count(|activity| &mut activity.webhooks_under_way);
+        // Without a sender the platform is closing, and the webhook is dropped.
+        let _ = self.jobs.send(PendingWebhook {
             job,
             _memory: memory,
             _counted: counted,
@@ -69,47 +70,44 @@ impl Outbox {
     }
 }
 
-/// Delivers webhooks (`docs/protocol/endpoint-api.md` §8): a POST, repeated after pauses until some 2xx.
+/// Delivers webhooks (`docs/protocol/endpoint-api.md` §8): a POST, repeated after pauses until a 2xx comes.
 #[derive(Debug)]
-pub(crate) struct Courier {
-    jobs: mpsc::UnboundedReceiver<Parcel>,
-    route: Route,
+pub(crate) struct WebhookSender {
+    jobs: mpsc::UnboundedReceiver<PendingWebhook>,
+    delivery: Delivery,
 }
 
 #[derive(Clone, Debug)]
-struct Route {
+struct Delivery {
     clock: Clock,
-    /// Pauses before the second and later tries.
-    waits: Arc<[Duration]>,
-    clients: Arc<Clients>,
-    activities: Activities,
+    clients: Arc<HttpClients>,
+    activity: ActivityWatch,
 }
 
 /// HTTP clients, made when first needed: the one for `https` has to load certificates.
 #[derive(Debug, Default)]
-struct Clients {
+struct HttpClients {
     http: OnceLock<Option<reqwest::Client>>,
     https: OnceLock<Option<reqwest::Client>>,
 }
 
-impl Courier {
-    pub(crate) fn new(clock: Clock, waits: &[Duration]) -> (Outbox, Self) {
+impl WebhookSender {
+    pub(crate) fn new(clock: Clock) -> (WebhookQueue, Self) {
         let (sender, jobs) = mpsc::unbounded_channel();
-        let activities = Activities::default();
-        let outbox = Outbox {
+        let activity = ActivityWatch::default();
+        let queue = WebhookQueue {
             jobs: sender,
-            budget: Arc::new(Semaphore::new(BUDGET)),
-            activities: activities.clone(),
+            memory: Arc::new(Semaphore::new(MEMORY_KIB)),
+            activity: activity.clone(),
         };
         (
-            outbox,
+            queue,
             Self {
                 jobs,
-                route: Route {
+                delivery: Delivery {
                     clock,
-                    waits: waits.into(),
                     clients: Arc::default(),
-                    activities,
+                    activity,
                 },
             },
         )
@@ -118,40 +116,39 @@ impl Courier {
     /// Delivers until the platform closes; what is still under way then is given up.
     pub(crate) async fn run(mut self, closing: CancellationToken) {
         let deliveries = TaskTracker::new();
-        while let Some(Some(parcel)) = closing.run_until_cancelled(self.jobs.recv()).await {
-            let (route, closing) = (self.route.clone(), closing.clone());
-            deliveries.spawn(async move { closing.run_until_cancelled(route.deliver(parcel)).await });
+        while let Some(Some(pending)) = closing.run_until_cancelled(self.jobs.recv()).await {
+            let (delivery, closing) = (self.delivery.clone(), closing.clone());
+            deliveries.spawn(async move { closing.run_until_cancelled(delivery.deliver(pending)).await });
         }
     }
 }
 
-impl Route {
-    async fn deliver(&self, parcel: Parcel) {
-        let job = &parcel.job;
+impl Delivery {
+    async fn deliver(&self, pending: PendingWebhook) {
+        let job = &pending.job;
         let Some(url) = job.request.webhook.as_deref() else {
             return;
         };
-        let mut json = Json::default();
-        job::for_webhook(&mut json, job);
+        let mut json = JsonWriter::default();
+        job_view::for_webhook(&mut json, job);
         let parts = json.into_parts();
-        let mut waits = self.waits.iter();
+        let mut pauses = RETRY_PAUSES.into_iter();
         loop {
             let problem = match self.post(url, parts.clone()).await {
                 Ok(()) => {
-                    self.activities
-                        .change(|activity| activity.webhooks_delivered += 1);
+                    self.activity.change(|activity| activity.webhooks_delivered += 1);
                     return;
                 }
                 Err(problem) => problem,
             };
-            let Some(wait) = waits.next() else {
-                self.activities.change(|activity| activity.webhooks_given_up += 1);
-                tracing::warn!(job = &*job.id, problem, "webhook given up");
+            let Some(pause) = pauses.next() else {
+                self.activity.change(|activity| activity.webhooks_given_up += 1);
+                tracing::warn!(job = job.id.as_str(), problem, "webhook given up");
                 return;
             };
-            tracing::info!(job = &*job.id, problem, retry_in = ?wait, "webhook not delivered");
-            let until = self.clock.now().saturating_add(*wait);
-            let _waiting = self.activities.count(|activity| &mut activity.webhooks_waiting);
+            tracing::info!(job = job.id.as_str(), problem, retry_in = ?pause, "webhook not delivered");
+            let until = self.clock.now().saturating_add(pause);
+            let _waiting = self.activity.count(|activity| &mut activity.webhooks_waiting);
             self.clock.sleep_until(until).await;
         }
     }
@@ -165,22 +162,22 @@ impl Route {
         let (trace, span) = (Uuid::new_v4().simple(), Uuid::new_v4().as_u64_pair().0);
         let request = client
             .post(url)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, runpod_protocol::header::JSON)
             .header(header::USER_AGENT, USER_AGENT)
             .header("traceparent", format!("00-{trace}-{span:016x}-01"))
-            .body(reqwest::Body::wrap(Parts::new(parts)));
+            .body(reqwest::Body::wrap(BodyParts::new(parts)));
         tokio::select! {
             answer = request.send() => match answer {
                 Ok(answer) if answer.status().is_success() => Ok(()),
                 Ok(answer) => Err(format!("answered {}", answer.status())),
                 Err(problem) => Err(problem.without_url().to_string()),
             },
-            () = self.clock.sleep(PATIENCE) => Err("no answer in time".to_owned()),
+            () = self.clock.sleep(ANSWER_LIMIT) => Err("no answer in time".to_owned()),
         }
     }
 }
 
-impl Clients {
+impl HttpClients {
     fn of(&self, url: &str) -> Option<&reqwest::Client> {
         runpod_protocol::tls::install_provider();
         if url.starts_with("https:") {

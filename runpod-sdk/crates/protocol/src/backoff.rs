@@ -1,8 +1,8 @@
-//! How long to wait before trying again.
+//! How long to wait before the next attempt.
 
 use std::time::Duration;
 
-/// Doubling waits between two bounds, with jitter so that workers do not move in step.
+/// Waits that double between two bounds, with jitter so that workers do not move in step.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -12,12 +12,12 @@ pub struct Backoff {
     random: fastrand::Rng,
 }
 
-/// How much of a wait is left to chance.
+/// The part of a wait that is random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jitter {
-    /// Anything from nothing to the whole wait: spreads a crowd best.
+    /// From nothing to the whole wait. It spreads a crowd best.
     Full,
-    /// Half the wait and up to as much again: never hammers.
+    /// From half the wait to the whole. It never hammers a server.
     Half,
 }
 
@@ -46,10 +46,7 @@ impl Backoff {
 
     /// The next wait.
     pub fn next_wait(&mut self) -> Duration {
-        let bound = self
-            .first
-            .saturating_mul(2_u32.saturating_pow(self.attempt))
-            .min(self.longest);
+        let bound = doubled(self.first, self.attempt, self.longest);
         self.attempt = self.attempt.saturating_add(1);
         match self.jitter {
             Jitter::Full => bound.mul_f64(self.random.f64()),
@@ -61,6 +58,11 @@ impl Backoff {
     pub fn reset(&mut self) {
         self.attempt = 0;
     }
+}
+
+/// The span `first`, doubled `times` times, but at most `longest`.
+pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }
 
 #[cfg(test)]
@@ -84,6 +86,16 @@ mod tests {
             }
             assert!(attempts <= 10, "{attempts} attempts with seed {seed}");
         }
+    }
+
+    #[test]
+    fn spans_double_to_their_bound() {
+        let (first, longest) = (Duration::from_millis(200), Duration::from_secs(10));
+        let bounds: Vec<_> = (0..8)
+            .map(|times| doubled(first, times, longest).as_millis())
+            .collect();
+        assert_eq!(bounds, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert_eq!(doubled(first, u32::MAX, longest), longest);
     }
 
     proptest! {

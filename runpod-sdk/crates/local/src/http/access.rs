@@ -1,49 +1,47 @@
 //! Who may talk to the platform.
 //!
-//! A server on loopback is within reach of every web page its user opens: directly, from a foreign
-//! origin, or through a name that a hostile DNS server points at 127.0.0.1. Neither gets an answer.
+//! Every web page that a user opens can reach a server on loopback: directly, from a foreign origin, or through a name
+//! that a hostile DNS server points at 127.0.0.1. Neither gets an answer.
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::refused::Refused;
 
-/// Says where a browser's request comes from; other programs do not send it.
+/// A browser's statement of where its request comes from; other programs do not send it.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// The key that clients and workers must send. Without one, any will do.
+    /// The key that clients and workers must send. Without one, any key or none will do.
     pub(crate) key: Option<SecretString>,
-    /// Some key must be sent even if none is set.
-    pub(crate) strict: bool,
-    /// Only names of this machine's loopback are good `Host`s, and `hosts`.
+    /// Only names of this machine's loopback and `hosts` are good values of `Host`.
     pub(crate) loopback_only: bool,
     pub(crate) hosts: Vec<String>,
 }
 
-/// Why a request is not answered.
+/// Why a request may not use the platform.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum AccessDenied {
     Host(String),
     CrossSite,
     Key,
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
+impl From<AccessDenied> for Refused {
+    fn from(refusal: AccessDenied) -> Self {
         let (status, text) = match refusal {
-            Refusal::Host(host) => (
+            AccessDenied::Host(host) => (
                 StatusCode::FORBIDDEN,
                 format!(
                     "forbidden: host `{host}` is not this machine; use 127.0.0.1 or localhost, or allow the name"
                 ),
             ),
-            Refusal::CrossSite => (
+            AccessDenied::CrossSite => (
                 StatusCode::FORBIDDEN,
                 "forbidden: requests from web pages of other sites are refused".to_owned(),
             ),
-            Refusal::Key => (
+            AccessDenied::Key => (
                 StatusCode::UNAUTHORIZED,
                 "unauthorized: the API key is missing or wrong; send it as `Authorization: Bearer <key>`"
                     .to_owned(),
@@ -54,20 +52,20 @@ impl From<Refusal> for Refused {
 }
 
 impl Access {
-    pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), AccessDenied> {
         let host =
             header_text(headers, &header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
         let host = host.unwrap_or_default();
         if self.loopback_only && !self.is_ours(host) {
-            return Err(Refusal::Host(host.to_owned()));
+            return Err(AccessDenied::Host(host.to_owned()));
         }
         if is_cross_site(headers, host) {
-            return Err(Refusal::CrossSite);
+            return Err(AccessDenied::CrossSite);
         }
         if self.has_key(headers) {
             Ok(())
         } else {
-            Err(Refusal::Key)
+            Err(AccessDenied::Key)
         }
     }
 
@@ -88,7 +86,7 @@ impl Access {
         match (&self.key, sent) {
             (Some(key), Some(sent)) => same(key.expose_secret().as_bytes(), sent.as_bytes()),
             (Some(_), None) => false,
-            (None, sent) => sent.is_some() || !self.strict,
+            (None, _) => true,
         }
     }
 }
@@ -124,7 +122,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Compares without telling by the time it takes where the difference is.
+/// Compares in a time that does not depend on where the difference is.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
@@ -137,13 +135,12 @@ mod tests {
         let key = key.map(SecretString::from);
         Access {
             key,
-            strict: false,
             loopback_only: true,
             hosts: vec!["platform".to_owned()],
         }
     }
 
-    fn check(access: &Access, headers: &[(&'static str, &'static str)]) -> Result<(), Refusal> {
+    fn check(access: &Access, headers: &[(&'static str, &'static str)]) -> Result<(), AccessDenied> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
@@ -173,7 +170,7 @@ mod tests {
         ] {
             assert_eq!(
                 check(&access(None), &[("host", host)]),
-                Err(Refusal::Host(host.to_owned())),
+                Err(AccessDenied::Host(host.to_owned())),
                 "{host}"
             );
         }
@@ -182,10 +179,16 @@ mod tests {
     #[test]
     fn pages_of_other_sites_are_refused_and_our_own_are_not() {
         let with = |name, value| check(&access(None), &[("host", "localhost:8000"), (name, value)]);
-        assert_eq!(with("origin", "https://evil.example"), Err(Refusal::CrossSite));
-        assert_eq!(with("origin", "http://localhost:3000"), Err(Refusal::CrossSite));
-        assert_eq!(with("origin", "null"), Err(Refusal::CrossSite));
-        assert_eq!(with("sec-fetch-site", "cross-site"), Err(Refusal::CrossSite));
+        assert_eq!(
+            with("origin", "https://evil.example"),
+            Err(AccessDenied::CrossSite)
+        );
+        assert_eq!(
+            with("origin", "http://localhost:3000"),
+            Err(AccessDenied::CrossSite)
+        );
+        assert_eq!(with("origin", "null"), Err(AccessDenied::CrossSite));
+        assert_eq!(with("sec-fetch-site", "cross-site"), Err(AccessDenied::CrossSite));
         assert_eq!(with("sec-fetch-site", "same-origin"), Ok(()));
         assert_eq!(with("origin", "http://localhost:8000"), Ok(()));
     }
@@ -202,20 +205,18 @@ mod tests {
             assert_eq!(with(good), Ok(()), "{good}");
         }
         for bad in ["", "k3", "k3yy", "Bearer", "Basic k3y"] {
-            assert_eq!(with(bad), Err(Refusal::Key), "{bad}");
+            assert_eq!(with(bad), Err(AccessDenied::Key), "{bad}");
         }
         assert_eq!(
             check(&access(Some("k3y")), &[("host", "localhost")]),
-            Err(Refusal::Key)
+            Err(AccessDenied::Key)
         );
     }
 
     #[test]
-    fn without_a_key_any_caller_will_do_unless_strict() {
-        let mut access = access(None);
+    fn without_a_key_any_caller_will_do() {
+        let access = access(None);
         assert_eq!(check(&access, &[("host", "localhost")]), Ok(()));
-        access.strict = true;
-        assert_eq!(check(&access, &[("host", "localhost")]), Err(Refusal::Key));
         assert_eq!(
             check(&access, &[("host", "localhost"), ("authorization", "any")]),
             Ok(())

@@ -6,32 +6,39 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, Uri};
+use runpod_protocol::{JobId, JobStatus, key};
 use uuid::Uuid;
 
-use super::body::{self, Json, Sent};
+use super::body;
 use super::query::Parameters;
-use super::refused::Refused;
-use super::{Answer, job};
+use super::refused::{Answer, Refused};
 use crate::endpoint::Endpoint;
-use crate::request::JobRequest;
-use crate::store::{JobId, JobView, NotRetried, Origin, Status, Store, StoreFull};
+use crate::json::{JsonWriter, Sent, job_view};
+use crate::received::ReceivedJob;
+use crate::store::{JobView, NotRetried, Origin, Store, StoreFull};
 
+/// The platform holds `/runsync` and `/status-sync` for at least this long.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// The platform holds a request for at most this long (`docs/protocol/endpoint-api.md` §5).
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// How long an empty poll of `/stream` is held when the request does not say.
+const STREAM_HOLD: Duration = Duration::from_secs(1);
+/// The most bytes of a `/runsync` body (`docs/protocol/endpoint-api.md` §3).
+const RUN_SYNC_LIMIT: usize = 20 * 1024 * 1024;
 /// Entries `/requests` lists when the request does not say.
 const LISTED: usize = 100;
 
 /// One call of a client.
 #[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
+pub(crate) struct ClientCall<'a> {
     pub(crate) endpoint: &'a Arc<Endpoint>,
     pub(crate) uri: &'a Uri,
 }
 
-impl Call<'_> {
+impl ClientCall<'_> {
     pub(crate) async fn run(self, headers: &HeaderMap, body: Body) -> Answer {
         let id = self.submit(Origin::Run, headers, body).await?;
-        Ok(brief(&id, Status::InQueue))
+        Ok(brief(&id, &JobStatus::InQueue))
     }
 
     pub(crate) async fn runsync(self, headers: &HeaderMap, body: Body) -> Answer {
@@ -47,11 +54,11 @@ impl Call<'_> {
             .ended(&id, Duration::MAX)
             .await
             .ok_or_else(Refused::unknown_job)?;
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text("{");
-        for (key, value) in [("output", &view.output), ("error", &view.error)] {
+        for (name, value) in [(key::OUTPUT, &view.output), (key::ERROR, &view.error)] {
             if let Some(value) = value {
-                json.key(key).raw(value);
+                json.key(name).raw(value);
             }
         }
         json.text("}");
@@ -61,13 +68,13 @@ impl Call<'_> {
     async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
         let limit = match origin {
             Origin::Run => self.endpoint.settings.run_limit,
-            Origin::RunSync => self.endpoint.settings.runsync_limit,
+            Origin::RunSync => RUN_SYNC_LIMIT,
         };
         let body = body::read(headers, body, limit)
             .await
             .map_err(|problem| Refused::body(problem, limit))?;
         let request =
-            JobRequest::parse(&body).map_err(|problem| Refused::job_request(problem.to_string()))?;
+            ReceivedJob::parse(&body).map_err(|problem| Refused::job_request(problem.to_string()))?;
         let id = new_id(origin);
         self.endpoint
             .with(|store, now| store.submit(now, &id, origin, request))
@@ -76,12 +83,12 @@ impl Call<'_> {
     }
 
     pub(crate) fn status(self, id: &str) -> Answer {
-        let ttl = Parameters::of(self.uri).ttl()?;
+        let (id, ttl) = (JobId::from(id), Parameters::of(self.uri).ttl()?);
         full(self.endpoint.with(|store, now| {
             if let Some(ttl) = ttl {
-                store.set_ttl(now, id, ttl);
+                store.set_ttl(now, &id, ttl);
             }
-            store.view(now, id)
+            store.view(now, &id)
         }))
     }
 
@@ -91,11 +98,11 @@ impl Call<'_> {
 
     /// The job once it is final, or what it is when the wait runs out; `None` once it is gone.
     async fn ended(self, id: &JobId, wait: Duration) -> Option<JobView> {
-        let bell = self.endpoint.jobs.listen(id);
+        let job_changed = self.endpoint.jobs.listen(id);
         let until = self.endpoint.now().saturating_add(wait);
         let ended = self
             .endpoint
-            .wait_for(&bell, until, |store, now| match store.view(now, id) {
+            .wait_for(&job_changed, until, |store, now| match store.view(now, id) {
                 Some(view) if !view.status.is_final() => None,
                 ended_or_gone => Some(ended_or_gone),
             });
@@ -116,14 +123,14 @@ impl Call<'_> {
     /// Hands out the chunks that wait. An empty poll is held.
     pub(crate) async fn stream(self, id: &str) -> Answer {
         let asked = Parameters::of(self.uri).wait()?;
-        let hold = asked.map_or(self.endpoint.settings.stream_hold, |wait| wait.min(LONGEST_WAIT));
+        let hold = asked.map_or(STREAM_HOLD, |wait| wait.min(LONGEST_WAIT));
         let id = JobId::from(id);
         let read = |store: &mut Store, now| store.read_chunks(now, &id);
-        let bell = self.endpoint.jobs.listen(&id);
+        let job_changed = self.endpoint.jobs.listen(&id);
         let until = self.endpoint.now().saturating_add(hold);
         let filled = self
             .endpoint
-            .wait_for(&bell, until, |store, now| match read(store, now) {
+            .wait_for(&job_changed, until, |store, now| match read(store, now) {
                 Some(page) if page.chunks.is_empty() && !page.status.is_final() => None,
                 page_or_gone => Some(page_or_gone),
             });
@@ -132,14 +139,14 @@ impl Call<'_> {
             None => self.endpoint.with(read),
         };
         let page = page.ok_or_else(Refused::unknown_job)?;
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text("{")
-            .key("status")
-            .string(page.status.name())
-            .key("stream")
+            .key(key::STATUS)
+            .string(page.status.as_str())
+            .key(key::STREAM)
             .text("[");
         for chunk in page.chunks.values() {
-            json.comma().text("{").key("output").raw(chunk).text("}");
+            json.comma().text("{").key(key::OUTPUT).raw(chunk).text("}");
         }
         json.text("]}");
         let (endpoint, id) = (Arc::clone(self.endpoint), JobId::clone(&id));
@@ -152,17 +159,17 @@ impl Call<'_> {
 
     pub(crate) fn cancel(self, id: &str) -> Answer {
         match self.endpoint.with(|store, now| store.cancel(now, &id.into())) {
-            Some(view) if view.status == Status::Cancelled => Ok(brief(&view.id, view.status)),
+            Some(view) if view.status == JobStatus::Cancelled => Ok(brief(&view.id, &view.status)),
             already_final_or_gone => full(already_final_or_gone),
         }
     }
 
     pub(crate) fn retry(self, id: &str) -> Answer {
-        match self.endpoint.with(|store, now| store.retry(now, &id.into())) {
-            Ok(()) => Ok(brief(id, Status::InQueue)),
+        let id = JobId::from(id);
+        match self.endpoint.with(|store, now| store.retry(now, &id)) {
+            Ok(()) => Ok(brief(&id, &JobStatus::InQueue)),
             Err(NotRetried::UnknownJob) => Err(Refused::unknown_job()),
             Err(NotRetried::NotFailed(status)) => {
-                let status = status.name();
                 let text =
                     format!("bad request: the job is {status}; only FAILED and TIMED_OUT jobs are retried");
                 Err(Refused::bad_request(text))
@@ -172,7 +179,7 @@ impl Call<'_> {
 
     pub(crate) fn purge_queue(self) -> Response {
         let removed = self.endpoint.with(Store::purge);
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text("{")
             .key("removed")
             .text(&removed.to_string())
@@ -204,7 +211,7 @@ impl Call<'_> {
                 "unhealthy": workers.unhealthy,
             },
         });
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text(&answer.to_string());
         json.into_ok()
     }
@@ -223,14 +230,14 @@ impl Call<'_> {
                 parameters
                     .status
                     .as_deref()
-                    .is_none_or(|status| status == job.status.name())
+                    .is_none_or(|status| status == job.status.as_str())
             })
             .take(parameters.limit().unwrap_or(LISTED));
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text("{").key("requests").text("[");
         for job in wanted {
             json.comma();
-            job::for_list(&mut json, job);
+            job_view::for_list(&mut json, job);
         }
         json.text("]").key("violations").text("[");
         for violation in &violations {
@@ -257,19 +264,19 @@ fn new_id(origin: Origin) -> JobId {
     let uuid = Uuid::new_v4();
     match origin {
         Origin::Run => format!("{uuid}-u1").into(),
-        Origin::RunSync => format!("sync-{uuid}-u1").into(),
+        Origin::RunSync => format!("{}{uuid}-u1", JobId::SYNC_PREFIX).into(),
     }
 }
 
-fn brief(id: &str, status: Status) -> Response {
-    let mut json = Json::default();
-    job::brief(&mut json, id, status);
+fn brief(id: &JobId, status: &JobStatus) -> Response {
+    let mut json = JsonWriter::default();
+    job_view::brief(&mut json, id, status);
     json.into_ok()
 }
 
 fn full(view: Option<JobView>) -> Answer {
     let view = view.ok_or_else(Refused::unknown_job)?;
-    let mut json = Json::default();
-    job::for_client(&mut json, &view);
+    let mut json = JsonWriter::default();
+    job_view::for_client(&mut json, &view);
     Ok(json.into_ok())
 }

@@ -1,9 +1,8 @@
 //! The platform over HTTP: thin routes on top of the endpoints' stores.
 
 pub(crate) mod access;
-pub(crate) mod body;
+mod body;
 mod clients;
-pub(crate) mod job;
 mod pages;
 mod python;
 mod query;
@@ -25,28 +24,28 @@ use http::{Method, header};
 
 use self::access::Access;
 use self::record::{RecordedCall, Recorder};
-use self::refused::Refused;
+use self::refused::{Answer, Refused};
 use self::target::{Operation, Target};
-use super::clock::Clock;
-use super::endpoint::{Endpoint, TooMany};
+use crate::clock::Clock;
+use crate::endpoint::{Endpoint, RateLimited};
 
 /// Largest body while calls are recorded.
 const RECORDED_BODY: usize = 64 * 1024 * 1024;
 
 /// What every request is answered from.
 #[derive(Debug)]
-pub(crate) struct App {
+pub(crate) struct PlatformState {
     pub(crate) endpoints: BTreeMap<String, Arc<Endpoint>>,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
-    /// Keeps what was called, if that is wanted.
+    /// The record of calls, if one is kept.
     pub(crate) recorder: Option<Recorder>,
 }
 
-impl App {
-    /// Which endpoint is asked for what.
+impl PlatformState {
+    /// The endpoint and the operation that a path means.
     ///
-    /// The last part says whether the path names no endpoint, as those of Python's server.
+    /// The last part says whether the path names no endpoint, as on the Python worker's server.
     fn route<'p>(
         &self,
         method: &Method,
@@ -61,7 +60,7 @@ impl App {
         if !operation.takes(method) {
             return Err(Refused::method(path, operation.methods()));
         }
-        let pythons = endpoint.is_none();
+        let is_python_route = endpoint.is_none();
         let endpoint = self.endpoint(endpoint).ok_or_else(|| {
             let known: Vec<&str> = self.endpoints.keys().map(String::as_str).collect();
             Refused::not_found(format!(
@@ -69,7 +68,7 @@ impl App {
                 known.join(", ")
             ))
         })?;
-        Ok((endpoint, operation, pythons))
+        Ok((endpoint, operation, is_python_route))
     }
 
     /// The named endpoint, or the only one there is.
@@ -82,35 +81,32 @@ impl App {
     }
 }
 
-/// What a request gets.
-type Answer = Result<Response, Refused>;
-
 /// All routes. Paths are read by [`Target`], because the part before the operation is optional.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new().fallback(answer).with_state(app)
+pub(crate) fn router(state: Arc<PlatformState>) -> Router {
+    Router::new().fallback(answer).with_state(state)
 }
 
-async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
+async fn answer(State(state): State<Arc<PlatformState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let response = match &app.recorder {
-        Some(recorder) => answer_recorded(&app, recorder, parts, body).await,
-        None => answer_to(&app, &parts, body).await,
+    let response = match &state.recorder {
+        Some(recorder) => answer_recorded(&state, recorder, parts, body).await,
+        None => answer_to(&state, &parts, body).await,
     };
     let response = response.unwrap_or_else(Response::from);
     tracing::debug!(%method, path, status = response.status().as_u16());
     response
 }
 
-async fn answer_recorded(app: &App, recorder: &Recorder, mut parts: Parts, body: Body) -> Answer {
-    let at = app.clock.now();
+async fn answer_recorded(state: &PlatformState, recorder: &Recorder, mut parts: Parts, body: Body) -> Answer {
+    let at = state.clock.now();
     if let Some(key) = parts.headers.get_mut(header::AUTHORIZATION) {
         key.set_sensitive(true);
     }
     let body = body::read(&parts.headers, body, RECORDED_BODY)
         .await
         .map_err(|problem| Refused::body(problem, RECORDED_BODY))?;
-    let response = answer_to(app, &parts, Body::from(Bytes::clone(&body)))
+    let response = answer_to(state, &parts, Body::from(Bytes::clone(&body)))
         .await
         .unwrap_or_else(Response::from);
     recorder.add(RecordedCall {
@@ -127,18 +123,18 @@ async fn answer_recorded(app: &App, recorder: &Recorder, mut parts: Parts, body:
     Ok(response)
 }
 
-async fn answer_to(app: &App, parts: &Parts, body: Body) -> Answer {
-    app.access.check(&parts.headers, &parts.uri)?;
+async fn answer_to(state: &PlatformState, parts: &Parts, body: Body) -> Answer {
+    state.access.check(&parts.headers, &parts.uri)?;
     let path = parts.uri.path();
-    if let Some(page) = pages::page(path, &app.endpoints) {
+    if let Some(page) = pages::page(path, &state.endpoints) {
         return Ok(page);
     }
-    let (endpoint, operation, pythons) = app.route(&parts.method, path)?;
+    let (endpoint, operation, is_python_route) = state.route(&parts.method, path)?;
     let _admitted = endpoint
         .admit(operation.class())
-        .map_err(|TooMany| Refused::too_many("rate limit reached"))?;
+        .map_err(|RateLimited| Refused::too_many("rate limit reached"))?;
     let answer = dispatch(endpoint, operation, parts, body).await;
-    if pythons {
+    if is_python_route {
         python::answer(operation, answer)
     } else {
         answer
@@ -146,11 +142,11 @@ async fn answer_to(app: &App, parts: &Parts, body: Body) -> Answer {
 }
 
 async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Answer {
-    let client = clients::Call {
+    let client = clients::ClientCall {
         endpoint,
         uri: &parts.uri,
     };
-    let worker = |worker: &str| workers::Call {
+    let worker = |worker: &str| workers::WorkerCall {
         endpoint,
         uri: &parts.uri,
         worker: worker.into(),

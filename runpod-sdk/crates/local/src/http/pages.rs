@@ -1,4 +1,4 @@
-//! What a person or a tool sees who looks at the platform itself rather than at an endpoint.
+//! The pages about the platform itself, for people and tools: an overview and an OpenAPI schema.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::body::Json;
 use crate::endpoint::Endpoint;
+use crate::json::JsonWriter;
 
 /// Violations shown per endpoint, the latest first.
 const SHOWN: usize = 20;
@@ -90,7 +90,7 @@ fn schema<'a>(endpoints: impl Iterator<Item = &'a String>) -> Response {
         "info": {"title": "Local RunPod platform", "version": env!("CARGO_PKG_VERSION")},
         "paths": paths,
     });
-    let mut json = Json::default();
+    let mut json = JsonWriter::default();
     json.text(&schema.to_string());
     json.into_ok()
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use axum::extract::Query;
 use http::Uri;
-use serde::Deserialize;
+use runpod_protocol::{from_milliseconds, query};
 
 use super::refused::Refused;
 
-/// Every parameter some operation reads. Unknown ones, such as `gpu`, are ignored.
-#[derive(Debug, Default, Deserialize)]
+/// Every parameter that an operation reads. Unknown ones, such as `gpu`, are ignored.
+#[derive(Debug, Default)]
 pub(crate) struct Parameters {
     wait: Option<String>,
     ttl: Option<String>,
@@ -35,19 +34,42 @@ impl From<NoNumber> for Refused {
 }
 
 impl Parameters {
+    /// Reads a query. Of a parameter that comes twice the last one counts.
     pub(crate) fn of(uri: &Uri) -> Self {
-        // Worker templates leave queries such as `?&x=1` or `??x=1`; whatever cannot be read is not there.
-        Query::try_from_uri(uri).map_or_else(|_| Self::default(), |Query(parameters)| parameters)
+        let mut parameters = Self::default();
+        let text = uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            if let Some(field) = parameters.field(&name) {
+                *field = Some(value.into_owned());
+            }
+        }
+        parameters
+    }
+
+    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            query::WAIT => &mut self.wait,
+            query::TTL => &mut self.ttl,
+            query::JOB_IN_PROGRESS => &mut self.job_in_progress,
+            query::BATCH_SIZE => &mut self.batch_size,
+            query::JOB_ID => &mut self.job_id,
+            query::RUNPOD_VERSION => &mut self.runpod_version,
+            query::STATUS => &mut self.status,
+            query::CHECK => &mut self.check,
+            query::REASON => &mut self.reason,
+            query::LIMIT => &mut self.limit,
+            _ => return None,
+        })
     }
 
     /// `wait`, not brought into any range.
     pub(crate) fn wait(&self) -> Result<Option<Duration>, NoNumber> {
-        milliseconds("wait", self.wait.as_deref())
+        milliseconds(query::WAIT, self.wait.as_deref())
     }
 
     /// `ttl`, not brought into any range.
     pub(crate) fn ttl(&self) -> Result<Option<Duration>, NoNumber> {
-        milliseconds("ttl", self.ttl.as_deref())
+        milliseconds(query::TTL, self.ttl.as_deref())
     }
 
     /// `batch_size`, at least one.
@@ -71,9 +93,7 @@ fn milliseconds(name: &'static str, text: Option<&str>) -> Result<Option<Duratio
     if number.is_nan() {
         return Err(NoNumber(name));
     }
-    Ok(Some(
-        Duration::try_from_secs_f64(number.max(0.0) / 1000.0).unwrap_or(Duration::MAX),
-    ))
+    Ok(Some(from_milliseconds(number.max(0.0)).unwrap_or(Duration::MAX)))
 }
 
 #[cfg(test)]

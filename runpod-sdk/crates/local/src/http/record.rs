@@ -1,11 +1,11 @@
-//! What was called and answered, for tests that compare conversations.
+//! A record of calls and the statuses of their answers, for tests that compare conversations.
 
-use runpod_protocol::sync::Mutex;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use runpod_protocol::sync::Mutex;
 
 /// Most calls remembered; past it the oldest are dropped.
 const KEPT: usize = 10_000;

@@ -2,12 +2,17 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use runpod_protocol::key;
 
-use super::body::{BodyError, Json};
+use super::body::BodyError;
+use crate::json::JsonWriter;
+
+/// What a request gets.
+pub(crate) type Answer = Result<Response, Refused>;
 
 /// The refusals that some routes word differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum RefusalKind {
     UnknownJob,
     JobRequest,
     Other,
@@ -18,7 +23,7 @@ pub(crate) enum Why {
 pub(crate) struct Refused {
     status: StatusCode,
     text: String,
-    why: Why,
+    kind: RefusalKind,
     /// The methods that would do.
     allow: Option<&'static str>,
 }
@@ -28,7 +33,7 @@ impl Refused {
         Self {
             status,
             text: text.into(),
-            why: Why::Other,
+            kind: RefusalKind::Other,
             allow: None,
         }
     }
@@ -50,7 +55,7 @@ impl Refused {
 
     pub(crate) fn unknown_job() -> Self {
         Self {
-            why: Why::UnknownJob,
+            kind: RefusalKind::UnknownJob,
             ..Self::not_found("job not found: it never existed, has expired or is past its retention")
         }
     }
@@ -58,13 +63,13 @@ impl Refused {
     /// A body that is no job request.
     pub(crate) fn job_request(text: impl Into<String>) -> Self {
         Self {
-            why: Why::JobRequest,
+            kind: RefusalKind::JobRequest,
             ..Self::bad_request(text)
         }
     }
 
-    pub(crate) fn why(&self) -> Why {
-        self.why
+    pub(crate) fn kind(&self) -> RefusalKind {
+        self.kind
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -100,8 +105,8 @@ impl Refused {
 
 impl From<Refused> for Response {
     fn from(refused: Refused) -> Self {
-        let mut json = Json::default();
-        json.text("{").key("error").string(&refused.text).text("}");
+        let mut json = JsonWriter::default();
+        json.text("{").key(key::ERROR).string(&refused.text).text("}");
         let mut response = json.into_response(refused.status);
         if let Some(allowed) = refused.allow {
             response

@@ -1,8 +1,9 @@
 //! Which endpoint and operation a path means.
 
 use http::Method;
+use runpod_protocol::route;
 
-use crate::limits::Class;
+use crate::rate_limits::OperationClass;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Operation<'p> {
     PurgeQueue,
     Health,
     Requests,
-    /// The Python worker's direct way to its handler (`docs/protocol/worker-protocol.md` §13).
+    /// A job that is answered with its worker's bare result (`docs/protocol/worker-protocol.md` §13).
     Realtime,
     Take(&'p str),
     TakeBatch(&'p str),
@@ -47,7 +48,7 @@ impl<'p> Target<'p> {
         if segments.iter().any(|segment| segment.is_empty()) {
             return None;
         }
-        if let Some(v2) = segments.iter().position(|segment| *segment == "v2") {
+        if let Some(v2) = segments.iter().position(|segment| *segment == route::VERSION) {
             return Self::named(segments.get(v2 + 1..)?);
         }
         match Operation::parse(&segments) {
@@ -71,23 +72,23 @@ impl<'p> Target<'p> {
 impl<'p> Operation<'p> {
     fn parse(segments: &[&'p str]) -> Option<Self> {
         Some(match *segments {
-            ["run"] => Self::Run,
-            ["runsync"] => Self::RunSync,
-            ["status", job] => Self::Status(job),
-            ["status-sync", job] => Self::StatusSync(job),
-            ["stream", job] => Self::Stream(job),
-            ["cancel", job] => Self::Cancel(job),
-            ["retry", job] => Self::Retry(job),
-            ["purge-queue"] => Self::PurgeQueue,
-            ["health"] => Self::Health,
-            ["requests"] => Self::Requests,
-            ["realtime"] => Self::Realtime,
-            ["job-take", worker] => Self::Take(worker),
-            ["job-take-batch", worker] => Self::TakeBatch(worker),
-            ["job-stop", worker] => Self::Stop(worker),
-            ["ping", worker] => Self::Ping(worker),
-            ["job-done", worker, job] => Self::Done { worker, job },
-            ["job-stream", worker, job] => Self::Chunk { worker, job },
+            [route::RUN] => Self::Run,
+            [route::RUN_SYNC] => Self::RunSync,
+            [route::STATUS, job] => Self::Status(job),
+            [route::STATUS_SYNC, job] => Self::StatusSync(job),
+            [route::STREAM, job] => Self::Stream(job),
+            [route::CANCEL, job] => Self::Cancel(job),
+            [route::RETRY, job] => Self::Retry(job),
+            [route::PURGE_QUEUE] => Self::PurgeQueue,
+            [route::HEALTH] => Self::Health,
+            [route::REQUESTS] => Self::Requests,
+            [route::REALTIME] => Self::Realtime,
+            [route::JOB_TAKE, worker] => Self::Take(worker),
+            [route::JOB_TAKE_BATCH, worker] => Self::TakeBatch(worker),
+            [route::JOB_STOP, worker] => Self::Stop(worker),
+            [route::PING, worker] => Self::Ping(worker),
+            [route::JOB_DONE, worker, job] => Self::Done { worker, job },
+            [route::JOB_STREAM, worker, job] => Self::Chunk { worker, job },
             _ => return None,
         })
     }
@@ -114,16 +115,16 @@ impl<'p> Operation<'p> {
     }
 
     /// What rate limit it counts towards; workers' calls and `/health` have none.
-    pub(crate) fn class(self) -> Option<Class> {
+    pub(crate) fn class(self) -> Option<OperationClass> {
         Some(match self {
-            Self::Run => Class::Run,
-            Self::RunSync => Class::RunSync,
-            Self::Status(_) => Class::Status,
-            Self::StatusSync(_) => Class::StatusSync,
-            Self::Stream(_) => Class::Stream,
-            Self::Cancel(_) => Class::Cancel,
-            Self::PurgeQueue => Class::PurgeQueue,
-            Self::Requests => Class::Requests,
+            Self::Run => OperationClass::Run,
+            Self::RunSync => OperationClass::RunSync,
+            Self::Status(_) => OperationClass::Status,
+            Self::StatusSync(_) => OperationClass::StatusSync,
+            Self::Stream(_) => OperationClass::Stream,
+            Self::Cancel(_) => OperationClass::Cancel,
+            Self::PurgeQueue => OperationClass::PurgeQueue,
+            Self::Requests => OperationClass::Requests,
             _ => return None,
         })
     }

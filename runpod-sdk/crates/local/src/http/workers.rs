@@ -6,30 +6,30 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
+use runpod_protocol::{JobId, key, query};
 
-use super::body::{self, BodyError, Json, Sent};
+use super::body::{self, BodyError};
 use super::query::Parameters;
-use super::refused::Refused;
-use super::{Answer, job};
-use crate::chunk;
+use super::refused::{Answer, Refused};
 use crate::endpoint::Endpoint;
-use crate::report::Report;
-use crate::store::{JobId, Lease, Store, Verdict, WorkerId};
+use crate::json::{JsonWriter, Sent, job_view};
+use crate::received::{WorkerReport, stream_chunk};
+use crate::store::{Lease, Store, Verdict, WorkerId};
 use crate::violation::ViolationKind;
 
 /// One call of a worker.
-pub(crate) struct Call<'a> {
+pub(crate) struct WorkerCall<'a> {
     pub(crate) endpoint: &'a Arc<Endpoint>,
     pub(crate) uri: &'a Uri,
     pub(crate) worker: WorkerId,
 }
 
-impl Call<'_> {
+impl WorkerCall<'_> {
     pub(crate) async fn take(self) -> Response {
         let leases = self.lease(1).await;
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         match leases.first() {
-            Some(lease) => job::for_worker(&mut json, lease),
+            Some(lease) => job_view::for_worker(&mut json, lease),
             None => return StatusCode::NO_CONTENT.into_response(),
         }
         self.hand_over(json, leases)
@@ -40,11 +40,11 @@ impl Call<'_> {
         if leases.is_empty() {
             return StatusCode::NO_CONTENT.into_response();
         }
-        let mut json = Json::default();
+        let mut json = JsonWriter::default();
         json.text("[");
         for lease in &leases {
             json.comma();
-            job::for_worker(&mut json, lease);
+            job_view::for_worker(&mut json, lease);
         }
         json.text("]");
         self.hand_over(json, leases)
@@ -68,7 +68,7 @@ impl Call<'_> {
     }
 
     /// Answers with jobs that go back to the queue if the worker is gone before it has been sent all of them.
-    fn hand_over(self, json: Json, leases: Vec<Lease>) -> Response {
+    fn hand_over(self, json: JsonWriter, leases: Vec<Lease>) -> Response {
         let (endpoint, worker) = (Arc::clone(self.endpoint), self.worker);
         json.into_ok_then(move |sent| {
             endpoint.with(|store, now| match sent {
@@ -79,22 +79,22 @@ impl Call<'_> {
     }
 
     pub(crate) async fn stop(self) -> Response {
-        let bell = self.endpoint.stops.listen(&self.worker);
+        let stops_changed = self.endpoint.stops.listen(&self.worker);
         let until = self
             .endpoint
             .now()
             .saturating_add(self.endpoint.settings.stop_hold);
-        let stops = self.endpoint.wait_for(&bell, until, |store, now| {
+        let stops = self.endpoint.wait_for(&stops_changed, until, |store, now| {
             let stops = store.take_stops(now, &self.worker);
             (!stops.is_empty()).then_some(stops)
         });
         let Some(stops) = stops.await else {
             return StatusCode::NO_CONTENT.into_response();
         };
-        let mut json = Json::default();
-        json.text("{").key("jobsToStop").text("[");
+        let mut json = JsonWriter::default();
+        json.text("{").key(key::JOBS_TO_STOP).text("[");
         for id in &stops {
-            json.comma().string(id);
+            json.comma().string(id.as_str());
         }
         json.text("]}");
         let (endpoint, worker) = (Arc::clone(self.endpoint), WorkerId::clone(&self.worker));
@@ -108,16 +108,17 @@ impl Call<'_> {
     pub(crate) fn ping(self) -> Response {
         let parameters = Parameters::of(self.uri);
         self.endpoint.with(|store, now| {
-            if parameters.status.as_deref() == Some("unhealthy") {
+            if parameters.status.as_deref() == Some(query::UNHEALTHY) {
                 let check = parameters.check.unwrap_or_else(|| "unnamed check".to_owned());
                 let reason = parameters.reason.unwrap_or_else(|| "no reason given".to_owned());
                 store.unhealthy(now, &self.worker, format!("{check}: {reason}"));
             } else {
                 let jobs = parameters.job_id.as_deref().unwrap_or_default();
-                let jobs: Vec<&str> = jobs
+                let jobs: Vec<JobId> = jobs
                     .split(',')
                     .map(str::trim)
                     .filter(|id| !id.is_empty())
+                    .map(JobId::from)
                     .collect();
                 store.ping(now, &self.worker, &jobs, parameters.runpod_version.as_deref());
             }
@@ -128,10 +129,10 @@ impl Call<'_> {
     pub(crate) async fn done(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
         let job = JobId::from(job);
         let body = self.read(&job, headers, body).await?;
-        let report = Report::parse(&body).map_err(|_| self.malformed(&job))?;
+        let report = WorkerReport::parse(&body).map_err(|_| self.malformed(&job))?;
         verdict(self.endpoint.with(|store, now| match report {
-            Report::Progress(update) => store.progress(now, &self.worker, &job, update),
-            Report::Result(result) => store.finish(now, &self.worker, &job, result),
+            WorkerReport::Progress(update) => store.progress(now, &self.worker, &job, update),
+            WorkerReport::Result(result) => store.finish(now, &self.worker, &job, result),
         }))
     }
 
@@ -139,15 +140,15 @@ impl Call<'_> {
         let job = JobId::from(job);
         let limit = self.endpoint.settings.chunk_limit;
         let body = self.read(&job, headers, body).await?;
-        let output = chunk::parse(&body).map_err(|_| self.malformed(&job))?;
-        let chunks = chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit))?;
+        let output = stream_chunk::parse(&body).map_err(|_| self.malformed(&job))?;
+        let chunks = stream_chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit))?;
         verdict(
             self.endpoint
                 .with(|store, now| store.push_chunks(now, &self.worker, &job, chunks)),
         )
     }
 
-    async fn read(&self, job: &str, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
+    async fn read(&self, job: &JobId, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
         let limit = self.endpoint.settings.result_limit;
         body::read(headers, body, limit)
             .await
@@ -157,23 +158,23 @@ impl Call<'_> {
             })
     }
 
-    fn too_large(&self, job: &str, limit: usize) -> Refused {
+    fn too_large(&self, job: &JobId, limit: usize) -> Refused {
         self.record(job, ViolationKind::TooLarge);
         Refused::too_large(limit)
     }
 
-    fn malformed(&self, job: &str) -> Refused {
+    fn malformed(&self, job: &JobId) -> Refused {
         self.record(job, ViolationKind::MalformedBody);
         Refused::bad_request("bad request: body: not the JSON object this channel takes")
     }
 
-    fn record(&self, job: &str, kind: ViolationKind) {
+    fn record(&self, job: &JobId, kind: ViolationKind) {
         self.endpoint
             .with(|store: &mut Store, now| store.record_violation(now, &self.worker, job, kind));
     }
 }
 
-/// Workers look at the status only.
+/// The answer to a post. Workers read its status only.
 fn verdict(verdict: Verdict) -> Answer {
     match verdict {
         Verdict::Accepted | Verdict::Discarded => Ok(StatusCode::OK.into_response()),

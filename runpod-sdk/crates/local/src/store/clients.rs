@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use runpod_protocol::{JobId, JobStatus};
+
 use super::chunks::TakenChunks;
-use super::job::{Job, JobId, Origin, Status};
+use super::job::{Job, Origin};
 use super::view::{ChunkPage, JobView};
 use super::{Ending, Event, SharedRequest, Store};
-use crate::request::JobRequest;
+use crate::received::ReceivedJob;
 
 /// No room for another job, and nothing that may be forgotten.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(crate) struct StoreFull;
 #[derive(Debug)]
 pub(crate) enum NotRetried {
     UnknownJob,
-    NotFailed(Status),
+    NotFailed(JobStatus),
 }
 
 impl Store {
@@ -26,7 +28,7 @@ impl Store {
         now: Duration,
         id: &JobId,
         origin: Origin,
-        request: JobRequest,
+        request: ReceivedJob,
     ) -> Result<(), StoreFull> {
         self.advance(now);
         self.make_room(request.body_bytes)?;
@@ -60,7 +62,7 @@ impl Store {
         self.advance(now);
         if !self.jobs.get(id)?.status().is_final() {
             self.stop_worker_of(id);
-            self.end(now, id, Ending::decreed(Status::Cancelled, None));
+            self.end(now, id, Ending::decreed(JobStatus::Cancelled, None));
         }
         self.view(now, id)
     }
@@ -76,7 +78,7 @@ impl Store {
         self.change(id, |job| {
             let request = SharedRequest::clone(&job.request);
             let anew = Job::queued(id, job.origin, request, now, job.ttl, position);
-            // Hand-outs of the first run stay told apart from those of the next.
+            // The number keeps hand-outs of the first run apart from those of the next.
             *job = Job {
                 attempt: job.attempt,
                 ..anew
@@ -93,20 +95,20 @@ impl Store {
         self.advance(now);
         let queued = self.queue.ids();
         for id in &queued {
-            self.end(now, id, Ending::decreed(Status::Cancelled, None));
+            self.end(now, id, Ending::decreed(JobStatus::Cancelled, None));
         }
         queued.len()
     }
 
     /// Changes a live job's time to live, which counts from its submission.
-    pub(crate) fn set_ttl(&mut self, now: Duration, id: &str, ttl: Duration) {
+    pub(crate) fn set_ttl(&mut self, now: Duration, id: &JobId, ttl: Duration) {
         self.advance(now);
         self.change(id, |job| job.ttl = ttl);
         self.advance(now);
     }
 
     /// Hands out the chunks that wait, each once. `None` for an unknown job.
-    pub(crate) fn read_chunks(&mut self, now: Duration, id: &str) -> Option<ChunkPage> {
+    pub(crate) fn read_chunks(&mut self, now: Duration, id: &JobId) -> Option<ChunkPage> {
         self.advance(now);
         self.change(id, |job| ChunkPage {
             status: job.status(),
@@ -114,8 +116,8 @@ impl Store {
         })
     }
 
-    /// The reader was gone: the chunks wait again.
-    pub(crate) fn put_back_chunks(&mut self, id: &str, chunks: TakenChunks) {
+    /// Puts the chunks of a reader that has hung up back in their places.
+    pub(crate) fn put_back_chunks(&mut self, id: &JobId, chunks: TakenChunks) {
         self.change(id, |job| job.chunks.put_back(chunks));
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::job::{Job, JobId, Phase};
+use runpod_protocol::JobId;
+
+use super::job::{Job, Phase};
 use crate::settings::EndpointSettings;
 
 #[derive(Clone, Debug, Default)]

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use runpod_protocol::{JobId, JobStatus};
 
 use super::chunks::Chunks;
 use super::queue::Position;
-use crate::request::JobRequest;
+use crate::received::ReceivedJob;
 use crate::settings::EndpointSettings;
 
-/// A job's id; clones share the text.
-pub(crate) type JobId = Arc<str>;
+/// How long a final `/runsync` job is kept (`docs/protocol/endpoint-api.md` §5).
+const RUN_SYNC_RETENTION: Duration = Duration::from_mins(1);
+
 /// A worker's id; clones share the text.
 pub(crate) type WorkerId = Arc<str>;
 
@@ -22,40 +24,7 @@ pub(crate) enum Origin {
     RunSync,
 }
 
-/// A job's state as clients see it (`docs/protocol/endpoint-api.md` §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    InQueue,
-    InProgress,
-    Completed,
-    Failed,
-    Cancelled,
-    TimedOut,
-}
-
-impl Status {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::InQueue => "IN_QUEUE",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-            Self::TimedOut => "TIMED_OUT",
-        }
-    }
-
-    pub(crate) fn is_final(self) -> bool {
-        !matches!(self, Self::InQueue | Self::InProgress)
-    }
-
-    /// Whether a client may ask for the job to be queued again.
-    pub(crate) fn can_be_retried(self) -> bool {
-        matches!(self, Self::Failed | Self::TimedOut)
-    }
-}
-
-/// Where a job is. Everything that ends differs by who ended it.
+/// Where a job is in its life.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
     Queued(Position),
@@ -66,14 +35,14 @@ pub(crate) enum Phase {
         seen: Duration,
     },
     Final {
-        status: Status,
+        status: JobStatus,
         at: Duration,
         /// A worker's result ended it, not the platform or a client.
         by_worker: bool,
     },
 }
 
-/// What happens to a job next if nobody touches it.
+/// What happens to a job next if no client or worker acts on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Its time to live ends.
@@ -90,7 +59,7 @@ pub(crate) enum Due {
 pub(crate) struct Job {
     pub(crate) id: JobId,
     pub(crate) origin: Origin,
-    pub(crate) request: Arc<JobRequest>,
+    pub(crate) request: Arc<ReceivedJob>,
     pub(crate) submitted: Duration,
     pub(crate) ttl: Duration,
     pub(crate) phase: Phase,
@@ -100,7 +69,7 @@ pub(crate) struct Job {
     pub(crate) retries: u32,
     pub(crate) delay: Option<Duration>,
     pub(crate) execution: Option<Duration>,
-    /// Who held it last.
+    /// The worker that held it last.
     pub(crate) worker: Option<WorkerId>,
     /// The result, or the latest progress update while the job runs.
     pub(crate) output: Option<Bytes>,
@@ -110,11 +79,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A job that nobody has taken yet.
+    /// A job that no worker has taken yet.
     pub(crate) fn queued(
         id: &JobId,
         origin: Origin,
-        request: Arc<JobRequest>,
+        request: Arc<ReceivedJob>,
         now: Duration,
         ttl: Duration,
         position: Position,
@@ -137,11 +106,11 @@ impl Job {
         }
     }
 
-    pub(crate) fn status(&self) -> Status {
-        match self.phase {
-            Phase::Queued(_) => Status::InQueue,
-            Phase::Running { .. } => Status::InProgress,
-            Phase::Final { status, .. } => status,
+    pub(crate) fn status(&self) -> JobStatus {
+        match &self.phase {
+            Phase::Queued(_) => JobStatus::InQueue,
+            Phase::Running { .. } => JobStatus::InProgress,
+            Phase::Final { status, .. } => status.clone(),
         }
     }
 
@@ -178,7 +147,7 @@ impl Job {
             Phase::Final { at, .. } => {
                 let retention = match self.origin {
                     Origin::Run => settings.run_retention,
-                    Origin::RunSync => settings.sync_retention,
+                    Origin::RunSync => RUN_SYNC_RETENTION,
                 };
                 (at.saturating_add(retention), Due::Retention)
             }

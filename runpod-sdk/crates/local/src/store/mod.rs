@@ -1,15 +1,15 @@
 //! The jobs of one endpoint: a state machine without I/O and without a clock of its own.
 //!
-//! Every operation first lets the time up to `now` pass, so what it answers is true at `now` even
-//! if no timer fired in between. Whoever must be woken or told is in [`Store::events`].
+//! Every operation first lets the time up to `now` pass, so that its answer is true at `now` even if no timer has
+//! fired in between. [`Store::events`] lists what has to happen outside.
 
 mod chunks;
 mod clients;
 mod index;
 mod job;
 mod queue;
-mod roster;
 mod view;
+mod worker_table;
 mod workers;
 
 #[cfg(test)]
@@ -22,20 +22,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use runpod_protocol::{JobId, JobStatus, json};
 
 pub(crate) use self::clients::{NotRetried, StoreFull};
-pub(crate) use self::job::{JobId, Origin, Status, WorkerId};
-pub(crate) use self::roster::Worker;
+pub(crate) use self::job::{Origin, WorkerId};
 pub(crate) use self::view::JobView;
+pub(crate) use self::worker_table::Worker;
 pub(crate) use self::workers::{Lease, Verdict};
 
 use self::index::Index;
 use self::job::{Due, Job, Phase};
 use self::queue::Queue;
-use self::roster::Roster;
-use super::raw;
-use super::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
-use super::violation::{Violation, ViolationKind, ViolationLog};
+use self::worker_table::WorkerTable;
+use crate::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
+use crate::violation::{Violation, ViolationKind, ViolationLog};
 
 /// Most ids of deleted jobs remembered, so that late reports about them are no surprise.
 const FORGOTTEN: usize = 256;
@@ -59,7 +59,7 @@ pub(crate) struct Store {
     jobs: HashMap<JobId, Job>,
     index: Index,
     queue: Queue,
-    roster: Roster,
+    workers: WorkerTable,
     violations: ViolationLog,
     forgotten: VecDeque<JobId>,
     totals: Totals,
@@ -76,7 +76,7 @@ struct Totals {
 
 /// How a job ends.
 struct Ending {
-    status: Status,
+    status: JobStatus,
     output: Option<Bytes>,
     error: Option<Bytes>,
     by_worker: bool,
@@ -84,11 +84,11 @@ struct Ending {
 
 impl Ending {
     /// An end the platform or a client decided on.
-    fn decreed(status: Status, error: Option<&str>) -> Self {
+    fn decreed(status: JobStatus, error: Option<&str>) -> Self {
         Self {
             status,
             output: None,
-            error: error.map(raw::string),
+            error: error.map(json::string),
             by_worker: false,
         }
     }
@@ -101,7 +101,7 @@ impl Store {
             jobs: HashMap::new(),
             index: Index::default(),
             queue: Queue::default(),
-            roster: Roster::default(),
+            workers: WorkerTable::default(),
             violations: ViolationLog::default(),
             forgotten: VecDeque::new(),
             totals: Totals::default(),
@@ -137,7 +137,7 @@ impl Store {
                 self.totals.failed += 1;
                 self.stop_worker_of(id);
                 match self.settings.ttl_end {
-                    TtlEnd::TimedOut => self.end(at, id, Ending::decreed(Status::TimedOut, None)),
+                    TtlEnd::TimedOut => self.end(at, id, Ending::decreed(JobStatus::TimedOut, None)),
                     TtlEnd::Deleted => {
                         self.release(id);
                         self.remember_forgotten(id);
@@ -149,8 +149,8 @@ impl Store {
                 self.totals.failed += 1;
                 self.stop_worker_of(id);
                 let status = match self.settings.execution_end {
-                    ExecutionEnd::Failed => Status::Failed,
-                    ExecutionEnd::TimedOut => Status::TimedOut,
+                    ExecutionEnd::Failed => JobStatus::Failed,
+                    ExecutionEnd::TimedOut => JobStatus::TimedOut,
                 };
                 self.end(at, id, Ending::decreed(status, Some("executionTimeout exceeded")));
             }
@@ -163,7 +163,7 @@ impl Store {
         let Some(job) = self.jobs.get(id) else { return };
         if let Phase::Running { worker, .. } = &job.phase {
             self.violations
-                .record(at, worker, Some(id), ViolationKind::MissingPings);
+                .record(at, worker, Some(id.as_str()), ViolationKind::MissingPings);
         }
         let retries = job.retries;
         if retries < self.settings.retry_limit {
@@ -173,7 +173,7 @@ impl Store {
         } else {
             self.totals.failed += 1;
             let error = format!("job timed out after {retries} retries");
-            self.end(at, id, Ending::decreed(Status::Failed, Some(&error)));
+            self.end(at, id, Ending::decreed(JobStatus::Failed, Some(&error)));
         }
     }
 
@@ -206,7 +206,7 @@ impl Store {
         self.trim();
     }
 
-    /// Puts a running job at the front of the queue, as if nobody had taken it yet.
+    /// Puts a running job at the front of the queue, as if no worker had taken it yet.
     fn requeue_first(&mut self, id: &JobId) {
         self.release(id);
         let position = self.queue.push_front(JobId::clone(id));
@@ -224,7 +224,7 @@ impl Store {
         match self.jobs.get(id).map(|job| &job.phase) {
             Some(Phase::Queued(position)) => self.queue.remove(*position),
             Some(Phase::Running { worker, .. }) => {
-                if let Some(worker) = self.roster.get_mut(worker) {
+                if let Some(worker) = self.workers.get_mut(worker) {
                     worker.held.remove(id);
                 }
             }
@@ -232,18 +232,18 @@ impl Store {
         }
     }
 
-    /// Tells the worker that holds a job, if one does, to stop it.
+    /// Notes that the worker that holds the job, if one does, is to stop it.
     fn stop_worker_of(&mut self, id: &JobId) {
         if let Some(Phase::Running { worker, .. }) = self.jobs.get(id).map(|job| &job.phase)
-            && let Some(holder) = self.roster.get_mut(worker)
+            && let Some(holder) = self.workers.get_mut(worker)
         {
-            holder.tell_to_stop(JobId::clone(id));
+            holder.remember_stop(JobId::clone(id));
             self.events.push(Event::Stop(WorkerId::clone(worker)));
         }
     }
 
     /// Changes a job and keeps the index true. Every change of a stored job goes through here.
-    fn change<R>(&mut self, id: &str, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
+    fn change<R>(&mut self, id: &JobId, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
         let job = self.jobs.get_mut(id)?;
         self.index.remove(job, &self.settings);
         let result = change(job);
@@ -285,10 +285,10 @@ impl Store {
     }
 
     /// Records what the HTTP side noticed about a worker's call.
-    pub(crate) fn record_violation(&mut self, now: Duration, worker: &str, job: &str, kind: ViolationKind) {
-        self.violations.record(now, worker, Some(job), kind);
+    pub(crate) fn record_violation(&mut self, now: Duration, worker: &str, job: &JobId, kind: ViolationKind) {
+        self.violations.record(now, worker, Some(job.as_str()), kind);
     }
 }
 
-/// A stored job's request is shared with whatever is being written to a socket.
-type SharedRequest = Arc<super::request::JobRequest>;
+/// A stored job's request. The answers under way share it.
+type SharedRequest = Arc<crate::received::ReceivedJob>;

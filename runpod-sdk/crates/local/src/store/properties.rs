@@ -1,5 +1,5 @@
-//! Whatever clients, workers and time do in whatever order: no job is lost or in two places, every
-//! chunk is read once, and the index tells the truth.
+//! Properties that hold in every order of what clients, workers and time do: no job is lost or in two places, every
+//! chunk is read once, and the index is true.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use super::chunks::TakenChunks;
 use super::job::Phase;
 use super::*;
-use crate::report::JobResult;
-use crate::request::JobRequest;
+use crate::received::PostedResult;
+use crate::received::ReceivedJob;
 
 /// One thing that happens. Indices pick among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ struct World {
     read: BTreeMap<JobId, Vec<u32>>,
     /// The last page each reader took, until it is known that it arrived.
     pages: Vec<(JobId, TakenChunks)>,
-    finals: BTreeMap<JobId, Status>,
+    finals: BTreeMap<JobId, JobStatus>,
     /// How often each job became final, and how often its webhook was due.
     ended: BTreeMap<JobId, usize>,
     webhooks: BTreeMap<JobId, usize>,
@@ -78,13 +78,13 @@ fn worker(n: usize) -> WorkerId {
     format!("w{n}").into()
 }
 
-fn request(webhook: bool) -> JobRequest {
+fn request(webhook: bool) -> ReceivedJob {
     let url = if webhook {
         r#","webhook":"http://127.0.0.1/""#
     } else {
         ""
     };
-    JobRequest::parse(&Bytes::from(format!(r#"{{"input":1{url}}}"#))).unwrap()
+    ReceivedJob::parse(&Bytes::from(format!(r#"{{"input":1{url}}}"#))).unwrap()
 }
 
 impl World {
@@ -157,16 +157,16 @@ impl World {
                 fails,
             } => {
                 let error = fails.then(|| Bytes::from("\"no\""));
-                let result = JobResult {
+                let result = PostedResult {
                     output: Some(Bytes::from("1")),
                     error,
-                    ..JobResult::default()
+                    ..PostedResult::default()
                 };
                 self.store.finish(now, &worker(n), &self.job(job), result);
             }
             Step::Ping { worker: n, job } => {
                 let job = self.job(job);
-                self.store.ping(now, &worker(n), &[&job], None);
+                self.store.ping(now, &worker(n), &[job], None);
             }
             Step::Cancel(job) => drop(self.store.cancel(now, &self.job(job))),
             Step::Retry(job) => {
@@ -229,7 +229,7 @@ impl World {
                 "{id} is in two places"
             );
             running += usize::from(matches!(job.phase, Phase::Running { .. }));
-            for (holder, entry) in store.roster.present(self.now) {
+            for (holder, entry) in store.workers.present(self.now) {
                 assert!(
                     !entry.held.contains(id) || job.is_held_by(holder),
                     "{holder} holds {id} no more"
@@ -270,9 +270,9 @@ impl World {
         for _ in 0..4 {
             self.now += Duration::from_mins(1);
             while let [lease] = &self.store.take(self.now, &worker(9), 1)[..] {
-                let result = JobResult {
+                let result = PostedResult {
                     output: Some(Bytes::from("1")),
-                    ..JobResult::default()
+                    ..PostedResult::default()
                 };
                 assert_eq!(
                     self.store.finish(self.now, &worker(9), &lease.id, result),
@@ -338,7 +338,7 @@ proptest! {
             bit_by_bit.advance(now);
         }
         world.store.advance(now);
-        let states = |store: &Store| -> BTreeMap<JobId, (Status, u32, Option<Duration>)> {
+        let states = |store: &Store| -> BTreeMap<JobId, (JobStatus, u32, Option<Duration>)> {
             let state = |job: &Job| (job.status(), job.retries, job.execution);
             store.jobs.iter().map(|(id, job)| (JobId::clone(id), state(job))).collect()
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::job::JobId;
+use runpod_protocol::JobId;
 
 /// A place in the queue; smaller is earlier.
 pub(crate) type Position = i64;

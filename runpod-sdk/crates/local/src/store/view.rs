@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use runpod_protocol::{JobId, JobStatus};
 
 use super::chunks::TakenChunks;
-use super::job::{Job, JobId, Status, WorkerId};
-use super::roster::Worker;
+use super::job::{Job, WorkerId};
+use super::worker_table::Worker;
 use super::{SharedRequest, Store};
 
 /// A job as it is now. Payloads are shared, not copied.
 #[derive(Clone, Debug)]
 pub(crate) struct JobView {
     pub(crate) id: JobId,
-    pub(crate) status: Status,
+    pub(crate) status: JobStatus,
     pub(crate) submitted: Duration,
     pub(crate) delay: Option<Duration>,
     pub(crate) execution: Option<Duration>,
@@ -52,7 +53,7 @@ impl JobView {
 /// The answer to one poll of a stream.
 #[derive(Debug)]
 pub(crate) struct ChunkPage {
-    pub(crate) status: Status,
+    pub(crate) status: JobStatus,
     pub(crate) chunks: TakenChunks,
 }
 
@@ -76,7 +77,7 @@ pub(crate) struct WorkerCounts {
 
 impl Store {
     /// A job as it is at `now`; `None` when it never was or is gone.
-    pub(crate) fn view(&mut self, now: Duration, id: &str) -> Option<JobView> {
+    pub(crate) fn view(&mut self, now: Duration, id: &JobId) -> Option<JobView> {
         self.advance(now);
         self.jobs.get(id).map(JobView::of)
     }
@@ -102,7 +103,7 @@ impl Store {
 
     pub(crate) fn worker_counts(&mut self, now: Duration) -> WorkerCounts {
         self.advance(now);
-        self.roster
+        self.workers
             .present(now)
             .fold(WorkerCounts::default(), |mut counts, (_, worker)| {
                 if worker.unhealthy.is_some() {
@@ -118,7 +119,7 @@ impl Store {
 
     /// The workers that count as present, by id.
     pub(crate) fn workers(&self, now: Duration) -> impl Iterator<Item = (&WorkerId, &Worker)> {
-        self.roster.present(now)
+        self.workers.present(now)
     }
 
     /// Bytes of payload held for all jobs.

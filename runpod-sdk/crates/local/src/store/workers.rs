@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use runpod_protocol::{JobId, JobStatus};
 
-use super::job::{JobId, Phase, Status, WorkerId};
+use super::job::{Phase, WorkerId};
 use super::{Ending, Event, SharedRequest, Store};
-use crate::report::JobResult;
+use crate::received::PostedResult;
 use crate::violation::ViolationKind;
 
 /// One job handed to one worker.
@@ -21,7 +22,7 @@ pub(crate) struct Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
-    /// It is of no use any more. The worker need not care.
+    /// The post is of no use any more. The worker need not act on it.
     Discarded,
     UnknownJob,
     /// Too many chunks of this job wait to be read; later there may be room.
@@ -43,7 +44,7 @@ impl Store {
 
     fn hand_out(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
         // A stop meant for an earlier attempt must not hit this one.
-        self.roster.seen(now, worker).stops.retain(|stop| stop != id);
+        self.workers.seen(now, worker).stops.retain(|stop| stop != id);
         self.events.push(Event::Changed(JobId::clone(id)));
         self.change(id, |job| {
             job.phase = Phase::Running {
@@ -66,14 +67,14 @@ impl Store {
     pub(crate) fn delivered(&mut self, worker: &WorkerId, leases: &[Lease]) {
         for lease in leases {
             if self.is_current(worker, lease)
-                && let Some(worker) = self.roster.get_mut(worker)
+                && let Some(worker) = self.workers.get_mut(worker)
             {
                 worker.held.insert(JobId::clone(&lease.id));
             }
         }
     }
 
-    /// The taker was gone: its jobs go to the front of the queue, in their old order.
+    /// Puts jobs that did not reach the worker back at the front of the queue, in their old order.
     pub(crate) fn put_back(&mut self, now: Duration, worker: &WorkerId, leases: &[Lease]) {
         self.advance(now);
         for lease in leases.iter().rev() {
@@ -96,12 +97,12 @@ impl Store {
     /// A worker asks for work and says whether it is busy.
     pub(crate) fn worker_asks(&mut self, now: Duration, worker: &WorkerId, says_busy: bool) {
         self.advance(now);
-        let holding = self.roster.seen(now, worker).held.first().cloned();
+        let holding = self.workers.seen(now, worker).held.first().cloned();
         if let Some(job) = holding
             && !says_busy
         {
             self.violations
-                .record(now, worker, Some(&job), ViolationKind::IdleWhileHolding);
+                .record(now, worker, Some(job.as_str()), ViolationKind::IdleWhileHolding);
         }
     }
 
@@ -111,26 +112,25 @@ impl Store {
         now: Duration,
         worker: &WorkerId,
         id: &JobId,
-        result: JobResult,
+        result: PostedResult,
     ) -> Verdict {
         let verdict = self.judge(now, worker, id, ViolationKind::SecondResult);
         if result.stop_pod {
-            self.roster.seen(now, worker).stop_pod = true;
+            self.workers.seen(now, worker).stop_pod = true;
         }
         if verdict == Verdict::Accepted {
             if result.error_is_no_text {
                 self.violations
-                    .record(now, worker, Some(id), ViolationKind::ErrorIsNoText);
+                    .record(now, worker, Some(id.as_str()), ViolationKind::ErrorIsNoText);
             }
-            let status = match result.error {
-                Some(_) => Status::Failed,
-                None => Status::Completed,
+            let status = if result.error.is_some() {
+                self.totals.failed += 1;
+                JobStatus::Failed
+            } else {
+                self.totals.completed += 1;
+                JobStatus::Completed
             };
-            match status {
-                Status::Failed => self.totals.failed += 1,
-                _ => self.totals.completed += 1,
-            }
-            let JobResult { output, error, .. } = result;
+            let PostedResult { output, error, .. } = result;
             self.end(
                 now,
                 id,
@@ -198,14 +198,14 @@ impl Store {
     }
 
     /// A worker says it lives and names the jobs it has.
-    pub(crate) fn ping(&mut self, now: Duration, worker: &WorkerId, jobs: &[&str], version: Option<&str>) {
+    pub(crate) fn ping(&mut self, now: Duration, worker: &WorkerId, jobs: &[JobId], version: Option<&str>) {
         self.advance(now);
-        let entry = self.roster.seen(now, worker);
+        let entry = self.workers.seen(now, worker);
         entry.last_ping = Some(now);
         entry.unhealthy = None;
         entry.version = version.map(str::to_owned);
         for id in jobs {
-            if self.jobs.get(*id).is_some_and(|job| job.is_held_by(worker)) {
+            if self.jobs.get(id).is_some_and(|job| job.is_held_by(worker)) {
                 self.sign_of_life(now, id);
             }
         }
@@ -214,22 +214,22 @@ impl Store {
     /// A worker reports that it cannot work.
     pub(crate) fn unhealthy(&mut self, now: Duration, worker: &WorkerId, reason: String) {
         self.advance(now);
-        self.roster.seen(now, worker).unhealthy = Some(reason);
+        self.workers.seen(now, worker).unhealthy = Some(reason);
     }
 
-    /// The jobs a worker is to stop, each told once.
+    /// Hands out the jobs that a worker is to stop, each once.
     pub(crate) fn take_stops(&mut self, now: Duration, worker: &WorkerId) -> Vec<JobId> {
         self.advance(now);
-        std::mem::take(&mut self.roster.seen(now, worker).stops)
+        std::mem::take(&mut self.workers.seen(now, worker).stops)
     }
 
-    /// The worker was gone before it could be told.
+    /// Puts stops that did not reach the worker back, unless it no longer matters.
     pub(crate) fn put_back_stops(&mut self, worker: &WorkerId, stops: Vec<JobId>) {
         let still_meant: Vec<JobId> = stops
             .into_iter()
             .filter(|id| !self.jobs.get(id).is_some_and(|job| job.is_held_by(worker)))
             .collect();
-        if let Some(entry) = self.roster.get_mut(worker)
+        if let Some(entry) = self.workers.get_mut(worker)
             && !still_meant.is_empty()
         {
             entry.stops.splice(0..0, still_meant);
@@ -237,7 +237,7 @@ impl Store {
         }
     }
 
-    fn sign_of_life(&mut self, now: Duration, id: &str) {
+    fn sign_of_life(&mut self, now: Duration, id: &JobId) {
         self.change(id, |job| {
             if let Phase::Running { seen, .. } = &mut job.phase {
                 *seen = now;
@@ -248,7 +248,7 @@ impl Store {
     /// Whether a worker may report about a job now. `late` is what it is called after the worker's own result.
     fn judge(&mut self, now: Duration, worker: &WorkerId, id: &JobId, late: ViolationKind) -> Verdict {
         self.advance(now);
-        self.roster.seen(now, worker);
+        self.workers.seen(now, worker);
         let (verdict, violation) = match self.jobs.get(id) {
             Some(job) if job.is_held_by(worker) => (Verdict::Accepted, None),
             Some(job) => match job.phase {
@@ -262,7 +262,7 @@ impl Store {
             None => (Verdict::UnknownJob, Some(ViolationKind::UnknownJob)),
         };
         if let Some(kind) = violation {
-            self.violations.record(now, worker, Some(id), kind);
+            self.violations.record(now, worker, Some(id.as_str()), kind);
         }
         verdict
     }

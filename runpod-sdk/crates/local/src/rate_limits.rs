@@ -1,16 +1,17 @@
 //! RunPod's rate limits, per endpoint and operation (`docs/protocol/endpoint-api.md` §10).
 
-use runpod_protocol::sync::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use runpod_protocol::sync::Mutex;
 
 /// Calls are counted in windows of this length.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Operations that are limited together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
+pub(crate) enum OperationClass {
     Run,
     RunSync,
     Status,
@@ -21,7 +22,7 @@ pub(crate) enum Class {
     PurgeQueue,
 }
 
-impl Class {
+impl OperationClass {
     /// Most calls in a window, and most calls at a time.
     fn limits(self) -> (u32, u32) {
         match self {
@@ -43,18 +44,18 @@ struct Usage {
 
 /// Counts an endpoint's calls. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RateLimits(Arc<Mutex<BTreeMap<Class, Usage>>>);
+pub(crate) struct RateLimits(Arc<Mutex<BTreeMap<OperationClass, Usage>>>);
 
 /// One admitted call, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     limits: RateLimits,
-    class: Class,
+    class: OperationClass,
 }
 
 impl RateLimits {
-    /// Admits a call at `now`, or not.
-    pub(crate) fn admit(&self, class: Class, now: Duration) -> Option<Admitted> {
+    /// Admits a call at `now`; `None` once a limit is reached.
+    pub(crate) fn admit(&self, class: OperationClass, now: Duration) -> Option<Admitted> {
         let (most_in_window, most_at_once) = class.limits();
         let admitted = self.change(class, |usage| {
             if now.saturating_sub(usage.window) >= WINDOW {
@@ -74,7 +75,7 @@ impl RateLimits {
         })
     }
 
-    fn change<T>(&self, class: Class, change: impl FnOnce(&mut Usage) -> T) -> T {
+    fn change<T>(&self, class: OperationClass, change: impl FnOnce(&mut Usage) -> T) -> T {
         change(self.0.lock().entry(class).or_default())
     }
 }
@@ -90,11 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_admits_so_many_and_the_next_one_as_many_again() {
+    fn a_window_admits_its_limit_and_the_next_one_as_many_again() {
         let limits = RateLimits::default();
         let admitted = |seconds| {
             limits
-                .admit(Class::PurgeQueue, Duration::from_secs(seconds))
+                .admit(OperationClass::PurgeQueue, Duration::from_secs(seconds))
                 .is_some()
         };
         assert_eq!(
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn calls_at_a_time_are_limited_and_count_until_they_end() {
         let limits = RateLimits::default();
-        let admit = || limits.admit(Class::Requests, Duration::ZERO);
+        let admit = || limits.admit(OperationClass::Requests, Duration::ZERO);
         let (first, second) = (admit(), admit());
         assert!(first.is_some() && second.is_some() && admit().is_none());
         drop(first);
@@ -117,10 +118,10 @@ mod tests {
     fn operations_are_counted_apart() {
         let limits = RateLimits::default();
         let all: Vec<_> = (0..200)
-            .filter_map(|_| limits.admit(Class::Run, Duration::ZERO))
+            .filter_map(|_| limits.admit(OperationClass::Run, Duration::ZERO))
             .collect();
         assert_eq!(all.len(), 200);
-        assert!(limits.admit(Class::Run, Duration::ZERO).is_none());
-        assert!(limits.admit(Class::RunSync, Duration::ZERO).is_some());
+        assert!(limits.admit(OperationClass::Run, Duration::ZERO).is_none());
+        assert!(limits.admit(OperationClass::RunSync, Duration::ZERO).is_some());
     }
 }

@@ -1,20 +1,11 @@
-//! The chunks of a stream, as workers post them.
+//! The body of one chunk of a stream.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::raw;
-
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    output: &'a RawValue,
-}
+use runpod_protocol::{StreamChunk, json};
 
 /// Reads `{"output": …}` and gives the value as received.
 pub(crate) fn parse(body: &Bytes) -> Result<Bytes, serde_json::Error> {
-    raw::object(body).map(|wire: Wire<'_>| raw::keep(body, wire.output))
+    json::parse_object(body).map(|chunk: StreamChunk<'_>| json::slice_or_copy(body, chunk.output))
 }
 
 /// Splits a value over the limit: a string into strings, nothing else (`None`).
@@ -30,7 +21,7 @@ pub(crate) fn split(value: Bytes, limit: usize) -> Option<Vec<Bytes>> {
     while !rest.is_empty() {
         let length = fitting(rest, limit.saturating_sub(2));
         let (part, after) = rest.split_at(length);
-        parts.push(raw::string(part));
+        parts.push(json::string(part));
         rest = after;
     }
     Some(parts)
@@ -77,7 +68,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_of_a_string_fit_and_make_up_the_whole(text in ".{0,60}", limit in 8_usize..40) {
-            let parts = split(raw::string(&text), limit).unwrap();
+            let parts = split(json::string(&text), limit).unwrap();
             let read = |part: &Bytes| serde_json::from_slice::<String>(part).unwrap();
             prop_assert_eq!(parts.iter().map(read).collect::<String>(), text);
             prop_assert!(parts.iter().all(|part| part.len() <= limit));

@@ -1,25 +1,20 @@
-//! What a worker posts about a job, as received.
-
-use std::borrow::Cow;
+//! The body of a result or a progress update.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::raw;
+use runpod_protocol::{JobStatus, PostedReport, json};
 
 /// A body posted to `job-done` (`docs/protocol/worker-protocol.md` §7 and §9).
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Report {
+pub(crate) enum WorkerReport {
     /// The latest progress update; the job goes on.
     Progress(Option<Bytes>),
     /// The end of the job.
-    Result(JobResult),
+    Result(PostedResult),
 }
 
-/// How a worker says a job ended.
+/// A job's end as its worker posted it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct JobResult {
+pub(crate) struct PostedResult {
     pub(crate) output: Option<Bytes>,
     /// A JSON string, as received. Its presence makes the job fail.
     pub(crate) error: Option<Bytes>,
@@ -29,36 +24,24 @@ pub(crate) struct JobResult {
     pub(crate) stop_pod: bool,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    status: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "raw::present")]
-    output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(rename = "stopPod", default)]
-    stop_pod: Option<bool>,
-}
-
-impl Report {
+impl WorkerReport {
     /// Reads a body. The content type says "form", the text is JSON.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, serde_json::Error> {
-        let wire: Wire<'_> = raw::object(body)?;
-        let output = wire.output.map(|value| raw::keep(body, value));
-        if wire.status.as_deref() == Some("IN_PROGRESS") {
+        let posted: PostedReport<'_> = json::parse_object(body)?;
+        let output = posted.output.map(|value| json::slice_or_copy(body, value));
+        if posted.status.as_deref() == Some(JobStatus::InProgress.as_str()) {
             return Ok(Self::Progress(output));
         }
-        let (error, error_is_no_text) = match wire.error {
-            Some(value) if value.get().starts_with('"') => (Some(raw::keep(body, value)), false),
+        let (error, error_is_no_text) = match posted.error {
+            Some(value) if value.get().starts_with('"') => (Some(json::slice_or_copy(body, value)), false),
             Some(_) => (None, true),
             None => (None, false),
         };
-        Ok(Self::Result(JobResult {
+        Ok(Self::Result(PostedResult {
             output: if error_is_no_text { None } else { output },
             error,
             error_is_no_text,
-            stop_pod: wire.stop_pod.unwrap_or(false),
+            stop_pod: posted.stop_pod.unwrap_or(false),
         }))
     }
 }
@@ -67,14 +50,14 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn parse(body: &'static str) -> Report {
-        Report::parse(&Bytes::from_static(body.as_bytes())).unwrap()
+    fn parse(body: &'static str) -> WorkerReport {
+        WorkerReport::parse(&Bytes::from_static(body.as_bytes())).unwrap()
     }
 
-    fn result(body: &'static str) -> JobResult {
+    fn result(body: &'static str) -> PostedResult {
         match parse(body) {
-            Report::Result(result) => result,
-            other @ Report::Progress(_) => panic!("{other:?}"),
+            WorkerReport::Result(result) => result,
+            other @ WorkerReport::Progress(_) => panic!("{other:?}"),
         }
     }
 
@@ -82,7 +65,7 @@ mod tests {
     fn only_a_status_of_in_progress_makes_an_update() {
         assert_eq!(
             parse(r#"{"status":"IN_PROGRESS","output":7}"#),
-            Report::Progress(Some("7".into()))
+            WorkerReport::Progress(Some("7".into()))
         );
         assert_eq!(result(r#"{"status":"done","output":7}"#).output, Some("7".into()));
     }
@@ -90,7 +73,7 @@ mod tests {
     #[test]
     fn a_null_output_is_an_output_and_an_empty_object_has_none() {
         assert_eq!(result(r#"{"output":null}"#).output, Some("null".into()));
-        assert_eq!(result("{}"), JobResult::default());
+        assert_eq!(result("{}"), PostedResult::default());
     }
 
     #[test]
@@ -111,7 +94,7 @@ mod tests {
     fn a_body_that_is_no_json_object_is_an_error() {
         for body in ["", "output=1", "3"] {
             assert!(
-                Report::parse(&Bytes::from_static(body.as_bytes())).is_err(),
+                WorkerReport::parse(&Bytes::from_static(body.as_bytes())).is_err(),
                 "{body:?}"
             );
         }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::job::{JobId, WorkerId};
+use runpod_protocol::JobId;
+
+use super::job::WorkerId;
 
 /// A worker that holds nothing is forgotten after this long without a call.
 const FORGET_AFTER: Duration = Duration::from_secs(90);
@@ -12,12 +14,13 @@ const MOST_WORKERS: usize = 1000;
 /// Most jobs a worker is remembered to stop, since older workers never ask.
 const MOST_STOPS: usize = 1000;
 
+/// What is known of one worker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Worker {
     pub(crate) last_seen: Duration,
     pub(crate) last_ping: Option<Duration>,
     pub(crate) held: BTreeSet<JobId>,
-    /// Jobs it is to stop, not yet told.
+    /// Jobs it is to stop and has not been sent.
     pub(crate) stops: Vec<JobId>,
     /// Why it reported itself unhealthy.
     pub(crate) unhealthy: Option<String>,
@@ -27,8 +30,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Remembers a job the worker is to stop. One that never asks is told only of the latest.
-    pub(crate) fn tell_to_stop(&mut self, id: JobId) {
+    /// Remembers a job that the worker is to stop. For a worker that never asks, only the latest are kept.
+    pub(crate) fn remember_stop(&mut self, id: JobId) {
         if self.stops.len() == MOST_STOPS {
             self.stops.remove(0);
         }
@@ -36,13 +39,14 @@ impl Worker {
     }
 }
 
+/// Workers by id.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Roster {
+pub(crate) struct WorkerTable {
     workers: BTreeMap<WorkerId, Worker>,
 }
 
-impl Roster {
-    /// The worker, remembered from now on, seen just now.
+impl WorkerTable {
+    /// The worker's entry, made if it is new, with `now` as the time of its last call.
     pub(crate) fn seen(&mut self, now: Duration, id: &WorkerId) -> &mut Worker {
         if !self.workers.contains_key(id) {
             self.make_room(now);

@@ -1,21 +1,14 @@
-//! What a client asks for, as received.
+//! The body of a submission.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use runpod_protocol::{JobRequest, Policy, json};
 
-use super::raw;
-
-const DAY: Duration = Duration::from_hours(24);
-const SHORTEST_EXECUTION: Duration = Duration::from_secs(5);
-const SHORTEST_TTL: Duration = Duration::from_secs(10);
-const LONGEST: Duration = DAY.saturating_mul(7);
-
-/// A job request. Its payloads are slices of the received body, never re-encoded.
+/// A job request with its payloads as slices of the received body.
 #[derive(Clone, Debug)]
-pub(crate) struct JobRequest {
+pub(crate) struct ReceivedJob {
     /// Any JSON value, `null` too.
     pub(crate) input: Bytes,
     pub(crate) webhook: Option<String>,
@@ -30,25 +23,6 @@ pub(crate) struct JobRequest {
     pub(crate) body_bytes: usize,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default, deserialize_with = "raw::present")]
-    input: Option<&'a RawValue>,
-    webhook: Option<String>,
-    #[serde(borrow)]
-    policy: Option<&'a RawValue>,
-    #[serde(borrow, rename = "s3Config")]
-    s3_config: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Policy {
-    execution_timeout: Option<f64>,
-    ttl: Option<f64>,
-    low_priority: Option<bool>,
-}
-
 /// Why a body is no job request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
@@ -60,38 +34,30 @@ pub(crate) enum RequestError {
     Policy(#[source] serde_json::Error),
 }
 
-impl JobRequest {
-    /// Reads a body. Unknown fields are ignored, as the platform does.
+impl ReceivedJob {
+    /// Reads a body.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, RequestError> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(RequestError::NoInput);
         }
-        let wire: Wire<'_> = raw::object(body).map_err(RequestError::Malformed)?;
-        let input = wire.input.ok_or(RequestError::NoInput)?;
-        let policy = match wire.policy {
+        let request: JobRequest<'_> = json::parse_object(body).map_err(RequestError::Malformed)?;
+        let input = request.input.ok_or(RequestError::NoInput)?;
+        let policy: Policy = match request.policy {
             Some(text) => serde_json::from_str(text.get()).map_err(RequestError::Policy)?,
             None => Policy::default(),
         };
+        let policy = policy.clamped();
         Ok(Self {
-            input: raw::slice(body, input),
-            webhook: wire.webhook.filter(|url| !url.is_empty()),
-            policy: wire.policy.map(|text| raw::slice(body, text)),
-            s3_config: wire.s3_config.map(|text| raw::slice(body, text)),
-            execution_timeout: policy
-                .execution_timeout
-                .map(|ms| clamp_ms(ms, SHORTEST_EXECUTION, LONGEST)),
-            ttl: policy.ttl.map(|ms| clamp_ms(ms, SHORTEST_TTL, LONGEST)),
-            low_priority: policy.low_priority.unwrap_or(false),
+            input: json::slice(body, input),
+            webhook: request.webhook.filter(|url| !url.is_empty()).map(Cow::into_owned),
+            policy: request.policy.map(|text| json::slice(body, text)),
+            s3_config: request.s3_config.map(|text| json::slice(body, text)),
+            execution_timeout: policy.execution_timeout,
+            ttl: policy.ttl,
+            low_priority: policy.low_priority,
             body_bytes: body.len(),
         })
     }
-}
-
-/// Milliseconds as a duration inside the documented range.
-fn clamp_ms(ms: f64, shortest: Duration, longest: Duration) -> Duration {
-    Duration::try_from_secs_f64(ms.max(0.0) / 1000.0)
-        .unwrap_or(longest)
-        .clamp(shortest, longest)
 }
 
 #[cfg(test)]
@@ -100,8 +66,8 @@ mod tests {
 
     use super::*;
 
-    fn parse(body: &'static str) -> Result<JobRequest, RequestError> {
-        JobRequest::parse(&Bytes::from_static(body.as_bytes()))
+    fn parse(body: &'static str) -> Result<ReceivedJob, RequestError> {
+        ReceivedJob::parse(&Bytes::from_static(body.as_bytes()))
     }
 
     #[test]
@@ -116,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_without_an_input_are_told_so() {
+    fn bodies_without_an_input_are_refused_as_such() {
         for body in ["", "  ", "{}", r#"{"webhook":"http://x"}"#] {
             assert!(matches!(parse(body), Err(RequestError::NoInput)), "{body:?}");
         }
@@ -128,8 +94,11 @@ mod tests {
     fn policy_times_are_brought_into_the_documented_range() {
         let request =
             parse(r#"{"input":1,"policy":{"executionTimeout":1,"ttl":1e30,"lowPriority":true}}"#).unwrap();
-        assert_eq!(request.execution_timeout, Some(SHORTEST_EXECUTION));
-        assert_eq!(request.ttl, Some(LONGEST));
+        assert_eq!(
+            request.execution_timeout,
+            Some(Policy::SHORTEST_EXECUTION_TIMEOUT)
+        );
+        assert_eq!(request.ttl, Some(Policy::LONGEST));
         assert!(request.low_priority);
         assert!(matches!(
             parse(r#"{"input":1,"policy":{"ttl":"1m"}}"#),
@@ -140,7 +109,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_makes_the_reader_panic(body in any::<Vec<u8>>()) {
-            let _ = JobRequest::parse(&Bytes::from(body));
+            let _ = ReceivedJob::parse(&Bytes::from(body));
         }
 
         #[test]
@@ -151,7 +120,7 @@ mod tests {
         ) {
             let input = format!("{{{space}\"{key}\"{space}:{space}[{number}]{space}}}");
             let body = Bytes::from(format!("{{\"a\":1,{space}\"input\":{space}{input}{space}}}"));
-            prop_assert_eq!(JobRequest::parse(&body).unwrap().input, input);
+            prop_assert_eq!(ReceivedJob::parse(&body).unwrap().input, input);
         }
     }
 }
