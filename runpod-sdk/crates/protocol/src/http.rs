@@ -1,28 +1,25 @@
 //! Reading of HTTP answers and errors, the same for every client in these crates.
 
-use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, RETRY_AFTER};
 
+use crate::causes::chain;
+
 /// A longer wait than this is not believed: it would stop the worker for good.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The causes of an error in one line, without the URL: it holds ids and is known anyway.
+/// The causes of an HTTP client's error in one line.
+///
+/// The client's own message is left out: it holds the URL, and with it ids.
 pub fn causes(error: &reqwest::Error) -> String {
     let mut texts = vec![if error.is_connect() {
         "could not connect".to_owned()
     } else {
         "request broken".to_owned()
     }];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if texts.last() != Some(&text) {
-            texts.push(text);
-        }
-        source = cause.source();
-    }
+    texts.extend(chain(error).skip(1).map(ToString::to_string));
+    texts.dedup();
     texts.join(": ")
 }
 

@@ -11,6 +11,7 @@
 //! Nothing here depends on a worker, a client or a server. Use it through `runpod-sdk`.
 
 pub mod backoff;
+pub mod causes;
 pub mod error_key;
 pub mod header;
 pub mod http;

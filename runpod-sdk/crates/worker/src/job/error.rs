@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
+use runpod_protocol::causes;
 use serde_json::Value;
 
 pub use code::{ErrorClass, ErrorCode};
@@ -291,14 +292,8 @@ impl IntoJobError for &'static str {}
 impl IntoJobError for Box<dyn StdError + Send + Sync> {}
 
 fn source_chain(error: &(dyn StdError + 'static)) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        chain.push_str("\ncaused by: ");
-        chain.push_str(&source.to_string());
-        cause = source.source();
-    }
-    chain
+    let texts: Vec<_> = causes::chain(error).map(ToString::to_string).collect();
+    texts.join("\ncaused by: ")
 }
 
 /// The error of a caught panic. `place` is the location that the panic hook recorded.
