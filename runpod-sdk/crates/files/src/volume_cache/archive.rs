@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 use tracing::debug;
 
-use super::bounds::Bounds;
-use super::copy::{hex, seconds, sha256, whole};
-use super::manifest::Entry;
-use super::{THRESHOLD, TOLERANCE};
+use super::atomic_file::{TOLERANCE, hex, other_hash, seconds, sha256, write};
+use super::layout::THRESHOLD;
+use super::manifest::FileEntry;
+use super::writable::WritableDirs;
 
-pub(super) const NAME: &str = "small.tar";
-
-/// Packs the files. What vanishes meanwhile is left out.
-pub(super) fn pack(root: &Path, files: &[&Entry]) -> io::Result<()> {
-    whole(&root.join(NAME), SystemTime::now(), |archive| {
+/// Packs the files into `archive`. A file that vanishes meanwhile is left out.
+pub(super) fn pack(archive: &Path, files: &[&FileEntry]) -> io::Result<()> {
+    write(archive, SystemTime::now(), |archive| {
         let mut builder = tar::Builder::new(BufWriter::new(archive));
         for entry in files {
             let Ok(content) = fs::read(&entry.path) else {
@@ -29,7 +28,7 @@ pub(super) fn pack(root: &Path, files: &[&Entry]) -> io::Result<()> {
             };
             let mut header = tar::Header::new_gnu();
             header.set_metadata(&metadata);
-            // It may have grown since.
+            // The file may have grown between the two calls.
             header.set_size(content.len() as u64);
             builder.append_data(
                 &mut header,
@@ -41,18 +40,24 @@ pub(super) fn pack(root: &Path, files: &[&Entry]) -> io::Result<()> {
     })
 }
 
-/// Restores what is missing or older here. Returns how many files that were.
-pub(super) fn extract(root: &Path, bounds: &Bounds, hashes: Option<&BTreeMap<String, String>>) -> usize {
-    let Ok(file) = File::open(root.join(NAME)) else {
+/// Restores the files that are missing or older in `dirs`. Returns their number.
+///
+/// With `hashes`, a file must have the hash of its path.
+pub(super) fn extract(
+    archive: &Path,
+    dirs: &WritableDirs,
+    hashes: Option<&BTreeMap<String, String>>,
+) -> usize {
+    let Ok(file) = File::open(archive) else {
         return 0;
     };
     let mut archive = tar::Archive::new(io::BufReader::new(file));
     let Ok(entries) = archive.entries() else { return 0 };
     let mut restored = 0;
     for entry in entries {
-        // What lies behind a broken header cannot be found.
+        // Behind a broken header, the next one cannot be found.
         let Ok(mut entry) = entry else { break };
-        match member(&mut entry, bounds, hashes) {
+        match extract_entry(&mut entry, dirs, hashes) {
             Ok(done) => restored += usize::from(done),
             Err(error) => debug!(%error, "not restored from the archive"),
         }
@@ -60,9 +65,10 @@ pub(super) fn extract(root: &Path, bounds: &Bounds, hashes: Option<&BTreeMap<Str
     restored
 }
 
-fn member<R: Read>(
+/// Restores one file. Returns whether it was missing or older.
+fn extract_entry<R: Read>(
     entry: &mut tar::Entry<'_, R>,
-    bounds: &Bounds,
+    dirs: &WritableDirs,
     hashes: Option<&BTreeMap<String, String>>,
 ) -> io::Result<bool> {
     let size = entry.size();
@@ -73,7 +79,7 @@ fn member<R: Read>(
         "/{}",
         String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches('/')
     );
-    let Some(target) = bounds.target(&path) else {
+    let Some(target) = dirs.target(&path) else {
         debug!(path, "left out: it leads outside of the cache");
         return Ok(false);
     };
@@ -94,14 +100,10 @@ fn member<R: Read>(
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if wanted.is_some_and(|wanted| hex(&Sha256::digest(&content)) != *wanted) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the content has another hash",
-        ));
+        return Err(other_hash());
     }
     let mode = entry.header().mode()? & 0o777;
-    whole(&target, modified, |file| {
-        use std::os::unix::fs::PermissionsExt as _;
+    write(&target, modified, |file| {
         file.write_all(&content)?;
         file.set_permissions(fs::Permissions::from_mode(mode))
     })?;

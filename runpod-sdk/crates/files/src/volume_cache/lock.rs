@@ -1,40 +1,43 @@
-//! One writer at a time. The lock saves work; what saves the data is that files are only ever moved into
-//! their place whole, so a lock that is lost to a clock or a network file system does no harm.
+//! The lock that lets one worker write at a time.
+//!
+//! The lock saves work. It does not protect the data: files are moved to their places complete, so a lock that is lost to
+//! a wrong clock or to a network file system does no harm.
 
-use runpod_protocol::sync::Mutex;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use runpod_protocol::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::copy::{seconds, whole};
+use super::atomic_file::{self, UNFINISHED, seconds};
 
-/// The lock of one cache. Dropping it lets the next one in.
+/// The lock of one cache. Dropping it releases it.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct SyncLock {
     path: PathBuf,
     owner: String,
     lease: Duration,
     renewed: Mutex<Instant>,
 }
 
+/// What the lock's file says.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Ticket {
+struct LockRecord {
     owner: String,
-    /// Seconds since 1970.
+    /// When the lock expires, in seconds since 1970.
     until: f64,
 }
 
-impl Ticket {
+impl LockRecord {
     fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 }
 
-impl Lock {
-    /// `None` if somebody else has it.
+impl SyncLock {
+    /// Takes the lock. `None` if another worker has it.
     pub(super) fn take(path: &Path, lease: Duration) -> io::Result<Option<Self>> {
         let lock = Self {
             path: path.to_owned(),
@@ -42,23 +45,23 @@ impl Lock {
             lease,
             renewed: Mutex::new(Instant::now()),
         };
-        if lock.create()? || (lock.clear_the_way()? && lock.create()?) {
+        if lock.create()? || (lock.remove_stale()? && lock.create()?) {
             return Ok(Some(lock));
         }
-        // Dropping ours leaves the other's alone.
+        // Dropping this value leaves the other worker's file alone.
         Ok(None)
     }
 
-    fn ticket(&self) -> io::Result<Vec<u8>> {
+    fn record(&self) -> io::Result<Vec<u8>> {
         let until = seconds(SystemTime::now()) + self.lease.as_secs_f64();
         let owner = self.owner.clone();
-        serde_json::to_vec(&Ticket { owner, until }).map_err(io::Error::other)
+        serde_json::to_vec(&LockRecord { owner, until }).map_err(io::Error::other)
     }
 
     fn create(&self) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).open(&self.path) {
             Ok(mut file) => {
-                if let Err(error) = file.write_all(&self.ticket()?) {
+                if let Err(error) = file.write_all(&self.record()?) {
                     let _ = fs::remove_file(&self.path);
                     return Err(error);
                 }
@@ -69,11 +72,11 @@ impl Lock {
         }
     }
 
-    /// Puts a lock aside whose owner has been silent for too long.
-    fn clear_the_way(&self) -> io::Result<bool> {
-        let stale = |path: &Path| match Ticket::read(path) {
-            Some(ticket) => ticket.until < seconds(SystemTime::now()),
-            // Torn, or just being written: its age tells.
+    /// Removes a lock that has expired. Returns whether the way is free.
+    fn remove_stale(&self) -> io::Result<bool> {
+        let stale = |path: &Path| match LockRecord::read(path) {
+            Some(record) => record.until < seconds(SystemTime::now()),
+            // The file is torn or just being written. Its age decides.
             None => fs::metadata(path)
                 .and_then(|metadata| metadata.modified())
                 .is_ok_and(|written| written.elapsed().is_ok_and(|age| age >= self.lease)),
@@ -81,11 +84,11 @@ impl Lock {
         if !stale(&self.path) {
             return Ok(false);
         }
-        let aside = self.path.with_extension(format!("{}.rpvc.tmp", self.owner));
+        let aside = self.path.with_extension(format!("{}{UNFINISHED}", self.owner));
         match fs::rename(&self.path, &aside) {
             Ok(()) if stale(&aside) => fs::remove_file(&aside).map(|()| true),
             Ok(()) => {
-                // Another was quicker, and this is its new lock.
+                // Another worker was faster, and this is its new lock.
                 let _ = fs::hard_link(&aside, &self.path);
                 fs::remove_file(&aside).map(|()| false)
             }
@@ -94,23 +97,23 @@ impl Lock {
         }
     }
 
-    /// Says that its owner is still there, when that is due.
-    pub(super) fn keep(&self) {
+    /// Renews the lock if a quarter of its time has passed.
+    pub(super) fn renew_if_due(&self) {
         let mut renewed = self.renewed.lock();
         if renewed.elapsed() < self.lease / 4 {
             return;
         }
         *renewed = Instant::now();
-        if let Ok(ticket) = self.ticket() {
-            // If it cannot be written, somebody takes over too early, and work is done twice.
-            let _ = whole(&self.path, SystemTime::now(), |file| file.write_all(&ticket));
+        if let Ok(record) = self.record() {
+            // If this fails, another worker takes over early, and work is done twice.
+            let _ = atomic_file::write(&self.path, SystemTime::now(), |file| file.write_all(&record));
         }
     }
 }
 
-impl Drop for Lock {
+impl Drop for SyncLock {
     fn drop(&mut self) {
-        if Ticket::read(&self.path).is_some_and(|ticket| ticket.owner == self.owner) {
+        if LockRecord::read(&self.path).is_some_and(|record| record.owner == self.owner) {
             let _ = fs::remove_file(&self.path);
         }
     }

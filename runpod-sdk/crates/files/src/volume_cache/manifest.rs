@@ -1,4 +1,4 @@
-//! `manifest.json`: what there is. Keys beyond Python's are ours, and Python ignores them.
+//! `manifest.json`: what the cache holds. Python ignores the keys that this crate adds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,33 +9,34 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
-use super::copy::{UNFINISHED, whole};
-use super::{THRESHOLD, TOLERANCE};
+use super::atomic_file::{self, TOLERANCE, UNFINISHED};
+use super::layout::{Layout, THRESHOLD};
 
-const NAME: &str = "manifest.json";
+/// The version of the layout that Python writes.
 const VERSION: u32 = 1;
 
+/// The content of a cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Manifest {
     pub(super) version: u32,
     pub(super) threshold: u64,
-    /// In the archive.
+    /// Files in the archive.
     #[serde(default)]
-    pub(super) small: Vec<Entry>,
-    /// In `big/`.
+    pub(super) small: Vec<FileEntry>,
+    /// Files in `big/`.
     #[serde(default)]
-    pub(super) big: Vec<Entry>,
-    /// In the archive, too. Python does not keep files under `refs/`: were they among the small ones, it
-    /// would take them for deleted and pack anew each time.
+    pub(super) big: Vec<FileEntry>,
+    /// More files in the archive: those under `refs/`. Python does not cache them. If they were among the small ones, it
+    /// would take them for deleted and pack the archive again each time.
     #[serde(default)]
-    pub(super) refs: Vec<Entry>,
+    pub(super) refs: Vec<FileEntry>,
     #[serde(default)]
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<LinkEntry>,
 }
 
-/// A file.
+/// A file of a cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) mtime: f64,
@@ -43,9 +44,9 @@ pub(super) struct Entry {
     pub(super) sha256: Option<String>,
 }
 
-/// A symbolic link.
+/// A symbolic link of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Link {
+pub(super) struct LinkEntry {
     pub(super) path: String,
     pub(super) target: String,
 }
@@ -63,7 +64,8 @@ impl Default for Manifest {
     }
 }
 
-impl Entry {
+impl FileEntry {
+    /// Whether the file has changed since `old`.
     pub(super) fn differs_from(&self, old: &Self, by_content: bool) -> bool {
         self.size != old.size
             || self.mtime > old.mtime + TOLERANCE
@@ -72,9 +74,9 @@ impl Entry {
 }
 
 impl Manifest {
-    /// `None` if there is none, or one that cannot be understood: it is written anew by the next sync.
-    pub(super) fn read(root: &Path) -> Option<Self> {
-        let text = fs::read(root.join(NAME)).ok()?;
+    /// Reads the manifest. `None` if there is none, or if it cannot be understood: the next sync replaces it.
+    pub(super) fn read(layout: &Layout) -> Option<Self> {
+        let text = fs::read(layout.manifest()).ok()?;
         match serde_json::from_slice::<Self>(&text) {
             Ok(manifest) if manifest.version == VERSION => Some(manifest),
             Ok(manifest) => {
@@ -88,14 +90,15 @@ impl Manifest {
         }
     }
 
-    pub(super) fn write(&self, root: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, layout: &Layout) -> io::Result<()> {
         let text = serde_json::to_vec(self).map_err(io::Error::other)?;
-        whole(&root.join(NAME), SystemTime::now(), |file| {
+        atomic_file::write(&layout.manifest(), SystemTime::now(), |file| {
             file.write_all(&text)?;
             file.sync_all()
         })
     }
 
+    /// The hashes of the archive's files by their paths.
     pub(super) fn hashes_of_small(&self) -> BTreeMap<String, String> {
         let files = self.small.iter().chain(&self.refs);
         files
@@ -103,16 +106,16 @@ impl Manifest {
             .collect()
     }
 
-    /// Removes what no entry names. Files that came within `grace` stay: a writer that does not know
-    /// of the lock may be about to name them.
-    pub(super) fn prune(&self, root: &Path, grace: Duration) {
+    /// Removes files that no entry names. Files that are younger than `grace` stay: a writer that does not know of the
+    /// lock may be about to name them.
+    pub(super) fn prune(&self, layout: &Layout, grace: Duration) {
         let named: BTreeSet<&str> = self.big.iter().map(|entry| entry.path.as_str()).collect();
-        let big = root.join("big");
-        sweep(&big, grace, &|path| {
+        let big = layout.big();
+        remove_orphans(&big, grace, &|path| {
             let relative = path.strip_prefix(&big).ok().and_then(Path::to_str);
             relative.is_none_or(|relative| !named.contains(format!("/{relative}").as_str()))
         });
-        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(layout.root()).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().ends_with(UNFINISHED) && is_old(&entry.path(), grace) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -120,12 +123,13 @@ impl Manifest {
     }
 }
 
-/// Removes the files that `is_orphan` names, and folders that are empty then. Best effort.
-fn sweep(folder: &Path, grace: Duration, is_orphan: &dyn Fn(&Path) -> bool) {
+/// Removes the files for which `is_orphan` holds, and folders that are then empty. Errors are ignored: the next sync tries
+/// again.
+fn remove_orphans(folder: &Path, grace: Duration, is_orphan: &dyn Fn(&Path) -> bool) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            sweep(&path, grace, is_orphan);
+            remove_orphans(&path, grace, is_orphan);
             // Fails if it is not empty.
             let _ = fs::remove_dir(&path);
         } else if is_orphan(&path) && is_old(&path, grace) {
@@ -134,7 +138,8 @@ fn sweep(folder: &Path, grace: Duration, is_orphan: &dyn Fn(&Path) -> bool) {
     }
 }
 
-/// By the time at which it came here: copies keep the modification time of what they copy.
+/// Whether the file came here at least `grace` ago. Its modification time is that of its source, so the time of its last
+/// change of status counts.
 fn is_old(path: &Path, grace: Duration) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = path.symlink_metadata() else {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::{BIG, Pod, with_a_model};
-use crate::volume_cache::{Synced, THRESHOLD};
+use crate::volume_cache::Synced;
+use crate::volume_cache::layout::THRESHOLD;
 
 #[test]
 fn a_hugging_face_cache_comes_back_whole_links_and_references_included() {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::{Pod, with_a_model};
-use crate::volume_cache::settings::Settings;
-use crate::volume_cache::{LEASE, Synced, VolumeCache, finish_syncs};
+use crate::volume_cache::cache::LEASE;
+use crate::volume_cache::{Synced, VolumeCache, finish_syncs};
 
 #[test]
 fn one_writer_at_a_time_and_a_silent_one_is_replaced() {
@@ -15,7 +15,7 @@ fn one_writer_at_a_time_and_a_silent_one_is_replaced() {
     pod.write("cache/file", "x");
     fs::create_dir_all(pod.root()).unwrap();
     let lock = pod.root().join("sync.lock");
-    let now = crate::volume_cache::copy::seconds(SystemTime::now());
+    let now = crate::volume_cache::atomic_file::seconds(SystemTime::now());
     let held =
         |until: f64| fs::write(&lock, json!({ "owner": "other", "until": until }).to_string()).unwrap();
     held(now + 100.0);
@@ -120,35 +120,31 @@ fn variables_win_over_the_code() {
     pod.write("cache/file", "x");
     let volume = pod.path("volume").display().to_string();
     let with = |variables: &[(&str, &str)]| {
-        let settings = Settings::from_lookup(|name| {
-            let name = name.strip_prefix("RUNPOD_WORKER_CACHE_")?;
+        let lookup = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name)?;
             Some(found.1.to_owned())
-        });
-        VolumeCache::with(settings, "endpoint".to_owned(), [pod.path("cache")])
+        };
+        VolumeCache::from_lookup(lookup, [pod.path("cache")])
     };
-    let cache = with(&[("VOLUME", &volume), ("NAMESPACE", "shared"), ("LEASE", "1h")]);
-    let cache = cache
-        .volume("/elsewhere")
-        .namespace("mine")
-        .lease(LEASE)
-        .workers(3);
-    assert_eq!(cache.lease, Duration::from_hours(1));
-    assert_eq!(cache.workers.get(), 3, "where no variable says otherwise");
+    let endpoint = ("RUNPOD_ENDPOINT_ID", "endpoint");
+    let cache = with(&[
+        endpoint,
+        ("RUNPOD_WORKER_CACHE_VOLUME", &volume),
+        ("RUNPOD_WORKER_CACHE_NAMESPACE", "shared"),
+    ]);
+    let cache = cache.volume("/elsewhere").namespace("mine");
     assert_eq!(cache.sync().unwrap(), Synced::Written(1));
     assert!(pod.path("volume/.cache/shared/manifest.json").is_file());
 
-    let cache = with(&[]).volume(&volume);
-    assert_eq!(cache.sync().unwrap(), Synced::Written(1));
-    assert!(pod.path("volume/.cache/endpoint/manifest.json").is_file());
-
-    let cache = with(&[("WORKERS", "0"), ("LEASE", "soon")]).volume(&volume);
-    for error in [cache.sync().unwrap_err(), cache.hydrate().unwrap_err()] {
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(error, @r"
-            RUNPOD_WORKER_CACHE_WORKERS=0: number would be zero for non-zero type; write a number from 1
-            RUNPOD_WORKER_CACHE_LEASE=soon: expected number at 0; write a time such as 90s or 10m
-            ");
-        }
+    let unset = [
+        endpoint,
+        ("RUNPOD_WORKER_CACHE_VOLUME", ""),
+        ("RUNPOD_WORKER_CACHE_NAMESPACE", ""),
+    ];
+    for variables in [&unset[..1], &unset] {
+        let cache = with(variables).volume(&volume);
+        assert!(cache.is_available());
+        cache.sync().unwrap();
+        assert!(pod.path("volume/.cache/endpoint/manifest.json").is_file());
     }
 }

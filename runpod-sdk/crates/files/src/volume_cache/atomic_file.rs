@@ -1,17 +1,17 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use super::TOLERANCE;
-
-/// The ending of files that are being written; neither side keeps them.
+/// The ending of files that are being written. Neither Python nor this crate caches them.
 pub(super) const UNFINISHED: &str = ".rpvc.tmp";
+/// By how much a coarse file system may change a modification time, in seconds.
+pub(super) const TOLERANCE: f64 = 2.0;
 
 /// Seconds since 1970, as in a manifest.
 pub(super) fn seconds(time: SystemTime) -> f64 {
@@ -32,13 +32,13 @@ pub(super) fn is_current(source: &Path, target: &Path) -> bool {
     target.is_file() && source.len() == target.len() && seconds(new) <= seconds(old) + TOLERANCE
 }
 
-/// Copies a file with its time and mode. If a hash is wanted the content must have it. Returns the size.
-pub(super) fn file(source: &Path, target: &Path, sha256: Option<&str>) -> io::Result<u64> {
+/// Copies a file with its time and mode, and checks its hash if one is given. Returns the size.
+pub(super) fn copy(source: &Path, target: &Path, sha256: Option<&str>) -> io::Result<u64> {
     let mut from = File::open(source)?;
     let metadata = from.metadata()?;
     let (modified, permissions) = (metadata.modified()?, metadata.permissions());
-    whole(target, modified, |to| {
-        let mut hashing = Hashing {
+    write(target, modified, |to| {
+        let mut hashing = HashingWriter {
             inner: to,
             hash: sha256.map(|_| Sha256::new()),
         };
@@ -46,22 +46,25 @@ pub(super) fn file(source: &Path, target: &Path, sha256: Option<&str>) -> io::Re
         if let (Some(hash), Some(wanted)) = (hashing.hash, sha256)
             && hex(&hash.finalize()) != wanted
         {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the content has another hash",
-            ));
+            return Err(other_hash());
         }
         to.set_permissions(permissions)?;
         Ok(size)
     })
 }
 
-struct Hashing<'a> {
+/// The error of content whose hash is not the one in the manifest.
+pub(super) fn other_hash() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the content has another hash")
+}
+
+/// Hashes what it writes, if a hash is wanted.
+struct HashingWriter<'a> {
     inner: &'a mut File,
     hash: Option<Sha256>,
 }
 
-impl Write for Hashing<'_> {
+impl Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         if let Some(hash) = &mut self.hash {
@@ -75,8 +78,8 @@ impl Write for Hashing<'_> {
     }
 }
 
-/// Writes `target` beside its place and moves it there when it is whole.
-pub(super) fn whole<T>(
+/// Writes a file beside `target` and moves it there when it is complete.
+pub(super) fn write<T>(
     target: &Path,
     modified: SystemTime,
     fill: impl FnOnce(&mut File) -> io::Result<T>,
@@ -96,7 +99,7 @@ pub(super) fn whole<T>(
         })
         .and_then(|value| fs::rename(&unfinished, target).map(|()| value));
     if filled.is_err() {
-        // What is left of it would only take space.
+        // The unfinished file would only take space.
         let _ = fs::remove_file(&unfinished);
     }
     filled
