@@ -1,15 +1,15 @@
 //! Files in and out of jobs.
 //!
-//! - `Downloader` (feature `download`) fetches URLs that jobs name. Such URLs are hostile until proven
-//!   otherwise, so much is refused.
+//! - `Downloader` (feature `download`) fetches URLs that jobs name. Such URLs may be hostile, so much is refused.
 //! - `Bucket` (feature `upload`) puts what jobs make into S3-compatible storage and gives links to it.
 //!
 //! Both follow `docs/protocol/worker-protocol.md` §15.
 
-mod causes;
 #[cfg(feature = "download")]
 mod download;
-mod reach;
+mod egress;
+mod http_client;
+mod retry;
 mod shown;
 #[cfg(test)]
 mod test_server;
@@ -27,14 +27,3 @@ pub use shown::ShownUrl;
 pub use upload::{
     Bucket, BucketBuilder, Link, Object, Origin, ProbeFailed, ProbeStep, UploadError, Uploaded,
 };
-
-/// Makes `?` keep the codes of this module's errors. Called where one of them can arise first.
-fn keep_codes() {
-    #[cfg(feature = "download")]
-    {
-        runpod_worker::job::keep_code_of::<DownloadError>();
-        runpod_worker::job::keep_code_of::<UnzipError>();
-    }
-    #[cfg(feature = "upload")]
-    runpod_worker::job::keep_code_of::<UploadError>();
-}

@@ -1,20 +1,22 @@
-//! URLs as logs and error messages may show them.
+//! URLs without secrets, for logs and error messages.
 
 use std::fmt;
 
 use reqwest::Url;
 
-/// Characters of a path that are shown.
+/// The most characters of a path that are shown.
 const LONGEST_PATH: usize = 200;
 
-/// A URL without what may be secret: no user name, no password, and of a query string, which may
-/// hold a signature, only that it was there.
+/// A URL without what may be secret, for logs and error messages.
+///
+/// User name, password and fragment are left out. `?…` stands for a query, which may hold a signature. A path is cut
+/// after 200 characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShownUrl(String);
 
 impl ShownUrl {
     pub(super) fn of(url: &Url) -> Self {
-        // An opaque URL such as `data:` is all content.
+        // Of an opaque URL such as `data:`, everything is content.
         let Some(host) = url.host_str() else {
             return Self(format!("{}:…", url.scheme()));
         };
@@ -33,7 +35,7 @@ impl ShownUrl {
         Self(shown)
     }
 
-    /// The URL's text as shown.
+    /// The text that is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,23 +1,31 @@
 //! A downloader's options, and the environment variables behind them.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_worker::settings::Variables;
 use tracing::warn;
 
-use super::Downloader;
+use super::downloader::Downloader;
 use super::error::DownloadError;
 use super::fetch::Fetcher;
-use super::target::Rules;
-use crate::storage::reach::{self, CheckedLookup, Lookup, Proxies, Reach, SystemLookup};
-use runpod_protocol::http::causes;
-use runpod_worker::settings::Variables;
+use super::url_rules::UrlRules;
+use crate::storage::egress::{CheckedResolver, EgressPolicy, NameLookup, Proxies, SystemLookup};
+use crate::storage::http_client::{self, NoClient};
+use crate::storage::retry::RetryPolicy;
 
-/// The largest file, unless told otherwise: 5 GiB, as in Python.
+/// The largest file: 5 GiB, as in Python.
 const MAX_BYTES: u64 = 5 << 30;
+/// The largest download into memory: 64 MiB, so that the jobs of one worker do not exhaust its memory.
 const MAX_IN_MEMORY: u64 = 64 << 20;
-const USER_AGENT: &str = concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION"));
+/// The time for one download. It is the platform's default limit for a whole job.
+const TIMEOUT: Duration = Duration::from_mins(10);
+/// The longest silence of a server that still sends.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Downloads of a list that run at once.
+const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// Options of a [`Downloader`].
 #[must_use = "a builder does nothing until it is built"]
@@ -25,162 +33,138 @@ pub struct DownloaderBuilder {
     max_bytes: u64,
     max_in_memory: u64,
     timeout: Duration,
-    connect_timeout: Duration,
     stall_timeout: Duration,
-    attempts: u32,
-    first_pause: Duration,
+    retry: RetryPolicy,
     parallel: NonZeroUsize,
-    reach: Reach,
+    egress: EgressPolicy,
     proxies: Proxies,
-    names: Arc<dyn Lookup>,
+    names: Arc<dyn NameLookup>,
+}
+
+impl Downloader {
+    /// A downloader with the defaults and what the environment says:
+    ///
+    /// | variable | default | |
+    /// |---|---|---|
+    /// | `RUNPOD_MAX_DOWNLOAD_BYTES` | 5 GiB | the largest file |
+    /// | `RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS` | off | `1`, `true` or `yes`: any address, and proxies |
+    /// | `RUNPOD_WORKER_DOWNLOAD_TIMEOUT` | `10m` | for one download |
+    /// | `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY` | unset | see [what is refused](Self#what-is-refused) |
+    ///
+    /// # Errors
+    ///
+    /// No HTTP client can be made, in most cases because the image has no certificates (install the package
+    /// `ca-certificates`).
+    pub fn from_env() -> Result<Self, DownloadError> {
+        Self::builder().build()
+    }
+
+    /// A builder that begins with what [`from_env`](Self::from_env) gives.
+    pub fn builder() -> DownloaderBuilder {
+        DownloaderBuilder::from_lookup(|name| std::env::var(name).ok())
+    }
 }
 
 impl DownloaderBuilder {
     pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let get = |name: &str| {
-            let value = lookup(name)?;
-            let value = value.trim();
-            (!value.is_empty()).then(|| value.to_owned())
-        };
-        let max_bytes = get("RUNPOD_MAX_DOWNLOAD_BYTES").and_then(|text| {
-            let bytes = text.parse().ok().filter(|bytes| *bytes > 0);
-            if bytes.is_none() {
-                warn!("RUNPOD_MAX_DOWNLOAD_BYTES={text} is not a number of bytes from 1; using {MAX_BYTES}");
-            }
-            bytes
-        });
-        let mut variables = Variables::new(get);
-        let mut time = |name, default| variables.time(name).unwrap_or(default);
-        let timeout = time("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", Duration::from_mins(10));
-        let connect_timeout = time("RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT", Duration::from_secs(10));
-        let stall_timeout = time("RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT", Duration::from_secs(30));
-        let max_in_memory = variables.parsed("RUNPOD_WORKER_DOWNLOAD_MEMORY");
-        let attempts = variables.parsed("RUNPOD_WORKER_DOWNLOAD_ATTEMPTS");
-        let parallel = variables.count("RUNPOD_WORKER_DOWNLOAD_PARALLEL");
-        for problem in &variables.problems {
-            warn!("{problem}; using the default");
-        }
         Self {
-            max_bytes: max_bytes.unwrap_or(MAX_BYTES),
-            max_in_memory: max_in_memory.unwrap_or(MAX_IN_MEMORY),
-            timeout,
-            connect_timeout,
-            stall_timeout,
-            attempts: attempts.map_or(3, NonZeroU32::get),
-            first_pause: Duration::from_millis(500),
-            parallel: parallel.unwrap_or(NonZeroUsize::MIN.saturating_add(3)),
-            reach: reach::from_lookup(&lookup),
+            max_bytes: max_bytes(&lookup),
+            max_in_memory: MAX_IN_MEMORY,
+            timeout: timeout(&lookup),
+            stall_timeout: STALL_TIMEOUT,
+            retry: RetryPolicy::default(),
+            parallel: PARALLEL,
+            egress: EgressPolicy::from_lookup(&lookup),
             proxies: Proxies::from_lookup(lookup),
             names: Arc::new(SystemLookup),
         }
     }
 
-    /// The largest file in bytes. Default 5 GiB, or `RUNPOD_MAX_DOWNLOAD_BYTES`.
+    /// Sets the largest file in bytes. Default 5 GiB, or `RUNPOD_MAX_DOWNLOAD_BYTES`.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// The most that one download into memory may hold, in bytes. Default 64 MiB, or
-    /// `RUNPOD_WORKER_DOWNLOAD_MEMORY`. The limit for files holds as well, if it is lower.
+    /// Sets the largest download into memory in bytes. Default 64 MiB. The limit for files holds as well, if it is
+    /// lower.
+    ///
+    /// Set it to the largest input that the handler takes.
     pub fn max_in_memory(mut self, bytes: u64) -> Self {
         self.max_in_memory = bytes;
         self
     }
 
-    /// How long one download may take, with all its tries. Default 10 minutes, or
-    /// `RUNPOD_WORKER_DOWNLOAD_TIMEOUT`.
+    /// Sets the time for one download, with all its tries. Default 10 minutes, or `RUNPOD_WORKER_DOWNLOAD_TIMEOUT`.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How long looking a name up and connecting may take. Default 10 s, or
-    /// `RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT`.
-    pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect_timeout = limit;
-        self
-    }
-
-    /// How long a server may be silent before its answer or within it. Default 30 s, or
-    /// `RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT`.
+    /// Sets how long a server may be silent before its answer or within it. Default 30 s.
+    ///
+    /// Set it where servers make a file only when it is asked for.
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.stall_timeout = limit;
         self
     }
 
-    /// How often one download is tried, the first try included. Default 3, or
-    /// `RUNPOD_WORKER_DOWNLOAD_ATTEMPTS`; zero counts as 1.
-    pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
-        self
-    }
-
-    /// How many URLs of a list are fetched at once. Default 4, or `RUNPOD_WORKER_DOWNLOAD_PARALLEL`; zero
-    /// counts as 1.
+    /// Sets how many URLs of a list are fetched at once. Default 4; zero counts as 1.
+    ///
+    /// Raise it for many small files, lower it where memory is short: each download into memory may take
+    /// [`max_in_memory`](Self::max_in_memory).
     pub fn parallel(mut self, downloads: usize) -> Self {
         self.parallel = NonZeroUsize::new(downloads).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
-    /// Lets URLs lead to any address, and through proxies. Default off, or
+    /// Sets whether URLs may lead to any address, and through proxies. Default off, or
     /// `RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS`.
     ///
-    /// Only where everybody who may send jobs may also reach everything that this machine can reach.
+    /// Allow it only where all callers of the endpoint may also reach everything that this machine can reach.
     pub fn allow_private_addresses(mut self, allow: bool) -> Self {
-        self.reach = if allow { Reach::Everything } else { Reach::Public };
+        self.egress = if allow {
+            EgressPolicy::Any
+        } else {
+            EgressPolicy::PublicOnly
+        };
         self
     }
 
-    /// Names and reach of a test, which does not wait either.
+    /// Sets a test's names and policy. Tries follow each other without pauses.
     #[cfg(test)]
-    pub(super) fn inside(mut self, names: Arc<dyn Lookup>, reach: Reach) -> Self {
-        (self.names, self.reach) = (names, reach);
-        self.first_pause = Duration::from_millis(1);
+    pub(super) fn inside(mut self, names: Arc<dyn NameLookup>, egress: EgressPolicy) -> Self {
+        (self.names, self.egress) = (names, egress);
+        self.retry.first_pause = Duration::from_millis(1);
         self
     }
 
-    /// The downloader.
+    /// Sets the number of tries, for tests.
+    #[cfg(test)]
+    pub(super) fn attempts(mut self, attempts: u32) -> Self {
+        self.retry.attempts = attempts;
+        self
+    }
+
+    /// Makes the downloader.
     ///
     /// # Errors
     ///
     /// No HTTP client can be made: see [`Downloader::from_env`].
     pub fn build(self) -> Result<Downloader, DownloadError> {
-        runpod_protocol::tls::install_provider();
-        crate::storage::keep_codes();
-        let no_client = |error: reqwest::Error| {
-            DownloadError::NoClient(format!(
-                "{}; if the image has no certificates, install the package ca-certificates",
-                causes(&error)
-            ))
-        };
-        let mut client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(self.connect_timeout)
-            .read_timeout(self.stall_timeout)
-            .dns_resolver(Arc::new(CheckedLookup {
-                names: self.names,
-                reach: self.reach.clone(),
-            }));
-        if self.reach == Reach::Everything {
-            for proxy in self.proxies.for_client().map_err(no_client)? {
-                client = client.proxy(proxy);
-            }
-        }
+        runpod_worker::keep_code_of::<DownloadError>();
+        let client = self
+            .client()
+            .map_err(|error| DownloadError::NoClient(Box::new(error)))?;
         let fetcher = Fetcher {
-            client: client.build().map_err(no_client)?,
-            rules: Rules {
-                reach: self.reach,
+            client,
+            rules: UrlRules {
+                egress: self.egress,
                 proxies: self.proxies,
             },
-            attempts: self.attempts,
-            first_pause: self.first_pause,
+            retry: self.retry,
             timeout: self.timeout,
-            stall: self.stall_timeout,
+            stall_timeout: self.stall_timeout,
         };
         Ok(Downloader {
             fetcher: Arc::new(fetcher),
@@ -189,13 +173,52 @@ impl DownloaderBuilder {
             parallel: self.parallel,
         })
     }
+
+    fn client(&self) -> Result<reqwest::Client, NoClient> {
+        let mut client = http_client::builder()
+            .no_proxy()
+            .read_timeout(self.stall_timeout)
+            .dns_resolver(Arc::new(CheckedResolver {
+                names: self.names.clone(),
+                policy: self.egress.clone(),
+            }));
+        if self.egress == EgressPolicy::Any {
+            for proxy in self.proxies.for_client()? {
+                client = client.proxy(proxy);
+            }
+        }
+        Ok(client.build()?)
+    }
 }
 
-impl std::fmt::Debug for DownloaderBuilder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// `RUNPOD_MAX_DOWNLOAD_BYTES`. As in Python, one that cannot be read leaves the default.
+fn max_bytes(lookup: impl Fn(&str) -> Option<String>) -> u64 {
+    const NAME: &str = "RUNPOD_MAX_DOWNLOAD_BYTES";
+    let Some(text) = lookup(NAME).filter(|text| !text.trim().is_empty()) else {
+        return MAX_BYTES;
+    };
+    let text = text.trim();
+    text.parse().ok().filter(|bytes| *bytes > 0).unwrap_or_else(|| {
+        warn!("{NAME}={text} is not a number of bytes from 1; using {MAX_BYTES}");
+        MAX_BYTES
+    })
+}
+
+/// `RUNPOD_WORKER_DOWNLOAD_TIMEOUT`. One that cannot be read leaves the default.
+fn timeout(lookup: impl Fn(&str) -> Option<String>) -> Duration {
+    let mut variables = Variables::new(|name: &str| Some(lookup(name)?.trim().to_owned()));
+    let timeout = variables.time("RUNPOD_WORKER_DOWNLOAD_TIMEOUT");
+    for problem in &variables.problems {
+        warn!("{problem}; using the default");
+    }
+    timeout.unwrap_or(TIMEOUT)
+}
+
+impl fmt::Debug for DownloaderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DownloaderBuilder")
             .field("max_bytes", &self.max_bytes)
-            .field("reach", &self.reach)
+            .field("egress", &self.egress)
             .field("proxies", &self.proxies)
             .finish_non_exhaustive()
     }
@@ -234,18 +257,10 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_has_its_variable() {
-        let builder = built(&[
-            ("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", "1m"),
-            ("RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT", "2s"),
-            ("RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT", "3s"),
-            ("RUNPOD_WORKER_DOWNLOAD_MEMORY", "4"),
-            ("RUNPOD_WORKER_DOWNLOAD_ATTEMPTS", "5"),
-            ("RUNPOD_WORKER_DOWNLOAD_PARALLEL", "6"),
-        ]);
-        let times = [builder.timeout, builder.connect_timeout, builder.stall_timeout];
-        assert_eq!(times, [60, 2, 3].map(Duration::from_secs));
-        let numbers = (builder.max_in_memory, builder.attempts, builder.parallel.get());
-        assert_eq!(numbers, (4, 5, 6));
+    fn the_time_for_a_download_has_a_variable() {
+        let timeout = |text| built(&[("RUNPOD_WORKER_DOWNLOAD_TIMEOUT", text)]).timeout;
+        assert_eq!(timeout("1m"), Duration::from_mins(1));
+        assert_eq!(timeout(" 90s "), Duration::from_secs(90));
+        assert_eq!(timeout(""), Duration::from_mins(10));
     }
 }

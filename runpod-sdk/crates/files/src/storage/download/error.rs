@@ -1,37 +1,39 @@
-//! Why a download gave nothing, and whose mistake that is.
+//! Why a download fails, and whose mistake that is.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::storage::ShownUrl;
-use crate::storage::reach::NotPublic;
 use runpod_worker::{ErrorClass, ErrorCode, IntoJobError};
 
-/// Why a URL was not even asked, or a redirect not followed.
+use crate::storage::egress::NotPublic;
+use crate::storage::shown::ShownUrl;
+
+/// The rule that forbids a request or a redirect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Blocked {
-    /// Neither `http` nor `https`.
+    /// The scheme is neither `http` nor `https`.
     #[error("{0} is not a scheme that is fetched; use https")]
     Scheme(String),
-    /// A user name or a password in the URL.
+    /// The URL holds a user name or a password.
     #[error("it holds a user name or a password; use a signed URL")]
     Credentials,
-    /// Its host is, or has among its addresses, one that the public internet cannot reach.
+    /// The host is, or has among its addresses, one that the public internet cannot reach. The text is its meaning.
     #[error("its host has an address that is not public ({0})")]
     Address(&'static str),
-    /// It would have to take a proxy, behind which addresses cannot be checked.
+    /// The request would have to take a proxy, behind which addresses cannot be checked.
     #[error("this worker has a proxy configured, and behind that its address cannot be checked")]
     Proxy,
-    /// A redirect from `https` to `http`.
+    /// A redirect leads from `https` to `http`.
     #[error("it redirects from https to http")]
     Downgrade,
-    /// A redirect to something that is no URL.
+    /// A redirect leads to something that is no URL.
     #[error("it redirects to something that is no URL")]
     Redirect,
-    /// More redirects than are followed.
+    /// There are more redirects than are followed.
     #[error("it redirects more than {0} times")]
     TooManyRedirects(usize),
 }
@@ -42,7 +44,7 @@ impl From<NotPublic> for Blocked {
     }
 }
 
-/// Why a download gave nothing.
+/// Why a download failed.
 ///
 /// Converts to a [`JobError`](runpod_worker::JobError) with one of the codes
 /// [`DOWNLOAD_BLOCKED`](ErrorCode::DOWNLOAD_BLOCKED), [`DOWNLOAD_FAILED`](ErrorCode::DOWNLOAD_FAILED),
@@ -55,74 +57,75 @@ pub enum DownloadError {
     /// The text is no URL.
     #[error("not a URL: {0}")]
     NotAUrl(String),
-    /// The URL must not be fetched. Never tried again.
+    /// The URL must not be fetched. This is never tried again.
     #[error("{url} is not fetched: {reason}")]
     Blocked {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
         /// The rule that forbids it.
         reason: Blocked,
     },
-    /// The file is larger than it may be.
+    /// The file is larger than the limit.
     #[error("{url} is larger than the {limit} bytes that a download may have")]
     TooLarge {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
         /// The limit in bytes.
         limit: u64,
     },
-    /// The server answered, but not with a file.
+    /// The server answered with another status than 200.
     #[error("{url}: the server answered {status}")]
     Status {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
         /// The HTTP status.
         status: u16,
-        /// How long the server asks to wait.
+        /// The wait that the server asks for.
         retry_after: Option<Duration>,
     },
-    /// The file came compressed, which was not asked for.
+    /// The file came compressed, although the request asked for a plain one.
     #[error("{url}: the server sent it with Content-Encoding {encoding}, though plain was asked for")]
     Encoded {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
         /// The encoding.
         encoding: String,
     },
-    /// No connection, or one that broke.
+    /// There was no connection, or it broke.
     #[error("{url}: {reason}")]
     Broken {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
-        /// The chain of causes.
+        /// The causes in words.
         reason: String,
-        /// Whether another try may go better. A certificate, for one, stays wrong.
+        /// Whether another try may succeed. A wrong certificate, for example, stays wrong.
         passing: bool,
+        /// The HTTP client's error, without the URL.
+        source: Box<dyn StdError + Send + Sync>,
     },
-    /// It took too long.
+    /// A time limit passed.
     #[error("{url}: no complete answer within {limit:?}")]
     TimedOut {
-        /// What was to be fetched.
+        /// The URL of the download.
         url: ShownUrl,
-        /// The time that ran out: for one step, or for the download with all its tries.
+        /// The limit: for the silence of the server, or for the download with all its tries.
         limit: Duration,
     },
     /// The file could not be written.
     #[error("{path}: the download could not be stored", path = path.display())]
     NotStored {
-        /// Where it was to go.
+        /// The file or its directory.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
-    /// This worker cannot make connections at all.
+    /// There is no HTTP client, in most cases because the image has no certificates.
     #[error("no HTTP client: {0}")]
-    NoClient(String),
+    NoClient(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl DownloadError {
-    /// Whether another try may go better: after a broken connection, a time that ran out, or an answer
-    /// 408, 429 or 5xx.
+    /// Whether another try may succeed: after a broken connection, a timeout, or an answer 408, 429 or 5xx.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broken { passing, .. } => *passing,

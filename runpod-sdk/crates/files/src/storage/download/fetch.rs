@@ -1,69 +1,49 @@
-//! One URL to its end: tries, redirects, and the body.
+//! The download of one URL: tries, redirects, and the body.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, Url};
+use runpod_protocol::causes;
+use runpod_protocol::http::retry_after;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::error::{Blocked, DownloadError};
-use super::target::Rules;
-use crate::storage::ShownUrl;
-use crate::storage::causes::cause;
-use crate::storage::reach::NotPublic;
-use runpod_protocol::backoff::Backoff;
-use runpod_protocol::http::{causes, retry_after};
+use super::sink::BodySink;
+use super::url_rules::UrlRules;
+use crate::storage::egress::NotPublic;
+use crate::storage::retry::RetryPolicy;
+use crate::storage::shown::ShownUrl;
 
-/// Redirects that are followed.
+/// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
-/// The longest pause between two tries that the server does not ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where a body goes. Begun again with every try.
-pub(super) trait Sink: Send {
-    /// The most bytes it takes.
-    fn limit(&self) -> u64;
-
-    fn begin(
-        &mut self,
-        url: &Url,
-        headers: &HeaderMap,
-        announced: Option<u64>,
-    ) -> impl Future<Output = Result<(), DownloadError>> + Send;
-
-    fn write(&mut self, piece: Bytes) -> impl Future<Output = Result<(), DownloadError>> + Send;
-
-    fn finish(&mut self) -> impl Future<Output = Result<(), DownloadError>> + Send;
-}
-
-/// What every download of one downloader shares.
+/// What all downloads of one downloader share.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     pub(super) client: reqwest::Client,
-    pub(super) rules: Rules,
-    pub(super) attempts: u32,
-    pub(super) first_pause: Duration,
-    /// For one download, all tries and pauses included.
+    pub(super) rules: UrlRules,
+    pub(super) retry: RetryPolicy,
+    /// For one download, with all tries and pauses.
     pub(super) timeout: Duration,
     /// For the first byte of an answer, and between two pieces.
-    pub(super) stall: Duration,
+    pub(super) stall_timeout: Duration,
 }
 
 impl Fetcher {
     /// Fetches `url` into `sink`.
-    pub(super) async fn fetch(&self, url: &str, sink: &mut impl Sink) -> Result<(), DownloadError> {
+    pub(super) async fn fetch(&self, url: &str, sink: &mut impl BodySink) -> Result<(), DownloadError> {
         let url = Url::parse(url.trim()).map_err(|problem| DownloadError::NotAUrl(problem.to_string()))?;
         let shown = ShownUrl::of(&url);
         let begun = Instant::now();
-        let ended = match tokio::time::timeout(self.timeout, self.tries(&url, &shown, sink)).await {
-            Ok(ended) => ended,
-            Err(_) => Err(DownloadError::TimedOut {
+        let tried = tokio::time::timeout(self.timeout, self.fetch_with_retries(&url, &shown, sink)).await;
+        let ended = tried.unwrap_or_else(|_| {
+            Err(DownloadError::TimedOut {
                 url: shown.clone(),
                 limit: self.timeout,
-            }),
-        };
+            })
+        });
         match &ended {
             Ok(()) => info!(url = %shown, elapsed_ms = begun.elapsed().as_millis(), "downloaded"),
             Err(error) => info!(%error, "not downloaded"),
@@ -71,20 +51,25 @@ impl Fetcher {
         ended
     }
 
-    async fn tries(&self, url: &Url, shown: &ShownUrl, sink: &mut impl Sink) -> Result<(), DownloadError> {
-        let mut pauses = Backoff::half_jitter(self.first_pause, LONGEST_PAUSE, fastrand::Rng::new());
-        // None if no clock can hold it.
+    async fn fetch_with_retries(
+        &self,
+        url: &Url,
+        shown: &ShownUrl,
+        sink: &mut impl BodySink,
+    ) -> Result<(), DownloadError> {
+        let mut pauses = self.retry.pauses();
+        // None if the limit is longer than a clock can hold.
         let end = Instant::now().checked_add(self.timeout);
         let mut attempt = 1;
         loop {
-            let Err(error) = self.once(url, shown, sink).await else {
+            let Err(error) = self.fetch_once(url, shown, sink).await else {
                 return Ok(());
             };
             let pause = pauses.next_wait().max(error.retry_after().unwrap_or_default());
-            // A pause that outlasts the time for everything would hide why.
+            // A pause until after the end would turn this error into a mere timeout.
             let next = Instant::now().checked_add(pause);
             let too_long = next.is_none_or(|next| end.is_some_and(|end| next >= end));
-            if attempt >= self.attempts || !error.is_transient() || too_long {
+            if attempt >= self.retry.attempts || !error.is_transient() || too_long {
                 return Err(error);
             }
             debug!(attempt, ?pause, %error, "downloading again");
@@ -94,21 +79,29 @@ impl Fetcher {
     }
 
     /// One try: from the first URL along its redirects to the last byte.
-    async fn once(&self, url: &Url, shown: &ShownUrl, sink: &mut impl Sink) -> Result<(), DownloadError> {
+    async fn fetch_once(
+        &self,
+        url: &Url,
+        shown: &ShownUrl,
+        sink: &mut impl BodySink,
+    ) -> Result<(), DownloadError> {
         let blocked = |reason| DownloadError::Blocked {
             url: shown.clone(),
             reason,
         };
         self.rules.check(url).map_err(blocked)?;
-        let mut place = url.clone();
-        place.set_fragment(None);
+        let mut current = url.clone();
+        current.set_fragment(None);
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.ask(place.clone(), shown).await?;
+            let response = self.send_request(current.clone(), shown).await?;
             match (response.status().as_u16(), response.headers().get(LOCATION)) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {
-                    place = self.rules.follow(&place, location.as_bytes()).map_err(blocked)?;
+                    current = self
+                        .rules
+                        .follow(&current, location.as_bytes())
+                        .map_err(blocked)?;
                 }
-                (200, _) => return self.read(response, url, shown, sink).await,
+                (200, _) => return self.read_body(response, url, shown, sink).await,
                 (status, _) => {
                     return Err(DownloadError::Status {
                         url: shown.clone(),
@@ -121,24 +114,24 @@ impl Fetcher {
         Err(blocked(Blocked::TooManyRedirects(MOST_REDIRECTS)))
     }
 
-    /// Asks one server, which learns nothing but the URL.
-    async fn ask(&self, url: Url, shown: &ShownUrl) -> Result<Response, DownloadError> {
+    /// Sends one request, which tells the server nothing but the URL.
+    async fn send_request(&self, url: Url, shown: &ShownUrl) -> Result<Response, DownloadError> {
         self.client
             .get(url)
             .header(ACCEPT, HeaderValue::from_static("*/*"))
-            // What came compressed would have to be measured twice.
+            // The size of a compressed answer is known only after unpacking.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
             .send()
             .await
-            .map_err(|error| self.broken(shown, &error))
+            .map_err(|error| self.transport_error(shown, error))
     }
 
-    async fn read(
+    async fn read_body(
         &self,
         mut response: Response,
         url: &Url,
         shown: &ShownUrl,
-        sink: &mut impl Sink,
+        sink: &mut impl BodySink,
     ) -> Result<(), DownloadError> {
         if let Some(encoding) = foreign_encoding(response.headers()) {
             return Err(DownloadError::Encoded {
@@ -160,7 +153,7 @@ impl Fetcher {
         while let Some(piece) = response
             .chunk()
             .await
-            .map_err(|error| self.broken(shown, &error))?
+            .map_err(|error| self.transport_error(shown, error))?
         {
             length = length.saturating_add(piece.len() as u64);
             if length > limit {
@@ -171,22 +164,25 @@ impl Fetcher {
         sink.finish().await
     }
 
-    fn broken(&self, shown: &ShownUrl, error: &reqwest::Error) -> DownloadError {
+    /// The error of a request that got no whole answer.
+    fn transport_error(&self, shown: &ShownUrl, error: reqwest::Error) -> DownloadError {
         let url = shown.clone();
-        if let Some(address) = cause::<NotPublic>(error) {
+        if let Some(address) = causes::find::<NotPublic>(&error) {
             let reason = (*address).into();
             return DownloadError::Blocked { url, reason };
         }
         if error.is_timeout() && !error.is_connect() {
             return DownloadError::TimedOut {
                 url,
-                limit: self.stall,
+                limit: self.stall_timeout,
             };
         }
         DownloadError::Broken {
             url,
-            reason: causes(error),
-            passing: cause::<rustls::Error>(error).is_none(),
+            reason: runpod_protocol::http::causes(&error),
+            passing: causes::find::<rustls::Error>(&error).is_none(),
+            // The URL may hold a signature.
+            source: error.without_url().into(),
         }
     }
 }
@@ -198,7 +194,7 @@ fn foreign_encoding(headers: &HeaderMap) -> Option<String> {
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(|encoding| String::from_utf8_lossy(encoding).trim().to_ascii_lowercase())
-        // The second is left over from uploads to S3-like storage, which keeps it as a label.
+        // S3-like storage keeps `aws-chunked` from the upload as a label.
         .find(|encoding| !matches!(encoding.as_str(), "" | "identity" | "aws-chunked"))
 }
 

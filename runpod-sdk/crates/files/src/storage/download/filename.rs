@@ -1,18 +1,17 @@
-//! A file's name from what a server and a URL say, neither of which is to be trusted.
+//! A safe file name from what a server and a URL say. Neither is trusted.
 
 use http::header::{CONTENT_DISPOSITION, HeaderMap};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-/// Bytes of a name; file systems take 255.
+/// The most bytes of a name. File systems take 255.
 const LONGEST: usize = 120;
-/// Bytes of an extension that survives the cut of a long name.
+/// The most bytes of an extension that is kept when a long name is cut.
 const LONGEST_EXTENSION: usize = 16;
-/// The name of what has none.
+/// The name of a file without one.
 const NAMELESS: &str = "download";
 
-/// The name that the server gives, else the last part of the URL's path: as it is, and as a file may be
-/// called.
+/// The name that the server gives, else the last part of the URL's path: first as it is, then in a safe form.
 pub(super) fn of(url: &Url, headers: &HeaderMap) -> (Option<String>, String) {
     let given = headers
         .get(CONTENT_DISPOSITION)
@@ -32,7 +31,7 @@ pub(super) fn numbered(name: &str, number: u32) -> String {
     format!("{stem}-{number}{extension}")
 }
 
-/// A name without directories, hidden files, control characters, or a dot at its end.
+/// A name without directories and control characters, and without a dot at its beginning or end.
 fn safe(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain: String = last
@@ -65,7 +64,7 @@ fn safe(name: &str) -> String {
     format!("{}{extension}", stem[..end].trim_end_matches(['.', ' ']))
 }
 
-/// Stem, and extension with its dot.
+/// The stem, and the extension with its dot.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(dot) if dot > 0 => name.split_at(dot),
@@ -73,7 +72,7 @@ fn split(name: &str) -> (&str, &str) {
     }
 }
 
-/// `filename*` (RFC 8187) if there is one, else `filename`.
+/// The name in a `Content-Disposition`: `filename*` (RFC 8187) if there is one, else `filename`.
 fn from_disposition(header: &str) -> Option<String> {
     let mut plain = None;
     let mut rest = header;
@@ -97,7 +96,7 @@ fn from_disposition(header: &str) -> Option<String> {
     plain
 }
 
-/// Splits at the first semicolon that does not stand in quotes.
+/// Splits at the first semicolon outside of quotes.
 fn split_once_unquoted(text: &str) -> Option<(&str, &str)> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in text.char_indices() {
@@ -112,6 +111,7 @@ fn split_once_unquoted(text: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// A value without its quotes and escapes.
 fn unquoted(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"') else {
         return value.to_owned();
@@ -128,7 +128,7 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// `UTF-8'en'a%20b.png`.
+/// Decodes a value of RFC 8187, such as `UTF-8'en'a%20b.png`.
 fn extended(value: &str) -> Option<String> {
     let mut parts = value.trim_matches('"').splitn(3, '\'');
     let (charset, _language, text) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,4 +1,4 @@
-//! Where a download's bytes go: memory, or a file that is there only when it is whole.
+//! Where the body of a download goes: into memory, or into a file that is removed unless it is complete.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,42 @@ use reqwest::Url;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
-use super::DownloadedFile;
+use super::downloaded_file::DownloadedFile;
 use super::error::DownloadError;
-use super::fetch::Sink;
 use super::filename;
 
-/// The most that is reserved because a server announces it.
+/// The most memory, in bytes, that is reserved because a server announces it.
 const MOST_RESERVED: usize = 16 << 20;
 /// Bytes that are written at once.
 const WRITE: usize = 1 << 20;
-/// Names tried for one file. Past it, somebody makes them faster than we do.
+/// The most names that are tried for one file.
 const MOST_NAMES: u32 = 10_000;
 
-pub(super) struct Memory {
+/// Takes the body of a download. Each try begins again.
+pub(super) trait BodySink: Send {
+    /// The most bytes that it takes.
+    fn limit(&self) -> u64;
+
+    /// Begins a body, and discards what an earlier try has left. `announced` is the server's `Content-Length`.
+    fn begin(
+        &mut self,
+        url: &Url,
+        headers: &HeaderMap,
+        announced: Option<u64>,
+    ) -> impl Future<Output = Result<(), DownloadError>> + Send;
+
+    fn write(&mut self, piece: Bytes) -> impl Future<Output = Result<(), DownloadError>> + Send;
+
+    fn finish(&mut self) -> impl Future<Output = Result<(), DownloadError>> + Send;
+}
+
+/// A body in memory.
+pub(super) struct MemorySink {
     limit: u64,
     bytes: BytesMut,
 }
 
-impl Memory {
+impl MemorySink {
     pub(super) fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -39,7 +57,7 @@ impl Memory {
     }
 }
 
-impl Sink for Memory {
+impl BodySink for MemorySink {
     fn limit(&self) -> u64 {
         self.limit
     }
@@ -62,89 +80,91 @@ impl Sink for Memory {
     }
 }
 
-pub(super) struct Disk {
+/// A body in a new file of a directory.
+pub(super) struct FileSink {
     limit: u64,
     directory: PathBuf,
-    part: Option<Part>,
+    partial: Option<PartialFile>,
 }
 
-/// A file that is being written, and is removed unless it becomes whole.
-struct Part {
+/// A file that is being written.
+struct PartialFile {
     file: BufWriter<File>,
-    unfinished: Unfinished,
-    whole: DownloadedFile,
+    cleanup: RemoveOnDrop,
+    downloaded: DownloadedFile,
 }
 
-struct Unfinished(Option<PathBuf>);
+/// Removes an incomplete file. `None` when the file is complete.
+struct RemoveOnDrop(Option<PathBuf>);
 
-impl Drop for Unfinished {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // Nobody is left to be told.
+            // The download has already failed, so a second error has no reader.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-impl Disk {
+impl FileSink {
     pub(super) fn new(limit: u64, directory: PathBuf) -> Self {
         Self {
             limit,
             directory,
-            part: None,
+            partial: None,
         }
     }
 
-    /// The file, after the download has succeeded.
+    /// The complete file. Call it after the download has succeeded.
     pub(super) fn into_file(self) -> Option<DownloadedFile> {
-        let mut part = self.part?;
-        part.unfinished.0 = None;
-        Some(part.whole)
+        let mut partial = self.partial?;
+        partial.cleanup.0 = None;
+        Some(partial.downloaded)
     }
 }
 
-impl Sink for Disk {
+impl BodySink for FileSink {
     fn limit(&self) -> u64 {
         self.limit
     }
 
     async fn begin(&mut self, url: &Url, headers: &HeaderMap, _: Option<u64>) -> Result<(), DownloadError> {
-        // What an earlier try has left goes first, so that its name is free.
-        self.part = None;
+        // The file of an earlier try goes first, so that its name is free.
+        self.partial = None;
         let (original, name) = filename::of(url, headers);
         let path = self.directory.join(&name);
         let directory = self.directory.clone();
-        // The file comes with its end: nobody may be left to take it when it has been made.
+        // The file comes with its clean-up: this future may be dropped before the thread has made the file.
         let created = tokio::task::spawn_blocking(move || create(&directory, &name))
             .await
             .unwrap_or_else(|lost| Err(io::Error::other(lost)));
-        let (file, unfinished) = created.map_err(|source| not_stored(&path, source))?;
-        self.part = Some(Part {
+        let (file, cleanup) = created.map_err(|source| not_stored(&path, source))?;
+        self.partial = Some(PartialFile {
             file: BufWriter::with_capacity(WRITE, File::from_std(file)),
-            whole: DownloadedFile {
-                path: unfinished.0.clone().unwrap_or(path),
+            downloaded: DownloadedFile {
+                path: cleanup.0.clone().unwrap_or(path),
                 original_name: original,
                 media_type: media_type(headers),
                 bytes: 0,
             },
-            unfinished,
+            cleanup,
         });
         Ok(())
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), DownloadError> {
-        if let Some(part) = &mut self.part {
-            let written = part.file.write_all(&piece).await;
-            written.map_err(|source| not_stored(&part.whole.path, source))?;
-            part.whole.bytes += piece.len() as u64;
+        if let Some(partial) = &mut self.partial {
+            let written = partial.file.write_all(&piece).await;
+            written.map_err(|source| not_stored(&partial.downloaded.path, source))?;
+            partial.downloaded.bytes += piece.len() as u64;
         }
         Ok(())
     }
 
     async fn finish(&mut self) -> Result<(), DownloadError> {
-        if let Some(part) = &mut self.part {
-            let flushed = part.file.flush().await;
-            flushed.map_err(|source| not_stored(&part.whole.path, source))?;
+        if let Some(partial) = &mut self.partial {
+            let flushed = partial.file.flush().await;
+            flushed.map_err(|source| not_stored(&partial.downloaded.path, source))?;
         }
         Ok(())
     }
@@ -158,12 +178,12 @@ fn not_stored(path: &Path, source: io::Error) -> DownloadError {
 }
 
 /// Makes a new file, under another name if this one is taken: `a.png`, `a-2.png` and so on.
-fn create(directory: &Path, name: &str) -> io::Result<(std::fs::File, Unfinished)> {
+fn create(directory: &Path, name: &str) -> io::Result<(std::fs::File, RemoveOnDrop)> {
     let mut path = directory.join(name);
     for number in 2..=MOST_NAMES {
-        // Opens nothing that is there already, not even at the end of a link.
+        // It opens nothing that exists, not even at the end of a link.
         match std::fs::File::create_new(&path) {
-            Ok(file) => return Ok((file, Unfinished(Some(path)))),
+            Ok(file) => return Ok((file, RemoveOnDrop(Some(path)))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 path = directory.join(filename::numbered(name, number));
             }

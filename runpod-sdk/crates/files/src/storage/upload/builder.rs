@@ -1,53 +1,132 @@
-//! From settings to a bucket.
+//! A bucket's options, and the ways to a bucket: from the job, the environment, or the program.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::RetryConfig;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use runpod_worker::settings::Variables;
+use runpod_worker::{Job, keep_code_of};
 use secrecy::{ExposeSecret as _, SecretString};
+use tracing::warn;
 use url::Host;
 
+use super::bucket::{Bucket, StorageBackend};
+use super::config::BucketConfig;
+use super::directory::DirectoryStorage;
 use super::endpoint::Endpoint;
-use super::settings::{Origin, Settings};
+use super::error::UploadError;
+use super::key;
+use super::origin::Origin;
+use super::s3::S3Bucket;
 use super::transport::Transport;
-use super::{AT_ONCE, Bucket, Link, Place, S3, UploadError, key};
-use crate::storage::reach::{self, CheckedLookup, Lookup, Proxies, Reach, SystemLookup};
-use runpod_protocol::http::causes;
-use runpod_worker::settings::Variables;
+use crate::storage::egress::{CheckedResolver, EgressPolicy, NameLookup, Proxies, SystemLookup};
+use crate::storage::http_client;
+use crate::storage::retry::RetryPolicy;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A part of 8 MiB in that time is 0.22 Mbit/s.
+/// The time for one request. A part of 8 MiB in that time is 0.22 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
-const ATTEMPTS: u32 = 3;
-const USER_AGENT: &str = concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION"));
+/// The variable with the directory that stands in for storage where none is configured.
+const LOCAL_UPLOADS: &str = "RUNPOD_WORKER_LOCAL_UPLOADS";
 
 /// Options of a [`Bucket`] that the worker's program names itself.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct BucketBuilder {
-    settings: Settings,
+    config: BucketConfig,
     path_style: Option<bool>,
-    attempts: Option<NonZeroU32>,
     request_timeout: Option<Duration>,
-    first_pause: Duration,
+    retry: RetryPolicy,
+}
+
+impl Bucket {
+    /// Storage that the worker's program names itself.
+    ///
+    /// ```
+    /// use runpod_sdk::storage::Bucket;
+    ///
+    /// let secret = "from somewhere safe".to_owned();
+    /// let bucket = Bucket::explicit("https://s3.eu-west-1.amazonaws.com", "AKIA…", secret)
+    ///     .bucket("pictures")
+    ///     .build()?;
+    /// # Ok::<_, runpod_sdk::storage::UploadError>(())
+    /// ```
+    pub fn explicit(
+        endpoint: &str,
+        access_id: &str,
+        access_secret: impl Into<SecretString>,
+    ) -> BucketBuilder {
+        BucketBuilder::explicit(endpoint, access_id, access_secret.into())
+    }
+
+    /// The storage that the environment names. `None` if it names none.
+    pub fn from_env() -> Result<Option<Self>, UploadError> {
+        keep_code_of::<UploadError>();
+        let config = BucketConfig::from_lookup(|name| std::env::var(name).ok())?;
+        config
+            .map(|config| BucketBuilder::new(config).build())
+            .transpose()
+    }
+
+    /// The storage that the job's `s3Config` names. `None` if the job has none.
+    pub fn from_job(job: &Job) -> Result<Option<Self>, UploadError> {
+        keep_code_of::<UploadError>();
+        let config = BucketConfig::from_job(job)?;
+        config
+            .map(|config| BucketBuilder::new(config).build())
+            .transpose()
+    }
+
+    /// The storage for what this job makes: see [which storage](Self#which-storage).
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::Missing`] if none is configured.
+    pub fn for_job(job: &Job) -> Result<Self, UploadError> {
+        Self::for_job_with(job, |name| std::env::var(name).ok())
+    }
+
+    pub(super) fn for_job_with(
+        job: &Job,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, UploadError> {
+        keep_code_of::<UploadError>();
+        let config = match BucketConfig::from_job(job)? {
+            Some(config) => Some(config),
+            None => BucketConfig::from_lookup(&lookup)?,
+        };
+        if let Some(config) = config {
+            return BucketBuilder::new(config).build_with(lookup, Arc::new(SystemLookup));
+        }
+        let directory = lookup(LOCAL_UPLOADS).filter(|directory| !directory.is_empty());
+        let directory = directory.ok_or(UploadError::Missing)?;
+        warn!(
+            directory,
+            "no storage is configured; uploads are copied to {LOCAL_UPLOADS}"
+        );
+        Ok(Self::directory(directory))
+    }
+
+    /// A directory that stands in for storage: objects become files below it, and links are their paths.
+    pub fn directory(directory: impl Into<PathBuf>) -> Self {
+        let directory = DirectoryStorage::new(directory.into());
+        Self::new(StorageBackend::Directory(directory), "")
+    }
 }
 
 impl BucketBuilder {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(config: BucketConfig) -> Self {
         Self {
-            settings,
+            config,
             path_style: None,
-            attempts: None,
             request_timeout: None,
-            first_pause: Duration::from_millis(500),
+            retry: RetryPolicy::default(),
         }
     }
 
-    pub(super) fn explicit(endpoint: &str, access_id: &str, access_secret: SecretString) -> Self {
-        Self::new(Settings {
+    fn explicit(endpoint: &str, access_id: &str, access_secret: SecretString) -> Self {
+        Self::new(BucketConfig {
             origin: Origin::Program,
             endpoint: endpoint.to_owned(),
             access_id: access_id.to_owned(),
@@ -58,54 +137,56 @@ impl BucketBuilder {
         })
     }
 
-    /// The bucket's name. By default the one that the endpoint's URL names, else the current month as
+    /// Sets the bucket's name. By default it is the one that the endpoint's URL names, else the current month as
     /// `MM-YY`, which is what Python's SDK uses.
     pub fn bucket(mut self, name: impl Into<String>) -> Self {
-        self.settings.bucket = Some(name.into());
+        self.config.bucket = Some(name.into());
         self
     }
 
-    /// The region. By default what the endpoint's URL tells, else `us-east-1`.
+    /// Sets the region. By default it is the one in the endpoint's URL, else `us-east-1`.
     pub fn region(mut self, region: impl Into<String>) -> Self {
-        self.settings.region = Some(region.into());
+        self.config.region = Some(region.into());
         self
     }
 
-    /// What stands before every key, with a slash between.
+    /// Sets the prefix of every key, which a slash separates from it. Default none.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.settings.prefix = Some(prefix.into());
+        self.config.prefix = Some(prefix.into());
         self
     }
 
-    /// Whether the bucket is named in the path (`https://host/bucket/key`) rather than in the host. By
-    /// default in the host for AWS, and where the endpoint's URL has it there; else in the path.
+    /// Sets whether requests name the bucket in the path (`https://host/bucket/key`) rather than in the host.
+    ///
+    /// By default they name it in the host for AWS, and where the endpoint's URL does so, else in the path. Set it for
+    /// storage that supports only the other form.
     pub fn path_style(mut self, path_style: bool) -> Self {
         self.path_style = Some(path_style);
         self
     }
 
-    /// How often one request is tried, the first try included. Default 3, or `RUNPOD_WORKER_UPLOAD_ATTEMPTS`; zero
-    /// counts as 1.
-    pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = Some(NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN));
-        self
-    }
-
-    /// How long one request may take: an object of less than 8 MiB, or one part of it. Default 5 minutes, or
-    /// `RUNPOD_WORKER_UPLOAD_TIMEOUT`.
+    /// Sets the time for one request: for an object of less than 8 MiB, or for one part of a larger one. Default 5
+    /// minutes, or `RUNPOD_WORKER_UPLOAD_TIMEOUT`.
     pub fn request_timeout(mut self, limit: Duration) -> Self {
         self.request_timeout = Some(limit);
         self
     }
 
-    /// For tests, which do not wait.
+    /// Makes the tries of a request follow each other at once, for tests.
     #[cfg(test)]
     pub(super) fn without_pauses(mut self) -> Self {
-        self.first_pause = Duration::from_millis(1);
+        self.retry.first_pause = Duration::from_millis(1);
         self
     }
 
-    /// The bucket. Nothing is asked of the storage yet.
+    /// Sets the number of tries, for tests.
+    #[cfg(test)]
+    pub(super) fn attempts(mut self, attempts: u32) -> Self {
+        self.retry.attempts = attempts;
+        self
+    }
+
+    /// Makes the bucket. It sends no request.
     ///
     /// # Errors
     ///
@@ -117,62 +198,49 @@ impl BucketBuilder {
     pub(super) fn build_with(
         self,
         lookup: impl Fn(&str) -> Option<String>,
-        names: Arc<dyn Lookup>,
+        names: Arc<dyn NameLookup>,
     ) -> Result<Bucket, UploadError> {
-        crate::storage::keep_codes();
-        let origin = self.settings.origin;
+        keep_code_of::<UploadError>();
+        let origin = self.config.origin;
         let wrong = |problem: String| UploadError::Config { origin, problem };
-        let endpoint = Endpoint::parse(&self.settings.endpoint)
+        let endpoint = Endpoint::parse(&self.config.endpoint)
             .map_err(|problem| wrong(format!("{}: {problem}", origin.endpoint())))?;
-        // Who may send jobs must not reach through this worker what he cannot reach himself.
-        let reach = match origin {
-            Origin::Job => reach::from_lookup(&lookup),
-            Origin::Environment | Origin::Program => Reach::Everything,
+        // A caller must not reach more through this worker than without it.
+        let egress = match origin {
+            Origin::Job => EgressPolicy::from_lookup(&lookup),
+            Origin::Environment | Origin::Program => EgressPolicy::Any,
         };
-        check(&endpoint, &reach, &Proxies::from_lookup(&lookup)).map_err(wrong)?;
-        let bucket = bucket_name(self.settings.bucket, &endpoint).map_err(wrong)?;
-        let prefix = match self
-            .settings
-            .prefix
-            .as_deref()
-            .map(|prefix| prefix.trim_matches('/'))
-        {
-            None | Some("") => String::new(),
-            Some(prefix) => {
-                key::parse(prefix)?;
-                format!("{prefix}/")
-            }
+        check_endpoint(&endpoint, &egress, &Proxies::from_lookup(&lookup)).map_err(wrong)?;
+        let bucket = bucket_name(self.config.bucket.clone(), &endpoint).map_err(wrong)?;
+        let prefix = key_prefix(self.config.prefix.as_deref())?;
+        let variable = request_timeout_variable(lookup).map_err(wrong)?;
+        let request_timeout = self.request_timeout.or(variable).unwrap_or(REQUEST_TIMEOUT);
+        let transport = Transport {
+            client: client(egress, names, request_timeout).map_err(wrong)?,
+            retry: self.retry,
         };
-        // A dot in the host would be one too many for the certificate.
+        let s3 = S3Bucket {
+            store: self.store(&endpoint, &bucket, transport).map_err(wrong)?,
+            bucket,
+            origin,
+            request_timeout,
+        };
+        Ok(Bucket::new(StorageBackend::S3(s3), &prefix))
+    }
+
+    fn store(&self, endpoint: &Endpoint, bucket: &str, transport: Transport) -> Result<AmazonS3, String> {
+        // The certificates of wildcard hosts do not cover a bucket with a dot.
         let in_host = match self.path_style {
             Some(path_style) => !path_style,
             None => endpoint.bucket_in_host && !bucket.contains('.'),
         };
-
-        let mut variables = Variables::new(&lookup);
-        let attempts = variables.parsed("RUNPOD_WORKER_UPLOAD_ATTEMPTS");
-        let request_timeout = variables.time("RUNPOD_WORKER_UPLOAD_TIMEOUT");
-        let parallel = variables.count("RUNPOD_WORKER_UPLOAD_PARALLEL");
-        if !variables.problems.is_empty() {
-            return Err(wrong(variables.problems.join("; ")));
-        }
-        let attempts = self.attempts.or(attempts).map_or(ATTEMPTS, NonZeroU32::get);
-        let request_timeout = self
-            .request_timeout
-            .or(request_timeout)
-            .unwrap_or(REQUEST_TIMEOUT);
-        let transport = Transport {
-            client: client(reach, names, request_timeout).map_err(wrong)?,
-            attempts,
-            first_pause: self.first_pause,
-        };
-        let store = AmazonS3Builder::new()
-            .with_endpoint(endpoint.of_bucket(&bucket, in_host))
+        AmazonS3Builder::new()
+            .with_endpoint(endpoint.of_bucket(bucket, in_host))
             .with_virtual_hosted_style_request(in_host)
-            .with_bucket_name(&bucket)
-            .with_region(self.settings.region.as_ref().unwrap_or(&endpoint.region))
-            .with_access_key_id(&self.settings.access_id)
-            .with_secret_access_key(self.settings.access_secret.expose_secret())
+            .with_bucket_name(bucket)
+            .with_region(self.config.region.as_ref().unwrap_or(&endpoint.region))
+            .with_access_key_id(&self.config.access_id)
+            .with_secret_access_key(self.config.access_secret.expose_secret())
             .with_http_connector(transport)
             // The transport tries again.
             .with_retry(RetryConfig {
@@ -180,42 +248,19 @@ impl BucketBuilder {
                 ..RetryConfig::default()
             })
             .build()
-            .map_err(|problem| wrong(problem.to_string()))?;
-        let s3 = S3 {
-            store,
-            bucket,
-            origin,
-            request_timeout,
-        };
-        Ok(Bucket {
-            place: Arc::new(Place::S3(s3)),
-            prefix: prefix.into(),
-            link: Link::default(),
-            parallel: parallel.unwrap_or(AT_ONCE),
-        })
+            .map_err(|problem| problem.to_string())
     }
 }
 
-impl Bucket {
-    pub(super) fn in_directory(directory: PathBuf) -> Self {
-        Self {
-            place: Arc::new(Place::Directory(directory)),
-            prefix: "".into(),
-            link: Link::default(),
-            parallel: AT_ONCE,
-        }
-    }
-}
-
-/// Checks what the endpoint's URL alone tells; addresses of names are checked where they are looked up.
-fn check(endpoint: &Endpoint, reach: &Reach, proxies: &Proxies) -> Result<(), String> {
+/// Checks the endpoint's URL itself. The addresses of a name are checked where it is looked up.
+fn check_endpoint(endpoint: &Endpoint, egress: &EgressPolicy, proxies: &Proxies) -> Result<(), String> {
     let literal = match endpoint.base.host() {
-        Some(Host::Ipv4(address)) => reach.check(address.into()),
-        Some(Host::Ipv6(address)) => reach.check(address.into()),
+        Some(Host::Ipv4(address)) => egress.check(address.into()),
+        Some(Host::Ipv6(address)) => egress.check(address.into()),
         _ => Ok(()),
     };
     literal.map_err(|address| format!("the endpoint's URL: {address}"))?;
-    if *reach != Reach::Everything && proxies.stand_before(&endpoint.base) {
+    if *egress != EgressPolicy::Any && proxies.apply_to(&endpoint.base) {
         return Err(
             "this worker has a proxy configured, and behind that a job's endpoint cannot be checked".into(),
         );
@@ -223,32 +268,47 @@ fn check(endpoint: &Endpoint, reach: &Reach, proxies: &Proxies) -> Result<(), St
     Ok(())
 }
 
-fn client(
-    reach: Reach,
-    names: Arc<dyn Lookup>,
-    request_timeout: Duration,
-) -> Result<reqwest::Client, String> {
-    runpod_protocol::tls::install_provider();
-    let mut client = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .http1_only()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(request_timeout);
-    if reach != Reach::Everything {
-        let checked = CheckedLookup { names, reach };
-        client = client.no_proxy().dns_resolver(Arc::new(checked));
+/// The prefix with a slash at its end; empty if there is none.
+fn key_prefix(given: Option<&str>) -> Result<String, UploadError> {
+    match given.map(|prefix| prefix.trim_matches('/')) {
+        None | Some("") => Ok(String::new()),
+        Some(prefix) => {
+            key::parse(prefix)?;
+            Ok(format!("{prefix}/"))
+        }
     }
-    client.build().map_err(|error| {
-        format!(
-            "no HTTPS client: {}; if the image has no certificates, install the package ca-certificates",
-            causes(&error)
-        )
-    })
 }
 
-/// The bucket that is given, that the endpoint's URL names, or the month's.
+/// `RUNPOD_WORKER_UPLOAD_TIMEOUT`, if it is set. The error is the problem in words.
+fn request_timeout_variable(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {
+    let mut variables = Variables::new(lookup);
+    let limit = variables.time("RUNPOD_WORKER_UPLOAD_TIMEOUT");
+    if variables.problems.is_empty() {
+        Ok(limit)
+    } else {
+        Err(variables.problems.join("; "))
+    }
+}
+
+fn client(
+    egress: EgressPolicy,
+    names: Arc<dyn NameLookup>,
+    request_timeout: Duration,
+) -> Result<reqwest::Client, String> {
+    let mut client = http_client::builder().timeout(request_timeout);
+    if egress != EgressPolicy::Any {
+        let checked = CheckedResolver {
+            names,
+            policy: egress,
+        };
+        client = client.no_proxy().dns_resolver(Arc::new(checked));
+    }
+    client
+        .build()
+        .map_err(|error| format!("no HTTPS client: {}", http_client::NoClient::from(error)))
+}
+
+/// The given bucket, else the one that the endpoint's URL names, else the month's.
 fn bucket_name(given: Option<String>, endpoint: &Endpoint) -> Result<String, String> {
     let name = match (given, &endpoint.bucket) {
         (Some(given), Some(named)) if given != *named => {
@@ -267,10 +327,10 @@ fn bucket_name(given: Option<String>, endpoint: &Endpoint) -> Result<String, Str
     Ok(name)
 }
 
-/// The current month as Python's SDK names buckets: `MM-YY`, in UTC.
+/// The current month in UTC as `MM-YY`, which is how Python's SDK names buckets.
 fn month() -> String {
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    // `2026-01-31T…`
+    // The text is `2026-01-31T…`.
     format!("{}-{}", &now[5..7], &now[2..4])
 }
 
@@ -315,42 +375,36 @@ mod tests {
         let proxies =
             Proxies::from_lookup(|name| (name == "HTTPS_PROXY").then(|| "http://p.example".to_owned()));
         assert!(
-            check(&endpoint, &Reach::Public, &proxies)
+            check_endpoint(&endpoint, &EgressPolicy::PublicOnly, &proxies)
                 .unwrap_err()
                 .contains("proxy")
         );
-        assert_eq!(check(&endpoint, &Reach::Everything, &proxies), Ok(()));
+        assert_eq!(check_endpoint(&endpoint, &EgressPolicy::Any, &proxies), Ok(()));
     }
 
     #[test]
-    fn limits_come_from_the_program_or_else_from_their_variables() {
-        let bucket = |variables: fn(&str) -> Option<&'static str>, attempts: Option<u32>| {
-            let builder = BucketBuilder::explicit("http://127.0.0.1:9", "id", "secret".into()).bucket("pics");
-            let builder = match attempts {
-                Some(attempts) => builder.attempts(attempts).request_timeout(Duration::from_secs(1)),
-                None => builder,
+    fn the_time_for_a_request_comes_from_the_program_or_else_from_its_variable() {
+        let bucket = |variable: Option<&'static str>, timeout: Option<Duration>| {
+            let mut builder =
+                BucketBuilder::explicit("http://127.0.0.1:9", "id", "secret".into()).bucket("pics");
+            if let Some(timeout) = timeout {
+                builder = builder.request_timeout(timeout);
+            }
+            let lookup = |name: &str| {
+                let value = variable.filter(|_| name == "RUNPOD_WORKER_UPLOAD_TIMEOUT");
+                value.map(str::to_owned)
             };
-            builder.build_with(|name| variables(name).map(str::to_owned), Arc::new(SystemLookup))
+            builder.build_with(lookup, Arc::new(SystemLookup))
         };
-        let set = |name: &str| match name {
-            "RUNPOD_WORKER_UPLOAD_TIMEOUT" => Some("7s"),
-            "RUNPOD_WORKER_UPLOAD_PARALLEL" => Some("2"),
-            _ => None,
+        let limits = |bucket: &Bucket| match &*bucket.backend {
+            StorageBackend::S3(s3) => (s3.request_timeout.as_secs(), bucket.parallel.get()),
+            StorageBackend::Directory(_) => unreachable!("it is none"),
         };
-        let limits = |bucket: &Bucket| match &*bucket.place {
-            Place::S3(s3) => (s3.request_timeout.as_secs(), bucket.parallel.get()),
-            Place::Directory(_) => unreachable!("it is none"),
-        };
-        assert_eq!(limits(&bucket(|_| None, None).unwrap()), (300, 4));
-        assert_eq!(limits(&bucket(set, None).unwrap()), (7, 2));
-        assert_eq!(limits(&bucket(set, Some(1)).unwrap()), (1, 2));
-        let wrong = |name: &str| name.starts_with("RUNPOD_WORKER_UPLOAD").then_some("none");
-        let problem = bucket(wrong, None).unwrap_err().to_string();
-        for name in ["ATTEMPTS", "TIMEOUT", "PARALLEL"] {
-            assert!(
-                problem.contains(&format!("RUNPOD_WORKER_UPLOAD_{name}=none")),
-                "{problem}"
-            );
-        }
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(limits(&bucket(None, None).unwrap()), (300, 4));
+        assert_eq!(limits(&bucket(Some("7s"), None).unwrap()), (7, 4));
+        assert_eq!(limits(&bucket(Some("7s"), second).unwrap()), (1, 4));
+        let problem = bucket(Some("none"), None).unwrap_err().to_string();
+        assert!(problem.contains("RUNPOD_WORKER_UPLOAD_TIMEOUT=none"), "{problem}");
     }
 }

@@ -1,13 +1,13 @@
-//! What an endpoint's URL tells: the region, perhaps the bucket, and how the bucket is addressed.
+//! What an endpoint's URL says: the region, possibly the bucket, and how the bucket is addressed.
 //!
-//! Signatures hold the region, so a wrong one is refused. People paste what their provider shows them, with
-//! the bucket in the host, in the path, or nowhere.
+//! Signatures contain the region, so storage refuses a wrong one. Users paste what their provider shows them, with the
+//! bucket in the host, in the path, or nowhere.
 
 use reqwest::Url;
 
-/// The region of storage that knows none, as most other storage has it.
+/// The region for storage whose URL names none. Most S3-compatible storage accepts it.
 const ANY_REGION: &str = "us-east-1";
-/// Providers whose hosts may begin with a bucket.
+/// The domains of providers whose hosts may begin with a bucket.
 const KNOWN: [&str; 5] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -25,12 +25,12 @@ pub(super) struct Endpoint {
     pub(super) region: String,
     /// The bucket that the URL named.
     pub(super) bucket: Option<String>,
-    /// Whether the bucket is better named in the host than in the path.
+    /// Whether requests should name the bucket in the host rather than in the path.
     pub(super) bucket_in_host: bool,
 }
 
 impl Endpoint {
-    /// Reads an endpoint's URL. The error says what is wrong with it.
+    /// Reads an endpoint's URL. The error is the problem in words.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let mut base = Url::parse(text).map_err(|problem| format!("not a URL: {problem}"))?;
@@ -48,13 +48,13 @@ impl Endpoint {
             .unwrap_or_default()
             .trim_end_matches('.')
             .to_owned();
-        let place = Place::of(&host);
-        let mut bucket = place.bucket.map(str::to_owned);
-        let bucket_in_host = bucket.is_some() || place.provider == Provider::Aws;
-        if base.set_host(Some(place.host)).is_err() {
+        let parsed = ParsedHost::of(&host);
+        let mut bucket = parsed.bucket.map(str::to_owned);
+        let bucket_in_host = bucket.is_some() || parsed.provider == Provider::Aws;
+        if base.set_host(Some(parsed.host)).is_err() {
             return Err("its host is not a name".to_owned());
         }
-        if place.provider != Provider::Other {
+        if parsed.provider != Provider::Other {
             let path = base.path().trim_matches('/').to_owned();
             match (path.as_str(), &bucket) {
                 ("", _) => {}
@@ -65,13 +65,13 @@ impl Endpoint {
         }
         Ok(Self {
             base,
-            region: place.region,
+            region: parsed.region,
             bucket,
             bucket_in_host,
         })
     }
 
-    /// Where requests for `bucket` go.
+    /// The URL for requests to `bucket`.
     pub(super) fn of_bucket(&self, bucket: &str, in_host: bool) -> String {
         let base = self.base.as_str().trim_end_matches('/');
         match self.base.host_str() {
@@ -87,22 +87,24 @@ impl Endpoint {
     }
 }
 
+/// Whose host it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Provider {
     Aws,
+    /// One of [`KNOWN`], or R2.
     Known,
     Other,
 }
 
-/// A host taken apart.
-struct Place<'a> {
+/// The parts of an endpoint's host.
+struct ParsedHost<'a> {
     host: &'a str,
     region: String,
     bucket: Option<&'a str>,
     provider: Provider,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ParsedHost<'a> {
     fn of(host: &'a str) -> Self {
         let other = |region: &str| Self {
             host,
@@ -116,8 +118,8 @@ impl<'a> Place<'a> {
                 .find(|(_, label)| label.len() == 32 && label.bytes().all(|b| b.is_ascii_hexdigit()));
             return Self::split(host, account.map_or(0, |(at, _)| at), "auto", Provider::Known);
         }
-        if let Some(places) = under(host, "digitaloceanspaces.com") {
-            let (at, region) = labels(places).last().unwrap_or_default();
+        if let Some(name) = under(host, "digitaloceanspaces.com") {
+            let (at, region) = labels(name).last().unwrap_or_default();
             return Self::split(host, at, region, Provider::Known);
         }
         if let Some(datacenter) = under(host, "runpod.io").and_then(|name| name.strip_prefix("s3api-")) {
@@ -134,7 +136,7 @@ impl<'a> Place<'a> {
             Some("fips") | None => after.split_once('.'),
             Some(region) => Some((region, after)),
         };
-        // A region stands before a domain of its own: in `s3.wasabisys.com` there is none.
+        // Without a dot behind it, the label belongs to the domain: `s3.wasabisys.com` has no region.
         let region = region
             .filter(|(_, domain)| domain.contains('.'))
             .map_or(ANY_REGION, |(region, _)| region);
@@ -147,7 +149,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Takes what stands before position `at` as the bucket.
+    /// Takes the part of the host before position `at` as the bucket.
     fn split(host: &'a str, at: usize, region: &str, provider: Provider) -> Self {
         Self {
             host: &host[at..],
@@ -158,12 +160,12 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What stands before `domain`.
+/// The part of a host before `domain`.
 fn under<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
     host.strip_suffix(domain)?.strip_suffix('.')
 }
 
-/// The parts of a host with their positions.
+/// The labels of a host with their positions.
 fn labels(host: &str) -> impl Iterator<Item = (usize, &str)> {
     host.split('.').scan(0, |at, label| {
         let here = *at;
@@ -176,7 +178,7 @@ fn labels(host: &str) -> impl Iterator<Item = (usize, &str)> {
 mod tests {
     use super::*;
 
-    /// What providers show to their users, and what people type.
+    /// What providers show to their users, and what users type.
     const SHOWN: &[&str] = &[
         "https://s3.us-west-2.amazonaws.com",
         "https://s3.us-west-2.amazonaws.com/",

@@ -1,102 +1,106 @@
-//! Why an upload failed, and whose mistake that is.
+//! Why an upload fails, and whose mistake that is.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::settings::Origin;
-use super::transport::said;
 use runpod_worker::{ErrorClass, ErrorCode, IntoJobError};
+
+use super::origin::Origin;
+use super::transport::describe_answer;
 
 /// Why an upload failed.
 ///
 /// Converts to a [`JobError`](runpod_worker::JobError) with the code
 /// [`UPLOAD_NOT_CONFIGURED`](ErrorCode::UPLOAD_NOT_CONFIGURED),
-/// [`UPLOAD_REFUSED`](ErrorCode::UPLOAD_REFUSED) or [`UPLOAD_FAILED`](ErrorCode::UPLOAD_FAILED). None of
-/// them holds a key or a secret.
+/// [`UPLOAD_REFUSED`](ErrorCode::UPLOAD_REFUSED) or [`UPLOAD_FAILED`](ErrorCode::UPLOAD_FAILED). No message
+/// contains a key or a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {
-    /// Neither the job nor the environment says where to.
+    /// Neither the job nor the environment configures a storage.
     #[error("there is nowhere to upload to: the job has no s3Config, and BUCKET_ENDPOINT_URL is not set")]
     Missing,
-    /// What says where to is wrong.
+    /// The configuration of the storage is wrong.
     #[error("the storage is not configured well: {problem}")]
     Config {
-        /// Where it was said.
+        /// Which part of the deployment has to correct it.
         origin: Origin,
-        /// What is wrong.
+        /// What is wrong, in words.
         problem: String,
     },
-    /// An object cannot have this name.
+    /// An object cannot have this key.
     #[error("{key:?} is not a name for an object: {problem}")]
     BadKey {
-        /// The name.
+        /// The key.
         key: String,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         problem: String,
     },
-    /// The storage refused.
-    #[error("{key}: {said}", said = said(*status, code, message))]
+    /// The storage refused the request.
+    #[error("{key}: {said}", said = describe_answer(*status, code, message))]
     Refused {
-        /// The object's name.
+        /// The object's key.
         key: String,
         /// The HTTP status.
         status: u16,
-        /// S3's code, such as `NoSuchBucket`; empty if there was none.
+        /// S3's code, such as `NoSuchBucket`. Empty if there is none.
         code: String,
-        /// S3's message, or the beginning of what was answered.
+        /// S3's message, or the beginning of another answer.
         message: String,
-        /// Whose credentials and bucket they are.
+        /// Which part of the deployment names credentials and bucket.
         origin: Origin,
     },
-    /// The storage has trouble, could not be reached, or the connection broke, at the last try too.
+    /// At the last try, the storage failed or could not be reached, or the connection broke.
     #[error("{key}: {reason} (tried {attempts} times)")]
     Broken {
-        /// The object's name.
+        /// The object's key.
         key: String,
-        /// The cause of the last failure.
+        /// The causes in words.
         reason: String,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
-        /// Whether another try may go better. A certificate, for one, stays wrong.
+        /// Whether another try may succeed. A wrong certificate, for example, stays wrong.
         passing: bool,
-        /// Where the endpoint was named.
+        /// Which part of the deployment names the endpoint.
         origin: Origin,
+        /// The client's error.
+        source: Box<dyn StdError + Send + Sync>,
     },
-    /// No answer in time, at the last try too.
+    /// At the last try, the answer did not come in time.
     #[error("{key}: no answer from the storage within {limit:?} (tried {attempts} times)")]
     TimedOut {
-        /// The object's name.
+        /// The object's key.
         key: String,
-        /// The time for one request.
+        /// The time limit of one request.
         limit: Duration,
-        /// How often it was tried.
+        /// The number of tries.
         attempts: u32,
     },
-    /// What is stored is not as long as what was sent.
+    /// The stored object is not as long as the sent one.
     #[error("{key}: {sent} bytes were sent, and the storage has {stored}")]
     Mismatch {
-        /// The object's name.
+        /// The object's key.
         key: String,
         /// Bytes sent.
         sent: u64,
         /// Bytes stored.
         stored: u64,
     },
-    /// A file of this worker could not be read or written.
+    /// A file of this worker cannot be read or written.
     #[error("{path}: the file could not be used", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl UploadError {
-    /// Whether another try may go better. The upload has made its own tries by then.
+    /// Whether another upload may succeed. This one has already been tried several times.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broken { passing, .. } => *passing,

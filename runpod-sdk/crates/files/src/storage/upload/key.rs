@@ -1,17 +1,18 @@
-//! Names of objects.
+//! The keys of objects.
 
 use object_store::path::Path;
-
-use super::UploadError;
 use runpod_protocol::JobId;
 
-/// Bytes of a key, as S3 has it.
+use super::error::UploadError;
+
+/// The most bytes of a key, as S3 has it.
 const LONGEST: usize = 1024;
-/// Bytes of a job's id that stand in a key.
+/// The most bytes of a job's id in a key.
 const LONGEST_ID: usize = 128;
+/// The name of an object without one.
 const NAMELESS: &str = "file";
 
-/// Reads a key as it is.
+/// Checks a key and takes it as it is.
 pub(super) fn parse(key: &str) -> Result<Path, UploadError> {
     let bad = |problem: &str| UploadError::BadKey {
         key: key.chars().filter(|c| !c.is_control()).take(100).collect(),
@@ -32,7 +33,7 @@ pub(super) fn parse(key: &str) -> Result<Path, UploadError> {
     Path::parse(key).map_err(|problem| bad(&problem.to_string()))
 }
 
-/// `<job id>/<name>`, whatever they hold.
+/// `<job id>/<name>`, made safe.
 pub(super) fn of_job(job: &JobId, name: &str) -> String {
     let mut id = plain(job.as_str(), "");
     let mut end = id.len().min(LONGEST_ID);
@@ -54,7 +55,7 @@ pub(super) fn of_job(job: &JobId, name: &str) -> String {
     format!("{id}/{name}")
 }
 
-/// Letters, digits, `-`, `_`, `.` within, and `more`.
+/// `text` with all characters replaced by `_` except letters, digits, `-`, `_`, `.` and those in `more`.
 fn plain(text: &str, more: &str) -> String {
     let plain: String = text
         .chars()

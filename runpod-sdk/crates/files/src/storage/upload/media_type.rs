@@ -1,8 +1,14 @@
-//! Media types of what workers make, by the extension of a name.
+//! Media types by the extension of a name.
+//!
+//! This table stands in the place of a library. `mime_guess` 2.0.5 was measured against it: a stripped release binary
+//! grows by 181 KB, and 15 of these 60 extensions get no type or an outdated one, among them `obj`
+//! (`application/x-tgif`), `stl` (`application/vnd.ms-pki.stl`), `jsonl`, `zst` and `exr`. `infer` reads contents, not
+//! names.
 
-/// For names that tell nothing.
+/// The media type of an unknown extension.
 const UNKNOWN: &str = "application/octet-stream";
 
+/// Extensions and their media types, in order.
 const TYPES: &[(&str, &str)] = &[
     ("7z", "application/x-7z-compressed"),
     ("aac", "audio/aac"),

@@ -1,4 +1,4 @@
-//! What is uploaded, and what becomes of it.
+//! What is uploaded, and the result.
 
 use std::fmt;
 use std::fs::File;
@@ -11,10 +11,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 
-use super::UploadError;
-use crate::storage::ShownUrl;
+use super::error::UploadError;
+use crate::storage::shown::ShownUrl;
 
-/// Something to upload: a name, what it holds, and what that is.
+/// The size in bytes from which an object is sent in parts, and of one part: 8 MiB. Of four parts at once, 32 MiB are in
+/// memory, and 10 000 parts make 80 GiB.
+pub(super) const PIECE: u64 = 8 << 20;
+
+/// An object to upload: key, content and content type.
 #[derive(Clone, Debug)]
 #[must_use = "an object is not stored until it is put into a bucket"]
 pub struct Object {
@@ -23,13 +27,14 @@ pub struct Object {
     pub(super) media_type: Option<String>,
 }
 
+/// The content of an object.
 #[derive(Clone)]
 pub(super) enum Content {
     Bytes(Bytes),
     File(PathBuf),
 }
 
-/// What an object holds may be anybody's picture.
+/// Leaves the bytes out: they may be a private picture.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,7 +54,7 @@ impl Object {
         }
     }
 
-    /// An object of what a file holds. It is read while it is uploaded, 8 MiB at a time.
+    /// An object with the content of a file. The file is read while it is uploaded, 8 MiB at a time.
     pub fn file(key: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
             key: key.into(),
@@ -58,8 +63,8 @@ impl Object {
         }
     }
 
-    /// Its `Content-Type`. By default what the extension of its key says, such as `image/jpeg` for `.jpg`,
-    /// else `application/octet-stream`.
+    /// Sets the `Content-Type`. By default the extension of the key decides, such as `image/jpeg` for `.jpg`. For an
+    /// unknown extension it is `application/octet-stream`.
     pub fn content_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
@@ -67,7 +72,7 @@ impl Object {
 }
 
 impl Content {
-    /// Opens what can be read piece by piece.
+    /// Opens the content for reading.
     pub(super) async fn open(self) -> Result<Source, UploadError> {
         let path = match self {
             Self::Bytes(bytes) => return Ok(Source::Bytes(bytes)),
@@ -122,7 +127,7 @@ impl Source {
                 let file = file.clone();
                 let read = blocking(move || {
                     let mut piece = BytesMut::zeroed(usize::try_from(length).map_err(too_large)?);
-                    // A file that has shrunk since is an error, not an object with a hole.
+                    // If the file has shrunk since, this is an error, and no object with a hole arises.
                     file.read_exact_at(&mut piece, offset)?;
                     Ok(piece.freeze())
                 });
@@ -135,6 +140,7 @@ impl Source {
     }
 }
 
+/// Runs blocking file work on a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -143,14 +149,14 @@ pub(super) async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|lost| Err(io::Error::other(lost)))
 }
 
-/// Which link an upload gives.
+/// The kind of link that an upload gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
-    /// A link that anybody may follow for so long: at least a second, at most 604800 s (a week), which is
-    /// the longest that its signature allows and the default.
+    /// A link that needs no credentials and expires after this time: at least 1 s, at most 604800 s (a week), which is
+    /// the longest that the signature allows and the default.
     Presigned(Duration),
-    /// A link without a signature, for buckets that everybody may read or whose readers have keys.
+    /// A link without a signature, for public buckets and for readers with credentials of their own.
     Plain,
 }
 
@@ -169,14 +175,14 @@ impl Default for Link {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uploaded {
-    /// Its name in the bucket.
+    /// The key in the bucket.
     pub key: String,
-    /// The [`Link`] to it. One that is presigned lets whoever has it read the object: hand it to the
-    /// caller, not to a log. Of a [directory](super::Bucket::directory), the file's path.
+    /// The [`Link`] to the object. A presigned one is enough to read the object, so it belongs in the answer and not in
+    /// a log. In a [directory](super::Bucket::directory), the file's path.
     pub url: String,
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Its `Content-Type`.
+    /// The `Content-Type`.
     pub media_type: String,
 }
 

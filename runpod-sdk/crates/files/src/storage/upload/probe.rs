@@ -1,13 +1,11 @@
-//! Does storage work? Asked before work begins, by a fitness check or by a person.
+//! A test of the storage before the first job, by a fitness check or by hand.
 
 use std::fmt;
 
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
+use super::bucket::{Bucket, StorageBackend};
+use super::error::UploadError;
 
-use super::{Bucket, Place, UploadError, key};
-
-/// What a probe did when it failed.
+/// A step of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProbeStep {
@@ -29,12 +27,12 @@ impl fmt::Display for ProbeStep {
     }
 }
 
-/// Storage that does not do what an upload needs.
+/// A step of a probe that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {source}")]
 #[non_exhaustive]
 pub struct ProbeFailed {
-    /// What was tried.
+    /// The step.
     pub step: ProbeStep,
     /// Why it failed.
     pub source: UploadError,
@@ -43,8 +41,8 @@ pub struct ProbeFailed {
 impl Bucket {
     /// Stores a small object, reads it back and deletes it.
     ///
-    /// Uploads themselves need only the first: credentials that may write and nothing else fail at a later
-    /// step, which the error names. What the first step stored then stays there, as `probe/<random>`.
+    /// Uploads themselves need only the first step. Credentials that may write and nothing else fail at a later step,
+    /// which the error names. The object of the first step then stays in the bucket as `probe/<random>`.
     ///
     /// ```no_run
     /// # use runpod_sdk::storage::Bucket;
@@ -55,49 +53,29 @@ impl Bucket {
     ///     .fitness_check("storage", move || async move { bucket.probe().await });
     /// ```
     pub async fn probe(&self) -> Result<(), ProbeFailed> {
-        let name = format!("probe/{}", uuid::Uuid::new_v4());
         let failed = |step| move |source| ProbeFailed { step, source };
+        let name = format!("probe/{}", uuid::Uuid::new_v4());
         let content = name.clone();
         self.put(&name, content.clone(), "text/plain")
             .await
             .map_err(failed(ProbeStep::Put))?;
-        let path = key::parse(&format!("{}{name}", self.prefix)).map_err(failed(ProbeStep::Put))?;
-        let read = self.read(&path).await.map_err(failed(ProbeStep::Get))?;
+        let key = self.full_key(&name).map_err(failed(ProbeStep::Put))?;
+        let got = match &*self.backend {
+            StorageBackend::S3(s3) => s3.get(&key).await,
+            StorageBackend::Directory(directory) => directory.get(&key),
+        };
+        let read = got.map_err(failed(ProbeStep::Get))?;
         if read != content.as_bytes() {
             return Err(failed(ProbeStep::Get)(UploadError::Mismatch {
-                key: path.into(),
+                key: key.into(),
                 sent: content.len() as u64,
                 stored: read.len() as u64,
             }));
         }
-        self.remove(&path).await.map_err(failed(ProbeStep::Delete))
-    }
-
-    async fn read(&self, path: &Path) -> Result<Vec<u8>, UploadError> {
-        match &*self.place {
-            Place::S3(s3) => {
-                let got = async { s3.store.get(path).await?.bytes().await };
-                let bytes = got.await.map_err(|error| s3.failed(path, &error))?;
-                Ok(bytes.into())
-            }
-            Place::Directory(directory) => {
-                let path = directory.join(path.as_ref());
-                std::fs::read(&path).map_err(|source| UploadError::File { path, source })
-            }
-        }
-    }
-
-    async fn remove(&self, path: &Path) -> Result<(), UploadError> {
-        match &*self.place {
-            Place::S3(s3) => s3
-                .store
-                .delete(path)
-                .await
-                .map_err(|error| s3.failed(path, &error)),
-            Place::Directory(directory) => {
-                let path = directory.join(path.as_ref());
-                std::fs::remove_file(&path).map_err(|source| UploadError::File { path, source })
-            }
-        }
+        let deleted = match &*self.backend {
+            StorageBackend::S3(s3) => s3.delete(&key).await,
+            StorageBackend::Directory(directory) => directory.delete(&key),
+        };
+        deleted.map_err(failed(ProbeStep::Delete))
     }
 }

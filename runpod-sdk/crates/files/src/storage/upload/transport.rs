@@ -1,4 +1,4 @@
-//! Requests to the storage: tries, and what went wrong in words of our own.
+//! Requests to the storage: tries, and the reasons of failures.
 
 use std::time::Duration;
 
@@ -10,24 +10,22 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
+use runpod_protocol::causes;
+use runpod_protocol::http::retry_after;
 use tracing::debug;
 
-use crate::storage::causes::{cause, in_words};
-use crate::storage::reach::NotPublic;
-use runpod_protocol::backoff::Backoff;
-use runpod_protocol::http::retry_after;
+use crate::storage::egress::NotPublic;
+use crate::storage::retry::{LONGEST_PAUSE, RetryPolicy};
 
-/// The longest pause between two tries, whoever asks for it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Bytes of an answer. None that belongs to an upload is near it.
+/// The most bytes of an answer. The answers to uploads are far shorter.
 const LONGEST_ANSWER: usize = 1 << 20;
-/// Characters of a message that are kept.
+/// The most characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 300;
 
-/// Why a request failed for good.
+/// Why a request failed at its last try.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("{}", said(*status, code, message))]
+pub(super) enum RequestFailure {
+    #[error("{}", describe_answer(*status, code, message))]
     Refused {
         status: u16,
         code: String,
@@ -49,8 +47,7 @@ pub(super) enum Failure {
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     pub(super) client: reqwest::Client,
-    pub(super) attempts: u32,
-    pub(super) first_pause: Duration,
+    pub(super) retry: RetryPolicy,
 }
 
 impl HttpConnector for Transport {
@@ -60,7 +57,7 @@ impl HttpConnector for Transport {
 }
 
 impl HttpService for Transport {
-    // What `#[async_trait]` makes of an `async fn`.
+    // The form that `#[async_trait]` gives to an `async fn`.
     fn call<'life0, 'async_trait>(
         &'life0 self,
         request: HttpRequest,
@@ -70,49 +67,46 @@ impl HttpService for Transport {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            // Of the unknown kind, which is not tried again by anybody else.
+            // `object_store` does not try errors of an unknown kind again.
             let failed = |failure| HttpError::new(HttpErrorKind::Unknown, failure);
-            self.tries(request).await.map_err(failed)
+            self.send_with_retries(request).await.map_err(failed)
         })
     }
 }
 
-/// How one try failed.
-struct Try {
-    failure: Failure,
-    again: bool,
-    asked: Option<Duration>,
+/// A try that failed.
+struct FailedTry {
+    failure: RequestFailure,
+    retryable: bool,
+    /// The pause that the storage asks for.
+    retry_after: Option<Duration>,
 }
 
 impl Transport {
-    async fn tries(&self, request: HttpRequest) -> Result<HttpResponse, Failure> {
-        let mut pauses = Backoff::half_jitter(self.first_pause, LONGEST_PAUSE, fastrand::Rng::new());
+    async fn send_with_retries(&self, request: HttpRequest) -> Result<HttpResponse, RequestFailure> {
+        let mut pauses = self.retry.pauses();
         let mut attempt = 1;
         loop {
-            // The body is counted, not copied.
-            let Try {
-                failure,
-                again,
-                asked,
-            } = match self.once(request.clone(), attempt).await {
+            // The body is shared, not copied.
+            let failed = match self.send_once(request.clone(), attempt).await {
                 Ok(response) => return Ok(response),
-                Err(tried) => tried,
+                Err(failed) => failed,
             };
-            if !again || attempt >= self.attempts {
-                return Err(failure);
+            if !failed.retryable || attempt >= self.retry.attempts {
+                return Err(failed.failure);
             }
-            let pause = pauses
-                .next_wait()
-                .max(asked.unwrap_or_default().min(LONGEST_PAUSE));
-            debug!(attempt, ?pause, %failure, method = %request.method(), "asking the storage again");
+            // A longer pause is not waited for: the job is billed meanwhile.
+            let asked = failed.retry_after.unwrap_or_default().min(LONGEST_PAUSE);
+            let pause = pauses.next_wait().max(asked);
+            debug!(attempt, ?pause, failure = %failed.failure, method = %request.method(), "asking the storage again");
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
     }
 
-    async fn once(&self, request: HttpRequest, attempts: u32) -> Result<HttpResponse, Try> {
-        let completes = request.method() == Method::POST;
-        let broken = |error: HttpError| broken(&error, attempts);
+    async fn send_once(&self, request: HttpRequest, attempts: u32) -> Result<HttpResponse, FailedTry> {
+        let completes_upload = request.method() == Method::POST;
+        let broken = |error: HttpError| transport_failure(&error, attempts);
         let response = HttpService::call(&self.client, request).await.map_err(broken)?;
         let (head, body) = response.into_parts();
         let mut bytes = BytesMut::new();
@@ -121,99 +115,99 @@ impl Transport {
             bytes.extend_from_slice(&piece.map_err(broken)?);
             if bytes.len() > LONGEST_ANSWER {
                 let reason = "the answer is too long to be that of a storage".to_owned();
-                let failure = Failure::Broken {
-                    reason,
-                    attempts,
-                    passing: false,
-                };
-                return Err(Try {
-                    failure,
-                    again: false,
-                    asked: None,
-                });
+                return Err(FailedTry::broken(reason, attempts, false));
             }
         }
         let text = String::from_utf8_lossy(&bytes);
-        // The last step of an upload in parts may fail after its 200 has been sent.
-        let failed_late = completes && head.status.is_success() && text.contains("<Error>");
+        // The request that completes an upload in parts may fail after its 200 has been sent.
+        let failed_late = completes_upload && head.status.is_success() && text.contains("<Error>");
         if head.status.is_success() && !failed_late {
             return Ok(HttpResponse::from_parts(head, bytes.freeze().into()));
         }
-        let code = element(&text, "Code").unwrap_or_default();
-        let passing = failed_late
-            || head.status.is_server_error()
-            || matches!(
-                head.status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-            )
-            || code == "RequestTimeout";
-        let message = match element(&text, "Message") {
-            Some(message) => message,
-            None if code.is_empty() => in_short(&text),
-            None => String::new(),
-        };
-        let status = head.status.as_u16();
-        let failure = if passing {
-            let reason = said(status, &code, &message);
-            Failure::Broken {
-                reason,
-                attempts,
-                passing,
-            }
-        } else {
-            Failure::Refused {
-                status,
-                code,
-                message,
-            }
-        };
-        Err(Try {
-            failure,
-            again: passing,
-            asked: retry_after(&head.headers),
-        })
+        let mut failed = error_answer(head.status, &text, failed_late, attempts);
+        failed.retry_after = retry_after(&head.headers);
+        Err(failed)
     }
 }
 
-fn broken(error: &HttpError, attempts: u32) -> Try {
-    let (failure, again) = if let Some(address) = cause::<NotPublic>(error) {
-        (Failure::Blocked(*address), false)
-    } else if error.kind() == HttpErrorKind::Timeout
-        && !cause::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect)
-    {
-        (Failure::TimedOut { attempts }, true)
-    } else {
-        let passing = cause::<rustls::Error>(error).is_none();
-        let reason = in_words(error);
-        (
-            Failure::Broken {
+impl FailedTry {
+    fn broken(reason: String, attempts: u32, passing: bool) -> Self {
+        Self {
+            failure: RequestFailure::Broken {
                 reason,
                 attempts,
                 passing,
             },
-            passing,
-        )
-    };
-    Try {
-        failure,
-        again,
-        asked: None,
-    }
-}
-
-/// What the storage answered, in one line.
-pub(super) fn said(status: u16, code: &str, message: &str) -> String {
-    let mut said = format!("the storage answered {status}");
-    for (before, text) in [(" ", code), (": ", message)] {
-        if !text.is_empty() {
-            said.push_str(before);
-            said.push_str(text);
+            retryable: passing,
+            retry_after: None,
         }
     }
-    said
+
+    fn refused(failure: RequestFailure) -> Self {
+        Self {
+            failure,
+            retryable: false,
+            retry_after: None,
+        }
+    }
 }
 
-/// The text of an XML element that has no other within.
+/// The failure in an answer. `failed_late` marks an error after a status of success.
+fn error_answer(status: StatusCode, text: &str, failed_late: bool, attempts: u32) -> FailedTry {
+    let code = element(text, "Code").unwrap_or_default();
+    let message = match element(text, "Message") {
+        Some(message) => message,
+        None if code.is_empty() => shortened(text),
+        None => String::new(),
+    };
+    let passing = failed_late
+        || status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        )
+        || code == "RequestTimeout";
+    let status = status.as_u16();
+    if passing {
+        return FailedTry::broken(describe_answer(status, &code, &message), attempts, true);
+    }
+    FailedTry::refused(RequestFailure::Refused {
+        status,
+        code,
+        message,
+    })
+}
+
+/// The failure of a request that got no whole answer.
+fn transport_failure(error: &HttpError, attempts: u32) -> FailedTry {
+    if let Some(address) = causes::find::<NotPublic>(error) {
+        return FailedTry::refused(RequestFailure::Blocked(*address));
+    }
+    let connecting = causes::find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
+    if error.kind() == HttpErrorKind::Timeout && !connecting {
+        return FailedTry {
+            failure: RequestFailure::TimedOut { attempts },
+            retryable: true,
+            retry_after: None,
+        };
+    }
+    let passing = causes::find::<rustls::Error>(error).is_none();
+    FailedTry::broken(causes::in_words(error), attempts, passing)
+}
+
+/// An answer of the storage in one line.
+pub(super) fn describe_answer(status: u16, code: &str, message: &str) -> String {
+    let mut line = format!("the storage answered {status}");
+    for (before, text) in [(" ", code), (": ", message)] {
+        if !text.is_empty() {
+            line.push_str(before);
+            line.push_str(text);
+        }
+    }
+    line
+}
+
+/// The text of an XML element without elements of its own.
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
@@ -223,10 +217,11 @@ fn element(xml: &str, name: &str) -> Option<String> {
         .replace("&quot;", "\"")
         .replace("&apos;", "'")
         .replace("&amp;", "&");
-    Some(in_short(&plain))
+    Some(shortened(&plain))
 }
 
-fn in_short(text: &str) -> String {
+/// `text` in one line of at most 300 characters.
+fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST_MESSAGE) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -245,6 +240,6 @@ mod tests {
         assert_eq!(element(xml, "Code").unwrap(), "SignatureDoesNotMatch");
         assert_eq!(element(xml, "Message").unwrap(), "The signature doesn't match");
         assert_eq!(element("<html>", "Code"), None);
-        assert_eq!(in_short(&"x ".repeat(500)).chars().count(), LONGEST_MESSAGE + 1);
+        assert_eq!(shortened(&"x ".repeat(500)).chars().count(), LONGEST_MESSAGE + 1);
     }
 }

@@ -187,9 +187,9 @@ async fn behind_a_proxy_nothing_is_fetched_unless_no_proxy_says_so() {
             "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS" => Some(open.to_owned()),
             _ => None,
         });
-        let reach = Reach::PublicAnd(vec![PUBLIC]);
+        let egress = EgressPolicy::PublicAnd(vec![PUBLIC]);
         if open.is_empty() {
-            builder.inside(names.clone(), reach)
+            builder.inside(names.clone(), egress)
         } else {
             builder
         }

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{Downloader, DownloaderBuilder};
-use crate::storage::reach::{Lookup, Reach};
+use crate::storage::egress::{EgressPolicy, NameLookup};
 
 /// Stands for a public address.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Another one, where nobody listens.
+/// Another one, where nothing listens.
 const PUBLIC_BUT_DOWN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 /// An inner address.
 const INNER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -44,7 +44,7 @@ impl Names {
     }
 }
 
-impl Lookup for Names {
+impl NameLookup for Names {
     fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let mut asked = self.asked.lock();
         let before = asked.iter().filter(|other| **other == name).count();
@@ -61,8 +61,8 @@ impl Lookup for Names {
 
 /// A downloader's options in a world of these names.
 fn options(names: &Arc<Names>) -> DownloaderBuilder {
-    let reach = Reach::PublicAnd(vec![PUBLIC, PUBLIC_BUT_DOWN]);
-    DownloaderBuilder::from_lookup(|_| None).inside(names.clone(), reach)
+    let egress = EgressPolicy::PublicAnd(vec![PUBLIC, PUBLIC_BUT_DOWN]);
+    DownloaderBuilder::from_lookup(|_| None).inside(names.clone(), egress)
 }
 
 /// One that knows `files.example`, a public host.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::super::settings::Settings;
+use super::super::config::BucketConfig;
 use super::*;
 use crate::storage::test_server::Server;
 use runpod_worker::{ErrorClass, JobError};
 
 /// A bucket as the environment names it.
 fn of_environment(endpoint: &str, secret: &str, bucket: &str) -> Bucket {
-    let settings = Settings {
+    let config = BucketConfig {
         origin: Origin::Environment,
         endpoint: endpoint.to_owned(),
         access_id: ACCESS_ID.to_owned(),
@@ -20,7 +20,7 @@ fn of_environment(endpoint: &str, secret: &str, bucket: &str) -> Bucket {
         region: None,
         prefix: None,
     };
-    BucketBuilder::new(settings).without_pauses().build().unwrap()
+    BucketBuilder::new(config).without_pauses().build().unwrap()
 }
 
 #[tokio::test]

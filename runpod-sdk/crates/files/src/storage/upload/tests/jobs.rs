@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::settings::Settings;
+use super::super::config::BucketConfig;
 use super::*;
-use crate::storage::reach::SystemLookup;
+use crate::storage::egress::SystemLookup;
 use runpod_worker::Job;
 use runpod_worker::json::RawJson;
 use runpod_worker::{ErrorClass, JobError};
@@ -111,7 +111,7 @@ async fn a_jobs_endpoint_must_be_public() {
 async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
     // `pics.s3.….amazonaws.com` is what is looked up.
     struct Inner;
-    impl crate::storage::reach::Lookup for Inner {
+    impl crate::storage::egress::NameLookup for Inner {
         fn lookup(
             &self,
             name: String,
@@ -120,10 +120,10 @@ async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
             Box::pin(std::future::ready(Ok(vec![Ipv4Addr::LOCALHOST.into()])))
         }
     }
-    let settings = Settings::from_job(&job("http://s3.eu-west-1.amazonaws.com", &json!({})))
+    let config = BucketConfig::from_job(&job("http://s3.eu-west-1.amazonaws.com", &json!({})))
         .unwrap()
         .unwrap();
-    let bucket = BucketBuilder::new(settings)
+    let bucket = BucketBuilder::new(config)
         .build_with(|_| None, Arc::new(Inner))
         .unwrap();
     let error = bucket.put("a.png", "x", None).await.unwrap_err();
@@ -134,8 +134,8 @@ async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
 async fn a_jobs_wrong_secret_is_the_callers_mistake() {
     let server = S3Server::start().await;
     let job = job(&server.url(), &json!({ "accessSecret": "wrong" }));
-    let settings = Settings::from_job(&job).unwrap().unwrap();
-    let bucket = BucketBuilder::new(settings)
+    let config = BucketConfig::from_job(&job).unwrap().unwrap();
+    let bucket = BucketBuilder::new(config)
         .build_with(open, Arc::new(SystemLookup))
         .unwrap();
     let error = JobError::from(bucket.put("a.png", "x", None).await.unwrap_err());

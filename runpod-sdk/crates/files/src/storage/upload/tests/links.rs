@@ -129,7 +129,7 @@ async fn links_follow_the_style_of_the_endpoint() {
             .bucket(bucket)
             .build()
             .unwrap();
-        let super::super::Place::S3(s3) = &*bucket.place else {
+        let super::super::bucket::StorageBackend::S3(s3) = &*bucket.backend else {
             panic!("no S3")
         };
         let path = "a.png".into();

@@ -1,7 +1,7 @@
 //! Proxies that the environment names.
 //!
-//! A proxy looks names up by itself, so behind one nothing could be checked or pinned. A download that
-//! would have to take one is refused.
+//! A proxy looks names up by itself, so that their addresses cannot be checked here. A request that would have to take
+//! a proxy is refused.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use reqwest::Url;
 #[cfg(feature = "download")]
 use reqwest::{NoProxy, Proxy};
 
-/// The environment's proxies, and the hosts that are reached without.
+/// The environment's proxies, and the hosts that are reached without one (`NO_PROXY`).
 pub(crate) struct Proxies {
     matcher: Matcher,
     http: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Proxies {
 
 impl Proxies {
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        // Both spellings are in use; as in curl, the lower one counts more.
+        // Both spellings are in use. As in curl, the lower-case one takes precedence.
         let get = |name: &str| {
             [name.to_lowercase(), name.to_owned()]
                 .iter()
@@ -44,14 +44,14 @@ impl Proxies {
     }
 
     /// Whether a request for this URL would have to take a proxy.
-    pub(crate) fn stand_before(&self, url: &Url) -> bool {
-        // A URL that cannot be asked about counts as one that would.
+    pub(crate) fn apply_to(&self, url: &Url) -> bool {
+        // A URL that the matcher cannot read counts as one that would.
         url.as_str()
             .parse()
             .map_or(true, |uri| self.matcher.intercept(&uri).is_some())
     }
 
-    /// The proxies for an HTTP client that takes them all the same.
+    /// The proxies in the form that the HTTP client takes.
     #[cfg(feature = "download")]
     pub(crate) fn for_client(&self) -> Result<Vec<Proxy>, reqwest::Error> {
         let no = || NoProxy::from_string(&self.no);
@@ -64,7 +64,7 @@ impl Proxies {
     }
 }
 
-/// Proxy URLs may hold passwords.
+/// Leaves the proxies' URLs out: they may hold passwords.
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxies")
@@ -135,11 +135,7 @@ mod tests {
             ),
         ] {
             let url = Url::parse(url).unwrap();
-            assert_eq!(
-                proxies(variables).stand_before(&url),
-                expected,
-                "{variables:?} {url}"
-            );
+            assert_eq!(proxies(variables).apply_to(&url), expected, "{variables:?} {url}");
         }
     }
 

@@ -1,17 +1,17 @@
-//! Which addresses the public internet can reach, and nothing else may be asked for a job's sake.
+//! Which addresses the public internet cannot reach.
 //!
-//! The tables are IANA's registries of special-purpose addresses, read strictly: what has its own
-//! meaning anywhere is refused, even where a block within it is routed.
+//! The tables are IANA's registries of special-purpose addresses, read strictly: a network with a special meaning is
+//! refused whole, even where a block within it is routed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks that a URL must not lead to, and why.
+/// IPv4 networks that a URL must not lead to: address, length of the prefix, meaning.
 const SPECIAL_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::UNSPECIFIED, 8, "unspecified"),
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "shared by a carrier"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    // The metadata services of most clouds are here.
+    // The metadata services of most clouds.
     (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
     (Ipv4Addr::new(172, 16, 0, 0), 12, "private"),
     (Ipv4Addr::new(192, 0, 0, 0), 24, "reserved"),
@@ -21,14 +21,14 @@ const SPECIAL_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(198, 18, 0, 0), 15, "for benchmarks"),
     (Ipv4Addr::new(198, 51, 100, 0), 24, "for documentation"),
     (Ipv4Addr::new(203, 0, 113, 0), 24, "for documentation"),
-    // In public space, but answers only from inside Azure, and tells about the machine.
+    // A public address that answers only inside Azure, with data about the machine.
     (Ipv4Addr::new(168, 63, 129, 16), 32, "a cloud's own service"),
     (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
     (Ipv4Addr::BROADCAST, 32, "broadcast"),
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
 ];
 
-/// The same for IPv6. What stands in no row and not in `2000::/3` is reserved.
+/// The same for IPv6. An address that is in no row and not in `2000::/3` is reserved.
 const SPECIAL_V6: &[(Ipv6Addr, u32, &str)] = &[
     (Ipv6Addr::UNSPECIFIED, 128, "unspecified"),
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
@@ -48,12 +48,12 @@ const SPECIAL_V6: &[(Ipv6Addr, u32, &str)] = &[
     (v6(0xff00, 0, 0, 0), 8, "multicast"),
 ];
 
-/// An address from its first three groups and its sixth.
+/// An IPv6 address from its first three groups and its sixth.
 const fn v6(first: u16, second: u16, third: u16, sixth: u16) -> Ipv6Addr {
     Ipv6Addr::new(first, second, third, 0, 0, sixth, 0, 0)
 }
 
-/// What the address is, if the public internet cannot reach it.
+/// The meaning of an address that the public internet cannot reach; `None` for a public one.
 pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => special_v4(address),
@@ -69,7 +69,7 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
 }
 
 fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
-    // On a network that has only IPv6, the name server gives public IPv4 hosts this prefix.
+    // Where a network has only IPv6, the name server gives public IPv4 hosts this prefix (NAT64).
     const TRANSLATED: Ipv6Addr = v6(0x0064, 0xff9b, 0, 0);
     if within(address, TRANSLATED, 96) {
         let [.., a, b, c, d] = address.octets();

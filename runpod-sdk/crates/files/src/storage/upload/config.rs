@@ -1,53 +1,15 @@
-//! Where the credentials come from: the job, the environment, or the program.
+//! The endpoint and the credentials, from the job or from the environment.
 
+use runpod_worker::Job;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::UploadError;
-use runpod_worker::Job;
+use super::error::UploadError;
+use super::origin::Origin;
 
-/// Who named the storage, and so whose mistake it is if it is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Origin {
-    /// The `s3Config` of the job.
-    Job,
-    /// The environment: `BUCKET_ENDPOINT_URL` and so on.
-    Environment,
-    /// The worker's program: [`Bucket::explicit`](super::Bucket::explicit).
-    Program,
-}
-
-impl Origin {
-    /// The names of key id and secret, as whoever set them knows them.
-    pub(super) fn credentials(self) -> &'static str {
-        match self {
-            Self::Job => "accessId and accessSecret of the job's s3Config",
-            Self::Environment => "BUCKET_ACCESS_KEY_ID and BUCKET_SECRET_ACCESS_KEY",
-            Self::Program => "the access key and secret that the worker's program uses",
-        }
-    }
-
-    pub(super) fn endpoint(self) -> &'static str {
-        match self {
-            Self::Job => "endpointUrl of the job's s3Config",
-            Self::Environment => "BUCKET_ENDPOINT_URL",
-            Self::Program => "the endpoint that the worker's program uses",
-        }
-    }
-
-    pub(super) fn bucket(self) -> &'static str {
-        match self {
-            Self::Job => "bucketName of the job's s3Config",
-            Self::Environment => "BUCKET_NAME",
-            Self::Program => "the bucket that the worker's program uses",
-        }
-    }
-}
-
-/// What it takes to reach a bucket.
+/// What a client needs to reach a bucket.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(super) struct BucketConfig {
     pub(super) origin: Origin,
     pub(super) endpoint: String,
     pub(super) access_id: String,
@@ -57,20 +19,20 @@ pub(super) struct Settings {
     pub(super) prefix: Option<String>,
 }
 
-impl Settings {
-    /// The `BUCKET_…` variables; `None` if none of the three that it takes is set.
+impl BucketConfig {
+    /// Reads the `BUCKET_…` variables. `None` if none of the three required ones is set.
     pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, UploadError> {
         let get = |name: &str| {
             let value = lookup(name)?;
             let value = value.trim();
             (!value.is_empty()).then(|| value.to_owned())
         };
-        let needed = [
+        let required = [
             ("BUCKET_ENDPOINT_URL", get("BUCKET_ENDPOINT_URL")),
             ("BUCKET_ACCESS_KEY_ID", get("BUCKET_ACCESS_KEY_ID")),
             ("BUCKET_SECRET_ACCESS_KEY", get("BUCKET_SECRET_ACCESS_KEY")),
         ];
-        let Some([endpoint, access_id, access_secret]) = complete(Origin::Environment, needed)? else {
+        let Some([endpoint, access_id, access_secret]) = complete(Origin::Environment, required)? else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -84,13 +46,13 @@ impl Settings {
         }))
     }
 
-    /// The job's `s3Config`; `None` if it has none.
+    /// Reads the job's `s3Config`. `None` if the job has none.
     pub(super) fn from_job(job: &Job) -> Result<Option<Self>, UploadError> {
         let config = job
             .get::<Option<S3Config>>("s3Config")
             .map_err(|problem| UploadError::Config {
                 origin: Origin::Job,
-                // Not the problem's own text: that quotes the value, which may be the secret.
+                // The problem's own text quotes the value, which may be the secret.
                 problem: match problem.path() {
                     "" => "s3Config is not an object".to_owned(),
                     path => format!("s3Config.{path} is not text"),
@@ -100,12 +62,12 @@ impl Settings {
             return Ok(None);
         };
         let given = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
-        let needed = [
+        let required = [
             ("s3Config.endpointUrl", given(config.endpoint_url)),
             ("s3Config.accessId", given(config.access_id)),
             ("s3Config.accessSecret", given(config.access_secret)),
         ];
-        let Some([endpoint, access_id, access_secret]) = complete(Origin::Job, needed)? else {
+        let Some([endpoint, access_id, access_secret]) = complete(Origin::Job, required)? else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -120,7 +82,7 @@ impl Settings {
     }
 }
 
-/// No `Debug`: it holds the secret.
+/// The `s3Config` as jobs have it. It has no `Debug`, because it holds the secret.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct S3Config {
@@ -131,17 +93,17 @@ struct S3Config {
     object_path: Option<String>,
 }
 
-/// All three, or none; some of them are a mistake.
+/// All three values, or none. One or two of them are a mistake.
 fn complete(
     origin: Origin,
-    needed: [(&'static str, Option<String>); 3],
+    required: [(&'static str, Option<String>); 3],
 ) -> Result<Option<[String; 3]>, UploadError> {
-    let missing: Vec<_> = needed
+    let missing: Vec<_> = required
         .iter()
         .filter(|(_, value)| value.is_none())
         .map(|(name, _)| *name)
         .collect();
-    match needed.map(|(_, value)| value) {
+    match required.map(|(_, value)| value) {
         [Some(first), Some(second), Some(third)] => Ok(Some([first, second, third])),
         [None, None, None] => Ok(None),
         _ => Err(UploadError::Config {
@@ -166,7 +128,7 @@ mod tests {
     #[test]
     fn three_variables_make_a_bucket_and_two_are_a_mistake() {
         let read = |names: &[&str]| {
-            Settings::from_lookup(|name| names.contains(&name).then(|| format!("value of {name}")))
+            BucketConfig::from_lookup(|name| names.contains(&name).then(|| format!("value of {name}")))
         };
         let three = [
             "BUCKET_ENDPOINT_URL",
@@ -184,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_jobs_config_is_read_whole() {
-        let settings = Settings::from_job(&job(&json!({
+        let settings = BucketConfig::from_job(&job(&json!({
             "accessId": "id", "accessSecret": "hunter2", "bucketName": "pics",
             "endpointUrl": "https://s3.amazonaws.com", "objectPath": "a/b", "more": 1,
         })))
@@ -202,10 +164,13 @@ mod tests {
             json!({}),
             json!({ "accessId": "", "accessSecret": null }),
         ] {
-            assert!(Settings::from_job(&job(&config)).unwrap().is_none(), "{config}");
+            assert!(
+                BucketConfig::from_job(&job(&config)).unwrap().is_none(),
+                "{config}"
+            );
         }
         assert!(
-            Settings::from_job(&Job::new("j", RawJson::null()))
+            BucketConfig::from_job(&Job::new("j", RawJson::null()))
                 .unwrap()
                 .is_none()
         );
@@ -213,7 +178,7 @@ mod tests {
 
     #[test]
     fn half_a_config_names_what_is_missing_and_no_secret() {
-        let error = Settings::from_job(&job(&json!({ "accessSecret": "hunter2" })))
+        let error = BucketConfig::from_job(&job(&json!({ "accessSecret": "hunter2" })))
             .unwrap_err()
             .to_string();
         assert!(
@@ -221,7 +186,7 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("hunter2"), "{error}");
-        let error = Settings::from_job(&job(&json!("hunter2"))).unwrap_err();
+        let error = BucketConfig::from_job(&job(&json!("hunter2"))).unwrap_err();
         assert!(matches!(
             error,
             UploadError::Config {

@@ -1,23 +1,23 @@
-//! What may be asked at all: judged by the URL alone, for the first one and for each redirect.
+//! Which URLs may be requested, judged by the URL alone. The rules hold for the first URL and for each redirect.
 
 use reqwest::Url;
 use url::Host;
 
 use super::error::Blocked;
-use crate::storage::reach::{Proxies, Reach};
+use crate::storage::egress::{EgressPolicy, Proxies};
 
-/// The rules for one downloader.
+/// The rules of one downloader.
 #[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) reach: Reach,
+pub(super) struct UrlRules {
+    pub(super) egress: EgressPolicy,
     pub(super) proxies: Proxies,
 }
 
-impl Rules {
-    /// Checks what the URL itself tells. Addresses of names are checked where they are looked up.
+impl UrlRules {
+    /// Checks the URL itself. The addresses of a name are checked where it is looked up.
     ///
-    /// The URL has been parsed as browsers do it: hosts such as `0x7f.1`, `2130706433` or `%3127.0.0.1`
-    /// are addresses by now, and international names are in ASCII.
+    /// The URL has been parsed as browsers do it: hosts such as `0x7f.1`, `2130706433` or `%3127.0.0.1` have become
+    /// addresses, and international names are in ASCII.
     pub(super) fn check(&self, url: &Url) -> Result<(), Blocked> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Blocked::Scheme(url.scheme().to_owned()));
@@ -26,18 +26,18 @@ impl Rules {
             return Err(Blocked::Credentials);
         }
         match url.host() {
-            Some(Host::Ipv4(address)) => self.reach.check(address.into())?,
-            Some(Host::Ipv6(address)) => self.reach.check(address.into())?,
+            Some(Host::Ipv4(address)) => self.egress.check(address.into())?,
+            Some(Host::Ipv6(address)) => self.egress.check(address.into())?,
             Some(Host::Domain(_)) => {}
             None => return Err(Blocked::Scheme(url.scheme().to_owned())),
         }
-        if self.reach != Reach::Everything && self.proxies.stand_before(url) {
+        if self.egress != EgressPolicy::Any && self.proxies.apply_to(url) {
             return Err(Blocked::Proxy);
         }
         Ok(())
     }
 
-    /// Where a redirect leads, if it may be followed.
+    /// The URL that a redirect leads to, if it may be followed.
     pub(super) fn follow(&self, from: &Url, location: &[u8]) -> Result<Url, Blocked> {
         let location = std::str::from_utf8(location).map_err(|_| Blocked::Redirect)?;
         let mut to = from.join(location).map_err(|_| Blocked::Redirect)?;
@@ -54,13 +54,13 @@ impl Rules {
 mod tests {
     use super::*;
 
-    fn rules(reach: Reach) -> Rules {
+    fn rules(egress: EgressPolicy) -> UrlRules {
         let proxies = Proxies::from_lookup(|_| None);
-        Rules { reach, proxies }
+        UrlRules { egress, proxies }
     }
 
     fn check(url: &str) -> Result<(), Blocked> {
-        rules(Reach::Public).check(&Url::parse(url).unwrap())
+        rules(EgressPolicy::PublicOnly).check(&Url::parse(url).unwrap())
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_escape_hatch_lifts_the_address_rule_and_no_other() {
-        let open = rules(Reach::Everything);
+        let open = rules(EgressPolicy::Any);
         let check = |url: &str| open.check(&Url::parse(url).unwrap());
         assert_eq!(check("http://127.0.0.1/"), Ok(()));
         assert_eq!(check("http://[::1]/"), Ok(()));
@@ -168,13 +168,13 @@ mod tests {
         let proxies =
             || Proxies::from_lookup(|name| (name == "ALL_PROXY").then(|| "http://p.example".into()));
         let url = Url::parse("http://a.example/").unwrap();
-        let closed = Rules {
-            reach: Reach::Public,
+        let closed = UrlRules {
+            egress: EgressPolicy::PublicOnly,
             proxies: proxies(),
         };
         assert_eq!(closed.check(&url), Err(Blocked::Proxy));
-        let open = Rules {
-            reach: Reach::Everything,
+        let open = UrlRules {
+            egress: EgressPolicy::Any,
             proxies: proxies(),
         };
         assert_eq!(open.check(&url), Ok(()));
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_redirect_is_checked_like_the_first_url() {
         let from = Url::parse("https://a.example/dir/page?q").unwrap();
-        let follow = |to: &str| rules(Reach::Public).follow(&from, to.as_bytes());
+        let follow = |to: &str| rules(EgressPolicy::PublicOnly).follow(&from, to.as_bytes());
         assert_eq!(follow("../x#y").unwrap().as_str(), "https://a.example/x");
         assert_eq!(follow("//b.example/x").unwrap().as_str(), "https://b.example/x");
         assert_eq!(follow("http://b.example/x"), Err(Blocked::Downgrade));
@@ -196,7 +196,7 @@ mod tests {
         );
         assert_eq!(follow("https://[x"), Err(Blocked::Redirect));
         assert_eq!(
-            rules(Reach::Public).follow(&from, b"https://\xff/"),
+            rules(EgressPolicy::PublicOnly).follow(&from, b"https://\xff/"),
             Err(Blocked::Redirect)
         );
     }
