@@ -1,9 +1,13 @@
-//! Where a model that the platform has cached lies on this machine
-//! (`docs/protocol/worker-protocol.md` §15).
+//! Finds a model that the platform has cached on this machine (`docs/protocol/worker-protocol.md` §15).
+//!
+//! The search stands in the place of `hf-hub`. Its release 1.0 has no form without tokio and reqwest (224 packages). Its
+//! release 0.5 has one (6 packages), but that cache finds a file and not a folder, only by the exact spelling, and neither
+//! by a shortened commit nor by the first snapshot. Only the folder's name and one `read_to_string` would be saved.
 
-use runpod_protocol::ranked;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use runpod_protocol::ranked;
 
 /// The platform's cache of Hugging Face models.
 ///
@@ -20,7 +24,7 @@ pub struct ModelCache {
 }
 
 impl Default for ModelCache {
-    /// `/runpod-volume/huggingface-cache/hub`, and `/runpod/cache` as it was before.
+    /// The platform's folders: `/runpod-volume/huggingface-cache/hub`, and the older `/runpod/cache`.
     fn default() -> Self {
         Self::at("/runpod-volume/huggingface-cache/hub", "/runpod/cache")
     }
@@ -28,18 +32,19 @@ impl Default for ModelCache {
 
 /// A model that is not in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}; looked at {}{}", list(.looked_at), instead(.near))]
+#[error("{reason}; looked at {}{}", joined(.looked_at), suggestion(.near))]
 #[non_exhaustive]
 pub struct ModelNotCached {
-    /// What is wrong.
+    /// What is wrong, in words.
     pub reason: String,
-    /// The paths that would have done.
+    /// The paths that were searched.
     pub looked_at: Vec<PathBuf>,
-    /// Models or revisions in the cache that may have been meant, the nearest first.
+    /// Similar models or revisions in the cache, the most similar first, at most three models.
     pub near: Vec<String>,
 }
 
-fn list(paths: &[PathBuf]) -> String {
+/// The paths in one line.
+fn joined(paths: &[PathBuf]) -> String {
     if paths.is_empty() {
         return "nothing".to_owned();
     }
@@ -47,22 +52,23 @@ fn list(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
-fn instead(names: &[String]) -> String {
+/// The similar names as the end of a message.
+fn suggestion(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }
     format!("; there is {}", names.join(", "))
 }
 
-/// `org/name:revision`, taken apart.
+/// The parts of `org/name:revision`.
 #[derive(Debug, PartialEq, Eq)]
-struct Wanted<'a> {
+struct ModelName<'a> {
     model: &'a str,
     revision: Option<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
-    /// Splits at the last colon. Each part must be an ordinary name: it becomes a part of a path.
+impl<'a> ModelName<'a> {
+    /// Splits the text at the last colon. Each part must be an ordinary name, because it becomes a part of a path.
     fn parse(text: &'a str) -> Option<Self> {
         let (model, revision) = match text.rsplit_once(':') {
             Some((model, "")) => (model, None),
@@ -74,6 +80,7 @@ impl<'a> Wanted<'a> {
         fits.then_some(Self { model, revision })
     }
 
+    /// The model's folder in Hugging Face's layout.
     fn folder(&self) -> String {
         format!("models--{}", self.model.replace('/', "--"))
     }
@@ -89,7 +96,7 @@ fn is_name(part: &str) -> bool {
 }
 
 impl ModelCache {
-    /// A cache in other folders: `hub` in Hugging Face's layout, `old` with `{model}/{revision}`.
+    /// A cache in other folders: `hub` in Hugging Face's layout, `old` in the layout `{model}/{revision}`.
     pub fn at(hub: impl Into<PathBuf>, old: impl Into<PathBuf>) -> Self {
         Self {
             hub: hub.into(),
@@ -97,16 +104,16 @@ impl ModelCache {
         }
     }
 
-    /// The folder with the files of `model`: `org/name` or `org/name:revision`, in upper or lower case.
+    /// Finds the folder with the files of `model`: `org/name` or `org/name:revision`. Case does not matter.
     ///
-    /// A revision is a branch, a tag or a commit; a commit may be cut short. Without one it is `main`,
-    /// or else the first snapshot there is. The old path comes last.
+    /// A revision is a branch, a tag or a commit. Seven or more digits of a commit are enough. Without a revision it is
+    /// `main`, or else the first snapshot. The old folder comes last.
     ///
     /// # Errors
     ///
-    /// The model is not there. The error lists what was looked at, and what is there instead.
+    /// The model is not in the cache. The error lists the searched paths and similar models.
     pub fn find(&self, model: &str) -> Result<PathBuf, ModelNotCached> {
-        let Some(wanted) = Wanted::parse(model) else {
+        let Some(wanted) = ModelName::parse(model) else {
             return Err(ModelNotCached {
                 reason: format!("{model:?} names no model; write org/name or org/name:revision"),
                 looked_at: Vec::new(),
@@ -144,9 +151,10 @@ impl ModelCache {
     }
 }
 
-/// Cached models that an error suggests.
+/// The most cached models that an error suggests.
 const SUGGESTIONS: usize = 3;
 
+/// The folder of a revision. Searched paths go into `looked_at`.
 fn snapshot(folder: &Path, revision: Option<&str>, looked_at: &mut Vec<PathBuf>) -> Option<PathBuf> {
     let snapshots = folder.join("snapshots");
     let named = folder.join("refs").join(revision.unwrap_or("main"));
@@ -158,7 +166,7 @@ fn snapshot(folder: &Path, revision: Option<&str>, looked_at: &mut Vec<PathBuf>)
     }
     looked_at.push(named);
     match revision {
-        // Another revision is another model: only the commit itself will do.
+        // Another revision is another model, so only the commit itself fits.
         Some(revision) => {
             looked_at.push(snapshots.join(revision));
             let mut fitting = names(&snapshots)
@@ -180,12 +188,12 @@ fn snapshot(folder: &Path, revision: Option<&str>, looked_at: &mut Vec<PathBuf>)
     }
 }
 
-/// Long enough a part of a commit's hash to mean one.
+/// Whether the text is a commit's hash, or enough of its beginning.
 fn is_commit(text: &str) -> bool {
     text.len() >= 7 && text.chars().all(|c| c.is_ascii_hexdigit())
 }
 
-/// The folder in `parent` with this name: exactly, or else in other case.
+/// The folder in `parent` with this name: in the same case, or else in another.
 fn entry(parent: &Path, name: &str) -> Option<PathBuf> {
     let exact = parent.join(name);
     if is_name(name) && exact.is_dir() {
@@ -197,7 +205,7 @@ fn entry(parent: &Path, name: &str) -> Option<PathBuf> {
     Some(parent.join(found))
 }
 
-/// The folders in `parent`, in order.
+/// The names of the folders in `parent`, in order.
 fn names(parent: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(parent)
         .into_iter()
@@ -210,14 +218,14 @@ fn names(parent: &Path) -> Vec<String> {
     names
 }
 
-/// The folders of models in the cache.
+/// The names of the models' folders in the cache.
 fn models(hub: &Path) -> Vec<String> {
     let mut models = names(hub);
     models.retain(|name| name.starts_with("models--"));
     models
 }
 
-/// What there is of a model: its named revisions, and its commits.
+/// The revisions of a model: the named ones, then the commits.
 fn revisions(folder: &Path) -> Vec<String> {
     let refs = fs::read_dir(folder.join("refs"));
     let mut found: Vec<String> = refs

@@ -1,21 +1,21 @@
-//! A server on loopback that answers by script, mistakes included.
+//! A server on loopback that answers by script. Its answers may be faulty.
 
-use runpod_protocol::sync::Mutex;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use runpod_protocol::sync::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// What comes after a request.
+/// The answer to a request.
 pub(crate) enum Reply {
     /// These bytes, then the end of the connection.
     Whole(Vec<u8>),
-    /// These bytes, then nothing, as long as the server lives.
+    /// These bytes. The connection then stays open and silent.
     Stall(Vec<u8>),
-    /// The connection is reset while the request's body still comes.
+    /// A reset of the connection while the request's body is still sent.
     #[cfg(feature = "upload")]
     Reset,
 }
@@ -33,26 +33,28 @@ impl Reply {
         Self::with("302 Found", &format!("Location: {to}\r\n"), "")
     }
 
-    /// Headers end with `\r\n` each.
+    /// An answer with more headers. Each ends with `\r\n`.
     pub(crate) fn with(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}", body.len());
         Self::Whole([head.as_bytes(), b"Connection: close\r\n\r\n", body].concat())
     }
 
-    /// Part of a body that was announced longer.
+    /// A body that is shorter than announced.
     #[cfg(feature = "download")]
     pub(crate) fn cut(announced: usize, body: &str) -> Self {
         Self::Whole(format!("HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\n\r\n{body}").into_bytes())
     }
 }
 
+/// A server that stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Seen>,
     _stop: DropGuard,
 }
 
+/// What a server has received.
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<String>>,
@@ -61,7 +63,7 @@ struct Seen {
 }
 
 impl Server {
-    /// Answers each request by its number, from 0, and its head.
+    /// Starts a server whose `script` answers each request by its number, from 0, and its head.
     pub(crate) async fn start(script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST, script).await
     }
@@ -128,19 +130,20 @@ async fn answer(mut stream: TcpStream, seen: Arc<Seen>, script: Arc<impl Fn(usiz
     };
     match script(number, &head) {
         Reply::Whole(bytes) => {
-            // The other requests of a crowd come in before this one ends.
+            // Requests that are sent at once arrive before this one ends.
             tokio::task::yield_now().await;
             seen.open.fetch_sub(1, Ordering::SeqCst);
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
-            // What the client still sends is read, so that closing does not reset what it has yet to read.
+            // The rest of the request is read. Otherwise closing resets the connection before the client has read the
+            // answer.
             let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
         }
         #[cfg(feature = "upload")]
         Reply::Reset => {
             let mut part = [0; 4096];
             let _ = stream.read(&mut part).await;
-            // Closing with bytes unread is a reset.
+            // Closing with unread bytes resets the connection.
         }
         Reply::Stall(bytes) => {
             let _ = stream.write_all(&bytes).await;

@@ -17,10 +17,10 @@ use super::config::BucketConfig;
 use super::directory::DirectoryStorage;
 use super::endpoint::Endpoint;
 use super::error::UploadError;
-use super::key;
 use super::origin::Origin;
 use super::s3::S3Bucket;
 use super::transport::Transport;
+use super::{bucket_name, key};
 use crate::storage::egress::{CheckedResolver, EgressPolicy, NameLookup, Proxies, SystemLookup};
 use crate::storage::http_client;
 use crate::storage::retry::RetryPolicy;
@@ -211,7 +211,7 @@ impl BucketBuilder {
             Origin::Environment | Origin::Program => EgressPolicy::Any,
         };
         check_endpoint(&endpoint, &egress, &Proxies::from_lookup(&lookup)).map_err(wrong)?;
-        let bucket = bucket_name(self.config.bucket.clone(), &endpoint).map_err(wrong)?;
+        let bucket = bucket_name::of(self.config.bucket.clone(), &endpoint).map_err(wrong)?;
         let prefix = key_prefix(self.config.prefix.as_deref())?;
         let variable = request_timeout_variable(lookup).map_err(wrong)?;
         let request_timeout = self.request_timeout.or(variable).unwrap_or(REQUEST_TIMEOUT);
@@ -308,66 +308,9 @@ fn client(
         .map_err(|error| format!("no HTTPS client: {}", http_client::NoClient::from(error)))
 }
 
-/// The given bucket, else the one that the endpoint's URL names, else the month's.
-fn bucket_name(given: Option<String>, endpoint: &Endpoint) -> Result<String, String> {
-    let name = match (given, &endpoint.bucket) {
-        (Some(given), Some(named)) if given != *named => {
-            return Err(format!(
-                "the bucket is called {given:?}, but the endpoint's URL names {named:?}"
-            ));
-        }
-        (Some(given), _) => given,
-        (None, Some(named)) => named.clone(),
-        (None, None) => month(),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if !(1..=255).contains(&name.len()) || !name.chars().all(plain) || name.starts_with('.') {
-        return Err(format!("{name:?} is not a bucket's name"));
-    }
-    Ok(name)
-}
-
-/// The current month in UTC as `MM-YY`, which is how Python's SDK names buckets.
-fn month() -> String {
-    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    // The text is `2026-01-31T…`.
-    format!("{}-{}", &now[5..7], &now[2..4])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_given_bucket_must_be_the_one_that_the_endpoint_names() {
-        let named = Endpoint::parse("https://pics.s3.eu-west-1.amazonaws.com").unwrap();
-        let open = Endpoint::parse("https://s3.eu-west-1.amazonaws.com").unwrap();
-        assert_eq!(bucket_name(None, &named).unwrap(), "pics");
-        assert_eq!(bucket_name(Some("pics".into()), &named).unwrap(), "pics");
-        assert_eq!(bucket_name(Some("other".into()), &open).unwrap(), "other");
-        assert!(
-            bucket_name(Some("other".into()), &named)
-                .unwrap_err()
-                .contains("names \"pics\"")
-        );
-    }
-
-    #[test]
-    fn without_a_name_the_bucket_is_the_months() {
-        let open = Endpoint::parse("http://minio:9000").unwrap();
-        let name = bucket_name(None, &open).unwrap();
-        let (month, year) = name.split_once('-').unwrap();
-        assert!((1..=12).contains(&month.parse::<u32>().unwrap()), "{name}");
-        assert!(year.len() == 2 && year.parse::<u32>().unwrap() >= 25, "{name}");
-    }
-
-    #[test]
-    fn names_that_are_no_buckets_are_refused() {
-        let open = Endpoint::parse("http://minio:9000").unwrap();
-        for name in ["", "a/b", "..", "a b", "a?b", "a@b"] {
-            assert!(bucket_name(Some(name.to_owned()), &open).is_err(), "{name:?}");
-        }
-    }
 
     #[test]
     fn a_jobs_endpoint_behind_a_proxy_is_refused_and_the_workers_own_is_not() {

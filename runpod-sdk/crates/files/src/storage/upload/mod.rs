@@ -1,6 +1,7 @@
 //! Uploads to S3-compatible storage (`docs/protocol/worker-protocol.md` §15).
 
 mod bucket;
+mod bucket_name;
 mod builder;
 mod config;
 mod directory;

@@ -107,7 +107,7 @@ fn a_hostile_manifest_writes_nothing_outside_of_the_directories() {
 #[test]
 fn a_source_outside_of_the_cache_is_not_read() {
     let pod = Pod::new();
-    pod.write("secret", "for nobody");
+    pod.write("secret", "is secret");
     let wanted = pod.path("cache/stolen").display().to_string();
     pod.put_manifest(
         &json!({ "version": 1, "big": [{ "path": wanted, "size": 10, "mtime": 1.0 }], "threshold": 262_144 }),

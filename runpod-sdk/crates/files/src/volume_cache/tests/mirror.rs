@@ -1,4 +1,4 @@
-//! What a cache holds: both directions, and what is left out.
+//! The content of a cache in both directions, and what is left out.
 
 use std::fs;
 use std::time::{Duration, SystemTime};

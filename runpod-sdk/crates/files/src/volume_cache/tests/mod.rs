@@ -1,4 +1,4 @@
-//! A pod with a volume, and what becomes of its cache.
+//! A pod with a volume and a cache.
 
 mod damage;
 mod mirror;
@@ -59,7 +59,7 @@ impl Pod {
         fs::read_to_string(self.path(path)).unwrap()
     }
 
-    /// Everything that is cached here is gone, as on a new worker.
+    /// Empties the cached directory, as on a new worker.
     fn forget(&self) {
         fs::remove_dir_all(self.path("cache")).unwrap();
         fs::create_dir(self.path("cache")).unwrap();
@@ -107,7 +107,7 @@ impl Pod {
     }
 }
 
-/// Hugging Face's layout: the snapshot is links into `blobs`.
+/// Writes a model in Hugging Face's layout: the snapshot consists of links into `blobs`.
 fn with_a_model(pod: &Pod) {
     pod.write("cache/hub/models--o--n/blobs/aaaa", "config");
     pod.write("cache/hub/models--o--n/blobs/bbbb", vec![7; BIG]);

@@ -1,4 +1,4 @@
-//! When a cache is used: several workers at once, scopes, and workers without one.
+//! Several workers at once, scopes, and workers without a cache.
 
 use std::fs;
 use std::time::{Duration, SystemTime};

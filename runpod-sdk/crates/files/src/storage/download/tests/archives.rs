@@ -1,4 +1,4 @@
-//! Archives that are what they seem, and others.
+//! Honest archives and hostile ones.
 
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use zip::write::SimpleFileOptions;
 use super::super::{DownloadedFile, UnzipError, ZipLimits};
 use runpod_worker::{ErrorClass, JobError};
 
+/// A directory for an archive and its content.
 struct Unpacking {
     place: tempfile::TempDir,
 }

@@ -1,4 +1,4 @@
-//! Nothing inner is ever asked, whatever names and servers say.
+//! No request reaches an inner address, whatever names and servers say.
 
 use super::super::{Blocked, DownloadError};
 use super::*;
@@ -67,7 +67,7 @@ async fn a_name_that_changes_its_mind_leads_nowhere_else() {
     let names = Arc::new(Names::default().with("rebinding.example", &[&[PUBLIC], &[INNER]]));
     let downloader = options(&names).build().unwrap();
     let url = format!("http://rebinding.example:{}/", public.port());
-    // What was checked is what was connected to: there is no second question in between.
+    // The connection uses the checked address: there is no second look-up in between.
     assert_eq!(downloader.bytes(&url).await.unwrap(), "public");
     assert_eq!(names.asked().len(), 1);
     assert_eq!(
@@ -218,7 +218,7 @@ async fn the_escape_hatch_reaches_inner_addresses() {
         "http://localhost:{}/",
         Server::start(|_, _| Reply::ok("x")).await.port()
     );
-    // A server that has gone: the name was looked up and connected to.
+    // The server has stopped. The error shows that the name was looked up and connected to.
     let error = open.bytes(&by_name).await.unwrap_err();
     assert!(
         matches!(error, DownloadError::Broken { passing: true, .. }),

@@ -1,5 +1,5 @@
-//! Downloads from real servers on loopback. A name server of the test's own says which of them stand for
-//! the public internet.
+//! Downloads from real servers on loopback. The test's own name server decides which of them stand for the public
+//! internet.
 
 mod archives;
 mod files;
@@ -7,13 +7,13 @@ mod inner_addresses;
 mod retries;
 mod sizes;
 
-use runpod_protocol::sync::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use runpod_protocol::sync::Mutex;
 
 use super::{Downloader, DownloaderBuilder};
 use crate::storage::egress::{EgressPolicy, NameLookup};
@@ -25,7 +25,7 @@ const PUBLIC_BUT_DOWN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 /// An inner address.
 const INNER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// A name server whose answers may change from one question to the next. The last one stays.
+/// A name server whose answers may change from one look-up to the next. The last answer stays.
 #[derive(Default)]
 struct Names {
     answers: HashMap<&'static str, Vec<Vec<IpAddr>>>,
@@ -59,13 +59,13 @@ impl NameLookup for Names {
     }
 }
 
-/// A downloader's options in a world of these names.
+/// The options of a downloader that uses these names.
 fn options(names: &Arc<Names>) -> DownloaderBuilder {
     let egress = EgressPolicy::PublicAnd(vec![PUBLIC, PUBLIC_BUT_DOWN]);
     DownloaderBuilder::from_lookup(|_| None).inside(names.clone(), egress)
 }
 
-/// One that knows `files.example`, a public host.
+/// A downloader for which `files.example` is a public host.
 fn downloader() -> Downloader {
     let names = Names::default().with("files.example", &[&[PUBLIC]]);
     options(&Arc::new(names)).build().unwrap()

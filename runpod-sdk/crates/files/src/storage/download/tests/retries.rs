@@ -1,10 +1,11 @@
-//! What is tried again, and for how long.
+//! Which failures are tried again, and for how long.
 
 use std::time::Duration;
 
 use super::super::DownloadError;
 use super::*;
 use crate::storage::test_server::{Reply, Server};
+use runpod_protocol::causes;
 use runpod_worker::{ErrorClass, JobError};
 
 async fn fetch(server: &Server) -> Result<bytes::Bytes, DownloadError> {
@@ -120,6 +121,19 @@ async fn a_refused_connection_names_its_cause() {
         "{text}"
     );
     assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_broken_download_keeps_its_cause_and_not_its_url() {
+    let port = Server::start(|_, _| Reply::ok("")).await.port();
+    let error = downloader()
+        .bytes(&format!("http://files.example:{port}/a?sig=secret"))
+        .await
+        .unwrap_err();
+    assert!(causes::find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_connect));
+    for cause in causes::chain(&error) {
+        assert!(!format!("{cause} {cause:?}").contains("secret"), "{cause:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! No more is taken than may be.
+//! The limits of sizes.
 
 use super::super::DownloadError;
 use super::*;

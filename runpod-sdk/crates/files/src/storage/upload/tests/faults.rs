@@ -1,7 +1,8 @@
-//! Storage that refuses, fails, breaks off or says nothing.
+//! Storage that refuses, fails, breaks the connection or is silent.
 
 use std::time::Duration;
 
+use runpod_protocol::causes;
 use secrecy::SecretString;
 
 use super::super::config::BucketConfig;
@@ -91,6 +92,7 @@ async fn a_refused_connection_is_tried_three_times_and_names_the_endpoint() {
             ..
         } => {
             assert!(reason.contains("refused"), "{reason}");
+            assert!(causes::find::<object_store::Error>(&error).is_some());
         }
         other => panic!("{other}"),
     }

@@ -1,4 +1,4 @@
-//! Whose storage it is.
+//! Which storage a job uses.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -109,7 +109,7 @@ async fn a_jobs_endpoint_must_be_public() {
 
 #[tokio::test]
 async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
-    // `pics.s3.….amazonaws.com` is what is looked up.
+    // The client looks up `pics.s3.….amazonaws.com`.
     struct Inner;
     impl crate::storage::egress::NameLookup for Inner {
         fn lookup(

@@ -1,4 +1,4 @@
-//! Links that a client without keys can follow, or cannot.
+//! Links for clients without credentials.
 
 use std::time::Duration;
 

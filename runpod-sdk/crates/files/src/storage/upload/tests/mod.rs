@@ -24,11 +24,12 @@ fn at(endpoint: &str) -> BucketBuilder {
         .without_pauses()
 }
 
+/// The bucket `pics` of a server, without pauses between tries.
 fn bucket(server: &S3Server) -> Bucket {
     at(&server.url()).build().unwrap()
 }
 
-/// What storage answers to whoever puts an object there, or asks for one: it has so many bytes.
+/// The answer of a storage to a PUT, or to a HEAD: the object has this many bytes.
 fn stores(head: &str, bytes: usize) -> Reply {
     if head.starts_with("HEAD") {
         let about = "Last-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\nETag: \"e\"\r\nConnection: close";

@@ -1,4 +1,4 @@
-//! What is sent is what is stored.
+//! Stored objects equal the sent ones.
 
 use bytes::Bytes;
 

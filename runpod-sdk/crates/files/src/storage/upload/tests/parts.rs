@@ -22,7 +22,7 @@ async fn every_request_of_an_upload_in_parts_is_tried_again() {
 
 #[tokio::test]
 async fn an_upload_in_parts_that_fails_is_called_off() {
-    // The first request begins the upload; the parts fail for good.
+    // The first request begins the upload; the parts are refused.
     let server = S3Server::spoiled(|number| matches!(number, 1..=2).then_some(403)).await;
     let error = bucket(&server)
         .put("a.bin", vec![7; 16 << 20], None)

@@ -1,6 +1,5 @@
-//! `s3s` over a directory, with requests counted and spoiled on demand.
+//! The S3 server `s3s` over a directory. It records requests and can fail them.
 
-use runpod_protocol::sync::Mutex;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use runpod_protocol::sync::Mutex;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
@@ -25,12 +25,12 @@ pub(super) struct S3Server {
 }
 
 impl S3Server {
-    /// With an empty bucket `pics`.
+    /// Starts a server with an empty bucket `pics`.
     pub(super) async fn start() -> Self {
         Self::spoiled(|_| None).await
     }
 
-    /// One whose request number `n`, from 0, gets the status that `spoil` gives.
+    /// Starts a server that answers request number `n`, from 0, with the status that `spoil` returns, if any.
     pub(super) async fn spoiled(
         spoil: impl Fn(usize) -> Option<u16> + Clone + Send + Sync + 'static,
     ) -> Self {
@@ -85,7 +85,7 @@ impl S3Server {
             .collect()
     }
 
-    /// Where an object of the bucket `pics` is.
+    /// The file of an object in the bucket `pics`.
     pub(super) fn stored(&self, key: &str) -> PathBuf {
         self.root.path().join("pics").join(key)
     }
