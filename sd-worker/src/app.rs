@@ -4,7 +4,7 @@ mod options;
 
 use std::sync::Arc;
 
-use runpod_sdk::Intake;
+use runpod_sdk::settings::Intake;
 use secrecy::ExposeSecret as _;
 use tracing::warn;
 

@@ -1,6 +1,7 @@
 //! Waiting for work until it is done or its job is cancelled.
 
-use runpod_sdk::{CancelReason, Context};
+use runpod_sdk::Context;
+use runpod_sdk::context::CancelReason;
 
 use crate::code::{Code, Explain};
 

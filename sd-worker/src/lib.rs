@@ -61,7 +61,8 @@ mod webui;
 
 use std::process::ExitCode;
 
-use runpod_sdk::{Intake, Worker};
+use runpod_sdk::Worker;
+use runpod_sdk::settings::Intake;
 
 use self::supervisor::Process;
 

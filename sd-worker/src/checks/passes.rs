@@ -40,8 +40,8 @@ async fn hires(
     // The upscaler is shown only if the request names one.
     let passed = ["Hires upscale", "Hires resize"]
         .iter()
-        .any(|entry| told.parameter(entry).is_some());
-    let upscaler = match told.parameter("Hires upscaler") {
+        .any(|entry| reported.parameter(entry).is_some());
+    let upscaler = match reported.parameter("Hires upscaler") {
         Some(upscaler) => upscaler,
         None if passed => "Latent".into(),
         None => return vec![Finding::other("enable_hr", true, Value::Null)],

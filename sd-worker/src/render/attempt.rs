@@ -3,8 +3,9 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use runpod_sdk::Context;
+use runpod_sdk::context::CancelReason;
 use runpod_sdk::json::RawJson;
-use runpod_sdk::{CancelReason, Context};
 use tokio::time::{sleep, timeout};
 
 use super::Renderer;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use runpod_sdk::Intake;
+use runpod_sdk::settings::Intake;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 

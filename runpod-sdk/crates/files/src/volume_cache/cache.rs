@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use runpod_worker::settings::Variables;
+use runpod_worker::settings::Environment;
 use tracing::{debug, warn};
 
 use super::error::VolumeCacheError;
@@ -73,12 +73,13 @@ impl VolumeCache {
         lookup: impl Fn(&str) -> Option<String>,
         dirs: impl IntoIterator<Item = P>,
     ) -> Self {
-        let variables = Variables::new(lookup);
+        let endpoint = lookup("RUNPOD_ENDPOINT_ID").unwrap_or_default();
+        // Any text is a path or a name, so neither variable can have a problem.
+        let (environment, _) = Environment::read(lookup);
         let overrides = VariableOverrides {
-            volume: variables.text("RUNPOD_WORKER_CACHE_VOLUME").map(PathBuf::from),
-            namespace: variables.text("RUNPOD_WORKER_CACHE_NAMESPACE"),
+            volume: environment.cache_volume,
+            namespace: environment.cache_namespace,
         };
-        let endpoint = variables.text("RUNPOD_ENDPOINT_ID").unwrap_or_default();
         Self {
             dirs: dirs.into_iter().map(Into::into).collect(),
             namespace: overrides.namespace.clone().unwrap_or(endpoint),

@@ -20,7 +20,6 @@ mod settings;
 mod table;
 mod take_ahead;
 mod url_template;
-mod variables;
 mod when_abandoned;
 
 pub use concurrency::Concurrency;
@@ -37,8 +36,7 @@ pub(crate) use mode::Realtime;
 pub use mode::{UnknownWorkerMode, WorkerMode};
 pub(crate) use settings::Settings;
 pub(crate) use table::removed;
-pub use table::{Environment, VARIABLES, Variable};
+pub use table::{Environment, VARIABLES, Variable, VariableProblem};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
 pub(crate) use url_template::Template;
-pub use variables::Variables;
 pub use when_abandoned::{UnknownWhenAbandoned, WhenAbandoned};

@@ -92,7 +92,8 @@ impl Settings {
             self.concurrency = Concurrency::new(jobs.get());
         }
         let endpoint = lookup("RUNPOD_ENDPOINT_ID").filter(|id| !id.trim().is_empty());
-        let (environment, mut problems) = Environment::read(lookup);
+        let (environment, problems) = Environment::read(lookup);
+        let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         self.apply(environment, endpoint);
         if self.timeout.is_some_and(|limit| limit.is_zero()) {
             problems.push(format!("RUNPOD_WORKER_TIMEOUT: {NO_TIME}"));

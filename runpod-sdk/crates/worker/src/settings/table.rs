@@ -20,6 +20,19 @@ pub struct Variable {
     pub help: &'static str,
 }
 
+/// A variable whose text cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}={text}: {problem}")]
+#[non_exhaustive]
+pub struct VariableProblem {
+    /// The variable's name.
+    pub variable: &'static str,
+    /// Its text.
+    pub text: String,
+    /// What is wrong with the text, and what to write instead.
+    pub problem: String,
+}
+
 macro_rules! variables {
     ($($name:literal => $field:ident: $form:ty, $default:literal, $help:literal;)*) => {
         /// The worker's own variables, in the order in which they are shown.
@@ -38,10 +51,10 @@ macro_rules! variables {
         }
 
         impl Environment {
-            /// Reads the variables through `lookup`. Beside them: one line for each that cannot be read.
+            /// Reads the variables through `lookup`, and names each that cannot be read.
             ///
             /// A blank variable counts as unset.
-            pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
+            pub fn read(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<VariableProblem>) {
                 let mut problems = Vec::new();
                 let environment = Self {
                     $($field: read::<$form>($name, &lookup, &mut problems),)*
@@ -207,9 +220,9 @@ pub(crate) fn removed(lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
 }
 
 fn read<F: Form>(
-    name: &str,
+    name: &'static str,
     lookup: impl Fn(&str) -> Option<String>,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<VariableProblem>,
 ) -> Option<F::Value> {
     let text = lookup(name)?;
     let text = text.trim();
@@ -217,7 +230,13 @@ fn read<F: Form>(
         return None;
     }
     F::read(text)
-        .map_err(|problem| problems.push(format!("{name}={text}: {problem}")))
+        .map_err(|problem| {
+            problems.push(VariableProblem {
+                variable: name,
+                text: text.to_owned(),
+                problem,
+            });
+        })
         .ok()
 }
 
@@ -231,7 +250,8 @@ mod tests {
     #[test]
     fn every_variable_that_can_not_be_read_is_named_with_what_to_write() {
         let (_, problems) = Environment::read(|_| Some("-1.5 ?".to_owned()));
-        insta::assert_snapshot!(problems.join("\n"));
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]
@@ -241,7 +261,7 @@ mod tests {
             format!("{environment:?}"),
             format!("{:?}", Environment::default())
         );
-        assert_eq!(problems, [""; 0]);
+        assert_eq!(problems, []);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runpod_worker::settings::Variables;
+use runpod_worker::settings::Environment;
 use tracing::warn;
 
 use super::downloader::Downloader;
@@ -152,7 +152,7 @@ impl DownloaderBuilder {
     ///
     /// No HTTP client can be made: see [`Downloader::from_env`].
     pub fn build(self) -> Result<Downloader, DownloadError> {
-        runpod_worker::keep_code_of::<DownloadError>();
+        runpod_worker::job::keep_code_of::<DownloadError>();
         let client = self
             .client()
             .map_err(|error| DownloadError::NoClient(Box::new(error)))?;
@@ -206,12 +206,13 @@ fn max_bytes(lookup: impl Fn(&str) -> Option<String>) -> u64 {
 
 /// `RUNPOD_WORKER_DOWNLOAD_TIMEOUT`. One that cannot be read leaves the default.
 fn timeout(lookup: impl Fn(&str) -> Option<String>) -> Duration {
-    let mut variables = Variables::new(|name: &str| Some(lookup(name)?.trim().to_owned()));
-    let timeout = variables.time("RUNPOD_WORKER_DOWNLOAD_TIMEOUT");
-    for problem in &variables.problems {
-        warn!("{problem}; using the default");
+    let (environment, problems) = Environment::read(lookup);
+    for problem in problems {
+        if problem.variable == "RUNPOD_WORKER_DOWNLOAD_TIMEOUT" {
+            warn!("{problem}; using the default");
+        }
     }
-    timeout.unwrap_or(TIMEOUT)
+    environment.download_timeout.unwrap_or(TIMEOUT)
 }
 
 impl fmt::Debug for DownloaderBuilder {

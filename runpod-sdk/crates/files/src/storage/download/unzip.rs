@@ -125,7 +125,7 @@ impl DownloadedFile {
         directory: impl Into<PathBuf>,
         limits: ZipLimits,
     ) -> Result<Vec<PathBuf>, UnzipError> {
-        runpod_worker::keep_code_of::<UnzipError>();
+        runpod_worker::job::keep_code_of::<UnzipError>();
         let (archive, directory) = (self.path.clone(), directory.into());
         let abandoned = Arc::new(AtomicBool::new(false));
         let _guard = AbandonOnDrop(abandoned.clone());

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use object_store::RetryConfig;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use runpod_worker::settings::Variables;
-use runpod_worker::{Job, keep_code_of};
+use runpod_worker::Job;
+use runpod_worker::job::keep_code_of;
+use runpod_worker::settings::Environment;
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::warn;
 use url::Host;
@@ -99,10 +100,10 @@ impl Bucket {
         if let Some(config) = config {
             return BucketBuilder::new(config).build_with(lookup, Arc::new(SystemLookup));
         }
-        let directory = lookup(LOCAL_UPLOADS).filter(|directory| !directory.is_empty());
+        let directory = Environment::read(&lookup).0.local_uploads;
         let directory = directory.ok_or(UploadError::Missing)?;
         warn!(
-            directory,
+            directory = %directory.display(),
             "no storage is configured; uploads are copied to {LOCAL_UPLOADS}"
         );
         Ok(Self::directory(directory))
@@ -281,12 +282,13 @@ fn key_prefix(given: Option<&str>) -> Result<String, UploadError> {
 
 /// `RUNPOD_WORKER_UPLOAD_TIMEOUT`, if it is set. The error is the problem in words.
 fn request_timeout_variable(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Duration>, String> {
-    let mut variables = Variables::new(lookup);
-    let limit = variables.time("RUNPOD_WORKER_UPLOAD_TIMEOUT");
-    if variables.problems.is_empty() {
-        Ok(limit)
-    } else {
-        Err(variables.problems.join("; "))
+    let (environment, problems) = Environment::read(lookup);
+    let problem = problems
+        .iter()
+        .find(|problem| problem.variable == "RUNPOD_WORKER_UPLOAD_TIMEOUT");
+    match problem {
+        None => Ok(environment.upload_timeout),
+        Some(problem) => Err(problem.to_string()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::routes::App;
 use super::settings::HttpSettings;
 use crate::boot::HttpMode;
 use crate::boot::{FitnessPlan, Launch, StartReporting};
-use crate::job::{Job, WorkerIdentity};
+use crate::job::{Job, JobId, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::Platform as _;
 use crate::runtime::{ActiveJobs, Shutdown, Slots};
@@ -104,5 +104,5 @@ async fn a_client_that_leaves_stops_its_job_if_it_was_taken() {
         .unwrap();
     assert_eq!(taken.len(), 1);
     drop(ticket);
-    assert_eq!(requests.stop_signals().await.unwrap(), ["a".into()]);
+    assert_eq!(requests.stop_signals().await.unwrap(), [JobId::from("a")]);
 }
