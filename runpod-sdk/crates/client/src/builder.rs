@@ -1,16 +1,18 @@
-//! Setting up a client.
+//! The settings of a client.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use http::HeaderValue;
 use reqwest::Url;
-use reqwest::header::HeaderValue;
+use runpod_protocol::variable;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::EndpointClient;
-use super::error::ClientError;
-use super::retry::RetryPolicy;
-use super::transport::{Transport, Waits};
+use crate::endpoint_client::EndpointClient;
+use crate::error::{ClientError, ConfigError};
+use crate::retry::RetryPolicy;
+use crate::transport::{Timeouts, Transport};
 
 /// Where RunPod's endpoints are (§1).
 pub const DEFAULT_BASE_URL: &str = "https://api.runpod.ai/v2";
@@ -23,7 +25,23 @@ pub struct EndpointClientBuilder {
     base_url: String,
     api_key: Option<SecretString>,
     retry: RetryPolicy,
-    waits: Waits,
+    timeouts: Timeouts,
+}
+
+impl EndpointClient {
+    /// A client set up by `RUNPOD_API_KEY` and, if it is set, `RUNPOD_ENDPOINT_BASE_URL`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Config`] if a variable is missing or unusable.
+    pub fn from_env(endpoint_id: impl Into<String>) -> Result<Self, ClientError> {
+        EndpointClientBuilder::from_lookup(endpoint_id, |name| std::env::var(name).ok()).build()
+    }
+
+    /// A client to be set up by hand.
+    pub fn builder(endpoint_id: impl Into<String>) -> EndpointClientBuilder {
+        EndpointClientBuilder::new(endpoint_id)
+    }
 }
 
 impl EndpointClientBuilder {
@@ -33,7 +51,7 @@ impl EndpointClientBuilder {
             base_url: DEFAULT_BASE_URL.to_owned(),
             api_key: None,
             retry: RetryPolicy::DEFAULT,
-            waits: Waits::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -41,8 +59,8 @@ impl EndpointClientBuilder {
     pub fn from_lookup(endpoint_id: impl Into<String>, lookup: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name| lookup(name).filter(|value| !value.is_empty());
         let mut builder = Self::new(endpoint_id);
-        builder.api_key = set("RUNPOD_API_KEY").map(SecretString::from);
-        if let Some(url) = set("RUNPOD_ENDPOINT_BASE_URL") {
+        builder.api_key = set(variable::CLIENT_KEY).map(SecretString::from);
+        if let Some(url) = set(variable::CLIENT_BASE_URL) {
             builder.base_url = url;
         }
         builder
@@ -68,22 +86,22 @@ impl EndpointClientBuilder {
 
     /// How long a request that is not held open may take. Default 60 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.waits.request = timeout;
+        self.timeouts.request = timeout;
         self
     }
 
     /// How long one long poll asks the platform to wait. Default 60 s; the platform takes 1 to 300 s.
     pub fn poll_wait(mut self, wait: Duration) -> Self {
-        self.waits.poll = wait;
+        self.timeouts.poll = wait;
         self
     }
 
-    /// How often progress is asked for while somebody follows it. Default 1 s.
+    /// How often a followed job is asked for its progress. Default 1 s.
     ///
     /// From one second on, these are long polls that end with the job; the platform holds no shorter ones, so a
     /// shorter interval means plain questions.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
-        self.waits.progress = interval;
+        self.timeouts.progress = interval;
         self
     }
 
@@ -94,43 +112,28 @@ impl EndpointClientBuilder {
     /// [`ClientError::Config`]: no key, an endpoint id or base URL that cannot be used, or no certificates to check
     /// an `https` server with.
     pub fn build(self) -> Result<EndpointClient, ClientError> {
-        let config = |text: String| Err(ClientError::Config(text));
-        let Some(key) = self.api_key else {
-            return config("no API key; set RUNPOD_API_KEY".to_owned());
-        };
-        let Ok(mut authorization) = HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())) else {
-            return config("the API key has characters no header can carry; check RUNPOD_API_KEY".to_owned());
-        };
+        let key = self.api_key.ok_or(ConfigError::NoApiKey)?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).map_err(ConfigError::ApiKey)?;
         authorization.set_sensitive(true);
         if matches!(self.endpoint_id.as_str(), "" | "." | "..") {
-            return config("no endpoint id; it is part of the endpoint's URL".to_owned());
+            return Err(ConfigError::NoEndpointId.into());
         }
         let base = match Url::parse(self.base_url.trim_end_matches('/')) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => url,
-            _ => {
-                return config(format!(
-                    "base URL `{}` is no http or https URL without a query",
-                    self.base_url
-                ));
-            }
+            _ => return Err(ConfigError::BaseUrl(self.base_url).into()),
         };
-        let http = match http_client(&base) {
-            Ok(http) => http,
-            Err(problem) => {
-                return config(format!(
-                    "no HTTP client: {problem}; are CA certificates installed?"
-                ));
-            }
-        };
+        let http = http_client(&base).map_err(|problem| ConfigError::HttpClient(problem.into()))?;
         Ok(EndpointClient {
-            transport: Arc::new(Transport::new(
+            transport: Arc::new(Transport {
                 http,
                 base,
-                self.endpoint_id,
+                endpoint_id: self.endpoint_id,
                 authorization,
-                self.retry,
-                self.waits,
-            )),
+                retry: self.retry,
+                timeouts: self.timeouts,
+                without_status_sync: AtomicBool::new(false),
+            }),
         })
     }
 }
@@ -139,7 +142,7 @@ fn http_client(base: &Url) -> Result<reqwest::Client, reqwest::Error> {
     runpod_protocol::tls::install_provider();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("runpod-sdk-rust/", env!("CARGO_PKG_VERSION")))
-        // A success is exactly 200 (§1), and the key goes to nobody else.
+        // A success is exactly 200 (§1), and the key goes to no other server.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         // Shorter than servers keep idle connections: a submission on a dying one could not be sent again.

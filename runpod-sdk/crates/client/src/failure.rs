@@ -1,10 +1,9 @@
-//! Why a job failed, as its worker or the platform tells it.
+//! Why a job failed, in the words of its worker or of the platform.
 
 use std::fmt;
 
+use runpod_protocol::{JobId, JobStatus, error_key};
 use serde_json::{Map, Value};
-
-use super::report::JobStatus;
 
 /// A job that ended otherwise than `COMPLETED`, with the error's text and what can be read from it.
 ///
@@ -14,7 +13,7 @@ use super::report::JobStatus;
 #[non_exhaustive]
 pub struct JobFailure {
     /// The job's id.
-    pub job_id: String,
+    pub job_id: JobId,
     /// How it ended.
     pub status: JobStatus,
     /// The error as the endpoint gave it; empty if it gave none.
@@ -39,7 +38,7 @@ pub struct JobFailure {
     pub retryable: Option<bool>,
     /// What to do about it, from workers of this SDK.
     pub hint: Option<String>,
-    /// What a program may want to read, such as `{"errors": [{"path", "problem"}]}` of an input that was refused, from
+    /// Facts for a program to read, such as `{"errors": [{"path", "problem"}]}` of an input that was refused, from
     /// workers of this SDK.
     pub details: Option<Value>,
     /// The last lines of the job's log, or of a backend's, from workers of this SDK.
@@ -47,27 +46,29 @@ pub struct JobFailure {
 }
 
 impl JobFailure {
-    pub(crate) fn new(job_id: String, status: JobStatus, text: String) -> Self {
+    pub(crate) fn new(job_id: JobId, status: JobStatus, text: String) -> Self {
         // Field by field, so that an odd one does not hide the others.
         let mut record: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
-        let retryable = record.get("retryable").and_then(Value::as_bool);
-        let details = record.remove("details").filter(|details| !details.is_null());
+        let retryable = record.get(error_key::RETRYABLE).and_then(Value::as_bool);
+        let details = record
+            .remove(error_key::DETAILS)
+            .filter(|details| !details.is_null());
         let mut field = |name| record.remove(name).and_then(readable);
         Self {
             job_id,
             status,
-            error_type: field("error_type"),
-            message: field("error_message"),
-            traceback: field("error_traceback"),
-            hostname: field("hostname"),
-            worker_id: field("worker_id"),
-            runpod_version: field("runpod_version"),
-            code: field("code"),
-            class: field("class"),
+            error_type: field(error_key::ERROR_TYPE),
+            message: field(error_key::ERROR_MESSAGE),
+            traceback: field(error_key::ERROR_TRACEBACK),
+            hostname: field(error_key::HOSTNAME),
+            worker_id: field(error_key::WORKER_ID),
+            runpod_version: field(error_key::RUNPOD_VERSION),
+            code: field(error_key::CODE),
+            class: field(error_key::CLASS),
             retryable,
-            hint: field("hint"),
+            hint: field(error_key::HINT),
             details,
-            log_tail: field("log_tail"),
+            log_tail: field(error_key::LOG_TAIL),
             text,
         }
     }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     fn failure(text: &str) -> JobFailure {
-        JobFailure::new("j1".to_owned(), JobStatus::Failed, text.to_owned())
+        JobFailure::new("j1".into(), JobStatus::Failed, text.to_owned())
     }
 
     #[test]

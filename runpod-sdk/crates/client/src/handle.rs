@@ -1,29 +1,29 @@
 //! One submitted job.
 
 use futures_util::Stream;
+use runpod_protocol::route;
 use serde::de::DeserializeOwned;
 
-use super::EndpointClient;
-use super::error::ClientError;
-use super::report::JobReport;
-use super::transport::Call;
-use super::wait;
+use crate::error::ClientError;
+use crate::job_calls::JobCalls;
+use crate::report::JobReport;
+use crate::transport::ApiCall;
+use crate::{stream, wait};
 
 /// A submitted job. Dropping the handle changes nothing about the job.
 #[derive(Clone, Debug)]
 pub struct JobHandle {
-    pub(crate) client: EndpointClient,
-    id: String,
+    calls: JobCalls,
 }
 
 impl JobHandle {
-    pub(crate) fn new(client: EndpointClient, id: String) -> Self {
-        Self { client, id }
+    pub(crate) fn new(calls: JobCalls) -> Self {
+        Self { calls }
     }
 
     /// The job's id. Ids of `run_sync` jobs begin with `sync-`; the rest is opaque.
     pub fn id(&self) -> &str {
-        &self.id
+        self.calls.id.as_str()
     }
 
     /// The job as it is now (`/status`, §5).
@@ -32,7 +32,7 @@ impl JobHandle {
     ///
     /// [`ClientError::JobNotFound`] once the job has expired, and those of any request.
     pub async fn status(&self) -> Result<JobReport, ClientError> {
-        self.ask(Call::get(&["status", &self.id])).await
+        self.calls.status().await
     }
 
     /// Waits until the job is final, by long polls.
@@ -44,21 +44,21 @@ impl JobHandle {
     ///
     /// As [`status`](Self::status). A job that failed is no error here; see [`JobReport::into_result`].
     pub async fn wait(&self) -> Result<JobReport, ClientError> {
-        wait::until_final(self).await
+        wait::until_final(&self.calls).await
     }
 
-    /// Waits until the job is final and tells of everything new on the way: states and progress updates.
+    /// Waits until the job is final and reports each change on the way: states and progress updates.
     ///
     /// Progress is asked for about once a second, so updates in quick succession are skipped.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
-    pub async fn wait_with(&self, mut on_news: impl FnMut(&JobReport)) -> Result<JobReport, ClientError> {
-        let mut news = wait::News::new(self.clone());
+    pub async fn wait_with(&self, mut on_update: impl FnMut(&JobReport)) -> Result<JobReport, ClientError> {
+        let mut updates = wait::JobUpdates::new(self.calls.clone());
         loop {
-            let report = news.next().await?;
-            on_news(&report);
+            let report = updates.next().await?;
+            on_update(&report);
             if report.status.is_final() {
                 return Ok(report);
             }
@@ -83,12 +83,12 @@ impl JobHandle {
     /// # }
     /// ```
     pub fn updates(&self) -> impl Stream<Item = Result<JobReport, ClientError>> + Send + use<> {
-        let news = Some(wait::News::new(self.clone()));
-        futures_util::stream::unfold(news, |news| async move {
-            let mut news = news?;
-            let report = news.next().await;
+        let updates = Some(wait::JobUpdates::new(self.calls.clone()));
+        futures_util::stream::unfold(updates, |updates| async move {
+            let mut updates = updates?;
+            let report = updates.next().await;
             let goes_on = report.as_ref().is_ok_and(|report| !report.status.is_final());
-            Some((report, goes_on.then_some(news)))
+            Some((report, goes_on.then_some(updates)))
         })
     }
 
@@ -101,7 +101,7 @@ impl JobHandle {
     /// The stream ends after its first error, except that a chunk that does not decode is an error of its own and the
     /// next ones follow. After [`ClientError::AnswerLost`], chunks may be missing.
     pub fn stream<T: DeserializeOwned>(&self) -> impl Stream<Item = Result<T, ClientError>> + Send + use<T> {
-        super::stream::read(self.clone())
+        stream::read(self.calls.clone())
     }
 
     /// Waits until the job has completed and decodes its output.
@@ -120,7 +120,7 @@ impl JobHandle {
     ///
     /// As [`status`](Self::status).
     pub async fn cancel(&self) -> Result<JobReport, ClientError> {
-        self.ask(Call::post(&["cancel", &self.id])).await
+        self.calls.send(ApiCall::post(&[route::CANCEL, self.id()])).await
     }
 
     /// Queues a failed or timed out job again, with the same id and input (§7). Its old output is gone then.
@@ -129,11 +129,8 @@ impl JobHandle {
     ///
     /// [`ClientError::Status`] 400 if the job is in another state, and those of any request.
     pub async fn retry(&self) -> Result<JobReport, ClientError> {
-        self.ask(Call::once(&["retry", &self.id], None)).await
-    }
-
-    pub(crate) async fn ask(&self, call: Call<'_>) -> Result<JobReport, ClientError> {
-        let answer = self.client.transport.send(call).await?;
-        JobReport::parse(&answer, &self.id)
+        self.calls
+            .send(ApiCall::once(&[route::RETRY, self.id()], None))
+            .await
     }
 }

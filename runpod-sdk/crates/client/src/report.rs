@@ -1,84 +1,22 @@
-//! The job object.
+//! A job as the endpoint describes it.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use runpod_protocol::{JobAnswer, JobId, JobStatus, json, key};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::error::ClientError;
-use super::failure::JobFailure;
-
-/// A job's state (§4).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobStatus {
-    /// Waiting for a worker.
-    InQueue,
-    /// Held by a worker. The documents also call it `RUNNING`.
-    InProgress,
-    /// The worker posted a result.
-    Completed,
-    /// The worker posted an error, or the platform gave the job up.
-    Failed,
-    /// A client cancelled it.
-    Cancelled,
-    /// It took longer than its policy allows.
-    TimedOut,
-    /// A state this version does not know. It does not count as final.
-    Other(String),
-}
-
-impl JobStatus {
-    /// Whether the state will not change any more, except by a retry.
-    pub fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut
-        )
-    }
-
-    /// The state as the platform writes it.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::InQueue => "IN_QUEUE",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-            Self::TimedOut => "TIMED_OUT",
-            Self::Other(name) => name,
-        }
-    }
-
-    pub(crate) fn parse(name: &str) -> Self {
-        match name {
-            "IN_QUEUE" => Self::InQueue,
-            "IN_PROGRESS" | "RUNNING" => Self::InProgress,
-            "COMPLETED" => Self::Completed,
-            "FAILED" => Self::Failed,
-            "CANCELLED" => Self::Cancelled,
-            "TIMED_OUT" => Self::TimedOut,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::error::{ClientError, OutputError};
+use crate::failure::JobFailure;
 
 /// A job as the endpoint described it at one moment. Its `Debug` shows the size of the output, not the output.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct JobReport {
     /// The job's id.
-    pub id: String,
+    pub id: JobId,
     /// Its state.
     pub status: JobStatus,
     /// From submission to the last pick-up by a worker, start of the worker included.
@@ -108,54 +46,33 @@ impl fmt::Debug for JobReport {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    status: Cow<'a, str>,
-    delay_time: Option<f64>,
-    execution_time: Option<f64>,
-    retries: Option<u32>,
-    worker_id: Option<String>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    output: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// An output of `null` is an output; only an absent one is `None`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 impl JobReport {
-    /// Reads an answer. `id` is what the job is called if the answer does not say.
-    pub(crate) fn parse(answer: &Bytes, id: &str) -> Result<Self, ClientError> {
-        let wire: Wire<'_> = serde_json::from_slice(answer).map_err(ClientError::Answer)?;
-        let milliseconds = |ms: f64| Duration::try_from_secs_f64(ms / 1000.0).ok();
-        Ok(Self {
-            id: wire.id.as_deref().unwrap_or(id).to_owned(),
-            status: JobStatus::parse(&wire.status),
-            delay: wire.delay_time.and_then(milliseconds),
-            execution: wire.execution_time.and_then(milliseconds),
-            retries: wire.retries.unwrap_or(0),
-            worker_id: wire.worker_id,
-            output: wire
-                .output
-                .map(|output| answer.slice_ref(output.get().as_bytes())),
-            error: wire.error.map(text),
-        })
+    /// Reads an answer. `id` is the job's id if the answer does not name it.
+    pub(crate) fn parse(answer: &Bytes, id: &JobId) -> Result<Self, ClientError> {
+        let job: JobAnswer<'_> = serde_json::from_slice(answer).map_err(ClientError::Answer)?;
+        Ok(Self::new(answer, &job, id))
     }
 
     /// Reads the answer to a submission, which must name the new job.
     pub(crate) fn parse_new(answer: &Bytes) -> Result<Self, ClientError> {
-        let report = Self::parse(answer, "")?;
-        if report.id.is_empty() {
-            return Err(ClientError::Answer(serde::de::Error::missing_field("id")));
+        let job: JobAnswer<'_> = serde_json::from_slice(answer).map_err(ClientError::Answer)?;
+        match &job.id {
+            Some(id) if *id != "" => Ok(Self::new(answer, &job, id)),
+            _ => Err(ClientError::Answer(serde::de::Error::missing_field(key::ID))),
         }
-        Ok(report)
+    }
+
+    fn new(answer: &Bytes, job: &JobAnswer<'_>, id: &JobId) -> Self {
+        Self {
+            id: job.id.as_ref().unwrap_or(id).clone(),
+            status: job.status.clone(),
+            delay: job.delay_time,
+            execution: job.execution_time,
+            retries: job.retries.unwrap_or(0),
+            worker_id: job.worker_id.clone(),
+            output: job.output.map(|output| json::slice(answer, output)),
+            error: job.error.map(text),
+        }
     }
 
     /// The job's output as received: JSON text. While the job runs, its latest progress update.
@@ -206,10 +123,10 @@ impl JobReport {
     }
 }
 
-/// Decodes JSON text, saying where it does not fit.
+/// Decodes JSON text. The error names the field that does not fit.
 pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, ClientError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(ClientError::Output)
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| OutputError::from(error).into())
 }
 
 /// A JSON string's content; other JSON as it is.
@@ -222,7 +139,7 @@ mod tests {
     use super::*;
 
     fn parse(answer: &'static str) -> JobReport {
-        JobReport::parse(&Bytes::from_static(answer.as_bytes()), "known").unwrap()
+        JobReport::parse(&Bytes::from_static(answer.as_bytes()), &"known".into()).unwrap()
     }
 
     #[test]
@@ -251,7 +168,7 @@ mod tests {
 
     #[test]
     fn an_output_that_does_not_fit_says_where() {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, serde::Deserialize)]
         struct Picture {
             #[expect(dead_code, reason = "only decoded")]
             width: u32,

@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
-/// When requests are repeated. Which ones may be, see [the module](super).
+use runpod_protocol::backoff::Backoff;
+
+/// When requests are repeated. The table in [the crate's docs](crate) says which ones may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct RetryPolicy {
-    pub(crate) attempts: u32,
-    pub(crate) base: Duration,
-    pub(crate) longest: Duration,
+    attempts: u32,
+    first_pause: Duration,
+    longest_pause: Duration,
 }
+
+/// The longest `Retry-After` that is obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
 
 impl RetryPolicy {
     /// At most six tries, pauses of up to 0.2, 0.4, 0.8 … 10 s.
     pub const DEFAULT: Self = Self {
         attempts: 6,
-        base: Duration::from_millis(200),
-        longest: Duration::from_secs(10),
+        first_pause: Duration::from_millis(200),
+        longest_pause: Duration::from_secs(10),
     };
 
     /// Every request is sent once.
@@ -33,21 +38,17 @@ impl RetryPolicy {
 
     /// The bound of the first pause, which doubles with every try, and the bound of all pauses.
     pub fn pauses(mut self, first: Duration, longest: Duration) -> Self {
-        self.base = first;
-        self.longest = longest;
+        self.first_pause = first;
+        self.longest_pause = longest;
         self
     }
 
-    /// The pause after try number `attempt`, counted from one: full jitter, but no less than the server asked for.
-    pub(crate) fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
-        let bound = self.bound(attempt);
-        let jittered = bound.mul_f64(fastrand::f64());
-        jittered.max(asked.unwrap_or_default().min(MOST_PATIENCE))
-    }
-
-    fn bound(&self, attempt: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
-        self.base.saturating_mul(doubled).min(self.longest)
+    /// The retries of one request.
+    pub(crate) fn retries(&self) -> Retries {
+        Retries {
+            left: self.attempts - 1,
+            backoff: Backoff::full_jitter(self.first_pause, self.longest_pause, fastrand::Rng::new()),
+        }
     }
 }
 
@@ -57,25 +58,41 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The longest `Retry-After` that is obeyed.
-const MOST_PATIENCE: Duration = Duration::from_mins(2);
+/// The retries that one request has left.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    left: u32,
+    backoff: Backoff,
+}
+
+impl Retries {
+    /// The pause before the next try, no shorter than the server asked for; `None` when no try is left.
+    pub(crate) fn next_pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        Some(self.backoff.next_wait().max(asked))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_their_bound() {
-        let policy = RetryPolicy::DEFAULT;
-        let bounds: Vec<_> = (1..=8).map(|attempt| policy.bound(attempt).as_millis()).collect();
-        assert_eq!(bounds, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        assert_eq!(policy.bound(u32::MAX), policy.longest);
+    fn a_pause_is_never_shorter_than_the_server_asks() {
+        let pause = RetryPolicy::DEFAULT
+            .retries()
+            .next_pause(Some(Duration::from_secs(3)));
+        assert_eq!(pause, Some(Duration::from_secs(3)));
+        let pause = RetryPolicy::DEFAULT.retries().next_pause(Some(Duration::MAX));
+        assert_eq!(pause, Some(LONGEST_RETRY_AFTER));
     }
 
     #[test]
-    fn a_pause_is_never_shorter_than_the_server_asks() {
-        let pause = RetryPolicy::DEFAULT.pause(1, Some(Duration::from_secs(3)));
-        assert_eq!(pause, Duration::from_secs(3));
-        assert_eq!(RetryPolicy::DEFAULT.pause(1, Some(Duration::MAX)), MOST_PATIENCE);
+    fn a_policy_ends_after_its_tries() {
+        let mut retries = RetryPolicy::DEFAULT.attempts(3).retries();
+        assert!(retries.next_pause(None).is_some() && retries.next_pause(None).is_some());
+        assert_eq!(retries.next_pause(None), None);
+        assert_eq!(RetryPolicy::NEVER.retries().next_pause(None), None);
     }
 }

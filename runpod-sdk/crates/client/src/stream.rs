@@ -6,56 +6,41 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream;
-use serde::Deserialize;
+use runpod_protocol::{JobStatus, StreamAnswer, json, route};
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::error::ClientError;
-use super::handle::JobHandle;
-use super::report::{JobStatus, decode};
-use super::transport::Call;
-use super::wait::Pace;
+use crate::error::ClientError;
+use crate::job_calls::JobCalls;
+use crate::pace::PollPace;
+use crate::report::decode;
+use crate::transport::ApiCall;
 
-/// One poll's answer.
-#[derive(Deserialize)]
-struct Page<'a> {
-    status: &'a str,
-    #[serde(borrow, default)]
-    stream: Vec<Element<'a>>,
-}
-
-/// One chunk. The platform may put other keys, such as `metrics`, beside the output.
-#[derive(Deserialize)]
-struct Element<'a> {
-    #[serde(borrow)]
-    output: &'a RawValue,
-}
-
-/// Where a reader is in a job's stream.
-struct Reader<T> {
-    job: JobHandle,
+/// Reads the stream of one job.
+struct StreamReader<T> {
+    job: JobCalls,
     /// Chunks received and not yet given out.
     chunks: VecDeque<Bytes>,
-    pace: Pace,
-    state: State,
+    pace: PollPace,
+    state: ReaderState,
     decoded: PhantomData<fn() -> T>,
 }
 
-enum State {
+/// Where a reader is in its stream.
+enum ReaderState {
     Reading,
-    /// The last answer had a final state; one more poll makes sure that nothing is left.
+    /// The last answer had a final state. One more poll makes sure that nothing is left.
     Ending,
     Ended,
 }
 
-/// Reads a job's chunks in order.
-pub(crate) fn read<T: DeserializeOwned>(job: JobHandle) -> impl Stream<Item = Result<T, ClientError>> + Send {
-    let reader = Reader {
+/// The chunks of a job, in order.
+pub(crate) fn read<T: DeserializeOwned>(job: JobCalls) -> impl Stream<Item = Result<T, ClientError>> + Send {
+    let reader = StreamReader {
         job,
         chunks: VecDeque::new(),
-        pace: Pace::default(),
-        state: State::Reading,
+        pace: PollPace::default(),
+        state: ReaderState::Reading,
         decoded: PhantomData,
     };
     stream::unfold(reader, |mut reader| async move {
@@ -63,23 +48,23 @@ pub(crate) fn read<T: DeserializeOwned>(job: JobHandle) -> impl Stream<Item = Re
     })
 }
 
-impl<T: DeserializeOwned> Reader<T> {
+impl<T: DeserializeOwned> StreamReader<T> {
     async fn next(&mut self) -> Option<Result<T, ClientError>> {
         loop {
             if let Some(chunk) = self.chunks.pop_front() {
                 return Some(decode(&chunk));
             }
             let polled = match self.state {
-                State::Reading => self.poll().await,
-                State::Ending => match self.poll().await {
+                ReaderState::Reading => self.poll().await,
+                ReaderState::Ending => match self.poll().await {
                     // Forgotten between the two polls: the stream was read to its end.
                     Err(ClientError::JobNotFound(_)) => Ok(()),
                     other => other,
                 },
-                State::Ended => return None,
+                ReaderState::Ended => return None,
             };
             if let Err(error) = polled {
-                self.state = State::Ended;
+                self.state = ReaderState::Ended;
                 return Some(Err(error));
             }
         }
@@ -87,28 +72,28 @@ impl<T: DeserializeOwned> Reader<T> {
 
     /// Fetches what waits. A failed job's error comes after its chunks.
     async fn poll(&mut self) -> Result<(), ClientError> {
-        let transport = &self.job.client.transport;
-        let (wait, asked) = (transport.waits.poll, Instant::now());
+        let transport = &self.job.transport;
+        let (wait, asked) = (transport.timeouts.poll, Instant::now());
         let answer = transport
-            .send(Call::consuming(&["stream", self.job.id()]).wait(wait))
+            .send(ApiCall::consuming(&[route::STREAM, self.job.id.as_str()]).wait(wait))
             .await?;
-        let page: Page<'_> = serde_json::from_slice(&answer).map_err(ClientError::Answer)?;
+        let page: StreamAnswer<'_> = serde_json::from_slice(&answer).map_err(ClientError::Answer)?;
         self.chunks = page
             .stream
             .iter()
-            .map(|chunk| answer.slice_ref(chunk.output.get().as_bytes()))
+            .map(|chunk| json::slice(&answer, chunk.output))
             .collect();
-        let status = JobStatus::parse(page.status);
+        let status = page.status;
         if !status.is_final() {
-            self.state = State::Reading;
+            self.state = ReaderState::Reading;
             if self.chunks.is_empty() {
-                self.pace.rest_if_hasty(asked.elapsed(), wait).await;
+                self.pace.pause_if_early(asked.elapsed(), wait).await;
             }
         } else if self.chunks.is_empty() {
-            self.state = State::Ended;
+            self.state = ReaderState::Ended;
             return self.verdict(status).await;
         } else {
-            self.state = State::Ending;
+            self.state = ReaderState::Ending;
         }
         Ok(())
     }

@@ -1,30 +1,36 @@
-//! One request to the endpoint: what is sent, what is sent again, what an answer means.
+//! Requests to the endpoint: how they are sent, which are sent again, what an answer means.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode, Url};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use reqwest::{Response, Url};
+use runpod_protocol::http::retry_after;
+use runpod_protocol::{header, query};
 use serde::de::DeserializeOwned;
 
-use super::error::ClientError;
-use super::retry::RetryPolicy;
+use crate::error::ClientError;
+use crate::retry::RetryPolicy;
 
 /// Time a held request gets beyond what it asks the platform to wait.
 const MARGIN: Duration = Duration::from_secs(30);
 /// Characters of an answer's body kept in an error.
 const EXCERPT: usize = 500;
 
-/// How long requests wait.
+/// How long requests may take or are held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Waits {
+pub(crate) struct Timeouts {
+    /// A request that is not held.
     pub(crate) request: Duration,
+    /// One long poll.
     pub(crate) poll: Duration,
+    /// The interval between two questions for progress.
     pub(crate) progress: Duration,
 }
 
-impl Default for Waits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             request: Duration::from_mins(1),
@@ -34,7 +40,7 @@ impl Default for Waits {
     }
 }
 
-/// What may be done when it is unclear whether a request was carried out.
+/// Whether a request may be sent again when it is unclear whether it was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeat {
     /// Sending it again changes nothing.
@@ -47,7 +53,7 @@ enum Repeat {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct ApiCall<'a> {
     method: Method,
     path: &'a [&'a str],
     wait: Option<Duration>,
@@ -55,7 +61,7 @@ pub(crate) struct Call<'a> {
     repeat: Repeat,
 }
 
-impl<'a> Call<'a> {
+impl<'a> ApiCall<'a> {
     /// A question.
     pub(crate) fn get(path: &'a [&'a str]) -> Self {
         Self {
@@ -99,72 +105,54 @@ impl<'a> Call<'a> {
     }
 }
 
+/// The connection to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    http: reqwest::Client,
-    base: Url,
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: Url,
     pub(crate) endpoint_id: String,
-    authorization: HeaderValue,
-    retry: RetryPolicy,
-    pub(crate) waits: Waits,
-    /// The platform has no `/status-sync`: today's documents do not mention it (§2).
+    pub(crate) authorization: HeaderValue,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timeouts: Timeouts,
+    /// Whether the platform has turned out to have no `/status-sync`: today's documents do not mention it (§2).
     pub(crate) without_status_sync: AtomicBool,
 }
 
 /// Why one try gave no answer, and what the server asked for.
-struct Failed {
+struct FailedTry {
     error: ClientError,
     retry_after: Option<Duration>,
 }
 
 impl Transport {
-    pub(crate) fn new(
-        http: reqwest::Client,
-        base: Url,
-        endpoint_id: String,
-        authorization: HeaderValue,
-        retry: RetryPolicy,
-        waits: Waits,
-    ) -> Self {
-        let without_status_sync = AtomicBool::new(false);
-        Self {
-            http,
-            base,
-            endpoint_id,
-            authorization,
-            retry,
-            waits,
-            without_status_sync,
-        }
-    }
-
     /// Sends a request, again if it failed and may be repeated, and gives the body of its 200.
-    pub(crate) async fn send(&self, call: Call<'_>) -> Result<Bytes, ClientError> {
-        let mut attempt = 1;
+    pub(crate) async fn send(&self, call: ApiCall<'_>) -> Result<Bytes, ClientError> {
+        let mut retries = self.retry.retries();
         loop {
-            let Failed { error, retry_after } = match self.try_once(&call).await {
+            let FailedTry { error, retry_after } = match self.try_once(&call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if attempt >= self.retry.attempts || !may_repeat(&error, call.repeat) {
+            if !may_repeat(&error, call.repeat) {
                 return Err(error);
             }
-            let pause = self.retry.pause(attempt, retry_after);
-            tracing::debug!(attempt, ?pause, %error, "asking the endpoint again");
+            let Some(pause) = retries.next_pause(retry_after) else {
+                return Err(error);
+            };
+            tracing::debug!(?pause, %error, "asking the endpoint again");
             tokio::time::sleep(pause).await;
-            attempt += 1;
         }
     }
 
-    async fn try_once(&self, call: &Call<'_>) -> Result<Bytes, Failed> {
+    async fn try_once(&self, call: &ApiCall<'_>) -> Result<Bytes, FailedTry> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&self.endpoint_id).extend(call.path);
         }
-        let mut timeout = self.waits.request;
+        let mut timeout = self.timeouts.request;
         if let Some(wait) = call.wait {
             url.query_pairs_mut()
-                .append_pair("wait", &wait.as_millis().to_string());
+                .append_pair(query::WAIT, &wait.as_millis().to_string());
             timeout = wait.saturating_add(MARGIN);
         }
         let mut request = self
@@ -174,19 +162,19 @@ impl Transport {
             .timeout(timeout);
         if call.method == Method::POST {
             let body = call.body.clone().unwrap_or_default();
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.header(CONTENT_TYPE, header::JSON).body(body);
         }
-        let response = request.send().await.map_err(|problem| Failed {
+        let response = request.send().await.map_err(|problem| FailedTry {
             error: if problem.is_connect() {
-                ClientError::Connect(problem)
+                ClientError::Connect(problem.into())
             } else {
-                ClientError::AnswerLost(problem)
+                ClientError::AnswerLost(problem.into())
             },
             retry_after: None,
         })?;
         if response.status() == StatusCode::OK {
-            let lost = |problem| Failed {
-                error: ClientError::AnswerLost(problem),
+            let lost = |problem: reqwest::Error| FailedTry {
+                error: ClientError::AnswerLost(problem.into()),
                 retry_after: None,
             };
             return response.bytes().await.map_err(lost);
@@ -194,19 +182,15 @@ impl Transport {
         Err(self.refusal(call, response).await)
     }
 
-    async fn refusal(&self, call: &Call<'_>, response: Response) -> Failed {
+    async fn refusal(&self, call: &ApiCall<'_>, response: Response) -> FailedTry {
         let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
         let text = excerpt(&response.bytes().await.unwrap_or_default());
         let bytes = call.body.as_ref().map_or(0, Bytes::len);
         let error = match (status, call.path) {
             (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized,
             (StatusCode::TOO_MANY_REQUESTS, _) => ClientError::RateLimited,
-            (StatusCode::NOT_FOUND, [_, job]) => ClientError::JobNotFound((*job).to_owned()),
+            (StatusCode::NOT_FOUND, [_, job]) => ClientError::JobNotFound((*job).into()),
             (StatusCode::NOT_FOUND, _) => ClientError::EndpointNotFound(self.endpoint_id.clone()),
             (StatusCode::PAYLOAD_TOO_LARGE, _) => ClientError::TooLarge { bytes, text },
             (StatusCode::BAD_REQUEST, _) if text.contains("max body size") => {
@@ -214,11 +198,11 @@ impl Transport {
             }
             _ => ClientError::Status { status, text },
         };
-        Failed { error, retry_after }
+        FailedTry { error, retry_after }
     }
 }
 
-/// Whether sending again cannot do harm; the table is in the module's docs.
+/// Whether sending again can do no harm. The table is in the crate's docs.
 fn may_repeat(error: &ClientError, repeat: Repeat) -> bool {
     match error {
         ClientError::Connect(_) | ClientError::RateLimited => true,
@@ -278,7 +262,7 @@ mod tests {
             status(400),
             status(405),
             ClientError::Unauthorized,
-            ClientError::JobNotFound("j".to_owned()),
+            ClientError::JobNotFound("j".into()),
         ] {
             assert!(!may_repeat(&error, Repeat::Harmless), "{error}");
         }

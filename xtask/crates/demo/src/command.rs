@@ -187,7 +187,7 @@ async fn finish(
     number: usize,
 ) -> anyhow::Result<report::Job> {
     stack.require_completed(&job.report)?;
-    let timeline = stack.timeline(&job.report.id).await?;
+    let timeline = stack.timeline(job.report.id.as_str()).await?;
     let asked = timeline.at("inference_started");
     let rendered = match asked.zip(timeline.at("inference_finished")) {
         Some((asked, answered)) => observer.render_ended(asked, answered).await,

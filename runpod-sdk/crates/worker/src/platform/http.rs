@@ -4,13 +4,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
 use runpod_protocol::http::{causes, retry_after};
+use runpod_protocol::{header, query, route};
 
 use super::body::Pieces;
 use super::{Platform, PlatformError, taken};
@@ -45,8 +46,8 @@ impl HttpPlatform {
     pub(crate) fn new(config: &Config, limits: Limits, client: Client) -> Self {
         Self {
             client,
-            batch: config.take.on_channel("/job-take-batch/"),
-            stop: config.take.on_channel("/job-stop/"),
+            batch: config.take.for_operation(route::JOB_TAKE_BATCH),
+            stop: config.take.for_operation(route::JOB_STOP),
             take: config.take.clone(),
             done: config.done.clone(),
             stream: config.stream.clone(),
@@ -69,10 +70,10 @@ impl HttpPlatform {
         let reason: String = reason.chars().take(LONGEST_REASON).collect();
         let url = template
             .for_worker(&self.worker_id)
-            .with("status", "unhealthy")
-            .with_text("check", check)
-            .with_text("reason", &reason)
-            .with("runpod_version", &self.protocol_version);
+            .with(query::STATUS, query::UNHEALTHY)
+            .with_text(query::CHECK, check)
+            .with_text(query::REASON, &reason)
+            .with(query::RUNPOD_VERSION, &self.protocol_version);
         let request = self
             .client
             .request(Method::GET, url.as_str())
@@ -91,7 +92,10 @@ impl HttpPlatform {
     ) -> Result<(), PlatformError> {
         let url = template
             .for_job(report.worker().unwrap_or(&self.worker_id), job)
-            .with("isStream", if report.is_stream() { "true" } else { "false" });
+            .with(
+                query::IS_STREAM,
+                if report.is_stream() { "true" } else { "false" },
+            );
         let mut place = url.as_str().to_owned();
         let mut response = self.post_once(operation, &place, job, report).await?;
         for _ in 0..MOST_REDIRECTS {
@@ -129,11 +133,11 @@ impl HttpPlatform {
             .client
             .request(Method::POST, url)
             // Not form encoded: the platform's own worker labels its JSON that way.
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(HeaderName::from_static("charset"), "utf-8")
+            .header(CONTENT_TYPE, header::FORM)
+            .header(header::CHARSET, "utf-8")
             .timeout(self.limits.request);
         if let Ok(id) = HeaderValue::from_str(job.as_str()) {
-            request = request.header(HeaderName::from_static("x-request-id"), id);
+            request = request.header(header::REQUEST_ID, id);
         }
         let body = reqwest::Body::wrap(Pieces::of(report));
         send(operation, self.limits.request, request.body(body)).await
@@ -142,7 +146,7 @@ impl HttpPlatform {
     fn get(&self, url: &str) -> RequestBuilder {
         self.client
             .request(Method::GET, url)
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, header::JSON)
     }
 }
 
@@ -156,10 +160,10 @@ impl Platform for HttpPlatform {
         let url = match &self.batch {
             Some(batch) if at_most.get() > 1 => batch
                 .for_worker(&self.worker_id)
-                .with("batch_size", &at_most.to_string()),
+                .with(query::BATCH_SIZE, &at_most.to_string()),
             _ => self.take.for_worker(&self.worker_id),
         };
-        let url = url.with("job_in_progress", if busy { "1" } else { "0" });
+        let url = url.with(query::JOB_IN_PROGRESS, if busy { "1" } else { "0" });
         let limit = self.limits.poll;
         let sent = tokio::time::timeout(limit, send("take", limit, self.get(url.as_str())));
         // The answer's headers are looked for first: once they are here a job may be on its way,
@@ -207,9 +211,9 @@ impl Platform for HttpPlatform {
         let mut url = template.for_worker(&self.worker_id);
         if !jobs.is_empty() {
             let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
-            url = url.with("job_id", &ids.join(","));
+            url = url.with(query::JOB_ID, &ids.join(","));
         }
-        url = url.with("runpod_version", &self.protocol_version);
+        url = url.with(query::RUNPOD_VERSION, &self.protocol_version);
         let request = self
             .client
             .request(Method::GET, url.as_str())
@@ -442,7 +446,7 @@ fn is_json(headers: &HeaderMap) -> bool {
                 .next()
                 .unwrap_or_default()
                 .trim()
-                .eq_ignore_ascii_case("application/json")
+                .eq_ignore_ascii_case(header::JSON)
         })
 }
 

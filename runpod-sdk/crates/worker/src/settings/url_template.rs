@@ -3,6 +3,8 @@
 //! Placeholders are replaced as plain text, wherever they stand and without any encoding, and the
 //! template's own query stays byte for byte as it is: the platform put a `+` there and wants it back.
 
+use runpod_protocol::route;
+
 use crate::job::JobId;
 
 /// A URL of the platform with the worker's and the job's id left open.
@@ -44,24 +46,25 @@ impl Template {
     pub(crate) fn for_worker(&self, worker_id: &str) -> Url {
         Url(self
             .0
-            .replace("$RUNPOD_POD_ID", worker_id)
-            .replace("$ID", worker_id))
+            .replace(route::WORKER_PLACEHOLDER, worker_id)
+            .replace(route::ID_PLACEHOLDER, worker_id))
     }
 
     /// For done and stream, where `$ID` means the job.
     pub(crate) fn for_job(&self, worker_id: &str, job: &JobId) -> Url {
         Url(self
             .0
-            .replace("$RUNPOD_POD_ID", worker_id)
-            .replace("$ID", job.as_str()))
+            .replace(route::WORKER_PLACEHOLDER, worker_id)
+            .replace(route::ID_PLACEHOLDER, job.as_str()))
     }
 
-    /// The same template on another channel: `/job-take/` replaced by `channel`. `None` if the
-    /// template is not of the platform's usual shape.
-    pub(crate) fn on_channel(&self, channel: &str) -> Option<Self> {
+    /// The template of another operation: `job-take` in the path replaced by `operation`. `None` if the template is not
+    /// of the platform's usual shape.
+    pub(crate) fn for_operation(&self, operation: &str) -> Option<Self> {
+        let take = format!("/{}/", route::JOB_TAKE);
         self.0
-            .contains("/job-take/")
-            .then(|| Self(self.0.replace("/job-take/", channel)))
+            .contains(&take)
+            .then(|| Self(self.0.replace(&take, &format!("/{operation}/"))))
     }
 }
 
@@ -174,9 +177,9 @@ mod tests {
     fn the_channel_is_changed_where_the_template_names_one() {
         let take = template("http://h/v2/e/job-take/$ID?gpu=A");
         assert_eq!(
-            take.on_channel("/job-stop/"),
+            take.for_operation("job-stop"),
             Some(template("http://h/v2/e/job-stop/$ID?gpu=A"))
         );
-        assert_eq!(template("http://h/take/$ID").on_channel("/job-stop/"), None);
+        assert_eq!(template("http://h/take/$ID").for_operation("job-stop"), None);
     }
 }

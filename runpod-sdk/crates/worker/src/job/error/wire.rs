@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use runpod_protocol::error_key;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -74,24 +75,24 @@ impl Serialize for WireError<'_> {
             identity,
         } = self;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("error_type", &error.error_type)?;
-        map.serialize_entry("error_message", &shown(&error.message))?;
-        map.serialize_entry("error_traceback", &shown(&error.traceback))?;
-        map.serialize_entry("hostname", &identity.hostname)?;
-        map.serialize_entry("worker_id", &identity.worker_id)?;
-        map.serialize_entry("runpod_version", &identity.runpod_version)?;
-        map.serialize_entry("code", &error.code)?;
-        map.serialize_entry("class", &error.class)?;
-        map.serialize_entry("retryable", &error.retryable)?;
+        map.serialize_entry(error_key::ERROR_TYPE, &error.error_type)?;
+        map.serialize_entry(error_key::ERROR_MESSAGE, &shown(&error.message))?;
+        map.serialize_entry(error_key::ERROR_TRACEBACK, &shown(&error.traceback))?;
+        map.serialize_entry(error_key::HOSTNAME, &identity.hostname)?;
+        map.serialize_entry(error_key::WORKER_ID, &identity.worker_id)?;
+        map.serialize_entry(error_key::RUNPOD_VERSION, &identity.runpod_version)?;
+        map.serialize_entry(error_key::CODE, &error.code)?;
+        map.serialize_entry(error_key::CLASS, &error.class)?;
+        map.serialize_entry(error_key::RETRYABLE, &error.retryable)?;
         if let Some(hint) = &error.hint {
-            map.serialize_entry("hint", &shown(hint))?;
+            map.serialize_entry(error_key::HINT, &shown(hint))?;
         }
         if let Some(details) = &error.details {
-            map.serialize_entry("details", &masked(details))?;
+            map.serialize_entry(error_key::DETAILS, &masked(details))?;
         }
         if !log_tail.is_empty() {
             let lines: Vec<_> = log_tail.iter().map(|line| shown(line)).collect();
-            map.serialize_entry("log_tail", &lines)?;
+            map.serialize_entry(error_key::LOG_TAIL, &lines)?;
         }
         map.end()
     }
