@@ -79,7 +79,7 @@ impl Options {
             "aggregate" => self.aggregate = word(name, meta, faults)?,
             "merge" => {
                 let window = duration(name, meta, &MERGE, faults)?;
-                // One that can't be read is told of already, and must not look as if it were left out.
+                // An invalid value is already reported. It still counts as given, so that no second error follows.
                 self.merge = Some((name.clone(), window.unwrap_or_default()));
             }
             "merge_bytes" => {

@@ -45,7 +45,7 @@ impl Job {
         let fields = fields::read(&whole)?;
         let id = fields.id.ok_or(MalformedJob::Missing)?;
         let input = match fields.input {
-            Some(raw) => RawJson::trusted(whole.slice_ref(raw.get().as_bytes())),
+            Some(raw) => RawJson::trusted(whole.slice_ref(raw.as_bytes())),
             None if input_optional => RawJson::null(),
             None => {
                 return Err(MalformedJob::MissingInput {
@@ -112,7 +112,7 @@ impl Job {
     /// if it is missing.
     pub fn get<T: DeserializeOwned + 'static>(&self, key: &str) -> Result<Option<T>, DecodeError> {
         match fields::get(self.whole.as_bytes(), key) {
-            Some(raw) => RawJson::trusted(Bytes::copy_from_slice(raw.get().as_bytes()))
+            Some(raw) => RawJson::trusted(Bytes::copy_from_slice(raw.as_bytes()))
                 .decode()
                 .map(Some),
             None => Ok(None),
@@ -123,7 +123,7 @@ impl Job {
     #[cfg(feature = "otlp")]
     pub(crate) fn text_in_input(&self, key: &str) -> Option<String> {
         let raw = fields::get(self.input.as_bytes(), key)?;
-        serde_json::from_str(raw.get()).ok()
+        serde_json::from_str(raw).ok()
     }
 
     /// Id of the batch that the job belongs to, if any.

@@ -6,12 +6,13 @@ use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Calls `visit` for each entry of an object with its key and the text of its value.
+/// Calls `visit` for each entry of an object with its key and the text of its value. A repeated key is visited each
+/// time, so that the last one wins, as in every JSON reader that builds a map.
 ///
 /// # Errors
 ///
-/// The text is not an object.
-pub(crate) fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), serde_json::Error> {
+/// The text is not a JSON object, or more follows it.
+pub(crate) fn entries<'a>(text: &'a [u8], visit: impl FnMut(&str, &'a str)) -> Result<(), serde_json::Error> {
     struct Entries<F>(F);
 
     impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Entries<F> {
@@ -31,5 +32,7 @@ pub(crate) fn entries(text: &[u8], visit: impl FnMut(&str, &str)) -> Result<(), 
         }
     }
 
-    serde_json::Deserializer::from_slice(text).deserialize_map(Entries(visit))
+    let mut source = serde_json::Deserializer::from_slice(text);
+    source.deserialize_map(Entries(visit))?;
+    source.end()
 }
