@@ -58,7 +58,7 @@ pub enum StartupError {
         name: String,
         /// What could not be made ready.
         #[source]
-        source: Box<StartupError>,
+        source: Box<Self>,
     },
     /// The system gave no thread or no event loop.
     #[error("no {what}: {source}")]

@@ -145,7 +145,7 @@ impl ActiveJobs {
         (!jobs.abandoned).then(|| jobs.list.iter().map(|entry| entry.id.clone()).collect())
     }
 
-    /// Whether a job of this id is active_jobs.
+    /// Whether a job of this id is held.
     #[cfg(feature = "http-modes")]
     pub(crate) fn has(&self, id: &JobId) -> bool {
         self.lock().list.iter().any(|entry| entry.id == *id)

@@ -142,17 +142,35 @@ impl Form for File {
     }
 }
 
-/// Something, or the word `off`, which is `None`.
+/// A value, or the word `off`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueOrOff<T> {
+    /// The word `off`.
+    Off,
+    /// The value.
+    Value(T),
+}
+
+impl<T> From<ValueOrOff<T>> for Option<T> {
+    fn from(value: ValueOrOff<T>) -> Self {
+        match value {
+            ValueOrOff::Off => None,
+            ValueOrOff::Value(value) => Some(value),
+        }
+    }
+}
+
+/// Reads a [`ValueOrOff`].
 #[derive(Debug)]
 pub struct OrOff<F>(std::marker::PhantomData<F>);
 
 impl<F: Form> Form for OrOff<F> {
-    type Value = Option<F::Value>;
+    type Value = ValueOrOff<F::Value>;
 
     fn read(text: &str) -> Result<Self::Value, String> {
         match text {
-            "off" => Ok(None),
-            text => F::read(text).map(Some),
+            "off" => Ok(ValueOrOff::Off),
+            text => F::read(text).map(ValueOrOff::Value),
         }
     }
 }

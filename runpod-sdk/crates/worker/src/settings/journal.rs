@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::form::ValueOrOff;
+
 /// The directory and the limits of a journal, which stores results until they are delivered.
 ///
 /// Give it to [`Worker::journal`](crate::Worker::journal), or set `RUNPOD_WORKER_JOURNAL`. Without a journal a result
@@ -134,16 +136,16 @@ impl From<&Path> for Journal {
 /// Lets the environment override what the program says, and names the endpoint whose jobs it is about.
 pub(super) fn overridden(
     journal: Option<Journal>,
-    place: Option<Option<PathBuf>>,
+    place: Option<ValueOrOff<PathBuf>>,
     most_bytes: Option<u64>,
     crashes: Option<usize>,
     endpoint: Option<String>,
 ) -> Option<Journal> {
     let mut journal = match (place, journal) {
         (None, journal) => journal?,
-        (Some(None), _) => return None,
-        (Some(Some(dir)), Some(journal)) => Journal { dir, ..journal },
-        (Some(Some(dir)), None) => Journal::at(dir),
+        (Some(ValueOrOff::Off), _) => return None,
+        (Some(ValueOrOff::Value(dir)), Some(journal)) => Journal { dir, ..journal },
+        (Some(ValueOrOff::Value(dir)), None) => Journal::at(dir),
     };
     journal.most_bytes = most_bytes.unwrap_or(journal.most_bytes);
     journal.crashes = crashes.unwrap_or(journal.crashes);

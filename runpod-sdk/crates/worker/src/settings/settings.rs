@@ -152,7 +152,7 @@ impl Settings {
         set(&mut self.refresh, refresh);
         set(&mut self.when_abandoned, when_abandoned);
         set(&mut self.log_tail, log_tail);
-        set(&mut self.metrics, metrics);
+        set(&mut self.metrics, metrics.map(Into::into));
         set(&mut self.scratch, scratch.map(Some));
         set(&mut self.automatic_checks, automatic_checks.map(Some));
         set(&mut self.network_targets, network_targets);

@@ -186,7 +186,7 @@ async fn an_aggregate_counts_among_the_results_that_wait_while_its_chunks_are_on
         )
     };
     let running = Running::start(with_limits(Worker::new(long), |limits| {
-        limits.undelivered_bytes = 1000
+        limits.undelivered_bytes = 1000;
     }))
     .await;
     running
@@ -213,7 +213,7 @@ async fn a_result_waits_no_longer_for_its_progress_than_the_limit_says() {
     }
     for (limit, after) in [(2, 2), (60, 60)] {
         let worker = with_limits(Worker::new(last_words), |limits| {
-            limits.progress = Duration::from_secs(limit)
+            limits.progress = Duration::from_secs(limit);
         });
         let running = Running::start(worker).await;
         running.platform.with_faults(|said| {

@@ -165,7 +165,7 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
     }
     let short = pauses(
         with_limits(echo(), |limits| {
-            limits.delivery_longest_wait = Duration::from_secs(1)
+            limits.delivery_longest_wait = Duration::from_secs(1);
         }),
         Fault::LoseRequest,
     )

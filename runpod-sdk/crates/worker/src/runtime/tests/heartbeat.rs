@@ -43,7 +43,7 @@ fn start() -> Beating {
             &stop,
             &Events::default(),
         )
-        .await
+        .await;
     });
     beating
 }

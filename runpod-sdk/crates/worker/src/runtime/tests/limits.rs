@@ -38,7 +38,9 @@ async fn the_longest_time_there_is_counts_as_no_limit() {
     .shutdown_grace(Duration::MAX)
     .delivery_window(Duration::MAX)
     .progress_interval(Duration::MAX);
-    let worker = with_limits(worker, |limits| limits.delivery_longest_wait = Duration::MAX);
+    let worker = with_limits(worker, |limits| {
+        limits.delivery_longest_wait = Duration::MAX;
+    });
     let running = Running::start(worker).await;
     let mut refusals = 3;
     running.platform.with_faults(move |said| {

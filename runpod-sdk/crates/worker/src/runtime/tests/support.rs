@@ -30,11 +30,11 @@ impl Running {
 
     pub(super) async fn start_on(platform: Arc<MemoryPlatform>, worker: Worker, seed: u64) -> Self {
         let journal = worker.settings().journal.clone();
-        Self::start_with(platform, worker, seed, JournalHandle::open_here(journal).await).await
+        Self::start_with(platform, worker, seed, JournalHandle::open_here(journal).await)
     }
 
     /// Starts it with this journal, whatever it asks for.
-    pub(super) async fn start_with(
+    pub(super) fn start_with(
         platform: Arc<MemoryPlatform>,
         worker: Worker,
         seed: u64,

@@ -44,7 +44,7 @@ async fn passing<T>(done: impl Future<Output = T>) -> T {
 async fn start(dir: &TempDir, network: &Network, worker: Worker) -> Running {
     let journal = network.journal(Journal::at(dir.path()), BlockingPool::of_this_runtime());
     let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-    Running::start_with(platform, worker, 1, journal.await).await
+    Running::start_with(platform, worker, 1, journal.await)
 }
 
 /// The heartbeat of this worker, which stops with the test's runtime.
