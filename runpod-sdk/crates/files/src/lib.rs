@@ -1,4 +1,6 @@
-//! The files of RunPod workers: downloads and uploads of jobs, caches on the network volume. Use it through `runpod-sdk`.
+//! The files of RunPod workers: downloads and uploads of jobs, caches on the network volume.
+//!
+//! Use it through `runpod-sdk`.
 
 #[cfg(any(feature = "download", feature = "upload"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "download", feature = "upload"))))]

@@ -1,8 +1,9 @@
 //! Finds a model that the platform has cached on this machine (`docs/protocol/worker-protocol.md` §15).
 //!
-//! The search stands in the place of `hf-hub`. Its release 1.0 has no form without tokio and reqwest (224 packages). Its
-//! release 0.5 has one (6 packages), but that cache finds a file and not a folder, only by the exact spelling, and neither
-//! by a shortened commit nor by the first snapshot. Only the folder's name and one `read_to_string` would be saved.
+//! The search stands in the place of `hf-hub`. Release 1.0 has no form without tokio and reqwest (224 packages).
+//! Release 0.5 has one (6 packages), but its cache finds a file and not a folder, only by the exact spelling, and
+//! neither by a shortened commit nor by the first snapshot. It would save only the folder's name and one
+//! `read_to_string`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

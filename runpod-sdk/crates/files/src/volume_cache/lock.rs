@@ -1,7 +1,7 @@
 //! The lock that lets one worker write at a time.
 //!
-//! The lock saves work. It does not protect the data: files are moved to their places complete, so a lock that is lost to
-//! a wrong clock or to a network file system does no harm.
+//! The lock saves work. It does not protect the data: files are moved to their places complete, so a lock that is lost
+//! to a wrong clock or to a network file system does no harm.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -58,6 +58,7 @@ impl SyncLock {
         serde_json::to_vec(&LockRecord { owner, until }).map_err(io::Error::other)
     }
 
+    /// Creates the lock's file. Returns whether it did not exist.
     fn create(&self) -> io::Result<bool> {
         match OpenOptions::new().write(true).create_new(true).open(&self.path) {
             Ok(mut file) => {
@@ -72,7 +73,7 @@ impl SyncLock {
         }
     }
 
-    /// Removes a lock that has expired. Returns whether the way is free.
+    /// Removes a lock that has expired. Returns whether the file is gone.
     fn remove_stale(&self) -> io::Result<bool> {
         let stale = |path: &Path| match LockRecord::read(path) {
             Some(record) => record.until < seconds(SystemTime::now()),

@@ -26,8 +26,8 @@ pub(super) struct Manifest {
     /// Files in `big/`.
     #[serde(default)]
     pub(super) big: Vec<FileEntry>,
-    /// More files in the archive: those under `refs/`. Python does not cache them. If they were among the small ones, it
-    /// would take them for deleted and pack the archive again each time.
+    /// More files in the archive: those under `refs/`. Python does not cache them. If they were among the small ones,
+    /// it would take them for deleted and pack the archive again each time.
     #[serde(default)]
     pub(super) refs: Vec<FileEntry>,
     #[serde(default)]
@@ -123,8 +123,8 @@ impl Manifest {
     }
 }
 
-/// Removes the files for which `is_orphan` holds, and folders that are then empty. Errors are ignored: the next sync tries
-/// again.
+/// Removes the files for which `is_orphan` holds, and folders that are then empty. Errors are ignored: the next sync
+/// tries again.
 fn remove_orphans(folder: &Path, grace: Duration, is_orphan: &dyn Fn(&Path) -> bool) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -138,8 +138,8 @@ fn remove_orphans(folder: &Path, grace: Duration, is_orphan: &dyn Fn(&Path) -> b
     }
 }
 
-/// Whether the file came here at least `grace` ago. Its modification time is that of its source, so the time of its last
-/// change of status counts.
+/// Whether the file came here at least `grace` ago. Its modification time is that of its source, so the time of its
+/// last change of status counts.
 fn is_old(path: &Path, grace: Duration) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = path.symlink_metadata() else {

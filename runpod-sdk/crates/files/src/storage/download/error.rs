@@ -56,7 +56,7 @@ impl From<NotPublic> for Blocked {
 pub enum DownloadError {
     /// The text is no URL.
     #[error("not a URL: {0}")]
-    NotAUrl(String),
+    NotAUrl(#[source] url::ParseError),
     /// The URL must not be fetched. This is never tried again.
     #[error("{url} is not fetched: {reason}")]
     Blocked {
@@ -99,7 +99,7 @@ pub enum DownloadError {
         /// The causes in words.
         reason: String,
         /// Whether another try may succeed. A wrong certificate, for example, stays wrong.
-        passing: bool,
+        transient: bool,
         /// The HTTP client's error, without the URL.
         source: Box<dyn StdError + Send + Sync>,
     },
@@ -128,7 +128,7 @@ impl DownloadError {
     /// Whether another try may succeed: after a broken connection, a timeout, or an answer 408, 429 or 5xx.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Broken { passing, .. } => *passing,
+            Self::Broken { transient, .. } => *transient,
             Self::TimedOut { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             _ => false,

@@ -34,7 +34,7 @@ pub(super) struct Fetcher {
 impl Fetcher {
     /// Fetches `url` into `sink`.
     pub(super) async fn fetch(&self, url: &str, sink: &mut impl BodySink) -> Result<(), DownloadError> {
-        let url = Url::parse(url.trim()).map_err(|problem| DownloadError::NotAUrl(problem.to_string()))?;
+        let url = Url::parse(url.trim()).map_err(DownloadError::NotAUrl)?;
         let shown = ShownUrl::of(&url);
         let begun = Instant::now();
         let tried = tokio::time::timeout(self.timeout, self.fetch_with_retries(&url, &shown, sink)).await;
@@ -180,7 +180,7 @@ impl Fetcher {
         DownloadError::Broken {
             url,
             reason: runpod_protocol::http::causes(&error),
-            passing: causes::find::<rustls::Error>(&error).is_none(),
+            transient: causes::find::<rustls::Error>(&error).is_none(),
             // The URL may hold a signature.
             source: error.without_url().into(),
         }

@@ -63,7 +63,7 @@ pub enum UploadError {
         /// The number of tries.
         attempts: u32,
         /// Whether another try may succeed. A wrong certificate, for example, stays wrong.
-        passing: bool,
+        transient: bool,
         /// Which part of the deployment names the endpoint.
         origin: Origin,
         /// The client's error.
@@ -103,7 +103,7 @@ impl UploadError {
     /// Whether another upload may succeed. This one has already been tried several times.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Broken { passing, .. } => *passing,
+            Self::Broken { transient, .. } => *transient,
             Self::TimedOut { .. } | Self::Mismatch { .. } => true,
             _ => false,
         }

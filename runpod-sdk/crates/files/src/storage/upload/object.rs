@@ -14,8 +14,7 @@ use reqwest::Url;
 use super::error::UploadError;
 use crate::storage::shown::ShownUrl;
 
-/// The size in bytes from which an object is sent in parts, and of one part: 8 MiB. Of four parts at once, 32 MiB are in
-/// memory, and 10 000 parts make 80 GiB.
+/// The size in bytes from which an object is sent in parts, and of one part. Four parts at once take 32 MiB of memory.
 pub(super) const PIECE: u64 = 8 << 20;
 
 /// An object to upload: key, content and content type.

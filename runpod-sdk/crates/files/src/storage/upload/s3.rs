@@ -158,12 +158,12 @@ impl S3Bucket {
             Some(RequestFailure::Broken {
                 reason,
                 attempts,
-                passing,
+                transient,
             }) => UploadError::Broken {
                 key,
                 reason,
                 attempts,
-                passing,
+                transient,
                 origin,
                 source: error.into(),
             },
@@ -180,7 +180,7 @@ impl S3Bucket {
                 key,
                 reason: error.to_string(),
                 attempts: 1,
-                passing: false,
+                transient: false,
                 origin,
                 source: error.into(),
             },

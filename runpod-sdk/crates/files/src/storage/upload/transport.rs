@@ -35,7 +35,7 @@ pub(super) enum RequestFailure {
     Broken {
         reason: String,
         attempts: u32,
-        passing: bool,
+        transient: bool,
     },
     #[error("no answer in time")]
     TimedOut { attempts: u32 },
@@ -131,14 +131,14 @@ impl Transport {
 }
 
 impl FailedTry {
-    fn broken(reason: String, attempts: u32, passing: bool) -> Self {
+    fn broken(reason: String, attempts: u32, transient: bool) -> Self {
         Self {
             failure: RequestFailure::Broken {
                 reason,
                 attempts,
-                passing,
+                transient,
             },
-            retryable: passing,
+            retryable: transient,
             retry_after: None,
         }
     }
@@ -160,7 +160,7 @@ fn error_answer(status: StatusCode, text: &str, failed_late: bool, attempts: u32
         None if code.is_empty() => shortened(text),
         None => String::new(),
     };
-    let passing = failed_late
+    let transient = failed_late
         || status.is_server_error()
         || matches!(
             status,
@@ -168,7 +168,7 @@ fn error_answer(status: StatusCode, text: &str, failed_late: bool, attempts: u32
         )
         || code == "RequestTimeout";
     let status = status.as_u16();
-    if passing {
+    if transient {
         return FailedTry::broken(describe_answer(status, &code, &message), attempts, true);
     }
     FailedTry::refused(RequestFailure::Refused {
@@ -191,8 +191,8 @@ fn transport_failure(error: &HttpError, attempts: u32) -> FailedTry {
             retry_after: None,
         };
     }
-    let passing = causes::find::<rustls::Error>(error).is_none();
-    FailedTry::broken(causes::in_words(error), attempts, passing)
+    let transient = causes::find::<rustls::Error>(error).is_none();
+    FailedTry::broken(causes::in_words(error), attempts, transient)
 }
 
 /// An answer of the storage in one line.

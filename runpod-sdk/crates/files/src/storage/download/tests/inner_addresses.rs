@@ -221,7 +221,7 @@ async fn the_escape_hatch_reaches_inner_addresses() {
     // The server has stopped. The error shows that the name was looked up and connected to.
     let error = open.bytes(&by_name).await.unwrap_err();
     assert!(
-        matches!(error, DownloadError::Broken { passing: true, .. }),
+        matches!(error, DownloadError::Broken { transient: true, .. }),
         "{error}"
     );
 }

@@ -94,7 +94,7 @@ async fn a_body_always_cut_short_is_a_broken_connection() {
     let server = Server::start(|_, _| Reply::cut(9, "a pi")).await;
     let error = fetch(&server).await.unwrap_err();
     assert!(
-        matches!(error, DownloadError::Broken { passing: true, .. }),
+        matches!(error, DownloadError::Broken { transient: true, .. }),
         "{error}"
     );
     assert_eq!(server.requests().len(), 3);

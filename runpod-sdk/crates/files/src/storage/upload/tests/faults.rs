@@ -88,7 +88,7 @@ async fn a_refused_connection_is_tried_three_times_and_names_the_endpoint() {
         UploadError::Broken {
             reason,
             attempts: 3,
-            passing: true,
+            transient: true,
             ..
         } => {
             assert!(reason.contains("refused"), "{reason}");
@@ -123,7 +123,7 @@ async fn storage_that_does_not_recover_is_asked_three_times() {
             error,
             UploadError::Broken {
                 attempts: 3,
-                passing: true,
+                transient: true,
                 ..
             }
         ),
@@ -216,7 +216,7 @@ async fn garbage_and_endless_answers_are_failures() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, UploadError::Broken { passing: false, .. }),
+        matches!(error, UploadError::Broken { transient: false, .. }),
         "{error}"
     );
     assert_eq!(server.requests().len(), 1);
