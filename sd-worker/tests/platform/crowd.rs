@@ -253,7 +253,6 @@ fn start_worker(platform: &LocalPlatform, line: SocketAddr, id: &str, webui: &Mo
     }
     command
         .env("RUNPOD_PING_INTERVAL", "500")
-        .env("RUNPOD_WORKER_DELIVERY_LONGEST_WAIT", "100ms")
         .env("SD_WORKER_WEBUI_URL", webui.url());
     Program::start(command)
 }

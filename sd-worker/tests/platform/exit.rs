@@ -18,7 +18,7 @@ async fn a_bad_environment_is_code_1_and_every_bad_variable_is_named() {
             ("RUNPOD_WEBHOOK_PING", "ftp://x/"),
             ("RUNPOD_WEBHOOK_POST_STREAM", "stream"),
             ("RUNPOD_WORKER_TIMEOUT", "10 parsecs"),
-            ("RUNPOD_WORKER_DELIVERY_LONGEST_WAIT", "long"),
+            ("RUNPOD_WORKER_DELIVERY_WINDOW", "long"),
             ("RUNPOD_WORKER_CONCURRENCY", "0"),
         ],
     )
@@ -29,7 +29,7 @@ async fn a_bad_environment_is_code_1_and_every_bad_variable_is_named() {
         "RUNPOD_WEBHOOK_PING",
         "RUNPOD_WEBHOOK_POST_STREAM",
         "RUNPOD_WORKER_TIMEOUT",
-        "RUNPOD_WORKER_DELIVERY_LONGEST_WAIT",
+        "RUNPOD_WORKER_DELIVERY_WINDOW",
         "RUNPOD_WORKER_CONCURRENCY",
     ] {
         assert!(text.contains(name), "{name} is missing in: {text}");

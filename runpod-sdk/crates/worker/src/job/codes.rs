@@ -177,7 +177,7 @@ error_codes! {
         class: User,
         retryable: false,
         meaning: "the request's body is larger than the worker takes (feature `http-modes`)",
-        hint: "send less, or a URL in its place, or raise `RUNPOD_WORKER_HTTP_BODY_LIMIT`",
+        hint: "send less, or a URL in its place",
     }
     REQUEST_TIMEOUT {
         class: User,

@@ -168,35 +168,32 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_CONNECT_TIMEOUT",
-        "the program says it by Downloader::builder",
+        "a connection may take 10 s",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT",
-        "the program says it by Downloader::builder",
+        "the program says it by DownloaderBuilder::stall_timeout",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_MEMORY",
-        "the program says it by Downloader::builder",
+        "the program says it by DownloaderBuilder::max_in_memory",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_ATTEMPTS",
-        "the program says it by Downloader::builder",
+        "a download is tried three times",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_PARALLEL",
-        "the program says it by Downloader::builder",
+        "the program says it by DownloaderBuilder::parallel",
     ),
-    (
-        "RUNPOD_WORKER_UPLOAD_ATTEMPTS",
-        "the program says it by Bucket::explicit",
-    ),
+    ("RUNPOD_WORKER_UPLOAD_ATTEMPTS", "a request is tried three times"),
     (
         "RUNPOD_WORKER_UPLOAD_PARALLEL",
-        "four objects of a list are sent at once",
+        "the program says it by Bucket::parallel",
     ),
     (
         "RUNPOD_WORKER_CACHE_WORKERS",
-        "the program says it by VolumeCache::workers",
+        "four threads for each core copy files, at most 32",
     ),
     (
         "RUNPOD_WORKER_CACHE_COMPARE_CONTENT",
@@ -204,7 +201,7 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_CACHE_LEASE",
-        "the program says it by VolumeCache::lease",
+        "a writer that is silent for 10 minutes is replaced",
     ),
     ("RUNPOD_WORKER_CACHE_FINISH", "the end of the process waits 30 s"),
 ];

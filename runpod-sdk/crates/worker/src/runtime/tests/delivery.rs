@@ -171,6 +171,8 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
     )
     .await;
     assert!(short.iter().all(|pause| *pause <= Duration::from_secs(1)));
+    // An error of the platform is no other than a broken connection: the result is posted until the window ends.
+    assert_eq!(pauses(echo(), Fault::Refuse(500)).await, grown);
     // No time at all asks for nothing: a result is never posted as fast as it is refused.
     let at_once = pauses(echo(), Fault::RefuseFor(429, Duration::ZERO)).await;
     assert_eq!(at_once, grown);
