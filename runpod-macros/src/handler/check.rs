@@ -149,7 +149,7 @@ fn state(options: &Options, signature: &Signature, faults: &mut Faults) -> Type 
     let Some(first) = states.next() else {
         return parse_quote!(());
     };
-    // Two spellings of one type count as two types here; `state = …` resolves that.
+    // Two spellings of one type count as two here. `state = …` settles that, too.
     let spelling = |state: &Type| quote!(#state).to_string();
     if let Some(second) = states.find(|state| spelling(state) != spelling(first)) {
         faults.at(

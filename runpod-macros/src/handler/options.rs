@@ -79,7 +79,7 @@ impl Options {
             "aggregate" => self.aggregate = word(name, meta, faults)?,
             "merge" => {
                 let window = duration(name, meta, &MERGE, faults)?;
-                // An invalid value is already reported. It still counts as given, so that no second error follows.
+                // One that can't be read has an error already, and must not count as left out.
                 self.merge = Some((name.clone(), window.unwrap_or_default()));
             }
             "merge_bytes" => {

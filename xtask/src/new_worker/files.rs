@@ -36,7 +36,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
 ///
 /// # Panics
 ///
-/// If a place is left: then a file of the template names something that nobody fills in.
+/// If a place is left: then a file of the template names something that has no value.
 pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let filled = values.iter().fold(text.to_owned(), |text, (name, value)| {
         text.replace(&format!("{{{{{name}}}}}"), value)

@@ -1,7 +1,7 @@
 //! The platform and the WebUI that a worker under test talks to, and the times of all it did.
 //!
 //! They do the least that a worker can work with, so that what is measured is the worker. Jobs that wait are handed
-//! out at once, a render takes the time it is told, and its answer was made beforehand.
+//! out at once, a render takes the time that the plan names, and its answer was made beforehand.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -79,9 +79,9 @@ struct Stage {
     /// The whole answer to a render.
     rendered: Vec<u8>,
     state: Mutex<State>,
-    /// Told when polls that are held may have something to say.
+    /// Notified when held polls may have an answer.
     changed: Condvar,
-    /// Told when something that is waited for may have happened.
+    /// Notified when what a measurement waits for may have happened.
     seen: Notify,
 }
 
@@ -147,7 +147,7 @@ impl Fakes {
         ]
     }
 
-    /// Puts so many jobs into the queue.
+    /// Puts a number of jobs into the queue.
     pub(crate) fn release(&self, jobs: usize) {
         self.stage.lock().released += jobs;
         self.stage.changed.notify_all();
@@ -258,7 +258,7 @@ impl Stage {
         };
         state = self.held(state, ready);
         if !self.plan.round_trip.is_zero() {
-            // There is one worker, with one take at a time: nobody else can have the job meanwhile.
+            // There is one worker, with one take at a time: no other take can have the job meanwhile.
             drop(state);
             self.travel();
             state = self.lock();
@@ -374,7 +374,7 @@ fn batch_size(target: &str) -> Option<usize> {
     size.split('&').next()?.parse().ok()
 }
 
-/// An answer of the WebUI of so many bytes. What is in the picture does not matter; that it is one long text does.
+/// An answer of the WebUI of a given size in bytes. What is in the picture does not matter; that it is one long text does.
 fn picture(bytes: usize) -> Vec<u8> {
     let (start, end) = (r#"{"images":[""#, r#""],"parameters":{},"info":"{}"}"#);
     let pixels = bytes.saturating_sub(start.len() + end.len());

@@ -48,7 +48,7 @@ impl Unit {
     }
 }
 
-/// So many digits after the point leave about three in all.
+/// The number of digits after the point that makes about three in all.
 fn digits(value: f64) -> usize {
     match value.abs() {
         100.0.. => 0,
@@ -61,9 +61,9 @@ fn digits(value: f64) -> usize {
 /// What a value has to reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
-    /// At least so many times the floor's.
+    /// At least this multiple of the floor's.
     AtLeastFloor(f64),
-    /// At most so many times the floor's.
+    /// At most this multiple of the floor's.
     AtMostFloor(f64),
     AtLeast(f64),
     AtMost(f64),

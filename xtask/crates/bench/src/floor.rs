@@ -1,7 +1,7 @@
 //! The least that a worker could be: what every figure is compared with.
 //!
 //! A loop of three requests on hyper: take a job, send its input to the WebUI, send the whole answer back, byte for
-//! byte. It checks nothing, repeats nothing, reports nothing, sends no heartbeat and stops for nobody.
+//! byte. It checks nothing, repeats nothing, reports nothing, sends no heartbeat and does not stop in order.
 
 use std::convert::Infallible;
 

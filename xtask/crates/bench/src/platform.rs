@@ -73,7 +73,7 @@ fn announcement_in(output: &str) -> Option<Announcement> {
     said.lines().find_map(|line| serde_json::from_str(line).ok())
 }
 
-/// A job request with an input of exactly so many bytes, from 12 on.
+/// A job request with an input of exactly this size in bytes, at least 12.
 pub(crate) fn request(input: usize) -> Bytes {
     let around = r#"{"image":""}"#.len();
     let image = "x".repeat(input.saturating_sub(around));

@@ -91,7 +91,7 @@ pub(crate) struct Bench {
 }
 
 impl Row {
-    /// Whether sd-worker is measured; else nobody has to wait for its build.
+    /// Whether sd-worker is measured, and has to be built.
     pub(crate) fn runs_worker(self) -> bool {
         !matches!(
             self,
@@ -248,7 +248,7 @@ impl Bench {
         Ok((fakes, running))
     }
 
-    /// Gives a program so many jobs, and waits until all are delivered.
+    /// Gives a program a number of jobs, and waits until all are delivered.
     async fn jobs(&self, fakes: &Fakes, running: &mut Running, jobs: usize) -> anyhow::Result<Record> {
         fakes.release(jobs);
         running.within(JOBS_LIMIT, fakes.all_delivered()).await?;

@@ -16,12 +16,12 @@ use crate::floor::{Server, connect};
 /// How the worker works.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Send each input to the WebUI, which takes so many milliseconds for it; without this, echo it
+    /// Send each input to the WebUI, which takes this time for it; without this, echo it
     #[arg(long, value_name = "MS")]
     render: Option<u64>,
 }
 
-/// Works until it is told to stop, as every worker does.
+/// Works until a signal, as every worker does.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let worker = match options.render {
         Some(millis) => rendering(Duration::from_millis(millis)),

@@ -12,7 +12,7 @@ use support::screen::Screen;
 
 use crate::event::Event;
 
-/// How often a running job's progress is looked at. The endpoint API has no way to be told of it.
+/// How often a running job's progress is looked at. The endpoint API does not push it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A job that is final, with the client's own times.

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_keeps_its_budget_or_not_or_nobody_knows() {
+    fn a_step_keeps_its_budget_or_not_or_it_is_unknown() {
         let millis = Duration::from_millis;
         assert_eq!(step(PLATFORM, Took::Exactly(millis(99))).is_within(), Some(true));
         assert_eq!(step(HANDLER, Took::Exactly(millis(11))).is_within(), Some(false));

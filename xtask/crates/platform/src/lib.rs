@@ -79,7 +79,7 @@ pub fn run(options: Options, screen: Screen) -> anyhow::Result<()> {
 }
 
 async fn serve(options: Options, screen: Screen) -> anyhow::Result<()> {
-    // Before anyone is told that it runs: whoever reads that may send a signal at once.
+    // Before the announcement: its reader may send a signal at once.
     let stopped = signals::listen()?;
     let mut builder = LocalPlatform::builder()
         .endpoint(&options.endpoint)
@@ -94,7 +94,7 @@ async fn serve(options: Options, screen: Screen) -> anyhow::Result<()> {
     } else {
         screen.line(announcement.text());
     }
-    // Being told to stop is how this command ends.
+    // A signal is how this command ends.
     stopped.await;
     let violations = platform.violations();
     platform.shutdown().await;

@@ -29,7 +29,7 @@ strip = "symbols"
 "#;
 const PROGRAM: &str = include_str!("../../../../runpod-sdk/examples/hello.rs");
 
-/// The smallest worker consists of at most so many crates, itself not counted.
+/// The most crates that the smallest worker may consist of, itself not counted.
 pub const MOST_CRATES: usize = 120;
 
 /// The project, in a folder.

@@ -180,7 +180,7 @@ async fn supervise(
             status = child.wait() => break status,
             order = orders.recv() => match order {
                 Some(Order::Terminate) => terminate(&child),
-                // Nobody holds the process any more: it goes too.
+                // The handle is gone: the process goes too.
                 Some(Order::Kill) | None => { let _ = child.start_kill(); }
             },
         }

@@ -117,7 +117,7 @@ async fn through_the_queue(jobs: usize) -> anyhow::Result<Duration> {
     Ok(time)
 }
 
-/// Says so many times that there is something left to do, to all its clones together.
+/// A countdown that all its clones share.
 #[derive(Debug, Clone)]
 struct Countdown(Arc<AtomicUsize>);
 

@@ -184,7 +184,7 @@ async fn play(
             let expected = task
                 .case
                 .expected_of(client.id)
-                .context("a case nobody expects anything of")?;
+                .context("a case that the table lacks")?;
             let returned = returned.get(&task.case.case).map(|value| normal.value(value));
             let mut seen = json!({
                 "returned": returned.or_else(|| fault.clone().map(Value::from)),
@@ -262,7 +262,7 @@ async fn answers(
     match found {
         Ok(()) => Ok((answers, None)),
         Err(fault) if answers.is_empty() => bail!(
-            "the {} client told of no case: {fault}\n{}",
+            "the {} client reported no case: {fault}\n{}",
             process.name(),
             process.tail().join("\n")
         ),

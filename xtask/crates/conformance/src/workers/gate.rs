@@ -58,7 +58,7 @@ impl Arrival {
         let mut more = [0];
         match limit::within("the handler to be stopped", self.connection.read(&mut more)).await? {
             Ok(0) | Err(_) => Ok(()),
-            Ok(_) => bail!("the handler said something nobody asked for"),
+            Ok(_) => bail!("the handler said something unexpected"),
         }
     }
 }

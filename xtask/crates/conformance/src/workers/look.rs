@@ -34,7 +34,7 @@ pub(super) struct Ended {
     pub(super) time: Duration,
 }
 
-/// All there is to know of a worker that has ended.
+/// What the platform saw of a worker that has ended.
 #[derive(Debug)]
 pub(super) struct Seen {
     endpoint: String,
@@ -42,7 +42,7 @@ pub(super) struct Seen {
     calls: Vec<RecordedCall>,
     violations: Vec<String>,
     exit: ExitStatus,
-    /// The worker was told to end.
+    /// The worker got a signal to end.
     terminated: bool,
     /// Polls for jobs answered by then.
     takes: usize,
