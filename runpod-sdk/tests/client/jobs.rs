@@ -187,7 +187,9 @@ async fn health_and_purge_count_the_queue() {
 async fn unknown_jobs_and_endpoints_are_told_apart() {
     let rig = Rig::new().await;
     let missing = rig.client.handle("no-such-job");
-    assert!(matches!(missing.status().await, Err(ClientError::JobNotFound(id)) if id == "no-such-job"));
+    assert!(
+        matches!(missing.status().await, Err(ClientError::JobNotFound(id)) if id.as_str() == "no-such-job")
+    );
     assert!(matches!(missing.wait().await, Err(ClientError::JobNotFound(_))));
     let base = rig.platform.client_base_url();
     let other = EndpointClient::builder("other")

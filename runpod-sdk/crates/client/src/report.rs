@@ -57,7 +57,7 @@ impl JobReport {
     pub(crate) fn parse_new(answer: &Bytes) -> Result<Self, ClientError> {
         let job: JobAnswer<'_> = serde_json::from_slice(answer).map_err(ClientError::Answer)?;
         match &job.id {
-            Some(id) if *id != "" => Ok(Self::new(answer, &job, id)),
+            Some(id) if !id.as_str().is_empty() => Ok(Self::new(answer, &job, id)),
             _ => Err(ClientError::Answer(serde::de::Error::missing_field(key::ID))),
         }
     }
@@ -155,7 +155,7 @@ mod tests {
         );
         assert!(matches!(
             parse(r#"{"status":"COMPLETED"}"#).output::<u8>(),
-            Err(ClientError::NoOutput(id)) if id == "known"
+            Err(ClientError::NoOutput(id)) if id.as_str() == "known"
         ));
     }
 

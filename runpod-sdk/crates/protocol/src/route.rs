@@ -13,7 +13,7 @@ pub const RUN_SYNC: &str = "runsync";
 pub const STATUS: &str = "status";
 /// Describes a job once it is final.
 pub const STATUS_SYNC: &str = "status-sync";
-/// Hands out the chunks of a job that nobody has read.
+/// Hands out the unread chunks of a job.
 pub const STREAM: &str = "stream";
 /// Cancels a job.
 pub const CANCEL: &str = "cancel";

@@ -1,4 +1,4 @@
-//! The pages about the platform itself, for people and tools: an overview and an OpenAPI schema.
+//! The pages about the platform itself, for people and tools: an overview and `/openapi.json`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The chunks of a streaming job that nobody has read yet.
+//! The unread chunks of a streaming job.
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ pub struct JobAnswer<'a> {
 pub struct StreamAnswer<'a> {
     /// The job's state.
     pub status: JobStatus,
-    /// The chunks that nobody has read before, in order.
+    /// The unread chunks, in order.
     #[serde(borrow, default)]
     pub stream: Vec<StreamChunk<'a>>,
 }
