@@ -1,4 +1,4 @@
-//! The mock as a program: serves until it is told to stop.
+//! The mock as a program: serves until a signal.
 
 use std::process::ExitCode;
 

@@ -138,13 +138,13 @@ impl Relay {
             response = finish(answer, options, arrived.elapsed());
             response.headers_mut().remove(header::SERVER);
         } else if let Some(answer) = raised {
-            response = self.finish(answer, options, arrived, wire);
+            response = finish_on(answer, options, arrived, wire);
         } else if let Some(work) = work {
             let answer = tokio::select! {
                 answer = self.perform(work, body, &faults) => answer?,
                 () = passed(poisoned) => return Err(ConnectionEnded::Fault),
             };
-            response = self.finish(answer, options, arrived, wire);
+            response = finish_on(answer, options, arrived, wire);
         } else if let Some(own) = response.headers_mut().remove(OWN) {
             decorate(
                 &mut response,
@@ -157,24 +157,10 @@ impl Relay {
             response,
             &faults,
             wire,
-            |refused| self.finish(refused, options, arrived, wire),
+            |refused| finish_on(refused, options, arrived, wire),
             self.server.profile(),
         )
         .map(|response| response.map(Full::new))
-    }
-
-    /// The response of an answer, and the end of the connection where the real server ends it.
-    fn finish(
-        &self,
-        answer: Answer,
-        options: ResponseOptions,
-        arrived: Instant,
-        wire: &WireControl,
-    ) -> Response<Bytes> {
-        if answer.closes_connection {
-            wire.set(WireFault::CloseAfterAnswer { sent: false });
-        }
-        finish(answer, options, arrived.elapsed())
     }
 
     /// When uvicorn's fault of its keep-alive timer ends the connection of a request that arrives now.
@@ -248,6 +234,19 @@ impl Relay {
             ),
         }
     }
+}
+
+/// The response of an answer, and the end of the connection where the real server ends it.
+fn finish_on(
+    answer: Answer,
+    options: ResponseOptions,
+    arrived: Instant,
+    wire: &WireControl,
+) -> Response<Bytes> {
+    if answer.closes_connection {
+        wire.set(WireFault::CloseAfterAnswer { sent: false });
+    }
+    finish(answer, options, arrived.elapsed())
 }
 
 /// Completes at this moment; without one, never.

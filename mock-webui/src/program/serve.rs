@@ -170,7 +170,13 @@ impl ServeOptions {
         let deaths = select_all(servers.iter().map(|server| Box::pin(server.death())));
         tokio::select! {
             biased;
-            () = stop => Ok(ExitCode::SUCCESS),
+            () = stop => {
+                // As the real server, which finishes the requests that it has.
+                for server in &servers {
+                    server.gpu().idle().await;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
             _ = deaths => Ok(ExitCode::from(self.death_code)),
             result = announce(&servers) => result,
         }

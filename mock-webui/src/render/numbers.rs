@@ -95,21 +95,34 @@ fn side(fields: &Fields, name: &str) -> Result<u32, Failure> {
     }
 }
 
-/// Seeds and variation seeds of `count` pictures. Variation seeds count up; seeds do so unless a variation
-/// strength or a script keeps them equal.
+/// How the seeds of several pictures follow from the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SeedOrder {
+    CountUp,
+    Equal,
+    /// Counts up within groups of this size, and begins anew in each.
+    CountUpWithin(usize),
+}
+
+/// Seeds and variation seeds of `count` pictures. Variation seeds count up; seeds are equal with a variation strength.
 pub(super) fn seeds(
     server: &Server,
     fields: &Fields,
     count: usize,
-    different: bool,
+    order: SeedOrder,
 ) -> Result<(Vec<i64>, Vec<i64>), Failure> {
     let (first, first_sub) = (seed(server, fields, "seed")?, seed(server, fields, "subseed")?);
-    let counted = |from: i64| (0..).map(|index| from.wrapping_add(index)).take(count).collect();
+    let counted =
+        |from: i64| -> Vec<i64> { (0..).map(|index| from.wrapping_add(index)).take(count).collect() };
     let varied = fields.float("subseed_strength").unwrap_or_default() != 0.0;
-    let seeds = if different && !varied {
-        counted(first)
-    } else {
-        vec![first; count]
+    let seeds = match order {
+        _ if varied => vec![first; count],
+        SeedOrder::CountUp => counted(first),
+        SeedOrder::Equal => vec![first; count],
+        SeedOrder::CountUpWithin(size) => {
+            let group = counted(first).into_iter().take(size.max(1)).cycle();
+            group.take(count).collect()
+        }
     };
     Ok((seeds, counted(first_sub)))
 }

@@ -8,7 +8,7 @@ use super::entries::{eta_entry, lora_entries, mask_entries, refiner_entries};
 use super::from_settings::FromSettings;
 use super::hires::Hires;
 use super::input_picture::InputPicture;
-use super::numbers;
+use super::numbers::{self, SeedOrder};
 use super::prompt;
 use super::scripts::{self, Script};
 use super::sd_next::{SdNextDetails, sanitized};
@@ -70,7 +70,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(order: PlanInput<'_>) -> Result<Self, Failure> {
+    pub(crate) fn new(input: PlanInput<'_>) -> Result<Self, Failure> {
         let PlanInput {
             server,
             mode,
@@ -79,7 +79,7 @@ impl Plan {
             sampling,
             pictures,
             faults,
-        } = order;
+        } = input;
         let sd_next = (server.profile().is_sd_next()).then(|| SdNextDetails::new(server, fields, &pictures));
         let sane = sd_next.as_ref().map(|_| sanitized(fields));
         let fields = sane.as_ref().unwrap_or(fields);
@@ -98,7 +98,7 @@ impl Plan {
             .ok_or_else(|| numbers::type_error("*", "Tensor"))?;
 
         let pictures_asked = batch_size * batches;
-        let (texts, different_seeds) = texts(script, (&prompt, &negative), pictures_asked);
+        let (texts, order) = texts(script, (&prompt, &negative), pictures_asked);
         let (prompts, negatives): (Vec<_>, Vec<_>) = texts
             .into_iter()
             .map(|(prompt, negative)| prompt::prepare(server, fields, &prompt, &negative))
@@ -106,7 +106,7 @@ impl Plan {
         if prompts.is_empty() || batch_size == 0 {
             return Err(Failure::unexpected("IndexError", "list index out of range"));
         }
-        let (seeds, subseeds) = numbers::seeds(server, fields, prompts.len(), different_seeds)?;
+        let (seeds, subseeds) = numbers::seeds(server, fields, prompts.len(), order)?;
         let hires = if mode == Mode::Txt2Img {
             Hires::plan(server, fields, &sampling, (width, height))?
         } else {
@@ -120,16 +120,14 @@ impl Plan {
             }
         };
         let ignore_loras = faults.ignore_loras || fields.flag("disable_extra_networks");
-        // The order is that in which the real server adds them: on preparing a pass, on applying LoRAs, on sampling.
-        let mut extra = pass_entries(mode, fields, &sampling, hires.as_ref());
-        if !ignore_loras {
-            extra.extend(lora_entries(server, &prompts));
-        }
-        if let Some(schedule) = &sampling.named_schedule {
-            extra.insert("Schedule type".to_owned(), json!(schedule));
-        }
-        extra.extend(eta_entry(server, fields, &sampling.sampler));
-        extra.extend(refiner_entries(server, fields)?);
+        let extra = extra_entries(
+            server,
+            mode,
+            fields,
+            &sampling,
+            hires.as_ref(),
+            (!ignore_loras).then_some(&prompts),
+        )?;
         let installed = server.setup().installed.loras.iter();
         let loras = installed
             .filter(|_| !ignore_loras)
@@ -147,12 +145,7 @@ impl Plan {
             negatives,
             seeds,
             subseeds,
-            styles: fields
-                .list("styles")
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            styles: styles(fields),
             subseed_strength: fields.get("subseed_strength").clone(),
             seed_resize_from: (
                 fields.integer("seed_resize_from_w").unwrap_or(-1),
@@ -225,14 +218,27 @@ impl Plan {
     }
 }
 
-/// The prompt pairs of all pictures, and whether their seeds count up.
-fn texts(script: &Script, (prompt, negative): (&str, &str), count: usize) -> (Vec<(String, String)>, bool) {
+/// The prompt pairs of all pictures, and how their seeds follow from the first one.
+fn texts(
+    script: &Script,
+    (prompt, negative): (&str, &str),
+    count: usize,
+) -> (Vec<(String, String)>, SeedOrder) {
     let pair = |prompt: &str, negative: &str| (prompt.to_owned(), negative.to_owned());
     match script {
-        Script::Prompts(lines) if !lines.is_empty() => {
-            (lines.iter().map(|line| pair(line, negative)).collect(), false)
+        Script::Prompts(script) if !script.lines.is_empty() => {
+            let prompts = script.lines.iter().map(|line| script.prompt(line, prompt));
+            let pairs = prompts.flat_map(|prompt| vec![pair(&prompt, negative); count]);
+            let order = if script.counts_up {
+                SeedOrder::CountUp
+            } else {
+                SeedOrder::CountUpWithin(count)
+            };
+            (pairs.collect(), order)
         }
-        Script::Plain | Script::Plot(_) | Script::Prompts(_) => (vec![pair(prompt, negative); count], true),
+        Script::Plain | Script::Plot(_) | Script::Prompts(_) => {
+            (vec![pair(prompt, negative); count], SeedOrder::CountUp)
+        }
         Script::PromptMatrix {
             at_start,
             different_seeds,
@@ -248,9 +254,42 @@ fn texts(script: &Script, (prompt, negative): (&str, &str), count: usize) -> (Ve
                     pair(&text, negative)
                 }
             });
-            (pairs.collect(), *different_seeds)
+            let order = if *different_seeds {
+                SeedOrder::CountUp
+            } else {
+                SeedOrder::Equal
+            };
+            (pairs.collect(), order)
         }
     }
+}
+
+/// The names of the request's styles.
+fn styles(fields: &Fields) -> Vec<String> {
+    let names = fields.list("styles").iter().filter_map(Value::as_str);
+    names.map(str::to_owned).collect()
+}
+
+/// What passes, `LoRA`s, the sampler and the refiner add to the infotext, in the order in which the real server adds
+/// them: on preparing a pass, on applying `LoRA`s, on sampling. `prompts` are those whose `LoRA`s are applied.
+fn extra_entries(
+    server: &Server,
+    mode: Mode,
+    fields: &Fields,
+    sampling: &Sampling,
+    hires: Option<&Hires>,
+    prompts: Option<&Vec<String>>,
+) -> Result<Map<String, Value>, Failure> {
+    let mut extra = pass_entries(mode, fields, sampling, hires);
+    if let Some(prompts) = prompts {
+        extra.extend(lora_entries(server, prompts));
+    }
+    if let Some(schedule) = &sampling.named_schedule {
+        extra.insert("Schedule type".to_owned(), json!(schedule));
+    }
+    extra.extend(eta_entry(server, fields, &sampling.sampler));
+    extra.extend(refiner_entries(server, fields)?);
+    Ok(extra)
 }
 
 /// What the second pass or the start from a picture adds to the infotext.

@@ -23,17 +23,35 @@ pub(crate) fn prepare(server: &Server, fields: &Fields, prompt: &str, negative: 
     (prompt, negative)
 }
 
-/// Removes `# …` to the end of each line.
+/// Removes comments: first those that fill a line, then those to the end of a line. A line break takes the place of
+/// each.
 fn without_comments(text: &str) -> String {
     if !text.contains('#') {
         return text.to_owned();
     }
-    let kept: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split('#').next().unwrap_or_default())
-        .collect();
-    kept.join("\n")
+    let without_lines = replaced(text, |rest, first| {
+        if first && rest.starts_with('#') {
+            Some(0)
+        } else {
+            rest.find("\n#")
+        }
+    });
+    replaced(&without_lines, |rest, _| rest.find('#'))
+}
+
+/// Replaces each comment that `find` finds, up to the end of its line. `find` is also given whether it looks at the
+/// beginning of the text.
+fn replaced(text: &str, find: impl Fn(&str, bool) -> Option<usize>) -> String {
+    let (mut kept, mut rest, mut first) = (String::new(), text, true);
+    while let Some(at) = find(rest, first) {
+        kept.push_str(&rest[..at]);
+        kept.push('\n');
+        let comment = rest[at..].strip_prefix('\n').unwrap_or(&rest[at..]);
+        rest = comment.split_once('\n').map_or("", |(_, after)| after);
+        first = false;
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// A prompt split into its text and its `<lora:name:weight>` tags.
@@ -64,6 +82,8 @@ mod tests {
             "a cat \non a mat"
         );
         assert_eq!(without_comments("no comment"), "no comment");
+        assert_eq!(without_comments("a cat # x"), "a cat \n");
+        assert_eq!(without_comments("# x\na cat"), "\na cat");
     }
 
     #[test]

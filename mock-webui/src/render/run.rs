@@ -163,7 +163,7 @@ impl Generation {
         if let Script::Plot(plot) = script {
             return self.plot(plot, &sampling, &pictures).await;
         }
-        let order = PlanInput {
+        let input = PlanInput {
             server,
             mode: *mode,
             fields,
@@ -172,7 +172,7 @@ impl Generation {
             pictures,
             faults,
         };
-        let plan = Plan::new(order)?;
+        let plan = Plan::new(input)?;
         let stamp = server.gpu().change(|state| {
             let passes = if plan.hires.is_some() { 2 } else { 1 };
             state.job_count = i64::try_from(plan.batches() * passes).unwrap_or(i64::MAX);

@@ -36,9 +36,30 @@ pub(crate) enum Script {
         delimiter: &'static str,
     },
     /// One render a line.
-    Prompts(Vec<String>),
+    Prompts(PromptLines),
     /// Every combination of values on three axes, with grids in front.
     Plot(Plot),
+}
+
+/// The lines of the script "prompts from file or textbox".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PromptLines {
+    pub(crate) lines: Vec<String>,
+    /// Whether a line comes before the request's own prompt.
+    pub(crate) first: bool,
+    /// Whether the seed counts on from line to line.
+    pub(crate) counts_up: bool,
+}
+
+impl PromptLines {
+    /// The prompt of a line: the line and the request's own prompt, if it has one.
+    pub(crate) fn prompt(&self, line: &str, own: &str) -> String {
+        match (own.is_empty(), self.first) {
+            (true, _) => line.to_owned(),
+            (false, true) => format!("{line} {own}"),
+            (false, false) => format!("{own} {line}"),
+        }
+    }
 }
 
 /// Titles that can be selected, in lower case.
@@ -172,7 +193,11 @@ pub(crate) fn read(title: Option<&str>, mode: Mode, fields: &Fields) -> Result<S
         "prompts from file or textbox" => {
             let text = at(3).as_str().or_else(|| at(2).as_str()).unwrap_or_default();
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            Ok(Script::Prompts(lines.map(str::to_owned).collect()))
+            Ok(Script::Prompts(PromptLines {
+                lines: lines.map(str::to_owned).collect(),
+                first: *at(2) == "start",
+                counts_up: *at(0) == true,
+            }))
         }
         "x/y/z plot" => Plot::read(args, mode).map(Script::Plot),
         _ => Ok(Script::Plain),
@@ -182,10 +207,9 @@ pub(crate) fn read(title: Option<&str>, mode: Mode, fields: &Fields) -> Result<S
 /// Every combination of the parts after the first, in the script's order.
 pub(crate) fn matrix(prompt: &str, at_start: bool, delimiter: &str) -> Vec<String> {
     let mut parts = prompt.split('|');
-    let base = parts.next().unwrap_or_default().trim();
-    let options: Vec<&str> = parts
-        .map(|part| part.trim().trim_end_matches([',', '.', '!']))
-        .collect();
+    // Only the parts after the first one lose their blanks and commas.
+    let base = parts.next().unwrap_or_default();
+    let options: Vec<&str> = parts.map(|part| part.trim().trim_matches(',')).collect();
     (0..1_usize << options.len().min(8))
         .map(|pattern| {
             let chosen = options
@@ -261,7 +285,8 @@ mod tests {
     #[test]
     fn a_matrix_holds_every_combination_of_the_parts() {
         assert_eq!(matrix("a|b", false, ", "), ["a", "a, b"]);
-        assert_eq!(matrix("a | b | c", false, " "), ["a", "a b", "a c", "a b c"]);
+        assert_eq!(matrix("a| b, |c ", false, " "), ["a", "a b", "a c", "a b c"]);
+        assert_eq!(matrix("a | b", false, ", "), ["a ", "a , b"]);
         assert_eq!(matrix("a|b", true, ", "), ["a", "b, a"]);
         assert_eq!(matrix("a", false, ", "), ["a"]);
     }

@@ -31,21 +31,21 @@ pub(crate) fn routes(profile: Profile) -> Vec<Route> {
         },
         Route::post("/sdapi/v1/interrupt", |server, _| {
             server.gpu().interrupt();
-            Ok(done(server, json!({})))
+            Ok(done(server, &json!({})))
         }),
         Route::post("/sdapi/v1/skip", |server, _| {
             server.gpu().skip();
-            Ok(done(server, Value::Null))
+            Ok(done(server, &Value::Null))
         }),
     ]
 }
 
 /// The answer of a route that only does something. SD.Next has no body for it.
-pub(super) fn done(server: &Server, body: Value) -> Answer {
+pub(super) fn done(server: &Server, body: &Value) -> Answer {
     if server.profile().is_sd_next() {
         Answer::no_content()
     } else {
-        Answer::json(&body)
+        Answer::json(body)
     }
 }
 

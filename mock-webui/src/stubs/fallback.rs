@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use wiremock::{Request, Respond, ResponseTemplate};
 
 use super::preflight;
@@ -51,10 +51,6 @@ impl Fallback {
 
 impl Respond for Fallback {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let mut answer = preflight::answer(request).unwrap_or_else(|| self.answer(request));
-        if request.method == Method::HEAD {
-            answer.body = bytes::Bytes::new();
-        }
-        template(answer)
+        template(preflight::answer(request).unwrap_or_else(|| self.answer(request)))
     }
 }

@@ -19,14 +19,14 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         }),
         Route::post("/sdapi/v1/unload-checkpoint", |server, _| {
             server.memory().unload();
-            Ok(done(server, json!({})))
+            Ok(done(server, &json!({})))
         }),
         Route::post("/sdapi/v1/reload-checkpoint", |server, _| {
             let title = server.current_model().map(crate::Model::title);
             if let Some(title) = title {
                 server.memory().load(title, 0.0);
             }
-            Ok(done(server, json!({})))
+            Ok(done(server, &json!({})))
         }),
         Route::get("/docs", |server, _| Ok(docs(server))).open_to_all(),
         Route::get("/redoc", |_, _| {
@@ -93,7 +93,7 @@ fn docs(server: &Server) -> Answer {
 fn refresh(call: Call<QueuePlace>) -> Later {
     async move {
         call.input.turn().await;
-        Ok(done(&call.server, Value::Null))
+        Ok(done(&call.server, &Value::Null))
     }
     .boxed()
 }

@@ -326,7 +326,7 @@ async fn a_body_can_be_cut_half_closed_or_stalled_short_of_its_length() {
         (Fault::stall_body(), false),
     ] {
         let webui = broken_by(fault.clone()).await;
-        // Only a stall is told by the absence of something.
+        // Only a stall is recognised by the absence of something.
         let patience = if ends {
             A_LONG_TIME
         } else {

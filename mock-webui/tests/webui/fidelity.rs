@@ -90,7 +90,7 @@ async fn arguments_of_an_always_on_script_are_a_list_or_python_fails_on_them() {
         let (status, body) = answer(&webui, "txt2img", &request).await;
         match expected {
             Some((class, text)) => {
-                assert_eq!((&body["error"], &body["errors"]), (&json!(class), &json!(text)))
+                assert_eq!((&body["error"], &body["errors"]), (&json!(class), &json!(text)));
             }
             None => assert_eq!(status, StatusCode::OK, "{body}"),
         }
@@ -135,7 +135,7 @@ async fn base64_needs_its_padding() {
     let file = picture(&render(&webui, &small("x", 1)).await, 0);
     // Cut to a length that needs padding: what follows a PNG's end is not read.
     let mut file = file;
-    while file.len() % 3 == 0 {
+    while file.len().is_multiple_of(3) {
         file.push(0);
     }
     let (status, _) = answer(&webui, "png-info", &json!({ "image": STANDARD.encode(&file) })).await;
@@ -287,4 +287,29 @@ async fn a_contract_leaves_the_checkpoint_as_it_found_it() {
         .await
         .expect("answers");
     assert_eq!(get(&webui, "options").await["sd_model_checkpoint"], before);
+}
+
+#[tokio::test]
+async fn lines_of_a_list_of_prompts_stand_beside_the_requests_own_prompt() {
+    let webui = MockWebUi::start().await;
+    for (place, expected) in [("start", ["one x", "two x"]), ("end", ["x one", "x two"])] {
+        let mut request = small("x", 1);
+        request["script_name"] = json!("prompts from file or textbox");
+        request["script_args"] = json!([false, false, place, "one\ntwo"]);
+        request["n_iter"] = json!(2);
+        let info = info(&render(&webui, &request).await);
+        let [first, second] = expected;
+        assert_eq!(info["all_prompts"], json!([first, first, second, second]));
+        assert_eq!(info["all_seeds"], json!([42, 43, 42, 43]));
+    }
+}
+
+#[tokio::test]
+async fn head_is_refused_with_the_length_of_the_body_that_is_not_sent() {
+    let webui = MockWebUi::start().await;
+    let url = format!("{}/sdapi/v1/samplers", webui.url());
+    let response = crate::support::client().head(url).send().await.expect("answered");
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.headers()["allow"], "GET");
+    assert_eq!(response.headers()["content-length"], "31");
 }

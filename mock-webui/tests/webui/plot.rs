@@ -56,10 +56,10 @@ async fn a_plot_answers_its_grid_alone_unless_the_pictures_are_asked_for() {
     let answer = render(&webui, &plot(&axes)).await;
     assert_eq!(images(&answer), 1);
     assert_eq!(read_png(&picture(&answer, 0)).size, (3 * 64, 2 * 64));
-    let told = info(&answer);
-    assert_eq!(told["index_of_first_image"], json!(1));
-    assert_eq!(told["all_seeds"], json!([42, 42, 42, 42, 42, 42]));
-    let texts = told["infotexts"].as_array().expect("a list");
+    let document = info(&answer);
+    assert_eq!(document["index_of_first_image"], json!(1));
+    assert_eq!(document["all_seeds"], json!([42, 42, 42, 42, 42, 42]));
+    let texts = document["infotexts"].as_array().expect("a list");
     assert_eq!(texts.len(), 7);
     let grid = texts[0].as_str().expect("a text");
     assert!(
@@ -99,15 +99,15 @@ async fn the_axes_change_prompts_seeds_and_samplers() {
     .await;
     // The whole, and one grid for each sampler.
     assert_eq!(images(&answer), 3);
-    let told = info(&answer);
-    let prompts = told["all_prompts"].as_array().expect("a list");
+    let document = info(&answer);
+    let prompts = document["all_prompts"].as_array().expect("a list");
     assert_eq!(prompts.len(), 2 + 8);
     assert_eq!((&prompts[2], &prompts[3]), (&json!("a cat"), &json!("a dog")));
-    assert_eq!(told["all_seeds"][2], json!(5));
+    assert_eq!(document["all_seeds"][2], json!(5));
     // A seed left to chance is drawn once and shared.
-    assert_ne!(told["all_seeds"][4], json!(-1));
-    assert_eq!(told["all_seeds"][4], told["all_seeds"][9]);
-    let last = told["infotexts"][10].as_str().expect("a text");
+    assert_ne!(document["all_seeds"][4], json!(-1));
+    assert_eq!(document["all_seeds"][4], document["all_seeds"][9]);
+    let last = document["infotexts"][10].as_str().expect("a text");
     assert!(
         last.starts_with("a dog\n") && last.contains("Sampler: Heun"),
         "{last}"

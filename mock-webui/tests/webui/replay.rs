@@ -195,7 +195,7 @@ async fn a_server_that_does_not_answer_is_an_error_with_a_remedy() {
         &ContractOptions::default(),
     )
     .await;
-    assert!(error.expect_err("nobody listens").to_string().contains("--api"));
+    assert!(error.expect_err("nothing listens").to_string().contains("--api"));
     let error = contract::run("127.0.0.1", &Suite::builtin(), &ContractOptions::default()).await;
     assert!(error.expect_err("no URL").to_string().contains("http://"));
 }

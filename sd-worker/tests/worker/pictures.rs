@@ -28,7 +28,10 @@ async fn server() -> MockServer {
 
 #[tokio::test]
 async fn a_picture_by_url_is_the_same_as_its_bytes() {
-    let (webui, files) = (MockWebUi::start().await, server().await);
+    let (webui, files) = (
+        MockWebUi::builder().repeatable_img2img(true).start().await,
+        server().await,
+    );
     let stage = Stage::with(webui.url(), &[LOOPBACK_TOO]).await;
     let url = format!("{}/a.png", files.uri());
     let input = json!({
