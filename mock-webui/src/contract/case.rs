@@ -39,6 +39,9 @@ pub struct Case {
     pub(super) timed: Option<bool>,
     pub(super) body: Value,
     pub(super) compare: Compare,
+    /// Calls that the recording was made between, where they were not recorded: path and body.
+    pub(super) before: Option<(&'static str, Value)>,
+    pub(super) after: Option<(&'static str, Value)>,
 }
 
 impl Case {
@@ -57,6 +60,11 @@ impl Case {
             }
             None => self.request.clone(),
         }
+    }
+
+    /// Whether the recording has left out the picture that is sent.
+    pub(super) fn lacks_a_picture(&self) -> bool {
+        is_left_out(&self.request_body()["image"])
     }
 
     /// Whether the case leaves the server with another checkpoint, or with none.
@@ -180,9 +188,9 @@ impl Suite {
             found.push((date, entry.into_case(Some(folder))));
         }
         found.sort_by_key(|(date, case)| (date.clone(), turn(&case.name)));
-        Ok(Self {
-            cases: found.into_iter().map(|(_, case)| case).collect(),
-        })
+        let mut cases: Vec<Case> = found.into_iter().map(|(_, case)| case).collect();
+        add_unrecorded_calls(&mut cases);
+        Ok(Self { cases })
     }
 
     /// The cases.
@@ -198,6 +206,23 @@ impl Suite {
     }
 }
 
+/// A folder may be a sample. What later cases show the effect of is called all the same.
+fn add_unrecorded_calls(cases: &mut [Case]) {
+    let has = |name: &str| cases.iter().any(|case| case.name == name);
+    let (interrupted, repaired) = (has("interrupt-idle"), has("override-ok-repair"));
+    for case in cases {
+        match case.name.as_str() {
+            "progress-after-idle-interrupt" if !interrupted => {
+                case.before = Some(("/sdapi/v1/interrupt", Value::Null));
+            }
+            "override-ok-then-plain" if !repaired => {
+                case.after = Some(("/sdapi/v1/options", json!({ "CLIP_stop_at_last_layers": 1 })));
+            }
+            _ => {}
+        }
+    }
+}
+
 fn is_the_recorders_own(value: &Value) -> bool {
     value["request"]["json"]["script_name"] == "golden fault"
 }
@@ -205,7 +230,8 @@ fn is_the_recorders_own(value: &Value) -> bool {
 /// Dates have whole seconds. Those made within one were made in the order of their names, but for a few
 /// that look at what others left behind.
 fn turn(name: &str) -> (usize, String) {
-    const LAST: [&str; 4] = [
+    const LAST: [&str; 5] = [
+        "override-ok",
         "extras-unknown",
         "interrupt-idle",
         "progress-after-idle",
@@ -262,6 +288,8 @@ impl Entry {
                 .or_else(|| response.text.filter(|text| !text.is_empty()).map(Value::from))
                 .unwrap_or_default(),
             compare,
+            before: None,
+            after: None,
         }
     }
 }

@@ -67,20 +67,23 @@ fn mask(value: &mut Value, key: &str) {
             *version = version.trim_start_matches('v').to_owned();
         }
         Value::String(text) => *value = json!(masked_text(text)),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, key)),
+        Value::Array(items) => {
+            items.retain(|item| !is_the_recorders_script(item));
+            items.iter_mut().for_each(|item| mask(item, key));
+        }
         Value::Object(entries) => {
             for (name, entry) in entries {
                 mask(entry, name);
             }
-            // The recorder had a script of its own.
-            for kind in ["txt2img", "img2img"] {
-                if let Some(titles) = value.get_mut(kind).and_then(Value::as_array_mut) {
-                    titles.retain(|title| title != "golden fault");
-                }
-            }
         }
         Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The recorder had scripts of its own, which lists of scripts show.
+fn is_the_recorders_script(item: &Value) -> bool {
+    let title = if item.is_object() { &item["name"] } else { item };
+    *title == "golden fault" || *title == "real fault"
 }
 
 fn masked_text(text: &str) -> String {

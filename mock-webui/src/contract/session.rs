@@ -10,7 +10,7 @@ use super::options::ContractOptions;
 pub(super) struct Session {
     client: Client,
     checkpoint: Value,
-    /// A recording leaves pictures out; the server's own first one stands in for those that are sent.
+    /// A recording leaves pictures out; one of the server's own stands in for those that are sent.
     picture: Option<String>,
 }
 
@@ -26,16 +26,22 @@ impl Session {
     }
 
     pub(super) async fn send(&mut self, case: &Case) -> Result<Received, ContractError> {
+        if let Some((path, body)) = &case.before {
+            self.client.post(path, body).await?;
+        }
+        if self.picture.is_none() && case.lacks_a_picture() {
+            let body = json!({ "prompt": "x", "steps": 2, "width": 64, "height": 64, "seed": 42 });
+            self.picture = first_picture(&self.client.post("/sdapi/v1/txt2img", &body).await?);
+        }
         let received = self.client.send(case, self.picture.as_deref()).await;
+        if let Some((path, body)) = &case.after {
+            self.client.post(path, body).await?;
+        }
         if case.changes_the_checkpoint() && self.checkpoint.is_string() {
             let body = json!({ "sd_model_checkpoint": self.checkpoint });
             self.client.post("/sdapi/v1/options", &body).await?;
         }
-        let received = received?;
-        if self.picture.is_none() {
-            self.picture = first_picture(&received);
-        }
-        Ok(received)
+        received
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::faults::Fault;
+use crate::faults::{Fault, FaultKind};
 use crate::phase::Phase;
 use crate::server::Server;
 
@@ -30,6 +30,7 @@ struct NewPhase {
 pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: &[u8]) -> Answer {
     let result = match (method.as_str(), route) {
         ("GET", "faults") => Ok(json!(server.fault_plan().armed())),
+        ("GET", "fault-kinds") => Ok(kinds()),
         ("POST", "faults") => arm(server, body),
         ("DELETE", "faults") => {
             server.fault_plan().clear();
@@ -48,7 +49,7 @@ pub(crate) async fn answer(server: &Server, method: &Method, route: &str, body: 
             Err(error) => Err(error.to_string()),
         },
         _ => {
-            let known = "GET, POST, DELETE faults; GET gpu; POST advance; POST phase";
+            let known = "GET, POST, DELETE faults; GET fault-kinds; GET gpu; POST advance; POST phase";
             return Answer::with_status(
                 StatusCode::NOT_FOUND,
                 &json!({ "error": format!("no admin route {method} {ROOT}{route}; there are: {known}") }),
@@ -78,6 +79,13 @@ fn arm(server: &Server, body: &[u8]) -> Result<Value, String> {
         server.inject(fault);
     }
     Ok(json!(server.fault_plan().armed()))
+}
+
+fn kinds() -> Value {
+    let kinds = FaultKind::ALL.iter().map(
+        |kind| json!({ "kind": kind.name, "fields": kind.fields, "does": kind.description.concat().trim() }),
+    );
+    kinds.collect()
 }
 
 fn state(server: &Server) -> Value {

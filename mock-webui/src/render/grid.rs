@@ -4,9 +4,14 @@ use crate::gpu::picture::Picture;
 
 /// The grid of a batch: round(√count) rows.
 pub(crate) fn of(tiles: &[Picture]) -> Picture {
-    let count = u32::try_from(tiles.len()).unwrap_or(u32::MAX);
+    laid_out(tiles, layout(tiles.len()).1, 0, 0)
+}
+
+/// Columns and rows of the grid of this many pictures.
+pub(super) fn layout(count: usize) -> (u32, u32) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
     let rows = (1..=count).find(|rows| rows * rows + rows >= count).unwrap_or(1);
-    laid_out(tiles, rows, 0, 0)
+    (count.div_ceil(rows), rows)
 }
 
 /// The grid of a prompt matrix: half of the parts across, half of them down, legends at both sides.

@@ -4,15 +4,16 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::generation::Generation;
+use super::grid;
 use super::input_picture;
 use super::paste;
 use super::plan::{Plan, PlanInput};
 use super::scripts::{self, Script};
-use super::sd_next;
+use super::{sd_next, sd_next_info};
 use crate::answer::{Answer, Failure};
 use crate::catalogue::sampling::{self, Sampling};
 use crate::faults::ActiveFaults;
-use crate::gpu::{GpuState, QueuePlace};
+use crate::gpu::QueuePlace;
 use crate::request::Mode;
 
 /// Runs a request whose fields are valid: checks the rest, waits for its turn, renders, and answers.
@@ -59,11 +60,19 @@ pub(crate) async fn run(mut generation: Generation, place: QueuePlace) -> Result
     server.gpu().change(|state| {
         let job = mode.job();
         state.begin(if sd_next { mode.job_of_sd_next() } else { job });
+        if sd_next {
+            state.sampling_steps = 0;
+        }
         state.renders += 1;
         state.begin_task(task);
     });
     let result = generation.with_overrides(script, sampling).await;
-    generation.server.gpu().change(GpuState::end);
+    generation.server.gpu().change(|state| {
+        state.end();
+        if sd_next {
+            state.job_no = 0;
+        }
+    });
     // The place is given up only now: the next job begins when this one has left the card.
     drop(place);
     result
@@ -159,7 +168,7 @@ impl Generation {
                 "width and height have to be divisible by 8",
             ));
         }
-        let script = scripts::read(script, *mode, fields)?;
+        let script = scripts::read(server.profile(), script, *mode, fields)?;
         if let Script::Plot(plot) = script {
             return self.plot(plot, &sampling, &pictures).await;
         }
@@ -189,7 +198,11 @@ impl Generation {
             }
         };
         if with_grid && !rendered.pictures.is_empty() {
+            let layout = grid::layout(rendered.pictures.len());
             rendered.put_grid_first(matches!(script, Script::PromptMatrix { .. }));
+            if let (Some(details), Some(text)) = (&plan.sd_next, rendered.texts.first_mut()) {
+                *text = sd_next_info::grid_infotext(&plan, details, layout);
+            }
         }
         let maps = scripts::controlnet_units(fields);
         if server.setup().controlnet_maps && maps > 0 {

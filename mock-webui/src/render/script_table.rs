@@ -21,23 +21,40 @@ struct Entry {
     args: Vec<Value>,
 }
 
-static SCRIPTS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../data/script-info.json")).expect("the file is a list of scripts")
-});
+fn parsed(file: &str) -> Vec<Entry> {
+    serde_json::from_str(file).expect("the file is a list of scripts")
+}
 
-fn entries(mode: Mode) -> impl Iterator<Item = &'static Entry> {
-    SCRIPTS
+static OF_A1111: LazyLock<Vec<Entry>> = LazyLock::new(|| parsed(include_str!("../../data/script-info.json")));
+static OF_FORGE: LazyLock<Vec<Entry>> =
+    LazyLock::new(|| parsed(include_str!("../../data/forge/script-info.json")));
+
+fn entries(profile: Profile, mode: Mode) -> impl Iterator<Item = &'static Entry> {
+    let table: &'static [Entry] = if profile.is_forge() { &OF_FORGE } else { &OF_A1111 };
+    table
         .iter()
         .filter(move |entry| entry.is_img2img == (mode == Mode::Img2Img))
 }
 
+/// The titles of the scripts that can be selected, in lower case.
+pub(super) fn selectable(profile: Profile, mode: Mode) -> impl Iterator<Item = &'static str> {
+    let titles = entries(profile, mode).filter(|entry| !entry.is_alwayson);
+    titles.map(|entry| entry.name.as_str())
+}
+
+/// The titles of the scripts that always run, in lower case.
+pub(super) fn always_on(profile: Profile, mode: Mode) -> impl Iterator<Item = &'static str> {
+    let titles = entries(profile, mode).filter(|entry| entry.is_alwayson);
+    titles.map(|entry| entry.name.as_str())
+}
+
 /// The controls of a script, as `GET script-info` shows them. Lists of samplers are those of the version.
 pub(super) fn controls(profile: Profile, title: &str, mode: Mode) -> Value {
-    let mut args: Vec<Value> = entries(mode)
+    let mut args: Vec<Value> = entries(profile, mode)
         .find(|entry| entry.name == title)
         .map(|entry| entry.args.clone())
         .unwrap_or_default();
-    if title == "sampler" {
+    if title == "sampler" && !profile.is_forge() {
         let names = |list: Value, key: &str| -> Value {
             let entries = list.as_array().cloned().unwrap_or_default();
             entries.iter().map(|entry| entry[key].clone()).collect()
@@ -53,8 +70,13 @@ pub(super) fn controls(profile: Profile, title: &str, mode: Mode) -> Value {
 /// The server keeps the arguments of all scripts in one list, and puts those of the request in the place of the
 /// selected script's. With too few, the arguments of the scripts after it move up. Only the last script of the list
 /// has too few then.
-pub(super) fn arguments(title: &str, mode: Mode, given: &[Value]) -> Result<Vec<Value>, Failure> {
-    let mut after = entries(mode)
+pub(super) fn arguments(
+    profile: Profile,
+    title: &str,
+    mode: Mode,
+    given: &[Value],
+) -> Result<Vec<Value>, Failure> {
+    let mut after = entries(profile, mode)
         .filter(|entry| !entry.is_alwayson)
         .skip_while(|entry| entry.name != title);
     let Some(script) = after.next() else {
@@ -102,7 +124,7 @@ mod tests {
     use super::*;
 
     fn refusal(title: &str, mode: Mode, given: &[Value]) -> (String, String) {
-        match arguments(title, mode, given) {
+        match arguments(Profile::V1_10_1, title, mode, given) {
             Err(Failure::Unexpected { class, text }) => (class, text),
             other => panic!("{other:?}"),
         }
@@ -120,13 +142,18 @@ mod tests {
 
     #[test]
     fn too_few_arguments_of_another_script_are_those_of_the_next_one() {
-        let args = arguments("prompt matrix", Mode::Txt2Img, &[json!(true)]).expect("enough");
+        let args =
+            arguments(Profile::V1_10_1, "prompt matrix", Mode::Txt2Img, &[json!(true)]).expect("enough");
         assert_eq!(json!(args), json!([true, false, false, "start", ""]));
     }
 
     #[test]
     fn every_selectable_script_has_a_control_for_each_parameter() {
-        for entry in SCRIPTS.iter().filter(|entry| !entry.is_alwayson) {
+        for entry in OF_A1111
+            .iter()
+            .chain(OF_FORGE.iter())
+            .filter(|entry| !entry.is_alwayson)
+        {
             assert_eq!(entry.parameters.len(), entry.args.len(), "{}", entry.name);
         }
     }

@@ -11,18 +11,6 @@ use crate::profile::Profile;
 use crate::request::{Fields, Mode};
 use crate::server::Server;
 
-const FOR_TEXT: &[&str] = &["prompt matrix", "prompts from file or textbox", "x/y/z plot"];
-const FOR_PICTURES: &[&str] = &[
-    "img2img alternative test",
-    "loopback",
-    "outpainting mk2",
-    "poor man's outpainting",
-    "prompt matrix",
-    "prompts from file or textbox",
-    "sd upscale",
-    "x/y/z plot",
-];
-
 /// What the selected script makes of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Script {
@@ -62,28 +50,22 @@ impl PromptLines {
     }
 }
 
-/// Titles that can be selected, in lower case.
-pub(crate) fn selectable(mode: Mode) -> &'static [&'static str] {
-    match mode {
-        Mode::Txt2Img => FOR_TEXT,
-        Mode::Img2Img => FOR_PICTURES,
-    }
-}
-
 /// Titles that always run, as the list of scripts shows them.
-pub(crate) fn always_on(server: &Server, mode: Mode) -> Vec<&'static str> {
-    let mut titles = vec!["extra options", "Hypertile"];
-    if mode == Mode::Img2Img && server.profile() >= Profile::V1_8 {
-        titles.push("soft inpainting");
+fn always_on(server: &Server, mode: Mode) -> Vec<&'static str> {
+    let profile = server.profile();
+    let mut titles: Vec<_> = script_table::always_on(profile, mode)
+        .filter(|title| match *title {
+            "soft inpainting" => profile >= Profile::V1_8,
+            "sampler" => profile.has_schedulers(),
+            _ => true,
+        })
+        // Its own list spells this one with a capital letter.
+        .map(|title| if title == "hypertile" { "Hypertile" } else { title })
+        .collect();
+    if !server.setup().installed.controlnets.is_empty() && !titles.contains(&"controlnet") {
+        let place = titles.iter().position(|title| *title == "refiner");
+        titles.insert(place.unwrap_or(titles.len()), "controlnet");
     }
-    if !server.setup().installed.controlnets.is_empty() {
-        titles.push("controlnet");
-    }
-    titles.push("refiner");
-    if server.profile().has_schedulers() {
-        titles.push("sampler");
-    }
-    titles.push("seed");
     titles
 }
 
@@ -99,14 +81,12 @@ pub(crate) fn find(profile: Profile, mode: Mode, fields: &Fields) -> Result<Opti
     let Some(name) = fields.non_empty("script_name") else {
         return Ok(None);
     };
-    let known = selectable(mode)
-        .iter()
-        .find(|title| **title == name.to_lowercase());
+    let known = script_table::selectable(profile, mode).find(|title| *title == name.to_lowercase());
     if profile.is_sd_next() {
         // It renders without one that it does not know, and the mock imitates none of those that it knows.
         return Ok(None);
     }
-    known.copied().map(Some).ok_or_else(|| not_found(name))
+    known.map(Some).ok_or_else(|| not_found(name))
 }
 
 /// Checks the always-on scripts of a request, after the sampler.
@@ -119,7 +99,7 @@ pub(crate) fn check_always_on(server: &Server, mode: Mode, fields: &Fields) -> R
             let text = format!("Always on script not found: {name}");
             return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
         }
-        if selectable(mode).contains(&lower.as_str()) {
+        if script_table::selectable(server.profile(), mode).any(|title| title == lower) {
             let text = "Cannot have a selectable script in the always on scripts params";
             return Err(Failure::deliberate(StatusCode::UNPROCESSABLE_ENTITY, text));
         }
@@ -165,11 +145,16 @@ fn check_arguments(script: &Value) -> Result<(), Failure> {
 }
 
 /// Reads the arguments of the selected script. Too few are Python's `TypeError`, or an error of the script itself.
-pub(crate) fn read(title: Option<&str>, mode: Mode, fields: &Fields) -> Result<Script, Failure> {
+pub(crate) fn read(
+    profile: Profile,
+    title: Option<&str>,
+    mode: Mode,
+    fields: &Fields,
+) -> Result<Script, Failure> {
     let Some(title) = title else {
         return Ok(Script::Plain);
     };
-    let args = &script_table::arguments(title, mode, fields.list("script_args"))?;
+    let args = &script_table::arguments(profile, title, mode, fields.list("script_args"))?;
     let at = |index: usize| args.get(index).unwrap_or(&Value::Null);
     match title {
         "prompt matrix" => {
@@ -232,8 +217,12 @@ pub(crate) fn matrix(prompt: &str, at_start: bool, delimiter: &str) -> Vec<Strin
 
 /// The answer of `GET scripts`.
 pub(crate) fn list(server: &Server) -> Value {
+    if server.profile().is_sd_next() {
+        let recorded = include_str!("../../data/sd-next/scripts.json");
+        return serde_json::from_str(recorded).expect("the file is a JSON object");
+    }
     let titles = |mode| {
-        let mut titles = selectable(mode).to_vec();
+        let mut titles: Vec<_> = script_table::selectable(server.profile(), mode).collect();
         titles.extend(always_on(server, mode));
         titles
     };
@@ -242,27 +231,45 @@ pub(crate) fn list(server: &Server) -> Value {
 
 /// The answer of `GET script-info`: one entry a script, with the arguments of its controls.
 pub(crate) fn info(server: &Server) -> Value {
+    let profile = server.profile();
     let mut entries = Vec::new();
     for mode in [Mode::Txt2Img, Mode::Img2Img] {
         let picture = mode == Mode::Img2Img;
-        let titles = selectable(mode).iter().map(|title| (*title, false));
+        let titles = script_table::selectable(profile, mode).map(|title| (title, false));
         for (title, is_alwayson) in
             titles.chain(always_on(server, mode).into_iter().map(|title| (title, true)))
         {
             let title = title.to_lowercase();
-            let args = match title.as_str() {
+            let mut args = script_table::controls(profile, &title, mode);
+            if title == "controlnet" && args == json!([]) {
                 // As many units as the extension has in its own default settings.
-                "controlnet" => (0..3)
-                    .map(|_| json!({ "label": "", "value": null, "minimum": null, "maximum": null, "step": null, "choices": null }))
-                    .collect(),
-                title => script_table::controls(server.profile(), title, mode),
-            };
+                let unit = json!({
+                    "label": "", "value": null, "minimum": null, "maximum": null, "step": null, "choices": null,
+                });
+                args = json!([unit, unit, unit]);
+            }
+            if title == "refiner" {
+                args[1]["choices"] = checkpoint_choices(server);
+            }
             entries.push(json!({
                 "name": title, "is_alwayson": is_alwayson, "is_img2img": picture, "args": args,
             }));
         }
     }
     Value::Array(entries)
+}
+
+/// What the refiner's menu of checkpoints holds. Forge shows names without endings.
+fn checkpoint_choices(server: &Server) -> Value {
+    let titles = server.setup().installed.models.iter().map(|model| {
+        let title = model.title();
+        if server.profile().is_forge() {
+            title.replace(".safetensors", "")
+        } else {
+            title
+        }
+    });
+    std::iter::once(String::new()).chain(titles).collect()
 }
 
 /// The refiner that its always-on script asks for: checkpoint and share of steps. It wins over the request's own fields.

@@ -22,6 +22,8 @@ pub(crate) struct SdNextDetails {
     pub(crate) pipeline: &'static str,
     /// Size and strength of a start from a picture.
     pub(crate) start: Option<((u32, u32), Value)>,
+    /// Steps and strength of a second pass by a latent upscaler.
+    pub(crate) second_pass: Option<(Value, Value)>,
     pub(crate) guidance_rescale: Value,
     pub(crate) model: Option<String>,
 }
@@ -69,6 +71,17 @@ impl SdNextDetails {
             }
             (false, false) => ("img2img", "StableDiffusionImg2ImgPipeline"),
         };
+        // By another upscaler, or without one, the pass is left out.
+        let passes = fields.flag("enable_hr") && fields.text("hr_upscaler").contains("Latent");
+        let second_pass = passes.then(|| {
+            let of = |name: &str| fields.get(name).clone();
+            (of("hr_second_pass_steps"), of("hr_denoising_strength"))
+        });
+        let operations = if passes && operations == "txt2img" {
+            "txt2img; hires"
+        } else {
+            operations
+        };
         let start = pictures.first().map(|input| {
             let size = (input.picture.width, input.picture.height);
             (size, fields.get("denoising_strength").clone())
@@ -82,6 +95,7 @@ impl SdNextDetails {
             operations,
             pipeline,
             start,
+            second_pass,
             guidance_rescale: fields.get("guidance_rescale").clone(),
             model: server.current_model().map(|model| model.base_name().to_owned()),
         }

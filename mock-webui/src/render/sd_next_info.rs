@@ -10,24 +10,38 @@ use crate::json::{self, float, python_str, quote};
 
 /// The infotext of the picture with this index.
 pub(super) fn infotext(plan: &Plan, details: &SdNextDetails, index: usize) -> String {
+    let (batch, place) = (index / plan.batch_size + 1, index % plan.batch_size + 1);
+    text(plan, details, index, ("Index", format!("{batch}x{place}")))
+}
+
+/// The infotext of a grid of all pictures.
+pub(super) fn grid_infotext(plan: &Plan, details: &SdNextDetails, (columns, rows): (u32, u32)) -> String {
+    text(plan, details, 0, ("Grid", format!("{columns}x{rows}")))
+}
+
+/// `place` is the entry that tells one picture of several from the others.
+fn text(plan: &Plan, details: &SdNextDetails, index: usize, place: (&'static str, String)) -> String {
     let (prompt, negative) = (&plan.prompts[index], &plan.negatives[index]);
-    let entries: Vec<String> = entries(plan, details, index)
+    let entries: Vec<String> = entries(plan, details, index, place)
         .into_iter()
         .map(|(name, value)| format!("{name}: {}", quote(&value)))
         .collect();
-    let template = match negative.as_str() {
-        "" => format!("Template: {prompt}"),
-        negative => format!("Template: {prompt}\nNegative template: {negative}"),
-    };
-    format!(
-        "{prompt}\nNegative prompt: {negative}\n{template}\n{}",
-        entries.join(", ")
-    )
-    .trim()
-    .to_owned()
+    let mut lines = vec![prompt.clone(), format!("Negative prompt: {negative}")];
+    for (name, text) in [("Template", prompt), ("Negative template", negative)] {
+        if !text.is_empty() {
+            lines.push(format!("{name}: {text}"));
+        }
+    }
+    lines.push(entries.join(", "));
+    lines.join("\n").trim().to_owned()
 }
 
-fn entries(plan: &Plan, details: &SdNextDetails, index: usize) -> Vec<(&'static str, String)> {
+fn entries(
+    plan: &Plan,
+    details: &SdNextDetails,
+    index: usize,
+    place: (&'static str, String),
+) -> Vec<(&'static str, String)> {
     let mut entries = Vec::new();
     let mut add = |name: &'static str, value: String| entries.push((name, value));
     // A number of -1 or less is left out.
@@ -38,7 +52,8 @@ fn entries(plan: &Plan, details: &SdNextDetails, index: usize) -> Vec<(&'static 
     if plan.sampling.sampler != "Default" {
         add("Sampler", plan.sampling.sampler.clone());
     }
-    add("Scheduler", scheduler(&plan.sampling.sampler).to_owned());
+    // The class at the time of writing: that of the model's own scheduler, whichever was asked for.
+    add("Scheduler", "EulerDiscreteScheduler".to_owned());
     if plan.seeds[index] > -1 {
         add("Seed", plan.seeds[index].to_string());
     }
@@ -69,12 +84,18 @@ fn entries(plan: &Plan, details: &SdNextDetails, index: usize) -> Vec<(&'static 
         add("Model hash", hash.clone());
     }
     if several {
-        add("Index", format!("{}x{}", index / plan.batch_size + 1, index + 1));
+        add(place.0, place.1);
     }
     let strength = plan.subseed_strength.as_f64().unwrap_or_default();
     if strength > 0.0 && details.operations.contains("txt2img") {
         add("Variation seed", plan.subseeds[index].to_string());
         add("Variation strength", float(strength));
+    }
+    if let Some((steps, strength)) = &details.second_pass {
+        add("Refine", "True".to_owned());
+        add("Hires force", "True".to_owned());
+        add("Hires steps", python_str(steps));
+        add("Hires strength", python_str(strength));
     }
     if let Some(((width, height), denoising)) = &details.start {
         let hash = format!("{:08x}", digest::of(&(width, height)) >> 32);
@@ -83,21 +104,6 @@ fn entries(plan: &Plan, details: &SdNextDetails, index: usize) -> Vec<(&'static 
         add("Denoising strength", python_str(denoising));
     }
     entries
-}
-
-/// The class that renders for a sampler.
-fn scheduler(sampler: &str) -> &'static str {
-    match sampler {
-        "Euler a" => "EulerAncestralDiscreteScheduler",
-        "DDIM" => "DDIMScheduler",
-        "DDPM" => "DDPMScheduler",
-        "UniPC" => "UniPCMultistepScheduler",
-        "Heun" => "HeunDiscreteScheduler",
-        "LMSD" => "LMSDiscreteScheduler",
-        "LCM" => "LCMScheduler",
-        name if name.starts_with("DPM++") => "DPMSolverMultistepScheduler",
-        _ => "EulerDiscreteScheduler",
-    }
 }
 
 /// The document, in the separators and escapes of Python's `json.dumps`.

@@ -16,7 +16,7 @@ pub(crate) enum Body {
     Missing,
     Json(Value),
     /// The content type is not JSON: the framework hands the bytes on, and validation refuses them.
-    Bytes,
+    Bytes(String),
 }
 
 impl Body {
@@ -26,7 +26,7 @@ impl Body {
             return Ok(Self::Missing);
         }
         if !is_json(headers) {
-            return Ok(Self::Bytes);
+            return Ok(Self::Bytes(String::from_utf8_lossy(bytes).into_owned()));
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
             let answer = Answer::detail(StatusCode::BAD_REQUEST, "There was an error parsing the body");
@@ -53,10 +53,10 @@ impl Body {
 
     /// The failure in the words of this version.
     pub(crate) fn reworded(&self, failure: Failure, profile: Profile) -> Failure {
-        let body = if let Self::Json(body) = self {
-            body
-        } else {
-            &Value::Null
+        let body = match self {
+            Self::Json(body) => body,
+            Self::Bytes(text) => &Value::from(text.as_str()),
+            Self::Missing => &Value::Null,
         };
         match failure {
             Failure::Invalid(problems) if profile.validates_strictly() => {
@@ -95,7 +95,7 @@ impl Body {
                 return Err(Failure::Invalid(vec![missing]));
             }
             Self::Json(value) => value,
-            Self::Bytes => Value::from(""),
+            Self::Bytes(text) => Value::from(text),
         };
         let mut problems = Vec::new();
         match coerce(Kind::Object, value, &location, &mut problems) {

@@ -96,7 +96,14 @@ impl Fields {
                         problems.extend(refused);
                         None
                     } else if !value.is_null() {
-                        coerce(field.kind, value, &location, &mut problems)
+                        let before = problems.len();
+                        let coerced = coerce(field.kind, value, &location, &mut problems);
+                        if profile.validates_strictly() && matches!(field.kind, Kind::Within { .. }) {
+                            problems[before..]
+                                .iter_mut()
+                                .for_each(strict::show_limit_as_float);
+                        }
+                        coerced
                     } else if field.nullable {
                         Some(Value::Null)
                     } else {

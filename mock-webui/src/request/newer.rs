@@ -92,7 +92,10 @@ fn bound(
 ) -> (&'static str, String, Option<Value>) {
     (
         kind,
-        format!("Input should be {relation} {limit}"),
+        format!(
+            "Input should be {relation} {}",
+            limit.to_string().trim_end_matches(".0")
+        ),
         Some(json!({ key: limit })),
     )
 }

@@ -32,3 +32,10 @@ pub(super) fn refused(kind: Kind, value: &Value, location: &[Value]) -> Vec<Valu
         _ => Vec::new(),
     }
 }
+
+/// The newer validation shows the bounds of a float as floats.
+pub(super) fn show_limit_as_float(problem: &mut Value) {
+    if let Some(limit) = problem["ctx"]["limit_value"].as_f64() {
+        problem["ctx"]["limit_value"] = Value::from(limit);
+    }
+}

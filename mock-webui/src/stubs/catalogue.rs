@@ -134,7 +134,7 @@ fn embeddings(server: &Server) -> Value {
     }
     let entry = |name: &String| {
         let details = json!({
-            "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": 768, "vectors": 1,
+            "step": null, "sd_checkpoint": null, "sd_checkpoint_name": null, "shape": 768, "vectors": 2,
         });
         (name.clone(), details)
     };
@@ -171,6 +171,11 @@ fn cmd_flags(server: &Server, _: &Request) -> Result<Answer, Failure> {
         let text = "1 validation errors:\n  {'type': 'string_type', 'loc': ('response', 'port'), 'msg': 'Input should \
                     be a valid string', 'input': 7861}\n";
         return Err(Failure::unexpected("ResponseValidationError", text));
+    }
+    if server.profile().is_sd_next() {
+        let recorded = include_str!("../../data/sd-next/cmd-flags.json");
+        let flags: Value = serde_json::from_str(recorded).expect("the file is a JSON object");
+        return Ok(Answer::json(&flags));
     }
     let mut flags = recorded_flags(server);
     if server.profile() < Profile::V1_10_1 {

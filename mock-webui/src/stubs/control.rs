@@ -57,7 +57,7 @@ fn progress_of_sd_next(server: &Server, request: &Request) -> Result<Answer, Fai
         if state.job_count == 0 && state.sampling_step == 0 {
             return (
                 json!({
-                    "id": "", "progress": 0, "eta_relative": 0, "state": state.to_json(false),
+                    "id": "", "progress": 0.0, "eta_relative": 0.0, "state": state.to_json(false),
                     "current_image": null, "textinfo": null,
                 }),
                 None,

@@ -103,6 +103,9 @@ async fn process(
         state.begin("Upscale");
         state.job_count = 1;
         state.job_no = 1;
+        if server.profile().is_sd_next() {
+            (state.job_no, state.sampling_steps) = (0, 0);
+        }
     });
     // The real server forgets to tidy up after a failure: progress shows a finished job from then on (§7).
     for field in ["upscaler_1", "upscaler_2"] {

@@ -21,7 +21,13 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
         let page = Route::get("/", |_, _| {
             Ok(Answer::html(include_str!("../../data/sd-next/page.html")))
         });
-        return vec![page.open_to_all()];
+        let progress = Route::post_checked(
+            "/internal/progress",
+            || INTERNAL_PROGRESS,
+            false,
+            |call| async move { Ok(progress_of_sd_next(&call)) }.boxed(),
+        );
+        return vec![page.open_to_all(), progress.open_to_all()];
     }
     if !server.setup().web_page {
         return Vec::new();
@@ -56,6 +62,26 @@ pub(crate) fn routes(server: &Server) -> Vec<Route> {
     ];
     // The page has an authentication of its own; `--api-auth` guards `/sdapi` only.
     list.into_iter().map(Route::open_to_all).collect()
+}
+
+fn progress_of_sd_next(call: &Call<(Fields, Option<QueuePlace>)>) -> Answer {
+    let (server, (fields, _)) = (&call.server, &call.input);
+    let id = fields.text("id_task");
+    server.gpu().read(|state| {
+        let active = state.task.as_deref() == Some(id);
+        let queued = state.pending_tasks.iter().any(|task| task == id);
+        Answer::json(&json!({
+            "job": if active { state.job.as_str() } else { "" },
+            "textinfo": if queued { "Queued..." } else { "Waiting..." },
+            "active": active, "queued": queued, "paused": false,
+            "completed": state.finished_tasks.iter().any(|task| task == id), "debug": false,
+            "step": if active { state.sampling_step } else { 0 },
+            "steps": if active { state.sampling_steps.max(1) } else { 1 },
+            "batch_no": 0, "batch_count": 0,
+            "progress": if active { state.share_of_steps() } else { 0.0 },
+            "eta": null, "live_preview": null, "id_live_preview": 0,
+        }))
+    })
 }
 
 fn sysinfo(server: &Server) -> Answer {

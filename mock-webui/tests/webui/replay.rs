@@ -61,6 +61,30 @@ async fn the_recordings_of_1_9_3_are_answered_alike() {
 }
 
 #[tokio::test]
+async fn the_recordings_of_forge_are_answered_alike() {
+    replay(
+        "forge",
+        MockWebUi::recorded(Profile::Forge),
+        |_| true,
+        &ContractOptions::default(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_recordings_of_sd_next_are_answered_alike() {
+    // The memory is that of the recorded machine.
+    let wanted = |name: &str| name != "get-memory";
+    replay(
+        "sdnext",
+        MockWebUi::recorded(Profile::SdNext),
+        wanted,
+        &ContractOptions::default(),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn the_recordings_with_credentials_are_answered_alike() {
     let builder = || MockWebUi::builder().models([tiny()]).credentials("user", "pass");
     // The recording leaves out the right credentials, but not that they were sent.

@@ -21,6 +21,25 @@ fn the_documentation_lists_every_kind_of_fault() {
 }
 
 #[tokio::test]
+async fn a_running_mock_lists_the_kinds_of_faults() {
+    let webui = MockWebUi::start().await;
+    let url = format!("{}/__mock/fault-kinds", webui.url());
+    let kinds: Value = crate::support::fetch(url)
+        .await
+        .expect("answered")
+        .json()
+        .await
+        .expect("JSON");
+    let names = kinds
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|kind| kind["kind"].clone());
+    let known = mock_webui::FaultKind::ALL.iter().map(|kind| json!(kind.name));
+    assert!(names.eq(known), "{kinds}");
+}
+
+#[tokio::test]
 async fn an_exception_can_be_raised_by_any_route() {
     let fault = || {
         Fault::exception("KeyError", "'x'")
