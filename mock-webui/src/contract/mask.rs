@@ -69,7 +69,9 @@ fn mask(value: &mut Value, key: &str) {
         Value::String(text) => *value = json!(masked_text(text)),
         Value::Array(items) => {
             items.retain(|item| !is_the_recorders_script(item));
-            items.iter_mut().for_each(|item| mask(item, key));
+            for item in items {
+                mask(item, key);
+            }
         }
         Value::Object(entries) => {
             for (name, entry) in entries {

@@ -221,7 +221,7 @@ impl Fault {
         self
     }
 
-    /// Hits a matching request with this probability, 0–1. Default: 1. A [`Scenario`]'s seed makes the
+    /// Hits a matching request with this probability, 0–1. Default: 1. A [`Scenario`](crate::Scenario)'s seed makes the
     /// choice repeatable.
     #[must_use]
     pub fn chance(mut self, probability: f64) -> Self {

@@ -189,24 +189,6 @@ async fn the_wrong_model_renders_and_the_infotext_gives_it_away() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_never_ready_refuses_connections() {
-    let webui = broken_by(Fault::never_ready()).await;
-    let refused = TcpStream::connect(webui.address()).await.expect_err("refused");
-    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-}
-
-#[tokio::test]
-async fn a_server_without_its_model_lists_models_and_does_not_render() {
-    let webui = broken_by(Fault::up_but_no_model()).await;
-    assert!(get(&webui, "sd-models").await.is_array());
-    let job = start(&webui, &small("x", 1));
-    webui.gpu().begun(1).await;
-    assert_eq!(get(&webui, "progress").await["progress"], json!(0.01));
-    webui.set_phase(Phase::Ready).await;
-    assert!(job.await.expect("answered")["images"].is_array());
-}
-
-#[tokio::test]
 async fn a_process_that_dies_takes_its_port_and_its_renders_with_it() {
     let webui = broken_by(Fault::die_at(3)).await;
     let error = crate::support::client()

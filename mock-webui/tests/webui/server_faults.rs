@@ -1,14 +1,15 @@
 //! Faults of servers other than the plain A1111, and of their surroundings.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use mock_webui::{Fault, MockWebUi, Profile};
+use mock_webui::{Fault, MockWebUi, Phase, Profile};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{get, post, render, small};
+use crate::support::{get, post, render, small, start};
 
 #[test]
 fn the_documentation_lists_every_kind_of_fault() {
@@ -132,4 +133,22 @@ async fn a_render_right_after_an_answer_loses_its_connection_at_the_keep_alive_l
         webui.gpu().idle().await;
         assert_eq!(webui.gpu().steps_done(), 6, "the render goes on");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_never_ready_refuses_connections() {
+    let webui = MockWebUi::builder().fault(Fault::never_ready()).start().await;
+    let refused = TcpStream::connect(webui.address()).await.expect_err("refused");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn a_server_without_its_model_lists_models_and_does_not_render() {
+    let webui = MockWebUi::builder().fault(Fault::up_but_no_model()).start().await;
+    assert!(get(&webui, "sd-models").await.is_array());
+    let job = start(&webui, &small("x", 1));
+    webui.gpu().begun(1).await;
+    assert_eq!(get(&webui, "progress").await["progress"], json!(0.01));
+    webui.set_phase(Phase::Ready).await;
+    assert!(job.await.expect("answered")["images"].is_array());
 }
