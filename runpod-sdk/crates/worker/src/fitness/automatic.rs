@@ -80,6 +80,19 @@ mod tests {
         assert!(names(Some(true), true, &["RUNPOD_SKIP_AUTO_SYSTEM_CHECKS"]).is_empty());
     }
 
+    #[tokio::test]
+    async fn the_environment_says_what_the_network_check_connects_to() {
+        let environment = std::sync::Arc::new(CheckEnvironment {
+            network_targets: vec!["no port".to_owned()],
+            ..CheckEnvironment::default()
+        });
+        let check = automatic(None, true, &environment).beside.unwrap();
+        let limit = std::time::Duration::from_secs(30);
+        let unfit = super::super::run_one(check, environment, limit).await;
+        let reason = unfit.unwrap_err().reason;
+        assert!(reason.contains("no port: invalid"), "{reason}");
+    }
+
     #[cfg(feature = "gpu")]
     #[test]
     fn the_gpu_check_can_be_left_out_alone() {

@@ -48,3 +48,28 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_are_those_of_the_protocol_notes() {
+        let limits = Limits::default();
+        let seconds = [
+            limits.poll,
+            limits.request,
+            limits.connect,
+            limits.progress,
+            limits.delivery_longest_wait,
+            limits.stuck_after,
+            limits.fitness,
+        ]
+        .map(|limit| limit.as_secs());
+        assert_eq!(seconds, [90, 600, 30, 10, 10, 60, 30]);
+        assert_eq!(
+            (limits.undelivered_results, limits.undelivered_bytes),
+            (16, 67_108_864)
+        );
+    }
+}

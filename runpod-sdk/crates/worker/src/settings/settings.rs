@@ -226,6 +226,97 @@ mod tests {
         }
     }
 
+    /// A time: its variable, how the program says it, where it ends up, its default in seconds.
+    type Time = (
+        &'static str,
+        fn(&mut Settings, Duration),
+        fn(&Settings) -> Duration,
+        f64,
+    );
+
+    const TIMES: [Time; 5] = [
+        (
+            "RUNPOD_WORKER_CANCEL_GRACE",
+            |to, time| to.cancel_grace = time,
+            |of| of.cancel_grace,
+            10.0,
+        ),
+        (
+            "RUNPOD_WORKER_SHUTDOWN_GRACE",
+            |to, time| to.shutdown_grace = time,
+            |of| of.shutdown_grace,
+            600.0,
+        ),
+        (
+            "RUNPOD_WORKER_DELIVERY_WINDOW",
+            |to, time| to.delivery_window = time,
+            |of| of.delivery_window,
+            300.0,
+        ),
+        (
+            "RUNPOD_WORKER_PROGRESS_INTERVAL",
+            |to, time| to.progress_interval = time,
+            |of| of.progress_interval,
+            0.5,
+        ),
+        (
+            "RUNPOD_WORKER_TIMEOUT",
+            |to, time| to.timeout = Some(time),
+            |of| of.timeout.unwrap_or_default(),
+            0.0,
+        ),
+    ];
+
+    #[test]
+    fn each_time_has_its_default_and_its_variable_beats_the_program() {
+        for (variable, by_program, of, default) in TIMES {
+            let (untouched, problems) = overridden(Settings::default(), &[(variable, "")]);
+            assert_eq!(
+                (of(&untouched), problems.len()),
+                (Duration::from_secs_f64(default), 0)
+            );
+            let mut program = Settings::default();
+            by_program(&mut program, Duration::from_millis(1700));
+            let (kept, _) = overridden(program.clone(), &[]);
+            assert_eq!(of(&kept), Duration::from_millis(1700), "{variable}");
+            let (settings, _) = overridden(program.clone(), &[(variable, "42s")]);
+            assert_eq!(of(&settings), Duration::from_secs(42), "{variable}");
+            for bad in ["soon", "90", "-1s", "1 parsec"] {
+                let (left, problems) = overridden(program.clone(), &[(variable, bad)]);
+                assert_eq!((of(&left), problems.len()), (Duration::from_millis(1700), 1));
+                assert!(
+                    problems[0].starts_with(&format!("{variable}={bad}: ")),
+                    "{problems:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_result_is_a_number_from_one() {
+        let largest = |text: &str| overridden(Settings::default(), &[("RUNPOD_WORKER_LARGEST_RESULT", text)]);
+        assert_eq!(largest("8000").0.largest_result, Some(8000));
+        for bad in ["0", "-1", "many", "1e6"] {
+            let (left, problems) = largest(bad);
+            assert_eq!((left.largest_result, problems.len()), (None, 1), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_mode_in_the_environment_wins_over_the_program() {
+        let balancing = || Settings {
+            mode: WorkerMode::LoadBalancing,
+            ..Settings::default()
+        };
+        let mode = |settings, text| overridden(settings, &[("RUNPOD_WORKER_MODE", text)]).0.mode;
+        assert_eq!(mode(balancing(), "queue"), WorkerMode::Queue);
+        assert_eq!(mode(balancing(), ""), WorkerMode::LoadBalancing);
+        assert_eq!(
+            mode(Settings::default(), "load-balancing"),
+            WorkerMode::LoadBalancing
+        );
+    }
+
     fn journal(program: Option<Journal>, variables: &[(&str, &str)]) -> Option<Journal> {
         let program = Settings {
             journal: program,
