@@ -41,7 +41,8 @@ struct Cli {
     part: Option<Part>,
 }
 
-/// What the command starts again as processes of their own.
+// What the command starts again as processes of their own.
+// No doc comment: clap would show it as what the command does.
 #[derive(Debug, Subcommand)]
 enum Part {
     /// What sd-worker is compared with.
@@ -64,4 +65,20 @@ fn main() -> ExitCode {
         Some(Part::Platform(options)) => ::platform::run(options, screen),
     };
     support::exit_code(done, screen)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_begins_with_what_the_command_does() {
+        let help = Cli::command().render_help().to_string();
+        assert!(
+            help.starts_with("Measure sd-worker and the local platform"),
+            "{help}"
+        );
+    }
 }

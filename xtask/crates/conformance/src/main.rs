@@ -39,7 +39,8 @@ struct Cli {
     part: Option<Part>,
 }
 
-/// What the command starts again as a process of its own.
+// What the command starts again as a process of its own.
+// No doc comment: clap would show it as what the command does.
 #[derive(Debug, Subcommand)]
 enum Part {
     #[command(hide = true)]
@@ -57,4 +58,20 @@ fn main() -> ExitCode {
         },
     };
     support::exit_code(done, screen)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_begins_with_what_the_command_does() {
+        let help = Cli::command().render_help().to_string();
+        assert!(
+            help.starts_with("Check the platform with RunPod's published clients"),
+            "{help}"
+        );
+    }
 }
