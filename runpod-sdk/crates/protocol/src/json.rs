@@ -1,6 +1,5 @@
 //! A shallow look into a JSON object: keys and values are found, values are neither decoded nor copied.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -8,44 +7,41 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Calls `visit` for each key of a JSON object, in order.
-///
-/// A key that comes twice is visited twice. A reader that keeps the last value agrees with every JSON reader that
-/// builds a map.
+/// Calls `visit` for each entry of an object with its key and the text of its value. A repeated key is visited each
+/// time, so that the last one wins, as in every JSON reader that builds a map.
 ///
 /// # Errors
 ///
-/// The text is not one JSON object.
-pub fn visit_fields<'a>(
-    object: &'a [u8],
-    visit: impl FnMut(&str, &'a RawValue),
-) -> Result<(), serde_json::Error> {
-    struct Fields<F>(F);
+/// The text is not a JSON object, or more follows it.
+pub fn entries<'a>(text: &'a [u8], visit: impl FnMut(&str, &'a str)) -> Result<(), serde_json::Error> {
+    struct Entries<F>(F);
 
-    impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for Fields<F> {
+    impl<'de, F: FnMut(&str, &'de str)> Visitor<'de> for Entries<F> {
         type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
+            f.write_str("an object")
         }
 
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-            while let Some((key, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                (self.0)(&key, value);
+            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                // A key with an unpaired surrogate is not a Rust string; it counts as the empty name.
+                let key: String = serde_json::from_str(key.get()).unwrap_or_default();
+                (self.0)(&key, value.get());
             }
             Ok(())
         }
     }
 
-    let mut source = serde_json::Deserializer::from_slice(object);
-    source.deserialize_map(Fields(visit))?;
+    let mut source = serde_json::Deserializer::from_slice(text);
+    source.deserialize_map(Entries(visit))?;
     source.end()
 }
 
-/// The value of one key of a JSON object; `None` if the key is absent or the text is no object.
-pub fn field<'a>(object: &'a [u8], wanted: &str) -> Option<&'a RawValue> {
+/// The text of the value of one key of a JSON object; `None` if the key is absent or the text is no object.
+pub fn field<'a>(object: &'a [u8], wanted: &str) -> Option<&'a str> {
     let mut found = None;
-    visit_fields(object, |key, value| {
+    entries(object, |key, value| {
         if key == wanted {
             found = Some(value);
         }
@@ -103,16 +99,22 @@ mod tests {
     #[test]
     fn the_last_of_two_equal_keys_is_found_and_an_absent_one_is_not() {
         let text = br#"{"id":"a","id":"b"}"#;
-        assert_eq!(field(text, "id").unwrap().get(), "\"b\"");
+        assert_eq!(field(text, "id").unwrap(), "\"b\"");
         assert!(field(text, "input").is_none());
         assert!(field(b"[1]", "input").is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_no_rust_string_does_not_hide_the_others() {
+        let text = br#"{"\ud800":1,"input":2}"#;
+        assert_eq!(field(text, "input"), Some("2"));
     }
 
     #[test]
     fn deep_nesting_is_no_problem() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let text = format!(r#"{{"input":{deep}}}"#);
-        assert_eq!(field(text.as_bytes(), "input").unwrap().get(), deep);
+        assert_eq!(field(text.as_bytes(), "input").unwrap(), deep);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use runpod_protocol::{from_milliseconds, json, key};
 
-use crate::json::entries;
+pub(super) use runpod_protocol::json::field as get;
 
 #[derive(Default)]
 pub(super) struct JobFields<'a> {
@@ -18,52 +18,27 @@ pub(super) struct JobFields<'a> {
 
 pub(super) fn read(object: &[u8]) -> Result<JobFields<'_>, serde_json::Error> {
     let mut fields = JobFields::default();
-    entries(object, |key, value| {
-        match key {
+    json::entries(object, |name, value| {
+        match name {
             // A job whose id is not a string counts as a job without an id.
-            "id" => fields.id = serde_json::from_str(value).ok(),
-            "input" => fields.input = Some(value),
-            "batchId" => fields.batch_id = serde_json::from_str(value).ok(),
-            "s3Config" => fields.secret = secret(value),
-            "policy" => fields.execution_timeout = execution_timeout(value),
+            key::ID => fields.id = serde_json::from_str(value).ok(),
+            key::INPUT => fields.input = Some(value),
+            key::BATCH_ID => fields.batch_id = serde_json::from_str(value).ok(),
+            key::S3_CONFIG => fields.secret = secret(value),
+            key::POLICY => fields.execution_timeout = execution_timeout(value),
             _ => {}
         }
     })?;
     Ok(fields)
 }
 
-pub(super) fn get<'a>(object: &'a [u8], wanted: &str) -> Option<&'a str> {
-    let mut found = None;
-    entries(object, |key, value| {
-        if key == wanted {
-            found = Some(value);
-        }
-    })
-    .ok()?;
-    found
-}
-
 fn secret(config: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(rename = "accessSecret")]
-        access_secret: String,
-    }
-    serde_json::from_str::<Config>(config)
-        .ok()
-        .map(|config| config.access_secret)
+    serde_json::from_str(json::field(config.as_bytes(), key::ACCESS_SECRET)?).ok()
 }
 
 fn execution_timeout(policy: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Policy {
-        #[serde(rename = "executionTimeout")]
-        execution_timeout: Option<f64>,
-    }
-    let millis = serde_json::from_str::<Policy>(policy).ok()?.execution_timeout?;
-    Duration::try_from_secs_f64(millis / 1000.0)
-        .ok()
-        .filter(|limit| !limit.is_zero())
+    let milliseconds = json::field(policy.as_bytes(), key::EXECUTION_TIMEOUT)?;
+    from_milliseconds(serde_json::from_str(milliseconds).ok()?).filter(|limit| !limit.is_zero())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! such a text unparsed: number spellings, key order and escapes arrive at the other end exactly as they were sent.
 //! [`Validator`] checks a text while it arrives, so that a truncated or garbled one is never mistaken for a result.
 
-mod entries;
 mod readable;
 mod validator;
 
@@ -16,8 +15,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub(crate) use entries::entries;
 pub(crate) use readable::{ReadableError, hint};
+pub(crate) use runpod_protocol::json::entries;
 pub use validator::{InvalidJson, Validator};
 
 /// One complete JSON text, kept byte for byte as it arrived.
