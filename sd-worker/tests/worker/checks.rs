@@ -65,6 +65,9 @@ async fn a_good_request_is_untouched_in_every_version() {
             if profile >= Profile::Forge2024 && more["enable_hr"] == true {
                 more["hr_additional_modules"] = json!(["Use same choices"]);
             }
+            if profile >= Profile::Forge2024 && more["script_name"] == "prompts from file or textbox" {
+                more["script_args"].as_array_mut().unwrap().push(json!(false));
+            }
             let output: Value = serde_json::from_slice(&stage.complete(&small(&more)).await).unwrap();
             assert_eq!(output["warnings"], Value::Null, "{profile}: {more}");
         }
