@@ -7,6 +7,7 @@ mod address;
 mod backend;
 mod cache;
 mod doctor;
+mod options_macro;
 mod output;
 #[cfg(test)]
 mod page;
@@ -15,7 +16,6 @@ mod removed;
 mod requests;
 mod route;
 mod stream;
-mod table;
 mod tuning;
 mod values;
 mod warm_up;
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use self::table::options;
+use self::options_macro::options;
 use self::values::time;
 
 pub use self::address::{Credentials, WebUiUrl};

@@ -64,7 +64,14 @@ const CHECKS: [(&str, &[&str]); 8] = [
     // Some of its tests are about what a lean build does not have.
     (
         "the SDK's own tests with its default features",
-        &["test", "--locked", "--package", "runpod-worker", "--lib", "--quiet"],
+        &[
+            "test",
+            "--locked",
+            "--package",
+            "runpod-worker",
+            "--lib",
+            "--quiet",
+        ],
     ),
     (
         "the worker as it is deployed",

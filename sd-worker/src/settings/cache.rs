@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::table::options;
+use super::options_macro::options;
 
 options! {
     /// Repeated requests.

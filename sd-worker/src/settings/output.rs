@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Deserialize;
 
-use super::table::options;
+use super::options_macro::options;
 
 options! {
     /// How pictures are delivered.

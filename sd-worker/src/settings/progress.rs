@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::table::options;
+use super::options_macro::options;
 use super::values::time;
 
 options! {

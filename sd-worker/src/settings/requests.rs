@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 
-use super::table::options;
+use super::options_macro::options;
 use super::values::route;
 
 options! {

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use super::table::options;
+use super::options_macro::options;
 
 options! {
     /// Pictures one by one.

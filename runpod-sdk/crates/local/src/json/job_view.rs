@@ -11,7 +11,7 @@ use super::writer::JsonWriter;
 use crate::received::ReceivedJob;
 use crate::store::{JobView, Lease};
 
-/// Appends what `/status` answers: the job object (`docs/protocol/endpoint-api.md` §4): absent fields are left out.
+/// Appends the job object that `/status` answers (`docs/protocol/endpoint-api.md` §4). Absent fields are left out.
 pub(crate) fn for_client(json: &mut JsonWriter, job: &JobView) {
     write_fields(json, job, None);
 }
@@ -21,7 +21,8 @@ pub(crate) fn for_webhook(json: &mut JsonWriter, job: &JobView) {
     write_fields(json, job, Some(&job.request));
 }
 
-/// Appends the job object, and with `request` its input and the URL of its webhook.
+/// Appends the job object, and with `request` its input and the URL of its webhook. The keys are in the order of the
+/// alphabet, as the platform writes them.
 fn write_fields(json: &mut JsonWriter, job: &JobView, request: Option<&ReceivedJob>) {
     // While a job runs, the execution time appears with the first progress update.
     let attempted = !matches!(job.status, JobStatus::InQueue | JobStatus::Cancelled);
