@@ -2,7 +2,7 @@
 //!
 //! A row gives a kind its name in JSON, its fields and its description. The enum, the parser, `mock-webui faults` and
 //! the table in `docs/mock-webui.md` come from it. What a kind does is decided in `effects.rs`, by a match that names
-//! every kind: a kind that stands only here does not compile.
+//! every kind: a row without an effect does not compile.
 
 use std::fmt::Write;
 
@@ -71,11 +71,11 @@ fault_kinds! {
         #[serde(default)]
         until: ClearedBy,
     }
-    /// The picture is not a number: `NansException`, after all steps.
+    /// The picture contains NaN: `NansException`, after all steps.
     Nan = "nan"
-    /// Every change of the checkpoint fills the card (23.64 GiB, a model takes 4) by this much more.
+    /// Every change of the checkpoint leaks this much of the card's memory. The card has 23.64 GiB, a model takes 4.
     LeakPerModelSwitch = "leak-per-model-switch" {
-        /// Gigabytes lost each time.
+        /// GiB lost each time.
         gigabytes: f64,
     }
     /// `LoRA`s of the prompt are not applied, and nothing says so.
@@ -91,12 +91,12 @@ fault_kinds! {
     NeverReady = "never-ready"
     /// Lists are answered, renders wait for ever.
     UpButNoModel = "up-but-no-model"
-    /// The process dies at this step: connections end, the port closes.
+    /// The process dies after `step` steps: connections end, the port closes.
     DieAt = "die-at" {
         /// Steps done before.
         step: u32,
     }
-    /// The render stands still at this step until it is interrupted; with `deaf`, until the process ends.
+    /// The render stands still after `step` steps until it is interrupted; with `deaf`, until the process ends.
     StallAt = "stall-at" {
         /// Steps done before.
         step: u32,
@@ -109,7 +109,7 @@ fault_kinds! {
         /// Megabytes each time.
         megabytes: usize,
     }
-    /// The connection ends at this step, and the render goes on.
+    /// The connection ends after `step` steps, and the render goes on.
     DropMidStep = "drop-mid-step" {
         /// Steps done before.
         step: u32,
@@ -126,7 +126,7 @@ fault_kinds! {
     SlowDrip = "slow-drip" {
         /// Bytes at a time.
         bytes: usize,
-        /// Milliseconds between two times.
+        /// Milliseconds between two pieces.
         every_ms: u64,
     }
     /// The server closes its side in the middle of the body and keeps reading.
@@ -138,10 +138,10 @@ fault_kinds! {
         /// Milliseconds before the route does anything.
         ms: u64,
     }
-    /// The request is served, and then refused: 429, as by SD.Next's `server_rate_limit`.
+    /// The request is carried out, and its answer is 429, as by SD.Next's `server_rate_limit`.
     RateLimit = "rate-limit"
-    /// uvicorn up to 0.27.0.post1: a request within 50 ms of the answer before it on its connection loses its
-    /// connection when the keep-alive limit of that answer has passed. The render goes on.
+    /// As uvicorn up to 0.27.0.post1: a request sent within 50 ms of the previous answer on its connection loses the
+    /// connection when that answer's keep-alive limit expires. The render goes on.
     KeepAliveTimer = "keep-alive-timer"
 }
 
@@ -150,7 +150,7 @@ fault_kinds! {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ClearedBy {
-    /// Nothing needs to: only this request fails.
+    /// Only this request fails.
     #[default]
     Once,
     /// `POST unload-checkpoint`, or a restart.
