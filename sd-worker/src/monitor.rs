@@ -21,11 +21,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use runpod_sdk::events::{JobOutcome, JobSummary, Window, WorkerEvent};
 use runpod_sdk::metrics::Metrics;
-use runpod_sdk::metrics::prometheus_client::collector::Collector;
-use runpod_sdk::metrics::prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use runpod_sdk::metrics::prometheus_client::metrics::gauge::ConstGauge;
-use runpod_sdk::metrics::prometheus_client::metrics::histogram::Histogram;
-use runpod_sdk::metrics::prometheus_client::registry::Unit;
+use runpod_sdk::metrics::types::{
+    Collector, ConstGauge, DescriptorEncoder, EncodeMetric as _, Histogram, Unit,
+};
 use runpod_sdk::{ErrorClass, Worker};
 use tracing::info;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use ring::digest;
 use runpod_sdk::json::RawJson;
-use runpod_sdk::metrics::prometheus_client::metrics::counter::Counter;
+use runpod_sdk::metrics::types::Counter;
 use tracing::{debug, info};
 
 use self::store::Store;

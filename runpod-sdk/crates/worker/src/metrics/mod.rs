@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use runpod_sdk::metrics::Metrics;
-//! use runpod_sdk::metrics::prometheus_client::metrics::counter::Counter;
+//! use runpod_sdk::metrics::types::Counter;
 //! use runpod_sdk::{JobError, Worker};
 //!
 //! let metrics = Metrics::new();
@@ -68,9 +68,24 @@ use prometheus_client::registry::Registry;
 use crate::events::{Events, WorkerEvent};
 use count::Counted;
 
-/// The library that the figures are kept in, so that a program's own are of the same version.
-pub use prometheus_client;
 pub(crate) use serve::{MetricsThread, serve};
+
+/// The types of which a program makes figures of its own, in the version that [`Metrics`] is made with.
+///
+/// They are those of the crate `prometheus-client`, whose documentation describes them. A program that derives
+/// `EncodeLabelSet` depends on that crate itself, in the same version.
+pub mod types {
+    pub use prometheus_client::collector::Collector;
+    pub use prometheus_client::encoding::{
+        DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric,
+    };
+    pub use prometheus_client::metrics::counter::{ConstCounter, Counter};
+    pub use prometheus_client::metrics::family::Family;
+    pub use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+    pub use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, linear_buckets};
+    pub use prometheus_client::metrics::info::Info;
+    pub use prometheus_client::registry::{Registry, Unit};
+}
 
 /// The figures of one worker. Cheap to clone; clones are the same figures.
 #[derive(Clone)]
@@ -106,7 +121,7 @@ impl Metrics {
     /// Lends out the registry, for figures of the program's own. It has no prefix: give yours one.
     ///
     /// What is registered there is read at each scrape, on the thread that serves it, so a
-    /// [`Collector`](prometheus_client::collector::Collector) may look things up, but should be quick.
+    /// [`Collector`](types::Collector) may look things up, but should be quick.
     pub fn registry<R>(&self, register: impl FnOnce(&mut Registry) -> R) -> R {
         register(&mut self.inner.registry.lock())
     }
