@@ -44,7 +44,9 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
         call,
         gpu_use,
         options,
-    } = Request::read(input, &app.allowed)?;
+    } = Request::read(&input, &app.allowed)?;
+    // A body that is edited later needs no copy of what came.
+    drop(input);
     let plan = StreamPlan::of(app.stream, &options, gpu_use, &call)?;
     let delivery = app
         .output

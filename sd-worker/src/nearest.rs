@@ -1,18 +1,24 @@
 //! "Did you mean …?": the known name that is most similar to a given one.
 
-/// Names less similar than this are not suggested: Jaro-Winkler, from 0 to 1.
-const LEAST_SIMILARITY: f64 = 0.75;
+/// A name counts as misspelt if at most this part of its letters differs: one in three.
+const LETTERS_PER_MISTAKE: usize = 3;
 
-/// The most similar of `names`, if one is similar enough to have been meant. Case and underscores make no difference.
+/// The most similar of `names`, if at most a third of the letters of `name` differ. Case and separators make no
+/// difference.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let plain = |name: &str| name.to_lowercase().replace('_', " ");
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
     let name = plain(name);
+    let most = name.chars().count() / LETTERS_PER_MISTAKE;
     names
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(&name, &plain(known)), known))
-        .filter(|(similarity, _)| *similarity >= LEAST_SIMILARITY)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, known)| known.to_owned())
+        .map(|known| {
+            let plain = plain(known);
+            let mistakes = strsim::osa_distance(&name, &plain);
+            (mistakes, strsim::jaro_winkler(&name, &plain), known)
+        })
+        .filter(|(mistakes, _, _)| *mistakes <= most)
+        .min_by(|(a, a_like, _), (b, b_like, _)| a.cmp(b).then(b_like.total_cmp(a_like)))
+        .map(|(_, _, known)| known.to_owned())
 }
 
 #[cfg(test)]
@@ -24,6 +30,15 @@ mod tests {
         let known = ["Euler a", "Euler", "DPM++ 2M", "DPM++ 2M SDE"];
         assert_eq!(nearest("euler_a", known).as_deref(), Some("Euler a"));
         assert_eq!(nearest("dpm++2m", known).as_deref(), Some("DPM++ 2M"));
+        assert_eq!(nearest("Eulr", known).as_deref(), Some("Euler"));
         assert_eq!(nearest("qqq", known), None);
+    }
+
+    #[test]
+    fn more_than_a_third_of_the_letters_is_another_name() {
+        assert_eq!(nearest("id", ["width", "ida"]), None);
+        assert_eq!(nearest("abcdef", ["abcdXY"]).as_deref(), Some("abcdXY"));
+        assert_eq!(nearest("abcde", ["abcXY"]), None);
+        assert_eq!(nearest("animagine", ["anime"]), None);
     }
 }

@@ -109,6 +109,30 @@ impl<'a> Edits<'a> {
         self.changes.push((place, json));
     }
 
+    /// Takes a key of this text and its value out. False if the key is written with escapes.
+    pub(crate) fn remove(&mut self, key: &str, value: &'a RawValue) -> bool {
+        let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        let after = &self.text[start + value.get().len()..];
+        let before = self.text[..start].trim_end().strip_suffix(':').map(str::trim_end);
+        let Some(before) = before.and_then(|before| before.strip_suffix(&quoted(key))) else {
+            return false;
+        };
+        let before = before.trim_end();
+        // One of the commas around it goes, too.
+        let (before, after) = match (before.strip_suffix(','), after.trim_start().strip_prefix(',')) {
+            (Some(before), _) => (before, after),
+            (None, Some(after)) => (before, after),
+            (None, None) => (before, after),
+        };
+        self.replace_at(before.len()..self.text.len() - after.len(), String::new());
+        true
+    }
+
+    /// Whether there are no changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// Adds a key at the end of `object`, which is the text or an object inside it.
     pub(crate) fn append(&mut self, object: &'a str, key: &str, json: &str) {
         let Some(end) = object.rfind('}') else { return };
@@ -167,6 +191,24 @@ mod tests {
         edits.append("{ }", "a", "1");
         edits.append("{ }", "b", "2");
         assert_eq!(edits.apply().unwrap().as_str(), r#"{ "a":1,"b":2}"#);
+    }
+
+    #[test]
+    fn a_key_is_taken_out_with_one_comma() {
+        for (text, expected) in [
+            (r#"{"w": {"a": 1}}"#, "{}"),
+            (r#"{ "w" : 1 , "b":2}"#, r#"{ "b":2}"#),
+            (r#"{"b":2,"w":1}"#, r#"{"b":2}"#),
+            ("{\"a\":1 ,\n \"w\":[1] , \"b\":2}", "{\"a\":1  , \"b\":2}"),
+        ] {
+            let object = Object::read(text).unwrap();
+            let mut edits = Edits::of(text);
+            assert!(edits.remove("w", object.get("w").unwrap()));
+            assert_eq!(edits.apply().unwrap().as_str(), expected);
+        }
+        let text = r#"{"\u0077": 1}"#;
+        let object = Object::read(text).unwrap();
+        assert!(!Edits::of(text).remove("w", object.get("w").unwrap()));
     }
 
     #[test]

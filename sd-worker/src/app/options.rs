@@ -1,5 +1,7 @@
 //! What each part gets of the settings.
 
+use std::time::Duration;
+
 use crate::render::RenderOptions;
 use crate::settings::Settings;
 use crate::supervisor::{RestartLimits, SupervisorOptions};
@@ -42,7 +44,7 @@ pub(super) fn supervisor_options(settings: &Settings) -> SupervisorOptions {
 pub(super) fn render_options(settings: &Settings) -> RenderOptions {
     let tuning = &settings.tuning;
     RenderOptions {
-        attempt_timeout: settings.attempt_timeout,
+        attempt_timeout: or_no_limit(settings.attempt_timeout),
         retries: settings.retries,
         retry_wait: tuning.retry_wait,
         stall_after: settings.backend.stall_after,
@@ -50,4 +52,10 @@ pub(super) fn render_options(settings: &Settings) -> RenderOptions {
         progress: settings.progress,
         preview_limit: tuning.preview_limit,
     }
+}
+
+/// A limit; zero stands for none. A century is none, and can be added to a time without an overflow.
+fn or_no_limit(limit: Duration) -> Duration {
+    const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+    if limit.is_zero() { CENTURY } else { limit }
 }

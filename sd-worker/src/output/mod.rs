@@ -16,9 +16,11 @@ use std::sync::Arc;
 use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use runpod_sdk::storage::{Bucket, UploadError};
+use tracing::warn;
 
 use self::encode::Encoding;
 use self::error::{OversizedItem, TooLarge, UploadRequestedBy};
+use self::picture::NotAPicture;
 use self::storage::{OwnBucket, Storage};
 use crate::request::JobOptions;
 use crate::settings::{OutputMode, OutputSettings, Reencode};
@@ -118,7 +120,7 @@ impl Delivery {
             OutputMode::Upload => {
                 let pictures = all_of(&answer).await;
                 if pictures.is_empty() {
-                    return Ok(answer);
+                    return Ok(blocking(move || with_what_was_not_uploaded(answer, &[])).await);
                 }
                 let bucket = self.storage.bucket().await?;
                 self.uploaded(&bucket, answer, pictures).await
@@ -134,7 +136,11 @@ impl Delivery {
         pictures: Arc<[Picture]>,
     ) -> Result<RawJson, OutputError> {
         let delivered = self.upload_all(bucket, &pictures).await?;
-        Ok(blocking(move || rewrite(answer, &pictures, &delivered)).await)
+        let rewritten = blocking(move || {
+            let answer = with_what_was_not_uploaded(answer, &pictures);
+            rewrite(answer, &pictures, &delivered)
+        });
+        Ok(rewritten.await)
     }
 
     async fn small_enough(&self, answer: RawJson) -> Result<RawJson, OutputError> {
@@ -178,6 +184,22 @@ impl Delivery {
 async fn all_of(answer: &RawJson) -> Arc<[Picture]> {
     let answer = answer.clone();
     blocking(move || Picture::all_of(&answer).into()).await
+}
+
+/// The answer with a list of what stands in the place of pictures and is none, if there is such a thing.
+fn with_what_was_not_uploaded(answer: RawJson, pictures: &[Picture]) -> RawJson {
+    let others = NotAPicture::all_of(&answer, pictures);
+    let Some(others) = (!others.is_empty())
+        .then(|| serde_json::to_string(&others).ok())
+        .flatten()
+    else {
+        return answer;
+    };
+    warn!("the answer has something in the place of pictures that cannot be uploaded");
+    let text = answer.as_str();
+    let mut edits = Edits::of(text);
+    edits.append(text, "not_uploaded", &others);
+    edits.apply().unwrap_or(answer)
 }
 
 /// The answer with its pictures replaced by the delivered ones, and with the list `pictures` at its end.

@@ -14,11 +14,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::delivery::Delivered;
-use crate::picture::PictureKind;
+use crate::picture::{ENOUGH, PictureKind, describe};
 use crate::splice::Object;
 
 /// The length of the base64 of a picture's first bytes.
-const START: usize = 32;
+const START: usize = ENOUGH / 3 * 4;
 
 /// One picture of an answer. Its clones share its text.
 #[derive(Debug, Clone)]
@@ -94,12 +94,7 @@ impl Picture {
         };
         let info = RenderInfo::of(&object);
         let whole = answer.clone().into_bytes();
-        let list = object
-            .get("images")
-            .and_then(|images| serde_json::from_str::<Vec<&RawValue>>(images.get()).ok());
-        let single = object.get("image");
-        let found = list.unwrap_or_default().into_iter().chain(single).enumerate();
-        found
+        values(&object)
             .filter_map(|(index, value)| Self::read(&whole, index, value, &info))
             .collect()
     }
@@ -160,6 +155,52 @@ impl Picture {
             media_type: delivered.media_type(),
             bytes: delivered.bytes(),
         }
+    }
+}
+
+/// The values in the places of pictures: those under `images`, and the one under `image`.
+fn values<'a>(answer: &Object<'a>) -> impl Iterator<Item = (usize, &'a RawValue)> {
+    let list = answer
+        .get("images")
+        .and_then(|images| serde_json::from_str::<Vec<&RawValue>>(images.get()).ok());
+    let single = answer.get("image");
+    list.unwrap_or_default().into_iter().chain(single).enumerate()
+}
+
+/// A value in the place of a picture that is none.
+#[derive(Debug, Serialize)]
+pub(super) struct NotAPicture {
+    index: usize,
+    found: String,
+}
+
+impl NotAPicture {
+    /// All of an answer, of which `pictures` are recognised.
+    pub(super) fn all_of(answer: &RawJson, pictures: &[Picture]) -> Vec<Self> {
+        let Some(object) = Object::read(answer.as_str()) else {
+            return Vec::new();
+        };
+        values(&object)
+            .filter(|(index, _)| pictures.iter().all(|picture| picture.index != *index))
+            .map(|(index, value)| Self {
+                index,
+                found: found(value),
+            })
+            .collect()
+    }
+}
+
+fn found(value: &RawValue) -> String {
+    match serde_json::from_str(value.get()).unwrap_or_default() {
+        Value::Null => "null".to_owned(),
+        Value::String(text) if text.is_empty() => "an empty text".to_owned(),
+        Value::String(text) => match STANDARD.decode(without_data_prefix(&Bytes::from(text))) {
+            Ok(file) => describe(&file, file.len()),
+            Err(_) => "a text that is not base64".to_owned(),
+        },
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        Value::Bool(_) | Value::Number(_) => "no text".to_owned(),
     }
 }
 

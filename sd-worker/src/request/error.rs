@@ -11,12 +11,56 @@ pub(crate) enum RequestError {
     NotAnObject { found: &'static str },
     #[error("input.{path}: {why}")]
     Form { path: Cow<'static, str>, why: String },
+    #[error(transparent)]
+    NotARequest(#[from] NotARequest),
     #[error("input.api.endpoint: {} {route} is not passed on{}", .method, .why.text())]
     Refused {
         method: String,
         route: String,
         why: RefusalReason,
     },
+}
+
+/// An object that the WebUI would render, and that is no request to render.
+#[derive(Debug, thiserror::Error)]
+#[error("input{}{path}: {why}", if .path.is_empty() { "" } else { "." })]
+pub(crate) struct NotARequest {
+    pub(super) path: String,
+    pub(super) why: String,
+    pub(super) form: RightForm,
+}
+
+/// The form of an input that was probably meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RightForm {
+    /// txt2img.
+    Plain,
+    /// img2img.
+    FromPicture,
+    /// A route by its name.
+    Api(&'static str),
+}
+
+impl RightForm {
+    fn shown(self) -> String {
+        const PICTURE: &str = r#""init_images": ["base64 or URL"]"#;
+        match self {
+            Self::Plain => r#"send {"input": {"prompt": …}} with the fields of /sdapi/v1/txt2img"#.to_owned(),
+            Self::FromPicture => format!(r#"send {{"input": {{"prompt": …, {PICTURE}}}}}"#),
+            Self::Api(route) => {
+                let (method, body) = match (route, super::routes::only_method(&format!("/sdapi/v1/{route}")))
+                {
+                    ("txt2img", _) => ("POST", r#", "payload": {"prompt": …}"#.to_owned()),
+                    ("img2img", _) => ("POST", format!(r#", "payload": {{"prompt": …, {PICTURE}}}"#)),
+                    (_, Some(reqwest::Method::POST)) => ("POST", r#", "payload": {…}"#.to_owned()),
+                    _ => ("GET", String::new()),
+                };
+                format!(
+                    r#"send {{"input": {{"api": {{"method": "{method}", "endpoint": "/sdapi/v1/{route}"}}{body}}}}}"#
+                )
+            }
+        }
+    }
 }
 
 /// Why a route is refused.
@@ -26,6 +70,8 @@ pub(crate) enum RefusalReason {
     Dangerous,
     /// It would stop the current render, also that of another job.
     OtherJobs,
+    /// It is a route of other workers, which fetch models.
+    Download,
     /// The worker does not know the route.
     Unknown,
     /// The route takes this method.
@@ -37,6 +83,7 @@ impl RefusalReason {
         match self {
             Self::Dangerous => ": it would stop the WebUI or change it for all jobs",
             Self::OtherJobs => ": it would stop whatever renders, also another job's picture",
+            Self::Download => ": this worker does not download models",
             Self::Unknown => ": the worker does not know this route",
             Self::WrongMethod("GET") => ": this route takes GET",
             Self::WrongMethod(_) => ": this route takes POST",
@@ -47,7 +94,7 @@ impl RefusalReason {
 impl Explain for RequestError {
     fn code(&self) -> Code {
         match self {
-            Self::NotAnObject { .. } | Self::Form { .. } => Code::InvalidInput,
+            Self::NotAnObject { .. } | Self::Form { .. } | Self::NotARequest(_) => Code::InvalidInput,
             Self::Refused { .. } => Code::RouteRefused,
         }
     }
@@ -62,10 +109,23 @@ impl Explain for RequestError {
                 ..
             } => Some("cancel the job instead: that stops its render"),
             Self::Refused {
+                why: RefusalReason::Download,
+                ..
+            } => Some(
+                "put the file on the worker's volume or into its image, and send refresh-checkpoints, refresh-vae or refresh-loras",
+            ),
+            Self::Refused {
                 why: RefusalReason::WrongMethod(_),
                 ..
             } => Some("change api.method"),
-            Self::NotAnObject { .. } | Self::Refused { .. } => None,
+            Self::NotAnObject { .. } | Self::NotARequest(_) | Self::Refused { .. } => None,
+        }
+    }
+
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::NotARequest(refused) => Some(refused.form.shown().into()),
+            _ => self.own_hint().or(self.code().hint()).map(Cow::Borrowed),
         }
     }
 }

@@ -1,19 +1,23 @@
 //! Reads a job's input: the WebUI's route, the body, and the job's options for the worker.
 //!
-//! An input is read in two steps. First its shape is found by searching for a few words; most inputs are plain txt2img
-//! and are not parsed. Then the keys of the first level are read, for other shapes alone. The payload stays text.
+//! The keys of the first level are read once; pictures and other values are walked over and not decoded. The body stays
+//! the text that came. What the WebUI would render as a picture of nothing is refused.
 
 mod error;
+mod fields;
 mod options;
 mod pictures;
+mod render_body;
 mod routes;
 mod shape;
 
 use runpod_sdk::json::RawJson;
 
+use self::shape::ApiForm;
 use crate::webui::Call;
 
 pub(crate) use error::RequestError;
+pub(crate) use fields::{fields_of, meant};
 pub(crate) use options::JobOptions;
 pub(crate) use pictures::{PictureError, PictureFetcher};
 pub(crate) use routes::{AllowedRoutes, GpuUse};
@@ -28,23 +32,12 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads a job's input. `allowed` are the routes that jobs may call beside the usual ones.
-    pub(crate) fn read(input: RawJson, allowed: &AllowedRoutes) -> Result<Self, RequestError> {
-        shape::require_object(&input)?;
-        if let Some(api) = shape::api_form(&input)? {
-            return api.request(allowed);
+    pub(crate) fn read(input: &RawJson, allowed: &AllowedRoutes) -> Result<Self, RequestError> {
+        let object = shape::keys(input)?;
+        match ApiForm::read(input, &object)? {
+            Some(form) => form.request(allowed),
+            None => shape::plain(input, &object),
         }
-        if shape::has_init_images(&input) {
-            return Ok(Self {
-                call: Call::img2img(input),
-                gpu_use: GpuUse::Render,
-                options: JobOptions::default(),
-            });
-        }
-        Ok(Self {
-            call: Call::txt2img(input),
-            gpu_use: GpuUse::Render,
-            options: JobOptions::default(),
-        })
     }
 }
 

@@ -82,6 +82,16 @@ const REFUSED: &[(&str, RefusalReason)] = &[
     ("skip", RefusalReason::OtherJobs),
 ];
 
+/// Routes of other workers that fetch models.
+const DOWNLOADS: [&str; 6] = [
+    "/v1/download",
+    "/v1/sync",
+    "/download",
+    "/sync",
+    "download",
+    "download-model",
+];
+
 const PREFIX: &str = "/sdapi/v1/";
 
 /// The routes that the worker's settings allow beside the usual ones.
@@ -111,9 +121,20 @@ impl AllowedRoutes {
         if let Some((right, _, _)) = entries(path).next() {
             return Err(RefusalReason::WrongMethod(right));
         }
+        if DOWNLOADS.iter().any(|name| is(name, path)) {
+            return Err(RefusalReason::Download);
+        }
         let refused = REFUSED.iter().find(|(name, _)| is(name, path));
         Err(refused.map_or(RefusalReason::Unknown, |(_, why)| *why))
     }
+}
+
+/// The usual route of this name under `/sdapi/v1/`.
+pub(super) fn known(name: &str) -> Option<&'static str> {
+    ROUTES
+        .iter()
+        .map(|(_, known, _)| *known)
+        .find(|known| *known == name)
 }
 
 /// The method of a route that has only one.

@@ -2,43 +2,100 @@
 //!
 //! | the input | is |
 //! |---|---|
-//! | has the key `api`, and no keys but `api`, `payload` and `worker` | a request to the route that `api` names |
-//! | has a list under `init_images` that is not empty | img2img |
-//! | any other object, also one with `api` among other keys | txt2img |
+//! | has the key `api`, and else only the body under `payload`, `params` or `body`, and `worker` | a request to the route that `api` names |
+//! | has `init_images` | img2img |
+//! | has a field of txt2img | txt2img |
+//! | anything else | refused |
 
 use reqwest::Method;
 use runpod_sdk::json::RawJson;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-use super::error::{RefusalReason, RequestError};
+use super::error::{NotARequest, RefusalReason, RequestError, RightForm};
+use super::render_body::RenderBody;
 use super::routes::{self, AllowedRoutes};
-use super::{JobOptions, Request};
-use crate::splice::Object;
+use super::{GpuUse, JobOptions, Request};
+use crate::splice::{Edits, Object};
 use crate::webui::{Call, JobKind};
 
-/// Fails if the input is no object. The WebUI judges everything else about a plain input.
-pub(super) fn require_object(input: &RawJson) -> Result<(), RequestError> {
+const OPTIONS: &str = "worker";
+/// The names of the body beside `api`. The first is this worker's own.
+const BODIES: [&str; 3] = ["payload", "params", "body"];
+
+/// The keys of the input. Fails if it is no object.
+pub(super) fn keys(input: &RawJson) -> Result<Object<'_>, RequestError> {
     // The text is known to be JSON, so its first character tells what it is.
     let first = input.as_bytes().iter().find(|byte| !byte.is_ascii_whitespace());
     let found = match first {
-        Some(b'{') => return Ok(()),
+        Some(b'{') => "an object with a key that is no text",
         Some(b'[') => "a list",
         Some(b'"') => "a text",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null or missing",
         _ => "a number",
     };
-    Err(RequestError::NotAnObject { found })
+    Object::read(input.as_str()).ok_or(RequestError::NotAnObject { found })
 }
 
-/// Whether the input has pictures for img2img. txt2img would silently drop them.
-pub(super) fn has_init_images(input: &RawJson) -> bool {
-    let text = input.as_str();
-    text.contains("\"init_images\"")
-        && Object::read(text)
-            .and_then(|object| object.decode::<Vec<IgnoredAny>>("init_images"))
-            .is_some_and(|pictures| !pictures.is_empty())
+/// The request of an input without `api`: the body of txt2img or img2img, with the job's options beside its fields.
+pub(super) fn plain(input: &RawJson, object: &Object<'_>) -> Result<Request, RequestError> {
+    let kind = if object.get("init_images").is_some() {
+        JobKind::Img2Img
+    } else {
+        JobKind::Txt2Img
+    };
+    let options = options(object)?;
+    let body = RenderBody {
+        object,
+        kind,
+        place: "",
+    };
+    let single = body.check()?;
+    let mut edits = Edits::of(input.as_str());
+    if let Some(picture) = single {
+        edits.replace(picture, format!("[{}]", picture.get()));
+    }
+    // The options are no fields of the WebUI.
+    if let Some(value) = object.get(OPTIONS)
+        && !edits.remove(OPTIONS, value)
+    {
+        return Err(twice_or_escaped());
+    }
+    let body = edited(input, edits);
+    Ok(Request {
+        call: match kind {
+            JobKind::Img2Img => Call::img2img(body),
+            _ => Call::txt2img(body),
+        },
+        gpu_use: GpuUse::Render,
+        options,
+    })
+}
+
+/// The text with its edits; the same bytes if there are none.
+fn edited(text: &RawJson, edits: Edits<'_>) -> RawJson {
+    if edits.is_empty() {
+        return text.clone();
+    }
+    edits.apply().unwrap_or_else(|| text.clone())
+}
+
+fn options(object: &Object<'_>) -> Result<JobOptions, RequestError> {
+    if object.count(OPTIONS) > 1 {
+        return Err(twice_or_escaped());
+    }
+    match object.get(OPTIONS).filter(|options| options.get() != "null") {
+        Some(options) => JobOptions::read(options.get()),
+        None => Ok(JobOptions::default()),
+    }
+}
+
+fn twice_or_escaped() -> RequestError {
+    RequestError::Form {
+        path: OPTIONS.into(),
+        why: "expected once, and written without escapes".to_owned(),
+    }
 }
 
 /// The form of the community's richer worker, with the job's options for this worker beside it.
@@ -46,7 +103,8 @@ pub(super) fn has_init_images(input: &RawJson) -> bool {
 pub(super) struct ApiForm {
     method: Option<String>,
     endpoint: String,
-    payload: Option<RawJson>,
+    /// The body, and the key that it stands under.
+    body: Option<(&'static str, RawJson)>,
     options: JobOptions,
 }
 
@@ -58,50 +116,42 @@ struct Api {
     endpoint: String,
 }
 
-/// The form, if the input has it. An input with its keys can be nothing else, so its mistakes are errors.
-pub(super) fn api_form(input: &RawJson) -> Result<Option<ApiForm>, RequestError> {
-    const KEYS: [&str; 3] = ["api", "payload", "worker"];
-    let text = input.as_str();
-    if !text.contains("\"api\"") {
-        return Ok(None);
-    }
-    let Some(object) = Object::read(text) else {
-        return Ok(None);
-    };
-    let Some(api) = object.get("api") else {
-        return Ok(None);
-    };
-    if object.keys().any(|key| !KEYS.contains(&key)) {
-        return Ok(None);
-    }
-    let api: Api = serde_json::from_str(api.get()).map_err(|error| RequestError::Form {
-        path: "api".into(),
-        why: without_position(&error),
-    })?;
-    let payload = object.get("payload").filter(|payload| payload.get() != "null");
-    let payload = payload.map(|payload| slice(input, payload.get()));
-    let options = match object.get("worker").filter(|options| options.get() != "null") {
-        Some(options) => JobOptions::read(options.get())?,
-        None => JobOptions::default(),
-    };
-    Ok(Some(ApiForm {
-        method: api.method,
-        endpoint: api.endpoint,
-        payload,
-        options,
-    }))
-}
-
 impl ApiForm {
+    /// The form, if the input has the key `api`. An input with it can be nothing else, so its mistakes are errors.
+    pub(super) fn read(input: &RawJson, object: &Object<'_>) -> Result<Option<Self>, RequestError> {
+        let Some(api) = object.get("api") else {
+            return Ok(None);
+        };
+        let is_known = |key: &str| key == "api" || key == OPTIONS || BODIES.contains(&key);
+        if let Some(other) = object.keys().find(|key| !is_known(key)) {
+            return Err(NotARequest {
+                path: other.chars().take(60).collect(),
+                why: "not taken beside api; the fields of the request go into payload".to_owned(),
+                form: RightForm::Api("txt2img"),
+            }
+            .into());
+        }
+        let api: Api = serde_json::from_str(api.get()).map_err(|error| RequestError::Form {
+            path: "api".into(),
+            why: without_position(&error),
+        })?;
+        Ok(Some(Self {
+            method: api.method,
+            endpoint: api.endpoint,
+            body: body(input, object)?,
+            options: options(object)?,
+        }))
+    }
+
     /// The request of the form.
     pub(super) fn request(self, allowed: &AllowedRoutes) -> Result<Request, RequestError> {
         let route = routes::normal(&self.endpoint).ok_or_else(|| RequestError::Form {
             path: "api.endpoint".into(),
             why: "expected the path of a route, such as /sdapi/v1/txt2img".to_owned(),
         })?;
-        let payload = self.payload.filter(|payload| !is_empty_object(payload));
+        let given = self.body.filter(|(_, body)| !is_empty_object(body));
         let method = match self.method.as_deref().map(str::to_ascii_uppercase).as_deref() {
-            None | Some("") => routes::only_method(&route).unwrap_or(if payload.is_some() {
+            None | Some("") => routes::only_method(&route).unwrap_or(if given.is_some() {
                 Method::POST
             } else {
                 Method::GET
@@ -118,21 +168,30 @@ impl ApiForm {
         let gpu_use = allowed
             .gpu_use(&method, &route)
             .map_err(|why| refused(&method, &route, why))?;
-        if method == Method::GET && payload.is_some() {
+        let (key, given) = match given {
+            Some((key, body)) => (key, Some(body)),
+            None => (BODIES[0], None),
+        };
+        if method == Method::GET && given.is_some() {
             return Err(RequestError::Form {
-                path: "payload".into(),
+                path: key.into(),
                 why: "a GET takes none; put it behind a ? in api.endpoint".to_owned(),
             });
         }
-        // A POST without a payload sends an empty object, because some routes need a body.
-        let body = (method == Method::POST).then(|| payload.unwrap_or_else(empty_object));
+        // A POST without a body sends an empty object, because some routes need one.
+        let body = (method == Method::POST).then(|| given.unwrap_or_else(empty_object));
+        let job_kind = if method == Method::POST {
+            routes::job_kind(&route)
+        } else {
+            JobKind::Nothing
+        };
+        let body = match body {
+            Some(body) if job_kind.is_render() => Some(render_body(body, job_kind, key)?),
+            body => body,
+        };
         Ok(Request {
             call: Call {
-                job_kind: if method == Method::POST {
-                    routes::job_kind(&route)
-                } else {
-                    JobKind::Nothing
-                },
+                job_kind,
                 method,
                 route: route.into(),
                 body,
@@ -141,6 +200,40 @@ impl ApiForm {
             options: self.options,
         })
     }
+}
+
+/// The body of the form, and its key.
+fn body(input: &RawJson, object: &Object<'_>) -> Result<Option<(&'static str, RawJson)>, RequestError> {
+    let given = |key: &str| object.get(key).filter(|body| body.get() != "null");
+    let mut found = BODIES.into_iter().filter_map(|key| Some((key, given(key)?)));
+    let first: Option<(&'static str, &RawValue)> = found.next();
+    if let (Some((first, _)), Some((second, _))) = (first, found.next()) {
+        return Err(RequestError::Form {
+            path: second.into(),
+            why: format!("the body of the request is {first} already"),
+        });
+    }
+    Ok(first.map(|(key, body)| (key, slice(input, body.get()))))
+}
+
+/// A body of txt2img or img2img that may be sent.
+fn render_body(body: RawJson, kind: JobKind, place: &'static str) -> Result<RawJson, RequestError> {
+    let text = body.as_str();
+    let object = Object::read(text).ok_or_else(|| RequestError::Form {
+        path: place.into(),
+        why: "expected an object with the fields of the route".to_owned(),
+    })?;
+    let checked = RenderBody {
+        object: &object,
+        kind,
+        place,
+    };
+    let mut edits = Edits::of(text);
+    if let Some(picture) = checked.check()? {
+        edits.replace(picture, format!("[{}]", picture.get()));
+    }
+    let edited = edited(&body, edits);
+    Ok(edited)
 }
 
 fn refused(method: &Method, route: &str, why: RefusalReason) -> RequestError {
@@ -155,8 +248,8 @@ fn empty_object() -> RawJson {
     RawJson::from(serde_json::json!({}))
 }
 
-fn is_empty_object(payload: &RawJson) -> bool {
-    Object::read(payload.as_str()).is_some_and(|object| object.keys().next().is_none())
+fn is_empty_object(body: &RawJson) -> bool {
+    Object::read(body.as_str()).is_some_and(|object| object.keys().next().is_none())
 }
 
 /// A part of a text, which shares its bytes.

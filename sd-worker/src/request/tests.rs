@@ -5,7 +5,7 @@ use crate::code::Explain as _;
 
 fn read(input: &str) -> Result<Request, RequestError> {
     Request::read(
-        RawJson::parse(input.to_owned()).unwrap(),
+        &RawJson::parse(input.to_owned()).unwrap(),
         &AllowedRoutes::default(),
     )
 }
@@ -28,19 +28,39 @@ fn asks(input: &str) -> String {
 }
 
 #[test]
-fn a_plain_input_is_txt2img_and_the_same_bytes() {
-    for input in [
-        "{}",
-        " {\"prompt\" : \"x\" , \"cfg_scale\": 7.0e0}\n",
-        // With other keys beside it, `api` is none of ours.
-        r#"{"prompt": "x", "api": {"endpoint": "/sdapi/v1/server-kill"}}"#,
-        r#"{"init_images": [], "prompt": "\"init_images\""}"#,
-        r#"{"init_images": null}"#,
-        r#"{"payload": {"prompt": "x"}}"#,
+fn a_plain_input_is_the_same_bytes() {
+    for (input, route) in [
+        (
+            " {\"prompt\" : \"x\" , \"cfg_scale\": 7.0e0}\n",
+            "/sdapi/v1/txt2img",
+        ),
+        // What the WebUI does not know beside what it knows is the WebUI's to judge.
+        (
+            r#"{"prompt": "x", "id": 5, "metadata": {"user": "a"}}"#,
+            "/sdapi/v1/txt2img",
+        ),
+        (
+            r#"{"prompt": "x", "image": null, "mask": "", "api_name": "txt2img"}"#,
+            "/sdapi/v1/txt2img",
+        ),
+        (r#"{"prompt": "\"init_images\", \"api\""}"#, "/sdapi/v1/txt2img"),
+        (
+            r#"{"styles": ["s"], "override_settings": {"prompt": 1}}"#,
+            "/sdapi/v1/txt2img",
+        ),
+        (r#"{"steps": null, "seed": 5}"#, "/sdapi/v1/txt2img"),
+        (
+            r#"{"init_images": ["iVBORw0KGgo="], "prompt": "x"}"#,
+            "/sdapi/v1/img2img",
+        ),
+        (
+            r#"{"init_images": ["iVBORw0KGgo="], "mask": "a"}"#,
+            "/sdapi/v1/img2img",
+        ),
     ] {
         let input = RawJson::parse(input.to_owned()).unwrap();
-        let request = Request::read(input.clone(), &AllowedRoutes::default()).unwrap();
-        assert_eq!(request.call.route, "/sdapi/v1/txt2img");
+        let request = Request::read(&input, &AllowedRoutes::default()).unwrap();
+        assert_eq!(request.call.route, route);
         assert_eq!(request.gpu_use, GpuUse::Render);
         let body = request.call.body.unwrap();
         assert_eq!(
@@ -53,17 +73,354 @@ fn a_plain_input_is_txt2img_and_the_same_bytes() {
 }
 
 #[test]
-fn pictures_to_begin_with_make_it_img2img() {
-    let input = r#"{"init_images": ["iVBORw0KGgo="], "prompt": "x"}"#;
-    assert_eq!(asks(input), format!("POST /sdapi/v1/img2img {input}"));
+fn one_picture_as_a_text_is_a_list_of_one() {
+    for (input, expected) in [
+        (
+            r#"{"prompt": "x", "init_images": "https:\/\/h/a.png" , "steps": 1}"#,
+            r#"POST /sdapi/v1/img2img {"prompt": "x", "init_images": ["https:\/\/h/a.png"] , "steps": 1}"#,
+        ),
+        (
+            r#"{"api": {"endpoint": "img2img"}, "payload": {"init_images": "aGk="}}"#,
+            r#"POST /sdapi/v1/img2img {"init_images": ["aGk="]}"#,
+        ),
+    ] {
+        assert_eq!(asks(input), expected);
+    }
+}
+
+#[test]
+fn options_beside_plain_fields_hold_and_are_not_sent() {
+    for (input, expected) in [
+        (
+            r#"{"prompt": "x", "worker": {"output": "upload"}, "steps": 1}"#,
+            r#"POST /sdapi/v1/txt2img {"prompt": "x", "steps": 1}"#,
+        ),
+        (
+            r#"{"worker": {"output": "upload"}, "init_images": "aGk="}"#,
+            r#"POST /sdapi/v1/img2img { "init_images": ["aGk="]}"#,
+        ),
+    ] {
+        assert_eq!(asks(input), expected);
+        let options = read(input).unwrap().options;
+        assert_eq!(options.output, Some(crate::settings::OutputMode::Upload));
+    }
+    for (input, place) in [
+        (
+            r#"{"prompt": "x", "worker": {"speed": 1}}"#,
+            "input.worker: unknown field `speed`",
+        ),
+        (
+            r#"{"prompt": "x", "worker": "fast"}"#,
+            "input.worker: invalid type",
+        ),
+        (
+            r#"{"prompt": "x", "worker": {}, "worker": {}}"#,
+            "input.worker: expected once",
+        ),
+        (
+            r#"{"prompt": "x", "\u0077orker": {}}"#,
+            "input.worker: expected once",
+        ),
+        (
+            r#"{"worker": {"checks": "off"}}"#,
+            "input: no key is a field of txt2img: worker",
+        ),
+    ] {
+        let (code, message) = refused(input);
+        assert_eq!(code, "INVALID_INPUT");
+        assert!(message.starts_with(place), "{message}");
+    }
+}
+
+/// Inputs that the WebUI would render as a picture of nothing, or without the picture that was sent. Each with the
+/// field and the meaning that the answer names, and a part of the form that it shows.
+const NO_REQUESTS: &[(&str, &str, &str)] = &[
+    ("{}", "input: empty", r#"{"input": {"prompt": …}}"#),
+    (
+        r#"{"api_name": "getModels"}"#,
+        "input.api_name: this is no field; \"getModels\" is a route",
+        r#""method": "GET", "endpoint": "/sdapi/v1/sd-models""#,
+    ),
+    (
+        r#"{"api_name": "setOptions", "sd_vae": "x"}"#,
+        "input.api_name:",
+        r#""endpoint": "/sdapi/v1/options""#,
+    ),
+    (
+        r#"{"api_name": "img2img", "prompt": "x"}"#,
+        "input.api_name:",
+        r#""endpoint": "/sdapi/v1/img2img"}, "payload": {"prompt": …, "init_images""#,
+    ),
+    (
+        r#"{"endpoint": "/sdapi/v1/sd-models", "method": "GET"}"#,
+        "input.endpoint:",
+        "sd-models",
+    ),
+    (
+        r#"{"endpoint": "extra-single-image", "image": "aGk="}"#,
+        "input.endpoint:",
+        r#""method": "POST", "endpoint": "/sdapi/v1/extra-single-image""#,
+    ),
+    (
+        r#"{"payload": {"prompt": "x"}}"#,
+        "input.payload: the request stands under this key",
+        r#"{"input": {"prompt": …}}"#,
+    ),
+    (
+        r#"{"params": {"prompt": "x"}}"#,
+        "input.params: the request",
+        "prompt",
+    ),
+    (
+        r#"{"params": {"steps": 20}}"#,
+        "input.params: the request",
+        "prompt",
+    ),
+    (
+        r#"{"input": {"prompt": "x"}}"#,
+        "input.input: the request",
+        "prompt",
+    ),
+    (
+        r#"{"input": {"input": {"prompt": "x"}}}"#,
+        "input.input: the request",
+        "prompt",
+    ),
+    (
+        r#"{"data": [{"prompt": "x"}]}"#,
+        "input.data: the request",
+        "prompt",
+    ),
+    (
+        r#"{"request": "{\"prompt\": \"x\"}"}"#,
+        "input.request: the request",
+        "prompt",
+    ),
+    (
+        r#"{"txt2img": {"prompt": "x"}, "steps": 20}"#,
+        "input.txt2img: the request",
+        "prompt",
+    ),
+    (
+        r#"{"method": "POST", "endpoint": "txt2img", "payload": {"prompt": "x"}}"#,
+        "input.payload: the request",
+        r#""endpoint": "/sdapi/v1/txt2img"}, "payload""#,
+    ),
+    (
+        r#"{"API": {"endpoint": "txt2img"}, "payload": {"prompt": "x"}}"#,
+        "input.payload: the request",
+        "prompt",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"prompt": "x"}, "id": 5}"#,
+        "input.id: not taken beside api",
+        r#""payload": {"prompt": …}"#,
+    ),
+    (
+        r#"{"prompt": "x", "api": {"endpoint": "/sdapi/v1/server-kill"}}"#,
+        "input.prompt: not taken beside api",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}}"#,
+        "input.payload: empty",
+        r#""payload": {"prompt": …}"#,
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": null}"#,
+        "input.payload: empty",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "img2img"}, "payload": {}}"#,
+        "input.payload: empty",
+        "init_images",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "params": {}}"#,
+        "input.payload: empty",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"payload": {"prompt": "x"}}}"#,
+        "input.payload.payload: the request",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"model": "x"}}"#,
+        "input.payload: no key is a field of txt2img: model; did you mean override_settings.sd_model_checkpoint by model?",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": []}"#,
+        "input.payload: expected an object",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": "{}"}"#,
+        "input.payload: expected an object",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"prompt": "x"}, "params": {"prompt": "y"}}"#,
+        "input.params: the body of the request is payload already",
+        "payload",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"prompt": "x", "init_images": ["aGk="]}}"#,
+        "input.payload.init_images: txt2img takes no pictures",
+        "img2img",
+    ),
+    (
+        r#"{"api": {"endpoint": "txt2img"}, "body": {"prompt": "x", "init_image": "aGk="}}"#,
+        "input.body.init_image:",
+        "payload",
+    ),
+    (
+        r#"{"init_images": [], "prompt": "x"}"#,
+        "input.init_images: expected a list of pictures as base64 or URLs, found an empty list",
+        "init_images",
+    ),
+    (
+        r#"{"init_images": [ ]}"#,
+        "input.init_images: expected",
+        "init_images",
+    ),
+    (
+        r#"{"init_images": null, "prompt": "x"}"#,
+        "input.init_images: expected a list of pictures as base64 or URLs, found null",
+        "init_images",
+    ),
+    (
+        r#"{"init_images": {"0": "aGk="}}"#,
+        "input.init_images: expected a list of pictures as base64 or URLs, found an object",
+        "init_images",
+    ),
+    (
+        r#"{"init_images": "", "prompt": "x"}"#,
+        "input.init_images: expected",
+        "init_images",
+    ),
+    (
+        r#"{"init_images": 5}"#,
+        "input.init_images: expected",
+        "init_images",
+    ),
+    (
+        r#"{"api": {"endpoint": "img2img"}, "payload": {"init_images": []}}"#,
+        "input.payload.init_images: expected",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "init_image": "aGk="}"#,
+        "input.init_image: the WebUI does not know this field and would drop it; did you mean init_images?",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "initImages": ["aGk="]}"#,
+        "input.initImages:",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "init_imges": ["aGk="]}"#,
+        "input.init_imges:",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "image": "aGk="}"#,
+        "input.image:",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "images": [{"data": "aGk="}]}"#,
+        "input.images:",
+        "init_images",
+    ),
+    (
+        r#"{"prompt": "x", "mask": "aGk="}"#,
+        "input.mask: a mask needs a picture",
+        "init_images",
+    ),
+    (
+        r#"{"Prompt": "x", "steps": 20}"#,
+        "input.Prompt: the WebUI does not know this field and would drop it; did you mean prompt?",
+        "prompt",
+    ),
+    (r#"{"text": "a cat", "steps": 20}"#, "input.text:", "prompt"),
+    (r#"{"promt": "a cat", "steps": 20}"#, "input.promt:", "prompt"),
+    (
+        r#"{"prompts": ["a cat"], "steps": 20}"#,
+        "input.prompts:",
+        "prompt",
+    ),
+    (r#"{"prompt": null}"#, "input.prompt: must not be null", "prompt"),
+    (
+        r#"{"num_inference_steps": 20}"#,
+        "input: no key is a field of txt2img: num_inference_steps; did you mean steps",
+        "prompt",
+    ),
+    (
+        r#"{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}"#,
+        "input: no key is a field of txt2img: a, b, c, d, e, …",
+        "prompt",
+    ),
+];
+
+#[test]
+fn a_picture_of_nothing_is_refused_with_what_was_meant_and_the_right_form() {
+    for (input, message, form) in NO_REQUESTS {
+        let error = read(input)
+            .map(|request| format!("{request:?}"))
+            .expect_err(input);
+        assert_eq!(error.code().code().to_string(), "INVALID_INPUT", "{input}");
+        let said = error.to_string();
+        assert!(said.starts_with(message), "{input}: {said}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(form), "{input}: {hint}");
+    }
+}
+
+#[test]
+fn the_body_beside_api_has_other_names_too() {
+    for key in ["payload", "params", "body"] {
+        let input =
+            format!(r#"{{"api": {{"endpoint": "txt2img"}}, "{key}": {{"prompt": "x"}}, "worker": {{}}}}"#);
+        assert_eq!(asks(&input), r#"POST /sdapi/v1/txt2img {"prompt": "x"}"#);
+    }
+}
+
+#[test]
+fn routes_that_fetch_models_are_those_of_other_workers() {
+    for route in [
+        "v1/download",
+        "/v1/download",
+        "/v1/sync",
+        "download",
+        "/sdapi/v1/download",
+    ] {
+        let input =
+            format!(r#"{{"api": {{"method": "POST", "endpoint": "{route}"}}, "payload": {{"a": 1}}}}"#);
+        let error = read(&input).unwrap_err();
+        assert_eq!(error.code().code().to_string(), "ROUTE_REFUSED");
+        assert!(
+            error
+                .to_string()
+                .ends_with("this worker does not download models"),
+            "{error}"
+        );
+        assert!(!error.hint().unwrap().contains("--allow-route"));
+    }
+    let allowed = AllowedRoutes::new(&["/v1/*".to_owned()]);
+    let input = RawJson::parse(r#"{"api": {"endpoint": "/v1/download"}, "payload": {"a": 1}}"#).unwrap();
+    assert!(Request::read(&input, &allowed).is_ok());
 }
 
 #[test]
 fn the_api_form_names_its_route() {
     for (input, expected) in [
         (
-            r#"{"api": {"method": "POST", "endpoint": "/sdapi/v1/img2img"}, "payload": {"a" : 1.0}}"#,
-            r#"POST /sdapi/v1/img2img {"a" : 1.0}"#,
+            r#"{"api": {"method": "POST", "endpoint": "/sdapi/v1/img2img"}, "payload": {"steps" : 1.0}}"#,
+            r#"POST /sdapi/v1/img2img {"steps" : 1.0}"#,
         ),
         (
             r#"{"api": {"method": "get", "endpoint": "sd-models"}, "payload": {}}"#,
@@ -86,7 +443,7 @@ fn the_api_form_names_its_route() {
 #[test]
 fn a_payload_is_not_copied() {
     let input = RawJson::parse(r#"{"api": {"endpoint": "png-info"}, "payload": {"image": "x"}}"#).unwrap();
-    let request = Request::read(input.clone(), &AllowedRoutes::default()).unwrap();
+    let request = Request::read(&input, &AllowedRoutes::default()).unwrap();
     let body = request.call.body.unwrap();
     assert!(
         input

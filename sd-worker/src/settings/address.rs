@@ -47,8 +47,20 @@ impl FromStr for WebUiUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err("the URL ends with its path: no ? and no #".to_owned());
         }
-        Ok(Self(url))
+        Ok(Self(without_route(url)))
     }
+}
+
+/// The URL without the API's own path: many call `http://127.0.0.1:3000/sdapi/v1` the base.
+fn without_route(mut url: Url) -> Url {
+    const API: &str = "/sdapi";
+    let path = url.path();
+    let is_api = |start: &usize| matches!(path.as_bytes().get(start + API.len()), None | Some(b'/'));
+    if let Some((start, _)) = path.match_indices(API).find(|(start, _)| is_api(start)) {
+        let base = path[..start].to_owned();
+        url.set_path(&base);
+    }
+    url
 }
 
 /// User and password for the WebUI's API. `Debug` hides both.
@@ -90,6 +102,25 @@ mod tests {
         );
         assert_eq!(route("http://h/webui/"), "http://h/webui/sdapi/v1/txt2img");
         assert_eq!(route("http://h/a/b"), "http://h/a/b/sdapi/v1/txt2img");
+    }
+
+    #[test]
+    fn the_api_s_own_path_is_no_part_of_the_base() {
+        for (given, base) in [
+            ("http://127.0.0.1:3000/sdapi/v1", "http://127.0.0.1:3000"),
+            ("http://127.0.0.1:3000/sdapi/v1/", "http://127.0.0.1:3000"),
+            ("http://127.0.0.1:3000/sdapi", "http://127.0.0.1:3000"),
+            ("http://127.0.0.1:3000/sdapi/v1/txt2img", "http://127.0.0.1:3000"),
+            ("http://h/webui/sdapi/v1", "http://h/webui"),
+            ("http://h/sdapis/", "http://h/sdapis"),
+        ] {
+            let url: WebUiUrl = given.parse().unwrap();
+            assert_eq!(url.to_string(), base, "{given}");
+            assert_eq!(
+                url.route("/sdapi/v1/progress?x=1").as_str(),
+                format!("{base}/sdapi/v1/progress?x=1")
+            );
+        }
     }
 
     #[test]

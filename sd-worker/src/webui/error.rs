@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::fault::Fault;
+use super::not_pictures::not_pictures;
 use super::problem::Problem;
-use super::suspect;
+use super::{routes, suspect};
 use crate::causes::causes;
 use crate::code::{Code, Explain};
 
@@ -24,13 +25,17 @@ pub(crate) enum WebUiError {
 
 /// An answer other than 200.
 #[derive(Debug, thiserror::Error)]
-#[error("{} (HTTP {status}){}", .fault.summary(), colon(&described(.problem, .mistakes)))]
+#[error("{} (HTTP {status}){}", .fault.summary(), colon(&described(.problem, .mistakes, .route.as_deref())))]
 pub(crate) struct Refusal {
     status: u16,
     fault: Fault,
     problem: Problem,
     /// The mistakes of the request that explain it.
     mistakes: Vec<String>,
+    /// The route that the WebUI does not have.
+    route: Option<String>,
+    /// What is known beyond the hint of the fault.
+    hint: Option<&'static str>,
 }
 
 impl WebUiError {
@@ -63,18 +68,31 @@ impl WebUiError {
             fault,
             problem,
             mistakes: Vec::new(),
+            route: None,
+            hint: None,
         }))
     }
 
-    /// This error with the mistakes of the request: a 500 may be the request's fault.
+    /// This error with what the request explains of it: a 500 may be the request's fault, and so may a 404.
     pub(super) fn about(mut self, call: &Call) -> Self {
-        if let Self::Refused(refusal) = &mut self
-            && refusal.fault == Fault::Other
-        {
-            refusal.mistakes = suspect::mistakes(call, &refusal.problem);
-            if !refusal.mistakes.is_empty() {
-                refusal.fault = Fault::Parameters;
+        let Self::Refused(refusal) = &mut self else {
+            return self;
+        };
+        match refusal.fault {
+            Fault::Other | Fault::MixedModels => {
+                refusal.mistakes = suspect::mistakes(call, &refusal.problem);
+                if !refusal.mistakes.is_empty() {
+                    refusal.hint = refusal.fault.hint();
+                    refusal.fault = Fault::Parameters;
+                }
             }
+            Fault::Picture => refusal.mistakes = not_pictures(call),
+            Fault::Route if matches!(refusal.status, 404 | 405) && !routes::is_everywhere(&call.route) => {
+                refusal.fault = Fault::NoRoute;
+                refusal.hint = routes::where_it_is(&call.route);
+                refusal.route = Some(format!("{} {}", call.method, call.route));
+            }
+            _ => {}
         }
         self
     }
@@ -100,7 +118,7 @@ impl Explain for WebUiError {
 
     fn own_hint(&self) -> Option<&'static str> {
         match self {
-            Self::Refused(refusal) => refusal.fault.hint(),
+            Self::Refused(refusal) => refusal.hint.or(refusal.fault.hint()),
             _ => None,
         }
     }
@@ -130,15 +148,17 @@ impl Explain for WebUiError {
 }
 
 /// The text of an error answer, with the exception's class where that adds something, and with the mistakes.
-fn described(problem: &Problem, mistakes: &[String]) -> String {
+fn described(problem: &Problem, mistakes: &[String], route: Option<&str>) -> String {
     let text = match (problem.exception.as_str(), problem.text.as_str()) {
         ("" | "HTTPException", text) => text.to_owned(),
         (exception, "") => exception.to_owned(),
         (exception, text) => format!("{exception}: {text}"),
     };
-    match mistakes {
-        [] => text,
-        mistakes => format!("{} ({text})", mistakes.join("; ")),
+    match (mistakes, route) {
+        ([], None) => text,
+        ([], Some(route)) => format!("{route} ({text})"),
+        (mistakes, _) if text.is_empty() => mistakes.join("; "),
+        (mistakes, _) => format!("{} ({text})", mistakes.join("; ")),
     }
 }
 

@@ -16,8 +16,13 @@ pub(super) enum Fault {
     NoModel,
     BrokenModel,
     Credentials,
+    /// What answers knows no route of the WebUI's API.
     Route,
+    /// This WebUI does not have this route.
+    NoRoute,
     Unavailable,
+    /// Tensors do not fit together: two families of models are mixed.
+    MixedModels,
     Other,
 }
 
@@ -62,6 +67,17 @@ const FAULTS_BY_TEXT: &[(Fault, &[&str])] = &[
             "requests not allowed",
             "overflow when unpacking long",
             "invalid image format",
+            "unknown sampler",
+            "unknown checkpoint",
+            "unknown scheduler",
+        ],
+    ),
+    (
+        Fault::MixedModels,
+        &[
+            "shapes cannot be multiplied",
+            "error(s) in loading state_dict",
+            "given groups=1, weight of size",
         ],
     ),
 ];
@@ -109,9 +125,11 @@ impl Fault {
             Self::Gpu => Code::GpuFailed,
             Self::Nan => Code::NanPicture,
             Self::DiskFull => Code::DiskFull,
-            Self::NoModel | Self::BrokenModel | Self::Credentials | Self::Route => Code::Misconfigured,
+            Self::NoModel | Self::BrokenModel | Self::Credentials | Self::Route | Self::NoRoute => {
+                Code::Misconfigured
+            }
             Self::Unavailable => Code::Unavailable,
-            Self::Other => Code::Failed,
+            Self::MixedModels | Self::Other => Code::Failed,
         }
     }
 
@@ -128,7 +146,9 @@ impl Fault {
             Self::BrokenModel => "the WebUI can't read a model file",
             Self::Credentials => "the WebUI refused the worker's credentials",
             Self::Route => "what answers at the WebUI's address does not know the route",
+            Self::NoRoute => "this WebUI does not have the route",
             Self::Unavailable => "the WebUI is not available",
+            Self::MixedModels => "the models do not fit together",
             Self::Other => "the WebUI failed",
         }
     }
@@ -141,6 +161,12 @@ impl Fault {
             Self::BrokenModel => Some("replace the file by a complete one; a download may have broken off"),
             Self::Credentials => Some("set SD_WORKER_WEBUI_AUTH to what --api-auth was given"),
             Self::Route => Some("start the WebUI with --api, and check SD_WORKER_WEBUI_URL and its path"),
+            Self::NoRoute => Some(
+                "the route belongs to another version of the WebUI, or to an extension that is not installed",
+            ),
+            Self::MixedModels => Some(
+                "families of models are mixed: LoRAs, ControlNet models, VAE, refiner and embeddings have to be made for the checkpoint's own (SD 1.5, SD 2, SDXL, …)",
+            ),
             Self::Unavailable => Some("send the job again"),
             _ => None,
         }

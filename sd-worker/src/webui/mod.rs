@@ -8,7 +8,7 @@
 //! | [`client`] | sends requests; headers and credentials are added here |
 //! | [`call`] | describes one request |
 //! | [`answer`] | reads an answer and checks it while it arrives |
-//! | [`error`], [`fault`], [`problem`], [`suspect`] | read an error answer and decide whose mistake it is |
+//! | [`error`], [`fault`], [`problem`], [`suspect`], [`not_pictures`] | read an error answer and decide whose mistake it is |
 //! | [`progress`], [`probe`] | ask what the WebUI is doing |
 //! | [`control`], [`interrupt`], [`checkpoint`] | change settings, stop renders, select a checkpoint |
 //! | [`ready`] | waits for the WebUI at its start |
@@ -21,6 +21,7 @@ mod control;
 mod error;
 mod fault;
 mod interrupt;
+mod not_pictures;
 mod phases;
 mod probe;
 mod problem;

@@ -47,7 +47,8 @@ impl Problem {
                     Some(Value::String(text)) => text,
                     _ => String::new(),
                 };
-                let (exception, errors) = (take("error"), take("errors"));
+                // Forge has the exception's text under another key.
+                let (exception, errors, message) = (take("error"), take("errors"), take("message"));
                 match keys.remove("detail") {
                     Some(Value::Array(items)) => Self::of_fields(items),
                     detail => Self {
@@ -60,6 +61,7 @@ impl Problem {
                         },
                         text: match detail {
                             Some(Value::String(detail)) if !detail.is_empty() => shorten(&detail),
+                            _ if errors.is_empty() => shorten(&message),
                             _ => shorten(&errors),
                         },
                         exception,
@@ -177,6 +179,15 @@ mod tests {
     #[test]
     fn an_unexpected_error_has_its_text_in_errors() {
         let problem = read(r#"{"error":"RuntimeError","detail":"","body":"","errors":"boom","code":500}"#);
+        assert_eq!(
+            (problem.shape, problem.text.as_str()),
+            (Shape::Application, "boom")
+        );
+    }
+
+    #[test]
+    fn forge_has_the_text_under_message() {
+        let problem = read(r#"{"error":"RuntimeError","detail":"","body":"","message":"boom"}"#);
         assert_eq!(
             (problem.shape, problem.text.as_str()),
             (Shape::Application, "boom")

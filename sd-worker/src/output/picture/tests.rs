@@ -124,3 +124,41 @@ fn an_escaped_slash_is_a_slash() {
         base64.replace('/', "\\/").len() + 2
     );
 }
+
+#[test]
+fn what_is_no_picture_is_described() {
+    let base64 = STANDARD.encode(PNG);
+    let answer = json!({ "images": [base64, null, "aGVsbG8=", "", 1, "/tmp/a.png", { "a": 1 }] });
+    let answer = RawJson::from(answer);
+    let others = NotAPicture::all_of(&answer, &Picture::all_of(&answer));
+    assert_eq!(
+        serde_json::to_value(others).unwrap(),
+        json!([
+            { "index": 1, "found": "null" },
+            { "index": 2, "found": "text/plain, 5 bytes" },
+            { "index": 3, "found": "an empty text" },
+            { "index": 4, "found": "no text" },
+            { "index": 5, "found": "a text that is not base64" },
+            { "index": 6, "found": "an object" },
+        ])
+    );
+}
+
+#[test]
+fn animations_and_videos_are_recognised() {
+    for (file, media_type) in [
+        (&b"GIF89a and so on"[..], "image/gif"),
+        (b"\0\0\0\x18ftypisom and so on", "video/mp4"),
+        (
+            b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x23B\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm and so on",
+            "video/webm",
+        ),
+    ] {
+        let base64 = STANDARD.encode(file);
+        for text in [base64.clone(), format!("data:{media_type};base64,{base64}")] {
+            let found = pictures(&json!({ "images": [text] }));
+            assert_eq!(found[0].kind.media_type(), media_type);
+            assert_eq!(found[0].file().unwrap(), file);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Fetches the pictures that a request names by URL, and writes them into the request as base64.
 //!
-//! Only texts under keys of pictures count, and only those that begin with `http://` or `https://`. The SDK's downloader
+//! Only texts under keys of pictures count, and only those that are an `http://` or `https://` URL. The SDK's downloader
 //! refuses inner addresses.
 
 mod urls;
@@ -16,7 +16,7 @@ use tracing::info;
 use self::urls::picture_urls;
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::code::{Code, Explain};
-use crate::picture::PictureKind;
+use crate::picture::{PictureKind, describe};
 use crate::splice::Edits;
 use crate::webui::Call;
 
@@ -35,8 +35,8 @@ pub(crate) struct PictureFetcher {
 pub(crate) enum PictureError {
     #[error("input.{path}: {source}")]
     Download { path: String, source: DownloadError },
-    #[error("input.{path}: what the URL leads to is not a picture")]
-    NotAPicture { path: String },
+    #[error("input.{path}: what the URL leads to is not a picture: found {found}")]
+    NotAPicture { path: String, found: String },
     #[error("input: {count} pictures by URL are more than the {MOST} that a job may name")]
     TooMany { count: usize },
     #[error(transparent)]
@@ -77,8 +77,9 @@ impl PictureFetcher {
         for (url, fetched) in found.iter().zip(fetched) {
             let path = || url.path.clone();
             let picture = fetched.map_err(|source| PictureError::Download { path: path(), source })?;
-            if PictureKind::of(&picture).is_none() {
-                return Err(PictureError::NotAPicture { path: path() });
+            if !PictureKind::of(&picture).is_some_and(PictureKind::is_picture) {
+                let found = describe(&picture, picture.len());
+                return Err(PictureError::NotAPicture { path: path(), found });
             }
             bytes += picture.len();
             edits.replace(url.value, format!("\"{}\"", STANDARD.encode(&picture)));

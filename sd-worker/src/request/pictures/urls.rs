@@ -34,7 +34,7 @@ const SCRIPTS: &str = "alwayson_scripts";
 pub(super) fn picture_urls(text: &str) -> Vec<PictureUrl<'_>> {
     let mut found = Vec::new();
     // Most requests have no URL, and are not parsed.
-    if text.contains("\"http")
+    if may_have_a_url(text)
         && let Some(request) = Object::read(text)
     {
         for (key, value) in request.iter() {
@@ -52,24 +52,24 @@ pub(super) fn picture_urls(text: &str) -> Vec<PictureUrl<'_>> {
 fn search<'a>(value: &'a RawValue, path: &str, is_picture: bool, found: &mut Vec<PictureUrl<'a>>) {
     let text = value.get();
     match text.as_bytes().first() {
-        Some(b'"') if is_picture && text.starts_with("\"http") => {
-            if let Ok(url) = serde_json::from_str::<String>(text)
-                && (url.starts_with("http://") || url.starts_with("https://"))
+        Some(b'"') if is_picture && may_have_a_url(text) => {
+            if let Ok(text) = serde_json::from_str::<String>(text)
+                && let Some(url) = url(&text)
             {
                 found.push(PictureUrl {
                     path: path.to_owned(),
                     value,
-                    url,
+                    url: url.to_owned(),
                 });
             }
         }
-        Some(b'[') if text.contains("\"http") => {
+        Some(b'[') if may_have_a_url(text) => {
             let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
             for (index, item) in items.into_iter().enumerate() {
                 search(item, &format!("{path}.{index}"), is_picture, found);
             }
         }
-        Some(b'{') if text.contains("\"http") => {
+        Some(b'{') if may_have_a_url(text) => {
             let Some(object) = Object::read(text) else { return };
             for (key, value) in object.iter() {
                 search(value, &format!("{path}.{key}"), PICTURES.contains(&key), found);
@@ -77,6 +77,18 @@ fn search<'a>(value: &'a RawValue, path: &str, is_picture: bool, found: &mut Vec
         }
         _ => {}
     }
+}
+
+/// Whether a JSON text may have a URL in it. Base64 has no colon.
+fn may_have_a_url(text: &str) -> bool {
+    text.contains("://") || text.contains(":\\/")
+}
+
+/// The URL that a text is. Spaces around it and the case of its scheme make no difference.
+fn url(text: &str) -> Option<&str> {
+    let url = text.trim();
+    let (scheme, _) = url.split_once("://")?;
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(url)
 }
 
 #[cfg(test)]
@@ -117,12 +129,26 @@ mod tests {
     }
 
     #[test]
+    fn spaces_and_case_make_no_difference() {
+        for written in [
+            r"\u0020https://h/a.png",
+            " https://h/a.png\\n",
+            "\\thttps:\\/\\/h/a.png",
+        ] {
+            let text = format!(r#"{{"init_images": ["{written}"]}}"#);
+            let expected = ("init_images.0".to_owned(), "https://h/a.png".to_owned());
+            assert_eq!(found(&text), [expected], "{text}");
+        }
+        assert_eq!(found(r#"{"image": "HTTP://h"}"#)[0].1, "HTTP://h");
+    }
+
+    #[test]
     fn other_texts_are_left_alone() {
         for text in [
             r#"{"prompt": "https://h/a.png"}"#,
             r#"{"image": "httpd.png"}"#,
             r#"{"image": "file:///etc/passwd"}"#,
-            r#"{"image": "HTTP://h"}"#,
+            r#"{"image": "see https://h/a.png"}"#,
             r#"["https://h/a.png"]"#,
             r#"{"override_settings": {"image": "https://h/a.png"}}"#,
         ] {

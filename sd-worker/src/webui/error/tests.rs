@@ -212,3 +212,46 @@ fn relatives_of_the_webui_are_understood() {
     );
     insta::assert_snapshot!(verdicts);
 }
+
+fn answered(route: &str, status: u16, body: &str) -> WebUiError {
+    let call = Call {
+        method: Method::GET,
+        route: route.to_owned().into(),
+        body: None,
+        job_kind: JobKind::Nothing,
+    };
+    WebUiError::refused(status, body.as_bytes()).about(&call)
+}
+
+#[test]
+fn a_route_that_this_webui_lacks_is_named() {
+    const NOT_FOUND: &str = r#"{"detail":"Not Found"}"#;
+    for (route, remedy) in [
+        ("/sdapi/v1/sd-modules", "Forge has this route"),
+        ("/sdapi/v1/schedulers", "1.9"),
+        ("/controlnet/model_list?update=true", "ControlNet extension"),
+        ("/my/route", "an extension that is not installed"),
+    ] {
+        let error = answered(route, 404, NOT_FOUND);
+        assert_eq!(
+            error.to_string(),
+            format!("this WebUI does not have the route (HTTP 404): GET {route} (Not Found)")
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(remedy) && !hint.contains("--api,"), "{hint}");
+    }
+    // Without these there is no API.
+    let error = answered("/sdapi/v1/progress?skip_current_image=true", 404, NOT_FOUND);
+    assert!(error.hint().unwrap().contains("--api"));
+}
+
+#[test]
+fn models_that_do_not_fit_together_get_a_hint_of_their_own() {
+    let body = r#"{"error":"RuntimeError","detail":"","body":"","errors":"mat1 and mat2 shapes cannot be multiplied (77x2048 and 768x320)"}"#;
+    for (prompt, code) in [("x", Code::Failed), ("x <lora:xl:1>", Code::InvalidParameters)] {
+        let call = Call::txt2img(RawJson::from(json!({ "prompt": prompt })));
+        let error = WebUiError::refused(500, body.as_bytes()).about(&call);
+        assert_eq!(error.code(), code);
+        assert!(error.hint().unwrap().starts_with("families of models are mixed"));
+    }
+}
