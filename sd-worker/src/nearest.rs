@@ -6,7 +6,7 @@ const LETTERS_PER_MISTAKE: usize = 3;
 /// The most similar of `names`, if at most a third of the letters of `name` differ. Case and separators make no
 /// difference.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
+    let plain = |name: &str| without_ending(name).to_lowercase().replace(['_', '-'], " ");
     let name = plain(name);
     let most = name.chars().count() / LETTERS_PER_MISTAKE;
     names
@@ -17,8 +17,18 @@ pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
             (mistakes, strsim::jaro_winkler(&name, &plain), known)
         })
         .filter(|(mistakes, _, _)| *mistakes <= most)
-        .min_by(|(a, a_like, _), (b, b_like, _)| a.cmp(b).then(b_like.total_cmp(a_like)))
+        .max_by(|(a, a_like, _), (b, b_like, _)| b.cmp(a).then(a_like.total_cmp(b_like)))
         .map(|(_, _, known)| known.to_owned())
+}
+
+/// A model's name without the hash and the ending of its file, which many leave away.
+fn without_ending(name: &str) -> &str {
+    let name = name.split_once(" [").map_or(name, |(name, _)| name);
+    let stem = |ending| name.strip_suffix(ending).filter(|stem| !stem.is_empty());
+    [".safetensors", ".ckpt", ".pth", ".pt", ".bin"]
+        .into_iter()
+        .find_map(stem)
+        .unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -32,6 +42,9 @@ mod tests {
         assert_eq!(nearest("dpm++2m", known).as_deref(), Some("DPM++ 2M"));
         assert_eq!(nearest("Eulr", known).as_deref(), Some("Euler"));
         assert_eq!(nearest("qqq", known), None);
+        let files = ["clear.safetensors", "sd/other.ckpt [0123456789]"];
+        assert_eq!(nearest("clear", files).as_deref(), Some(files[0]));
+        assert_eq!(nearest("sd/othr.safetensors", files).as_deref(), Some(files[1]));
     }
 
     #[test]

@@ -142,6 +142,83 @@ async fn an_input_that_is_not_an_object_never_reaches_the_webui() {
 }
 
 #[tokio::test]
+async fn a_picture_of_nothing_is_refused_before_anything_renders() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_CHECKS", "off")]).await;
+    for input in [
+        "{}",
+        r#"{"api_name": "getModels"}"#,
+        r#"{"payload": {"prompt": "x"}}"#,
+        r#"{"api": {"endpoint": "txt2img"}, "payload": {"prompt": "x"}, "id": 5}"#,
+        r#"{"init_images": null, "prompt": "x"}"#,
+        r#"{"init_images": {"0": "aGk="}}"#,
+        r#"{"init_image": "aGk=", "prompt": "x"}"#,
+    ] {
+        let error = stage.fail(input).await;
+        assert_eq!(verdict(&error), ["INVALID_INPUT", "user", "final"], "{input}");
+        assert!(
+            error["hint"].as_str().unwrap().starts_with("send {\"input\": {"),
+            "{error}"
+        );
+    }
+    assert_eq!(webui.gpu().renders(), 0);
+}
+
+#[tokio::test]
+async fn null_where_a_value_is_needed_is_the_users_mistake() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::new(webui.url()).await;
+    for field in ["cfg_scale", "steps", "width", "n_iter"] {
+        let input = json!({ "prompt": "x", "steps": 2, field: null });
+        let error = stage.fail(&input.to_string()).await;
+        assert_eq!(
+            verdict(&error),
+            ["INVALID_PARAMETERS", "user", "final"],
+            "{error}"
+        );
+        let message = error["error_message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("{field}: must not be null")),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_this_webui_lacks_says_so() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::new(webui.url()).await;
+    let error = stage.fail(r#"{"api": {"endpoint": "sd-modules"}}"#).await;
+    assert_eq!(verdict(&error), ["BACKEND_MISCONFIGURED", "backend", "final"]);
+    assert_eq!(
+        error["error_message"],
+        "this WebUI does not have the route (HTTP 404): GET /sdapi/v1/sd-modules (Not Found)"
+    );
+    assert_eq!(
+        error["hint"],
+        "Forge has this route; A1111 lists its VAEs under sd-vae"
+    );
+}
+
+#[tokio::test]
+async fn an_attempt_timeout_of_zero_is_no_limit() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::with(webui.url(), &[("SD_WORKER_ATTEMPT_TIMEOUT", "0")]).await;
+    stage
+        .complete(r#"{"prompt": "x", "steps": 2, "width": 64, "height": 64}"#)
+        .await;
+}
+
+#[tokio::test]
+async fn the_webui_s_url_may_end_with_the_api_s_path() {
+    let webui = MockWebUi::start().await;
+    let stage = Stage::new(&format!("{}/sdapi/v1", webui.url())).await;
+    stage
+        .complete(r#"{"prompt": "x", "steps": 2, "width": 64, "height": 64}"#)
+        .await;
+}
+
+#[tokio::test]
 async fn what_was_asked_for_is_not_repeated_in_errors_and_logs() {
     let malformed = r#"{"detail":[{"loc":["body",1],"msg":"odd","type":"value_error.jsondecode","ctx":{"doc":"a secret prompt","pos":1}}]}"#;
     let webui = MockWebUi::start().await;

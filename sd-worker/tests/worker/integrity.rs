@@ -40,9 +40,9 @@ async fn odd_inputs_arrive_byte_for_byte() {
     let stage = Stage::new(&webui.url).await;
     let inputs = [
         EXAMPLE,
-        "{}",
+        "{\"prompt\":\"\" }",
         r#"{"seed":1e0,"cfg_scale":7.50,"prompt":"\ud83d \u00e9é","x":123456789012345678901234567890}"#,
-        "{ \"b\" :\t1 , \"a\":null, \"b\":2 }",
+        "{ \"b\" :\t1 , \"a\":null, \"b\":2, \"steps\" : 1 }",
     ];
     for input in inputs {
         stage.complete(input).await;

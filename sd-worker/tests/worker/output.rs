@@ -88,6 +88,34 @@ fn wasteful_answer() -> (Vec<u8>, String) {
 }
 
 #[tokio::test]
+async fn animations_and_videos_are_uploaded_by_their_type_and_the_rest_is_listed() {
+    let mut files = vec![
+        STANDARD.encode(b"GIF89a and so on"),
+        STANDARD.encode(b"\0\0\0\x18ftypisom"),
+    ];
+    files.push("/tmp/a.png".to_owned());
+    let answer = json!({ "images": files, "parameters": {}, "info": "{}" });
+    let (webui, s3) = (
+        answering([answer.to_string()]).await,
+        S3::start(Uploads::Stored).await,
+    );
+    let stage = Stage::with(&webui.url, &with(&s3, &[("SD_WORKER_OUTPUT", "upload")])).await;
+    let output = parsed(&stage.complete(SMALL).await);
+    for (index, ending, media_type) in [(0, "0.gif", "image/gif"), (1, "1.mp4", "video/mp4")] {
+        let entry = &output["pictures"][index];
+        assert_eq!(entry["media_type"], media_type);
+        let url = entry["url"].as_str().unwrap();
+        assert!(url.split('?').next().unwrap().ends_with(ending), "{url}");
+        assert_eq!(output["images"][index], entry["url"]);
+    }
+    assert_eq!(output["images"][2], "/tmp/a.png");
+    assert_eq!(
+        output["not_uploaded"],
+        json!([{ "index": 2, "found": "a text that is not base64" }])
+    );
+}
+
+#[tokio::test]
 async fn the_bucket_has_the_pictures_and_the_answer_their_links() {
     let (webui, s3) = (MockWebUi::start().await, S3::start(Uploads::Stored).await);
     let tap = Tap::before(webui.address()).await;
