@@ -43,3 +43,4 @@ pub(crate) mod tests;
 pub(crate) use blocking_pool::BlockingPool;
 pub(crate) use claims::Claim;
 pub(crate) use handle::{JournalHandle, Leftover, StartDecision};
+pub(crate) use pending::PendingResult;

@@ -8,14 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_protocol::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::deliver::Failing;
-use super::{Runtime, deliver};
+use super::Runtime;
+use super::deliver::{ReplacedResult, refused};
 use crate::journal::Leftover;
-use runpod_protocol::backoff::Backoff;
-
 use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -93,11 +92,11 @@ async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(
         Err(error) if error.disposition() == PostDisposition::Refused && !leftover.report.is_failure() => {
             error!(job.id = %id, %error, bytes, "the platform refused the result of an earlier run; failing the job instead");
             let what = format!("the result of {bytes} bytes");
-            let failed = Failing {
+            let failed = ReplacedResult {
                 stop_pod: false,
                 is_stream: leftover.report.is_stream(),
             };
-            let report = failed.report(deliver::refused(&error, &what), &runtime.identity);
+            let report = failed.report(refused(&error, &what), &runtime.identity);
             let report = report.of_worker(leftover.report.worker());
             runtime.platform.post_report(&id, &report).await
         }

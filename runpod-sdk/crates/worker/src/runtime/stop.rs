@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_protocol::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::Runtime;
 use crate::context::CancelReason;
-use runpod_protocol::backoff::Backoff;
-
 use crate::platform::{Platform, PlatformError, wait_after};
 
 /// Shortest time between two polls when nothing is to be stopped.

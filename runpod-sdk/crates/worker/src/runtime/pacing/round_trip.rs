@@ -12,7 +12,7 @@ const SMALL: usize = 64 << 10;
 
 /// A smoothed round trip and how far single ones stray from it, as TCP keeps them (RFC 6298).
 #[derive(Debug)]
-pub(crate) struct RoundTrip {
+pub(in crate::runtime) struct RoundTrip {
     state: Mutex<Smoothed>,
 }
 
@@ -24,7 +24,7 @@ struct Smoothed {
 }
 
 impl RoundTrip {
-    pub(crate) fn new() -> Self {
+    pub(in crate::runtime) fn new() -> Self {
         Self {
             state: Mutex::new(Smoothed {
                 mean: FIRST,
@@ -36,7 +36,7 @@ impl RoundTrip {
 
     /// A take brought a job after so long. If that was too long for a way there and back, the job was
     /// not there yet when it was asked for, and nothing is learned.
-    pub(crate) fn took(&self, time: Duration) {
+    pub(in crate::runtime) fn took(&self, time: Duration) {
         let mut state = self.lock();
         if time <= state.mean * WAITED {
             state.add(time);
@@ -44,7 +44,7 @@ impl RoundTrip {
     }
 
     /// A body of so many bytes was posted and answered after so long.
-    pub(crate) fn posted(&self, bytes: usize, time: Duration) {
+    pub(in crate::runtime) fn posted(&self, bytes: usize, time: Duration) {
         if bytes <= SMALL {
             self.lock().add(time);
         }
@@ -52,7 +52,7 @@ impl RoundTrip {
 
     /// How long before a slot is free a take for it should be sent: a round trip and some more, since a
     /// job that waits a little costs less than a worker that does. Never as much as two.
-    pub(crate) fn lead(&self) -> Duration {
+    pub(in crate::runtime) fn lead(&self) -> Duration {
         let Smoothed { mean, deviation, .. } = *self.lock();
         (mean + deviation * 2).clamp(mean + mean / 10, mean + mean / 2)
     }

@@ -16,20 +16,20 @@ const RECENT: u32 = 8;
 
 /// Counts what a [`Load`] shows.
 #[derive(Debug, Default)]
-pub(crate) struct LoadMeter {
+pub(in crate::runtime) struct LoadMeter {
     load: Mutex<Load>,
     changed: Notify,
 }
 
 /// A job that runs. Dropping it is the end of the job.
 #[derive(Debug)]
-pub(crate) struct RunningGuard {
+pub(in crate::runtime) struct RunningGuard {
     meter: Arc<LoadMeter>,
     begun: Instant,
 }
 
 impl LoadMeter {
-    pub(super) fn new(concurrency: &Concurrency) -> Arc<Self> {
+    pub(in crate::runtime) fn new(concurrency: &Concurrency) -> Arc<Self> {
         let mut load = Load {
             limit: concurrency.get(),
             ..Load::default()
@@ -44,7 +44,7 @@ impl LoadMeter {
     }
 
     /// A take asked for `asked` jobs and brought `got`.
-    pub(super) fn took(&self, asked: usize, got: usize) {
+    pub(in crate::runtime) fn took(&self, asked: usize, got: usize) {
         let mut load = self.lock();
         let one_more = |takes: u32, like_this: bool| if like_this { takes.saturating_add(1) } else { 0 };
         load.full_takes = one_more(load.full_takes, got >= asked);
@@ -52,7 +52,7 @@ impl LoadMeter {
     }
 
     /// A job begins.
-    pub(super) fn begin(self: &Arc<Self>) -> RunningGuard {
+    pub(in crate::runtime) fn begin(self: &Arc<Self>) -> RunningGuard {
         self.lock().running += 1;
         self.changed.notify_one();
         RunningGuard {
@@ -62,7 +62,7 @@ impl LoadMeter {
     }
 
     /// At most `limit` jobs may run from now on.
-    pub(super) fn resized(&self, limit: usize) {
+    pub(in crate::runtime) fn resized(&self, limit: usize) {
         let mut load = self.lock();
         load.limit = limit;
         load.ended = 0;
@@ -95,7 +95,7 @@ impl Drop for RunningGuard {
 }
 
 /// Asks the policy after each change, for as long as it answers.
-pub(super) async fn adapt(meter: Arc<LoadMeter>, concurrency: Concurrency) {
+pub(in crate::runtime) async fn adapt(meter: Arc<LoadMeter>, concurrency: Concurrency) {
     let Some(Policy {
         lowest,
         highest,

@@ -1,36 +1,36 @@
-//! Room for the next take: free slots, and the jobs that may be fetched before one is free.
+//! TakeRoom for the next take: free slots, and the jobs that may be fetched before one is free.
 
 use tokio::time::{Instant, sleep_until};
 
 use super::round_trip::RoundTrip;
-use super::slots::{Slot, Slots};
 use crate::context::CompletionEstimates;
+use crate::runtime::slots::{Slot, Slots};
 use crate::settings::TakeAhead;
 
-/// What a worker goes by when it takes jobs ahead.
+/// Decides how many jobs a take may ask for: free slots, and jobs ahead of a slot.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(in crate::runtime) struct Ahead {
     mode: TakeAhead,
-    pub(super) estimates: CompletionEstimates,
-    pub(super) round_trip: RoundTrip,
+    pub(in crate::runtime) estimates: CompletionEstimates,
+    pub(in crate::runtime) round_trip: RoundTrip,
 }
 
-/// What one take may ask for.
+/// The jobs that one take may ask for.
 #[derive(Debug)]
-pub(super) struct Room {
-    pub(super) slots: Vec<Slot>,
-    /// So many jobs more, which will wait here for a slot.
+pub(in crate::runtime) struct TakeRoom {
+    pub(in crate::runtime) slots: Vec<Slot>,
+    /// The number of further jobs, which wait here for a slot.
     ahead: usize,
 }
 
-impl Room {
-    pub(super) fn jobs(&self) -> usize {
+impl TakeRoom {
+    pub(in crate::runtime) fn jobs(&self) -> usize {
         self.slots.len() + self.ahead
     }
 }
 
 impl Ahead {
-    pub(crate) fn new(mode: TakeAhead) -> Self {
+    pub(in crate::runtime) fn new(mode: TakeAhead) -> Self {
         Self {
             mode,
             estimates: CompletionEstimates::default(),
@@ -39,19 +39,19 @@ impl Ahead {
     }
 
     /// Waits until there is room for a job.
-    pub(super) async fn room(&self, slots: &Slots) -> Room {
+    pub(in crate::runtime) async fn room(&self, slots: &Slots) -> TakeRoom {
         loop {
-            // Made before looking, so that no change is missed.
+            // Created before the check, so that no change is missed.
             let estimate = self.estimates.changed();
             let begun = slots.queue_changed();
             let ahead = self.now(slots);
             if ahead > 0 {
                 let slots = slots.free_now();
-                return Room { slots, ahead };
+                return TakeRoom { slots, ahead };
             }
             tokio::select! {
                 biased;
-                free = slots.all_free() => return Room { slots: free, ahead: self.now(slots) },
+                free = slots.all_free() => return TakeRoom { slots: free, ahead: self.now(slots) },
                 () = estimate, if self.mode == TakeAhead::JustInTime => {}
                 () = begun, if self.mode != TakeAhead::Off => {}
                 () = self.next_due(), if self.mode == TakeAhead::JustInTime => {}
@@ -59,7 +59,7 @@ impl Ahead {
         }
     }
 
-    /// How many jobs may be fetched for which no slot is free. Those that wait here already count,
+    /// The number of jobs that may be taken without a free slot. Jobs that wait here already count,
     /// whether or not they were asked for.
     fn now(&self, slots: &Slots) -> usize {
         let may_wait = match self.mode {
@@ -70,7 +70,7 @@ impl Ahead {
         may_wait.saturating_sub(slots.queued())
     }
 
-    /// Waits until the next estimate comes so near that a take for it is due.
+    /// Waits until a take is due for the next estimate.
     async fn next_due(&self) {
         let lead = self.round_trip.lead();
         match self.estimates.first_after(Instant::now() + lead) {
