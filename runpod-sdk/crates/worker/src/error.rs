@@ -1,4 +1,4 @@
-//! Why a worker could not start or go on.
+//! The errors of a worker as a whole.
 
 use std::error::Error as StdError;
 use std::io;
@@ -13,7 +13,7 @@ pub enum Error {
     /// The environment does not describe a worker. One line for each problem.
     #[error("the environment can't be used:\n  {}", .0.join("\n  "))]
     Config(Vec<String>),
-    /// A fitness check failed; the platform knows.
+    /// A fitness check failed. The failure was reported to the platform, if it could be.
     #[error("Worker is unhealthy, exiting.")]
     Unfit {
         /// The check's name.
@@ -21,16 +21,16 @@ pub enum Error {
         /// Why it failed.
         reason: String,
     },
-    /// The worker could not be made ready.
+    /// The worker could not be started.
     #[error("start-up failed: {0}")]
     Startup(#[source] StartupError),
     /// The platform cannot be reached at all.
     #[error("{0}")]
     Platform(#[from] PlatformError),
-    /// The worker had to go before these jobs were settled; they are left for other workers.
+    /// The worker ended before these jobs were settled. They are left for other workers.
     #[error("left {jobs} job(s) for other workers")]
     Abandoned {
-        /// How many.
+        /// The number of jobs.
         jobs: usize,
     },
     /// A part of the runtime itself broke. This is a bug.
@@ -38,7 +38,7 @@ pub enum Error {
     Runtime(String),
 }
 
-/// What could not be made ready.
+/// The part of a start that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartupError {
@@ -48,22 +48,22 @@ pub enum StartupError {
     /// Loading the worker's state panicked.
     #[error("loading the state panicked: {0}")]
     StatePanicked(String),
-    /// The router's routes do not fit together.
+    /// The router's routes contradict each other.
     #[error("{}", .0.join("; "))]
     Routes(Vec<String>),
-    /// One route of a router could not be made ready.
+    /// One route of a router could not be loaded.
     #[error("route {name:?}: {source}")]
     Route {
         /// The route's name.
         name: String,
-        /// What could not be made ready.
+        /// The failure of its worker.
         #[source]
         source: Box<Self>,
     },
-    /// The system gave no thread or no event loop.
+    /// The system refused a thread or an event loop.
     #[error("no {what}: {source}")]
     NoThread {
-        /// What it was for.
+        /// Its purpose.
         what: &'static str,
         /// Why.
         #[source]
@@ -81,7 +81,7 @@ pub enum StartupError {
         #[source]
         source: io::Error,
     },
-    /// There is no HTTPS client.
+    /// The HTTPS client could not be made.
     #[error("{0}")]
     NoClient(#[source] NoClient),
     /// The platform on this machine could not be started.

@@ -1,4 +1,4 @@
-//! What is waited for before the process ends.
+//! Functions that run before the process ends.
 
 use runpod_protocol::sync::Mutex;
 
@@ -15,7 +15,7 @@ pub fn before_exit(wait: fn()) {
     }
 }
 
-/// Calls what [`before_exit`] was given when it is dropped.
+/// Calls the functions of [`before_exit`] when it is dropped.
 #[derive(Debug)]
 pub(crate) struct WaitBeforeExit;
 

@@ -1,4 +1,4 @@
-//! What a program wants done before a job, after it, and when the worker ends.
+//! The hooks of a program: before a job, after it, and at the end of the worker.
 
 use runpod_protocol::sync::Mutex;
 use std::fmt;
@@ -18,12 +18,12 @@ use crate::events::JobSummary;
 use crate::job::{IntoJobError, JobError};
 use crate::panics::guarded;
 
-/// How long an `after_job` hook may take.
+/// The longest time of an `after_job` hook.
 const AFTER_LIMIT: Duration = Duration::from_secs(30);
-/// How long all `on_shutdown` hooks together may take.
+/// The longest time of all `on_shutdown` hooks together.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(30);
-/// The same once a second signal has come.
-const HASTY_LIMIT: Duration = Duration::from_secs(5);
+/// The longest time of the `on_shutdown` hooks after a second signal.
+const SECOND_SIGNAL_LIMIT: Duration = Duration::from_secs(5);
 
 type Before = dyn Fn(Context) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync;
 type After = dyn Fn(Context, JobSummary) -> BoxFuture<'static, ()> + Send + Sync;
@@ -34,7 +34,7 @@ type OnShutdown = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 pub(crate) struct Hooks {
     before: Vec<Arc<Before>>,
     after: Vec<Arc<After>>,
-    /// Emptied when they are run, so that they run once.
+    /// Emptied when they run, so that they run once.
     shutdown: Arc<Mutex<Vec<OnShutdown>>>,
 }
 
@@ -95,7 +95,7 @@ impl Hooks {
         }
     }
 
-    /// Runs the shutdown hooks, all at the same time, on `handlers`. The second time it does nothing.
+    /// Runs the shutdown hooks concurrently on `handlers`. A second call does nothing.
     pub(crate) async fn shut_down(&self, handlers: &Handle, abandon: &CancellationToken) {
         let hooks = std::mem::take(&mut *self.shutdown.lock());
         let mut running = JoinSet::new();
@@ -119,8 +119,8 @@ impl Hooks {
                 () = tokio::time::sleep_until(began + SHUTDOWN_LIMIT) => SHUTDOWN_LIMIT,
                 () = async {
                     abandon.cancelled().await;
-                    tokio::time::sleep(HASTY_LIMIT).await;
-                } => HASTY_LIMIT,
+                    tokio::time::sleep(SECOND_SIGNAL_LIMIT).await;
+                } => SECOND_SIGNAL_LIMIT,
             }
         };
         tokio::select! {

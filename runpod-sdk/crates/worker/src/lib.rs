@@ -1,8 +1,8 @@
 //! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
 //!
-//! The modules, from the ground up: `json`, `redact`, `job`, `settings`, `context`, `handler`, `router`, `platform`,
-//! `events`, `telemetry`, `metrics`, `journal`, `fitness`, `runtime`, `worker`, `boot`. Each imports only from those
-//! before it.
+//! The modules, from the ground up: `json`, `redact`, `exit`; `job`; `settings`, `scratch`, `panics`; `context`;
+//! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`; `metrics`; `runtime`;
+//! `worker`; `router`; `boot`; `testing`. Each imports only from groups before its own; `cargo xtask layers` checks it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What `#[handler]` writes in this crate's own tests finds the crate by its name.

@@ -1,4 +1,4 @@
-//! What the code that `#[handler]` generates may call. Not for people.
+//! The functions and traits that the code of `#[handler]` uses. They are no part of the public interface.
 //!
 //! Generated code names a trait or a function of this module for each part of a handler, so that a
 //! part that does not fit is an error at that part.
@@ -40,7 +40,7 @@ pub fn future<F: Future + Send>(future: F) -> F {
     future
 }
 
-/// Within which time text chunks are joined, and to how many bytes.
+/// The window in which text chunks are joined, and the most bytes of a joined chunk; `None` joins none.
 pub type Merge = Option<(Duration, usize)>;
 
 /// Sends the stream's items as chunks.

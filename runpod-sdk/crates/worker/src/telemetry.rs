@@ -1,11 +1,11 @@
 //! Log lines in the platform's form (`docs/protocol/worker-protocol.md` §12).
 //!
 //! Deployed, one JSON object a line with exactly the keys `requestId`, `message` and `level`; on a
-//! laptop `INFO   | job-id | message`. The fields of an event are appended to its message, and what must
-//! not be read there is masked ([`crate::redact`]).
+//! laptop `INFO   | job-id | message`. The fields of an event are appended to its message, and secrets
+//! are masked ([`crate::redact`]).
 
 #[cfg(test)]
-pub(crate) mod heard;
+pub(crate) mod log_capture;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
 mod tail;
@@ -36,7 +36,7 @@ pub(crate) const JOB_TARGET: &str = "runpod_sdk::job";
 /// Longer messages lose their middle.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// Who reads the log.
+/// The reader of the log, for whom lines are formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// The platform: one JSON object a line.
@@ -94,7 +94,7 @@ pub(crate) fn install(
     Ok(warning)
 }
 
-/// What is logged, and in any case the jobs' spans: whatever the level, a line names the job that it belongs to.
+/// The filter of the log. Jobs' spans pass at any level, so that every line names its job.
 fn of_lines<S>(targets: Targets) -> impl Filter<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -146,7 +146,7 @@ struct Lines {
     format: Format,
 }
 
-/// What a span says about the job it belongs to.
+/// The job of a span.
 #[derive(Debug, Default, Clone)]
 struct JobTag {
     job: Option<String>,
@@ -234,7 +234,7 @@ impl Lines {
             batch: from_span.and_then(|tag| tag.batch),
         };
         let mut text = message.text + &message.fields;
-        // Before it is shortened: half a secret is one, too.
+        // Masked before it is shortened: half a secret is a secret, too.
         if let Cow::Owned(masked) = redacted(&text) {
             text = masked;
         }

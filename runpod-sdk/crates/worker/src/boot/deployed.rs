@@ -5,19 +5,20 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::fitness_plan::FitnessPlan;
+use super::http_client::http_client;
 use super::launch::{Connected, Launch, StartReporting};
 use super::stop_signals::drain_on_signals;
 use super::threads::Threads;
-use crate::error::{Error, StartupError};
+use crate::error::Error;
 use crate::events::StartTimer;
 use crate::fitness::{self, CheckEnvironment};
 use crate::journal::JournalHandle;
-use crate::platform::{HttpPlatform, client};
+use crate::platform::HttpPlatform;
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
-use crate::settings::{Config, Journal, Limits, removed};
+use crate::settings::{Config, Journal, WorkerLimits, removed};
 use crate::worker::Worker;
 
-/// Runs the worker until `shutdown` or a signal tells it to stop.
+/// Runs the worker until `shutdown`, SIGTERM or SIGINT.
 pub(super) fn run(
     worker: Worker,
     lookup: impl Fn(&str) -> Option<String>,
@@ -27,8 +28,8 @@ pub(super) fn run(
     run_on(worker, None, lookup, timer, shutdown)
 }
 
-/// The same with its handlers on `threads`, if they are there already. Blocks this thread, which becomes the control
-/// loop's.
+/// Runs the worker like [`run`], with its handlers on the runtime `handlers` if there is one. Blocks this thread, which
+/// becomes the control loop's.
 pub(super) fn run_on(
     mut worker: Worker,
     handlers: Option<tokio::runtime::Handle>,
@@ -90,31 +91,14 @@ pub(super) fn run_on(
     })
 }
 
-/// Makes the client and opens the journal, both at once.
+/// Makes the client and opens the journal, concurrently.
 async fn connect(
     config: Arc<Config>,
-    limits: Limits,
+    limits: WorkerLimits,
     journal: Option<Journal>,
 ) -> Result<Connected<HttpPlatform>, Error> {
     let opening = async { Ok(JournalHandle::open(journal).await) };
     let (client, journal) = tokio::try_join!(http_client(config.clone(), limits), opening)?;
     let platform = Arc::new(HttpPlatform::new(&config, limits, client));
     Ok(Connected { platform, journal })
-}
-
-/// Makes the HTTP client. Reading the system's certificates takes a while and does not depend on
-/// the worker's state, so it happens beside that, and only where a URL needs them.
-pub(super) async fn http_client(config: Arc<Config>, limits: Limits) -> Result<reqwest::Client, Error> {
-    if !config.needs_tls() {
-        return Ok(client(&config, limits, false)?);
-    }
-    let made = tokio::task::spawn_blocking(move || client(&config, limits, true)).await;
-    match made {
-        Ok(client) => Ok(client?),
-        Err(panicked) => Err(StartupError::NoThread {
-            what: "HTTPS client",
-            source: panicked.into(),
-        }
-        .into()),
-    }
 }

@@ -1,4 +1,4 @@
-//! Which fitness checks a start makes, and who is told when one fails.
+//! The fitness checks of a start, and the report of a failure.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,31 +7,32 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing::debug;
 
+use super::http_client::http_client;
 use crate::error::Error;
 use crate::fitness::{self, Automatic, CheckEnvironment, FitnessCheck, Unfit};
 use crate::platform::HttpPlatform;
-use crate::settings::{Config, Limits};
+use crate::settings::{Config, WorkerLimits};
 
 /// The checks of one start.
 #[derive(Default)]
 pub(crate) struct FitnessPlan {
-    /// The automatic checks; those of the worker itself come before them.
+    /// The automatic checks, which come after the worker's own.
     pub(super) automatic: Automatic,
-    /// What the checks know of the machine.
+    /// The settings of the checks from the environment.
     pub(super) environment: Arc<CheckEnvironment>,
-    /// The platform that is told of a failure, if there is a way to.
+    /// The platform to which a failure is reported.
     pub(super) report: Option<Arc<Config>>,
-    /// Whether any check is made; a local test makes none.
+    /// Whether checks are made. A local test makes none.
     pub(super) enabled: bool,
 }
 
 impl FitnessPlan {
-    /// No checks: a local job, or a test.
+    /// No checks, for a local job or a test.
     pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// The plan with the worker's own checks.
+    /// Adds the worker's own checks.
     pub(super) fn with(self, own: Vec<FitnessCheck>, limit: Duration) -> FitnessRun {
         let Automatic { before, beside } = self.automatic;
         let mut checks = if self.enabled { own } else { Vec::new() };
@@ -56,8 +57,8 @@ pub(super) struct FitnessRun {
 }
 
 impl FitnessRun {
-    /// Makes the checks that must pass before the first job. Returns the failure of the one that runs beside the
-    /// work: a future that never ends if that check passes.
+    /// Makes the checks that must pass before the first job. Returns a future of the failure of the check that runs
+    /// beside the work; it never ends if that check passes.
     pub(super) async fn check(self, handlers: &Handle) -> Result<impl Future<Output = Error> + use<>, Error> {
         let Self {
             checks,
@@ -81,12 +82,12 @@ impl FitnessRun {
     }
 }
 
-/// Tells the platform why this worker goes, if there is a way to.
+/// Reports to the platform why this worker is unfit, if it has a key and a ping URL.
 async fn report_unfit(config: Option<Arc<Config>>, Unfit { check, reason }: Unfit) -> Error {
     if let Some(config) = config.filter(|config| config.api_key.is_some() && config.ping.is_some()) {
         let reporting = async {
-            let limits = Limits::default();
-            let client = super::deployed::http_client(config.clone(), limits).await?;
+            let limits = WorkerLimits::default();
+            let client = http_client(config.clone(), limits).await?;
             let platform = HttpPlatform::new(&config, limits, client);
             platform.report_unfit(&check, &reason).await.map_err(Error::from)
         };

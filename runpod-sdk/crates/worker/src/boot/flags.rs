@@ -1,6 +1,6 @@
 //! The flags of every worker, spelled as in the Python worker (`docs/protocol/worker-protocol.md` §13).
 //!
-//! The parser is a light one on purpose: unknown flags are the program's own.
+//! The parser is small on purpose: it leaves unknown flags to the program.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -76,7 +76,7 @@ pub const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// Where Python's worker serves its API.
+/// The default address of the local API, as in the Python worker.
 const PORT: u16 = 8000;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub(super) struct Flags {
     pub(super) schema: bool,
 }
 
-/// How to serve a local platform.
+/// The options of the local platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Serve {
     pub(super) address: SocketAddr,
@@ -160,7 +160,7 @@ impl Flags {
                         .to_owned(),
                 );
             }
-            // Nobody has to find a platform that serves a single job.
+            // A platform for a single job needs no fixed port.
             let usual = if flags.test_input.is_some() { 0 } else { PORT };
             let address = SocketAddr::new(host, port.unwrap_or(usual));
             flags.serve = Some(Serve { address, concurrency });
@@ -168,7 +168,7 @@ impl Flags {
         Ok(Parsed::Run(flags))
     }
 
-    /// What `--test_output` says, if it is there.
+    /// The value of `--test_output`, if it is given.
     pub(super) fn expected_output(&self) -> Result<Option<Value>, String> {
         let expected = self.test_output.as_deref().map(serde_json::from_str).transpose();
         expected.map_err(|error| format!("--test_output is not JSON: {error}"))

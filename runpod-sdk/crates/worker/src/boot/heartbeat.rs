@@ -1,4 +1,4 @@
-//! Whether a worker sends heartbeats.
+//! Starts the heartbeat of a worker that has an id, a key and a ping URL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::platform::{HttpPlatform, client};
 use crate::runtime::{self, ActiveJobs, HeartbeatThread, Liveness};
-use crate::settings::{Config, Limits};
+use crate::settings::{Config, WorkerLimits};
 
-/// How often the control loop gives a sign of life.
+/// The interval at which the control loop gives a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// Starts the heartbeat, if the platform gave this worker what it takes.
+/// Starts the heartbeat. Without a key, an id or a ping URL it logs the reason and starts none.
 pub(super) fn start(
     config: &Arc<Config>,
-    limits: Limits,
+    limits: WorkerLimits,
     active_jobs: &Arc<ActiveJobs>,
     events: &Events,
 ) -> Result<Option<HeartbeatThread>, Error> {

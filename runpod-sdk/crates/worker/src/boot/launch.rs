@@ -1,10 +1,10 @@
-//! The one way to run a worker, whatever it was started for.
+//! The one way to run a worker, in every mode.
 //!
 //! ```text
 //! deployed worker, HTTP modes, one local job, test harness ──▶ Launch ──▶ Runtime::run
 //! ```
 //!
-//! Each of them fills in a [`Launch`]. What happens then is the same: fitness checks, heartbeat, state and
+//! Each mode fills in a [`Launch`]. The steps after that are the same: fitness checks, heartbeat, state and
 //! connection, the main loop, the shutdown hooks.
 
 use std::future::Future;
@@ -26,22 +26,22 @@ use crate::runtime::{ActiveJobs, Ended, Runtime, RuntimeParts, Shutdown, Slots};
 use crate::settings::{Config, Settings};
 use crate::worker::{Loader, Observers, Worker, WorkerParts};
 
-/// A worker with everything it takes to run it.
+/// A worker and everything that it needs to run.
 pub(crate) struct Launch<C> {
-    /// The worker, whose settings hold what the environment says.
+    /// The worker. Its settings are already overridden by the environment.
     pub(crate) worker: Worker,
-    /// Whose jobs these are.
+    /// The identity under which it reports.
     pub(crate) identity: WorkerIdentity,
-    /// The jobs that the worker has, shared with whoever looks from outside.
+    /// The list of active jobs, shared with signal handlers, the HTTP modes and tests.
     pub(crate) active_jobs: Arc<ActiveJobs>,
-    /// One slot for each job that may run.
+    /// A slot for each job that may run.
     pub(crate) slots: Slots,
-    /// Where handlers run; everything else runs where [`Launch::run`] is called.
+    /// The tokio runtime of the handlers. Everything else runs on the one that calls [`Launch::run`].
     pub(crate) handlers: Handle,
     pub(crate) shutdown: Shutdown,
-    /// What must hold before the first job is taken.
+    /// The checks that must pass before the first job is taken.
     pub(crate) fitness: FitnessPlan,
-    /// Where the heartbeat goes, if there is one.
+    /// The platform that gets heartbeats; `None` without a heartbeat.
     pub(crate) heartbeat: Option<Arc<Config>>,
     /// Connects to the platform and opens the journal while the state loads.
     pub(crate) connect: C,
@@ -51,10 +51,10 @@ pub(crate) struct Launch<C> {
     pub(crate) start: StartReporting,
 }
 
-/// What lies outside of the worker's process.
+/// The connections of a worker: its platform and its journal.
 pub(crate) struct Connected<P> {
     pub(crate) platform: Arc<P>,
-    /// Where results and starts of jobs outlive this process.
+    /// Keeps results and starts of jobs beyond the life of this process.
     pub(crate) journal: JournalHandle,
 }
 
@@ -66,13 +66,13 @@ impl<P> From<Arc<P>> for Connected<P> {
     }
 }
 
-/// Who hears of the start's phases.
+/// How the phases of a start are reported.
 pub(crate) enum StartReporting {
-    /// Nobody: a local job, or a test.
+    /// Not at all, for a local job or a test.
     Silent,
-    /// The log and the events, with the first take.
+    /// In the log and the events, at the first take.
     FirstTake(StartTimer),
-    /// The log, when the worker is ready; `opened` is called then.
+    /// In the log, when the worker is ready. The function is called then.
     #[cfg(feature = "http-modes")]
     Ready(StartTimer, Box<dyn FnOnce() + Send + Sync>),
 }
@@ -87,7 +87,7 @@ impl StartReporting {
         }
     }
 
-    /// The worker is ready. Returns the timer if its last phase is still to come.
+    /// Records that the worker is ready. Returns the timer if a phase is left.
     fn ready(self) -> Option<StartTimer> {
         match self {
             Self::Silent => None,
@@ -142,7 +142,7 @@ where
             let fitness = fitness.with(own_checks, settings.limits.fitness);
             let unfit_later = tokio::select! {
                 biased;
-                () = told_to_stop(&shutdown.drain) => return Ok(Ended::Drained),
+                () = stopped_early(&shutdown.drain) => return Ok(Ended::Drained),
                 fit = fitness.check(&handlers) => fit?,
             };
             start.mark("fitness");
@@ -157,7 +157,7 @@ where
             let ready = get_ready(connect, load, &handlers, &start);
             let (connected, handler) = tokio::select! {
                 biased;
-                () = told_to_stop(&shutdown.drain) => return Ok(Ended::Drained),
+                () = stopped_early(&shutdown.drain) => return Ok(Ended::Drained),
                 ready = ready => ready?,
             };
             let drain = shutdown.drain.clone();
@@ -192,7 +192,7 @@ where
     }
 }
 
-/// Serves metrics from the start, so that a slow start can be watched, and to the very end.
+/// Serves metrics from the start, so that a slow start can be watched, to the end.
 #[cfg(feature = "metrics")]
 fn serve_metrics(
     mut observers: Observers,
@@ -215,12 +215,12 @@ fn serve_metrics(observers: Observers, _: &Settings) -> (Observers, ()) {
     (observers, ())
 }
 
-async fn told_to_stop(drain: &CancellationToken) {
+async fn stopped_early(drain: &CancellationToken) {
     drain.cancelled().await;
-    info!("told to stop before the worker was ready");
+    info!("stopped before the worker was ready");
 }
 
-/// Connects and loads the state, both at once.
+/// Connects and loads the state, concurrently.
 async fn get_ready<P>(
     connect: impl Future<Output = Result<Connected<P>, Error>>,
     load: Loader,
@@ -243,7 +243,7 @@ async fn get_ready<P>(
     tokio::try_join!(connecting, loading)
 }
 
-/// Runs the worker, and ends it if the check beside it fails before a job has come.
+/// Runs the worker, and ends it if the check beside it fails while no job is active.
 async fn unless_unfit(
     running: impl Future<Output = Result<Ended, Error>>,
     unfit: impl Future<Output = Error>,
@@ -255,7 +255,7 @@ async fn unless_unfit(
         biased;
         ended = &mut running => return ended,
         unfit = unfit => {
-            // A job that arrived all the same shows that the check is wrong.
+            // A job that has arrived proves the check wrong.
             if active_jobs.is_empty() {
                 drain.cancel();
                 running.await?;

@@ -1,7 +1,7 @@
-//! `start`: everything a worker's `main` has to do.
+//! `start`: the whole `main` of a worker.
 //!
-//! `start` reads the command line and decides what the worker was started for. Each purpose has a file that fills in
-//! a [`Launch`], and `launch` runs it:
+//! `start` reads the command line and selects the mode of the worker. Each mode has a file that fills in a [`Launch`],
+//! and `launch` runs it:
 //!
 //! - `deployed`: jobs from the platform's queue. `http`: requests that the worker answers itself.
 //! - `one_job`: one local job. `dev_server`: the platform on this machine, and the worker under it.
@@ -14,8 +14,11 @@ mod flags;
 mod heartbeat;
 #[cfg(feature = "http-modes")]
 mod http;
+mod http_client;
 mod launch;
+mod logging;
 mod one_job;
+mod run;
 mod schema;
 mod stop_signals;
 #[cfg(test)]
@@ -25,16 +28,14 @@ mod threads;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use crate::error::{Error, StartupError};
+use crate::error::Error;
 use crate::events::StartTimer;
 use crate::exit::WaitBeforeExit;
 use crate::panics;
-use crate::redact;
 use crate::runtime::{Ended, Shutdown};
 use crate::settings::{Config, Environment, Realtime, WorkerMode};
-use crate::telemetry;
 use crate::worker::Worker;
 use runpod_protocol::tls;
 
@@ -47,7 +48,7 @@ pub(crate) use launch::Connected;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use launch::{Launch, StartReporting};
 
-/// The platform's own log viewers look for this line.
+/// The line that the platform's log viewers search for.
 const BANNER: &str = concat!(
     "--- Starting Serverless Worker |  Version ",
     env!("CARGO_PKG_VERSION"),
@@ -56,12 +57,12 @@ const BANNER: &str = concat!(
 
 const BAD_FLAG: u8 = 2;
 
-/// Runs a worker until it is told to stop, and says how it ended.
+/// Runs a worker until it ends, and returns the exit code of the process.
 ///
-/// Give it the whole `main`: it sets up logging and the runtime, reads the command line and the
+/// It is the whole `main`: it sets up logging and the runtime, reads the command line and the
 /// environment, and maps the result to an exit code.
 ///
-/// What it does depends on where it is, in this order:
+/// The first of these modes that applies is run:
 ///
 /// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
 ///    takes its jobs from there. With `--test_input JSON` as well it submits that one job to the API, prints
@@ -69,7 +70,7 @@ const BAD_FLAG: u8 = 2;
 /// 2. With `RUNPOD_REALTIME_PORT` (feature `http-modes`) it answers realtime requests.
 /// 3. With `--test_input JSON` it runs that one job locally. SIGTERM or SIGINT cancels the job; a second signal ends
 ///    the process without waiting for it.
-/// 4. With `RUNPOD_WORKER_MODE=load-balancing`, or if the program says so by `Worker::load_balancing`
+/// 4. With `RUNPOD_WORKER_MODE=load-balancing`, or if the program calls `Worker::load_balancing`
 ///    (feature `http-modes`), it answers the requests of a load-balancing endpoint.
 /// 5. Without the platform's variables it runs one job locally: the one in `test_input.json`.
 /// 6. With the platform's variables it takes jobs until SIGTERM or SIGINT. Then it finishes what
@@ -79,12 +80,12 @@ const BAD_FLAG: u8 = 2;
 ///
 /// | exit code | meaning |
 /// |---|---|
-/// | 0 | told to stop, and every result was handed over; or the local test passed |
+/// | 0 | stopped by a signal, and every result was delivered; or the local test passed |
 /// | 1 | could not start or go on; or jobs were left behind; or the local test failed |
 /// | 2 | a flag that cannot be understood, or one for something that this worker does not have |
 /// | 130, 143 | the local test was stopped by SIGINT, by SIGTERM |
 ///
-/// Flags it does not know are left to the program.
+/// Unknown flags are left to the program.
 #[must_use = "return the exit code from `main`"]
 pub fn start(worker: Worker) -> ExitCode {
     let timer = StartTimer::now();
@@ -105,38 +106,17 @@ pub fn start(worker: Worker) -> ExitCode {
         return schema::print(&worker);
     }
     say(BANNER);
-    // Before any of the worker's own code runs: a state that is being loaded may need TLS, too.
+    // Before any of the worker's own code runs, because the loading of a state may need TLS.
     tls::install_provider();
     timer.mark("tls");
-    // Ends after the worker, and then still sends the last spans.
-    #[cfg(feature = "otlp")]
-    let traces = telemetry::otlp::Traces::start(lookup);
-    #[cfg(feature = "otlp")]
-    let installed = telemetry::install(
-        flags.log_level.as_deref(),
-        lookup,
-        traces.as_ref().ok().and_then(Option::as_ref),
-    );
-    #[cfg(not(feature = "otlp"))]
-    let installed = telemetry::install(flags.log_level.as_deref(), lookup);
-    match installed {
-        Ok(None) => {}
-        Ok(Some(warning)) => warn!("{warning}"),
+    // Dropped after the worker, so that it sends the last spans.
+    let _traces = match logging::set_up(&flags, lookup) {
+        Ok(traces) => traces,
         Err(problem) => {
             complain(&format!("error: --rp_log_level: {problem}"));
             return ExitCode::from(BAD_FLAG);
         }
-    }
-    if let Some(level) = &flags.log_level {
-        info!("Log level set to {}", level.to_ascii_uppercase());
-    }
-    redact::hide_environment(lookup);
-    #[cfg(feature = "otlp")]
-    match &traces {
-        Ok(None) => {}
-        Ok(Some(traces)) => info!("traces go to {}", traces.host()),
-        Err(problem) => warn!("{problem}"),
-    }
+    };
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
 
@@ -162,14 +142,14 @@ pub fn start(worker: Worker) -> ExitCode {
     exit_code(deployed::run(worker, lookup, timer, Shutdown::default()))
 }
 
-/// A way of working in which the worker answers HTTP requests.
+/// A mode in which the worker answers HTTP requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HttpMode {
     LoadBalancing,
     Realtime(Realtime),
 }
 
-/// Whether the worker is to answer requests itself. `PORT` alone says nothing: it is set in many places.
+/// The HTTP mode of the worker, if it has one. `PORT` alone selects none, because it is set in many environments.
 fn http_mode(
     worker: &Worker,
     flags: &Flags,
@@ -187,7 +167,7 @@ fn http_mode(
             Err(without(&format!("RUNPOD_REALTIME_PORT={}", realtime.port)))
         };
     }
-    // One that cannot be read is named with all others that cannot.
+    // A variable that cannot be read is reported with all the others, later.
     let mode = Environment::read(lookup).0.mode.unwrap_or(worker.settings().mode);
     if flags.test_input.is_some() || mode != WorkerMode::LoadBalancing {
         return Ok(None);
@@ -216,40 +196,9 @@ fn exit_code(ended: Result<Ended, Error>) -> ExitCode {
     }
 }
 
-/// [`Worker::run`]: the production mode on a runtime that exists already.
-pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
-    let timer = StartTimer::now();
-    let handlers = tokio::runtime::Handle::current();
-    let (ended, outcome) = tokio::sync::oneshot::channel();
-    let control = move || {
-        let lookup = |name: &str| std::env::var(name).ok();
-        // The caller may have stopped waiting.
-        let _ = ended.send(deployed::run_on(
-            worker,
-            Some(handlers),
-            lookup,
-            timer,
-            Shutdown::default(),
-        ));
-    };
-    std::thread::Builder::new()
-        .name("runpod-control".to_owned())
-        .spawn(control)
-        .map_err(|source| StartupError::NoThread {
-            what: "thread for the worker's control loop",
-            source,
-        })?;
-    match outcome.await {
-        Ok(Ok(Ended::Drained)) => Ok(()),
-        Ok(Ok(Ended::Abandoned { jobs })) => Err(Error::Abandoned { jobs }),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Runtime("the control thread panicked".to_owned())),
-    }
-}
-
 /// Prints a line that is not a log line.
 fn say(text: &str) {
-    // Without a stdout there is nobody to tell.
+    // Without a stdout the line is lost.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 

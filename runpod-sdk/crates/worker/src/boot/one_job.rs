@@ -23,11 +23,11 @@ use crate::worker::Worker;
 
 const INPUT_FILE: &str = "test_input.json";
 
-/// What came of the job.
-enum Test {
+/// The outcome of a local test.
+enum TestOutcome {
     Passed,
     Failed,
-    /// Somebody did not want to wait for it.
+    /// A signal ended it.
     Stopped(StopSignal),
 }
 
@@ -71,9 +71,9 @@ pub(super) fn run(
     let test = tokio.block_on(one_job(worker, job, expected.as_ref(), lookup));
     tokio.shutdown_background();
     let code = match test {
-        Test::Passed => ExitCode::SUCCESS,
-        Test::Failed => ExitCode::FAILURE,
-        Test::Stopped(signal) => {
+        TestOutcome::Passed => ExitCode::SUCCESS,
+        TestOutcome::Failed => ExitCode::FAILURE,
+        TestOutcome::Stopped(signal) => {
             info!("Local testing was stopped by {}, exiting.", signal.name());
             return ExitCode::from(signal.exit_code());
         }
@@ -102,7 +102,7 @@ fn find_job(flags: &Flags, file: &Path) -> Result<Job, String> {
     read_job(&text).map_err(|problem| format!("error: {source}: {problem}"))
 }
 
-/// A job that may lack an id.
+/// Reads a job, and gives it the id `local_test` if it has none.
 pub(super) fn read_job(text: &str) -> Result<Job, String> {
     let fields: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
@@ -122,12 +122,12 @@ async fn one_job(
     job: Job,
     expected: Option<&Value>,
     lookup: impl Fn(&str) -> Option<String>,
-) -> Test {
+) -> TestOutcome {
     let signals = match StopSignals::listen() {
         Ok(signals) => signals,
         Err(problem) => {
             error!("{problem}");
-            return Test::Failed;
+            return TestOutcome::Failed;
         }
     };
     let id = job.id().clone();
@@ -159,10 +159,10 @@ async fn one_job(
     listening.abort();
     if let Err(problem) = lived {
         error!("{problem}");
-        return Test::Failed;
+        return TestOutcome::Failed;
     }
     if let Some(signal) = stopped.get() {
-        return Test::Stopped(*signal);
+        return TestOutcome::Stopped(*signal);
     }
     let (chunks, report) = platform.take_result();
     for chunk in chunks {
@@ -170,26 +170,26 @@ async fn one_job(
     }
     let Some(report) = report else {
         error!("Job {id} gave no result.");
-        return Test::Failed;
+        return TestOutcome::Failed;
     };
     let body = report.pieces().concat();
     let text = String::from_utf8_lossy(&body);
     if report.is_failure() {
         error!("Job {id} failed.");
         say(&format!("Job result: {text}"));
-        return Test::Failed;
+        return TestOutcome::Failed;
     }
     info!("Job {id} completed successfully.");
     say(&format!("Job result: {text}"));
     if let Some(expected) = expected.filter(|expected| !is_expected(expected, &body)) {
         error!("the output is not what --test_output expects: {expected}");
-        return Test::Failed;
+        return TestOutcome::Failed;
     }
-    Test::Passed
+    TestOutcome::Passed
 }
 
-/// Cancels the job at the first signal and leaves it at the second. The process no longer ends by itself once
-/// anything in it listens for signals.
+/// Cancels the job at the first signal and abandons it at the second. A signal that is listened for no longer ends the
+/// process by itself.
 async fn stop(
     mut signals: StopSignals,
     stopped: Arc<OnceLock<StopSignal>>,
@@ -197,11 +197,11 @@ async fn stop(
     shutdown: Shutdown,
 ) {
     let signal = signals.next().await;
-    // Nobody else sets it.
+    // It is set here only.
     let _ = stopped.set(signal);
     info!("{} received. Stopping the job.", signal.name());
     shutdown.drain.cancel();
-    // The job may be on its way from the platform just now.
+    // The platform may be handing out the job at this moment, so jobs that are added later are cancelled, too.
     let cancelling = active_jobs.until(|jobs| {
         jobs.cancel_all(CancelReason::ShuttingDown);
         false
@@ -213,8 +213,7 @@ async fn stop(
     shutdown.abandon.cancel();
 }
 
-/// Whether a result is what `--test_output` says. Python compares the whole result, people write down the
-/// output: both are understood.
+/// Whether a result equals the value of `--test_output`: as a whole, like in the Python worker, or by its output alone.
 pub(super) fn is_expected(expected: &Value, result: &[u8]) -> bool {
     let actual: Value = serde_json::from_slice(result).unwrap_or_default();
     *expected == actual || actual.get("output") == Some(expected)

@@ -1,5 +1,4 @@
-//! The signals that tell a process to stop. Whoever listens has to act on them: from then on they no longer end the
-//! process by themselves.
+//! SIGTERM and SIGINT. Once they are listened for they no longer end the process by themselves.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -10,7 +9,7 @@ use tracing::{info, warn};
 use crate::error::{Error, StartupError};
 use crate::runtime::Shutdown;
 
-/// SIGTERM and SIGINT, as they come.
+/// A listener for SIGTERM and SIGINT.
 #[derive(Debug)]
 pub(super) struct StopSignals {
     terminate: Signal,
@@ -24,7 +23,7 @@ pub(super) enum StopSignal {
 }
 
 impl StopSignals {
-    /// Begins to listen. Needs a runtime.
+    /// Starts to listen. It must be called on a tokio runtime.
     pub(super) fn listen() -> Result<Self, Error> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(StartupError::Signals)?,
@@ -32,7 +31,7 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one. Several of the same that come at once count as one.
+    /// Waits for the next signal. Several equal signals at once count as one.
     pub(super) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             _ = self.terminate.recv() => StopSignal::Terminate,
@@ -49,7 +48,7 @@ impl StopSignal {
         }
     }
 
-    /// What a shell expects of a process that such a signal has ended: 128 and the signal's number.
+    /// The exit code of a process that this signal has ended: 128 plus the signal's number.
     pub(super) const fn exit_code(self) -> u8 {
         match self {
             Self::Terminate => 143,

@@ -17,7 +17,7 @@ use crate::job::{JobError, JobResult};
 use crate::runtime::{Ended, Shutdown};
 use crate::worker::Worker;
 
-/// RunPod, as far as a start needs it.
+/// A mock of RunPod, for the requests of a start.
 struct Platform {
     server: MockServer,
     environment: BTreeMap<&'static str, String>,
@@ -85,7 +85,7 @@ impl Platform {
     }
 }
 
-/// An address at which nobody listens.
+/// An address that refuses connections.
 fn closed() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
@@ -128,15 +128,15 @@ async fn an_unfit_worker_tells_the_platform_why_and_takes_no_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_hooks_run_after_a_failed_check_once_the_platform_knows() {
     let platform = Platform::start().await;
-    let told: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let (notes, server) = (told.clone(), platform.server.uri());
+    let reports: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (notes, server) = (reports.clone(), platform.server.uri());
     let worker = unfit_worker("no").on_shutdown(move || async move {
         // Requests that arrived so far: this one comes after them.
         let seen = reqwest::get(format!("{server}/job-take/seen")).await;
         notes.lock().push(usize::from(seen.is_ok()));
     });
     platform.unfit(worker).await;
-    assert_eq!(*told.lock(), [1], "once");
+    assert_eq!(*reports.lock(), [1], "once");
     let paths: Vec<String> = platform
         .seen("")
         .await
@@ -169,7 +169,7 @@ async fn an_unfit_worker_waits_for_no_thread_that_blocks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_or_a_ping_url_nobody_is_told() {
+async fn without_a_key_or_a_ping_url_no_report_is_sent() {
     for missing in ["RUNPOD_AI_API_KEY", "RUNPOD_WEBHOOK_PING"] {
         let platform = Platform::start().await.with(missing, "");
         platform.unfit(unfit_worker("no")).await;
@@ -178,7 +178,7 @@ async fn without_a_key_or_a_ping_url_nobody_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_platform_that_cannot_be_told_does_not_keep_an_unfit_worker() {
+async fn a_report_that_cannot_be_sent_does_not_keep_an_unfit_worker() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let garbled = TcpListener::bind("127.0.0.1:0").unwrap();
     let addresses = [
@@ -249,7 +249,7 @@ async fn a_state_that_cannot_be_loaded_ends_the_start_without_a_take() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_told_to_stop_before_it_is_ready_ends_at_once_and_takes_no_job() {
+async fn a_worker_stopped_before_it_is_ready_ends_at_once_and_takes_no_job() {
     for checking in [true, false] {
         let platform = Platform::start().await;
         let shutdown = Shutdown::default();
@@ -286,17 +286,17 @@ async fn a_worker_told_to_stop_before_it_is_ready_ends_at_once_and_takes_no_job(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_report_lists_the_phases_from_the_beginning_to_the_first_take() {
     let platform = Platform::start().await;
-    let told: Arc<Mutex<Vec<StartReport>>> = Arc::default();
-    let hears = told.clone();
+    let reports: Arc<Mutex<Vec<StartReport>>> = Arc::default();
+    let hears = reports.clone();
     let worker = worker().on_event(move |event| {
         if let WorkerEvent::FirstTake(report) = event {
             hears.lock().push(report.clone());
         }
     });
     platform.run(worker).await.unwrap();
-    let told = told.lock();
-    let [report] = &told[..] else {
-        panic!("told once: {told:?}")
+    let reports = reports.lock();
+    let [report] = &reports[..] else {
+        panic!("reported once: {reports:?}")
     };
     let ends: Vec<_> = report.phases.iter().map(|phase| phase.ended).collect();
     assert!(ends.is_sorted(), "{report}");
@@ -350,6 +350,6 @@ async fn a_worker_without_a_network_is_unfit_though_the_first_take_did_not_wait_
         pings
             .iter()
             .any(|ping| ping.url.query().unwrap().contains("check=_network_check")),
-        "the platform is told"
+        "the platform has the report"
     );
 }

@@ -1,8 +1,8 @@
 //! The threads of a worker.
 //!
-//! Three things must not hold each other up, so they have threads of their own: the control loop takes, reports and
-//! listens for stop signals; handlers run on others, unless the worker says that its handler only waits
-//! ([`Worker::on_one_thread`](crate::Worker::on_one_thread)); the heartbeat always has its own.
+//! Three parts have threads of their own, so that none delays another: the control loop, which takes, reports and
+//! listens for stop signals; the handlers, unless the worker says that its handler only waits
+//! ([`Worker::on_one_thread`](crate::Worker::on_one_thread)); and the heartbeat, always.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -16,12 +16,12 @@ use crate::settings::Settings;
 pub(super) struct Threads {
     control: Runtime,
     handlers: Handle,
-    /// The handlers' threads, if they are not another runtime's.
+    /// The runtime of the handlers, if this worker has made it.
     own: Option<Runtime>,
 }
 
 impl Threads {
-    /// Threads as the settings want them.
+    /// The threads that the settings ask for.
     pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
         let control = control_runtime()?;
         if settings.one_thread {
@@ -52,7 +52,7 @@ impl Threads {
         })
     }
 
-    /// A thread for the control loop; handlers run on a runtime that is there already.
+    /// A thread for the control loop beside an existing runtime for handlers.
     pub(super) fn beside(handlers: Handle) -> Result<Self, Error> {
         Ok(Self {
             control: control_runtime()?,
@@ -61,8 +61,8 @@ impl Threads {
         })
     }
 
-    /// Runs `work` on this thread, which is the control loop's until then. A handler that blocks its thread does not
-    /// keep the process.
+    /// Runs `work` on this thread, as the control loop. A handler that blocks its thread does not delay the end of the
+    /// process.
     pub(super) fn run<W: Future>(self, work: impl FnOnce(Handle) -> W) -> W::Output {
         let ended = self.control.block_on(work(self.handlers));
         self.control.shutdown_background();

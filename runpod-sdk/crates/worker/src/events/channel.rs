@@ -1,4 +1,4 @@
-//! Events for a reader with a pace of its own. However slow it is, the worker does not wait for it.
+//! A channel of events. The worker never waits for its reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use super::WorkerEvent;
 
 /// A listener for [`Worker::on_event`](crate::Worker::on_event) and the end from which its events are read.
 ///
-/// At most `capacity` events wait to be read (0 counts as 1). Events that come while so many wait are
+/// At most `capacity` events wait to be read (0 counts as 1). Further events are
 /// dropped and counted: see [`EventReceiver::missed`].
 ///
 /// ```
@@ -30,20 +30,20 @@ pub fn channel(capacity: usize) -> (impl Fn(&WorkerEvent) + Send + Sync + 'stati
     let missed = Arc::new(AtomicU64::new(0));
     let counter = missed.clone();
     let listener = move |event: &WorkerEvent| {
-        // The event is copied only where there is room for it.
+        // The event is cloned only if there is room for it.
         match sender.try_reserve() {
-            Ok(place) => place.send(event.clone()),
+            Ok(permit) => permit.send(event.clone()),
             Err(TrySendError::Full(())) => {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
-            // Nobody reads any more.
+            // The reader is gone.
             Err(TrySendError::Closed(())) => {}
         }
     };
     (listener, EventReceiver { receiver, missed })
 }
 
-/// Where the events of a [`channel`] are read.
+/// The receiving end of a [`channel`] of events.
 #[derive(Debug)]
 pub struct EventReceiver {
     receiver: mpsc::Receiver<WorkerEvent>,
@@ -56,12 +56,12 @@ impl EventReceiver {
         self.receiver.recv().await
     }
 
-    /// The next event, if one is here already.
+    /// The next event, if one waits.
     pub fn try_next(&mut self) -> Option<WorkerEvent> {
         self.receiver.try_recv().ok()
     }
 
-    /// How many events have been dropped so far because too many waited to be read.
+    /// The number of events that were dropped so far because the channel was full.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_hurts_nobody() {
+    fn a_reader_that_is_gone_does_no_harm() {
         let (listener, events) = channel(1);
         drop(events);
         listener(&WorkerEvent::Ready);

@@ -1,4 +1,4 @@
-//! From where an event happens to those who listen.
+//! Calls the listeners of an event.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,20 +19,20 @@ pub(crate) struct Events {
 }
 
 struct Listener {
-    hear: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
-    /// It has panicked, and is left alone from then on.
+    call: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
+    /// Set when it has panicked; it is not called again.
     broken: AtomicBool,
 }
 
 impl Events {
-    pub(crate) fn listen(&mut self, hear: impl Fn(&WorkerEvent) + Send + Sync + 'static) {
+    pub(crate) fn listen(&mut self, listener: impl Fn(&WorkerEvent) + Send + Sync + 'static) {
         self.listeners.push(Arc::new(Listener {
-            hear: Box::new(hear),
+            call: Box::new(listener),
             broken: AtomicBool::new(false),
         }));
     }
 
-    /// Tells all listeners. The event is made only if there are any.
+    /// Calls all listeners. The event is made only if it is listened to or logged.
     pub(crate) fn emit(&self, event: impl FnOnce() -> WorkerEvent) {
         let logged = enabled!(target: TARGET, Level::DEBUG);
         if self.listeners.is_empty() && !logged {
@@ -43,11 +43,11 @@ impl Events {
             debug!(target: TARGET, "{event}");
         }
         for listener in &self.listeners {
-            listener.tell(&event);
+            listener.notify(&event);
         }
     }
 
-    /// Tells of a request to the platform that failed.
+    /// Emits the failure of a request to the platform.
     pub(crate) fn request_failed(&self, error: &PlatformError) {
         if let Some(operation) = error.operation() {
             self.emit(|| WorkerEvent::RequestFailed {
@@ -60,13 +60,12 @@ impl Events {
 }
 
 impl Listener {
-    /// Whoever listens is the program's own code, and called from the middle of the runtime: what
-    /// goes wrong there must not spread.
-    fn tell(&self, event: &WorkerEvent) {
+    /// Calls the listener. It is the program's own code, called from within the runtime, so a panic is caught.
+    fn notify(&self, event: &WorkerEvent) {
         if self.broken.load(Ordering::Relaxed) {
             return;
         }
-        if catch_unwind(AssertUnwindSafe(|| (self.hear)(event))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| (self.call)(event))).is_err() {
             self.broken.store(true, Ordering::Relaxed);
             error!("a listener for worker events panicked and hears no more: {event}");
         }
@@ -93,21 +92,21 @@ mod tests {
 
     #[test]
     fn without_listeners_no_event_is_made() {
-        Events::default().emit(|| panic!("nobody asked"));
+        Events::default().emit(|| panic!("there is no listener"));
     }
 
     #[test]
-    fn a_listener_that_panics_hears_no_more_and_the_others_go_on() {
+    fn a_listener_that_panics_is_not_called_again_and_the_others_are() {
         let (first, second) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut events = Events::default();
-        let heard = first.clone();
+        let calls = first.clone();
         events.listen(move |_| {
-            heard.fetch_add(1, Ordering::Relaxed);
+            calls.fetch_add(1, Ordering::Relaxed);
             panic!("cannot count");
         });
-        let heard = second.clone();
+        let calls = second.clone();
         events.listen(move |_| {
-            heard.fetch_add(1, Ordering::Relaxed);
+            calls.fetch_add(1, Ordering::Relaxed);
         });
         events.emit(ready);
         events.emit(ready);

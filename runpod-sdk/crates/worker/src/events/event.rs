@@ -1,4 +1,4 @@
-//! The events themselves.
+//! The events of a worker.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use super::StartReport;
 use super::{JobSummary, Timeline};
 use crate::job::JobId;
 
-/// One thing that happened to a worker.
+/// An event in the life of a worker.
 ///
 /// More events, and more fields of events, may come with any release: match with `..` and a last arm.
 /// No event holds an input, an output or a key.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum WorkerEvent {
-    /// The worker's life begins: checks and loading the state come next.
+    /// The worker starts. Fitness checks and the loading of the state follow.
     #[non_exhaustive]
     Started {
-        /// How many jobs may run at once.
+        /// The number of jobs that may run at once.
         slots: usize,
     },
-    /// The worker is fit and its state is loaded: the first take is next.
+    /// The worker is fit and its state is loaded. The first take follows.
     #[non_exhaustive]
     Ready,
-    /// The first request for jobs has been sent. Where the time of the start went.
+    /// The first request for jobs was sent. Holds the phases of the start.
     FirstTake(StartReport),
     /// The limit of jobs that may run at once has changed.
     #[non_exhaustive]
@@ -34,7 +34,7 @@ pub enum WorkerEvent {
     /// The platform was asked for jobs and had none.
     #[non_exhaustive]
     TakeEmpty {
-        /// How long the platform held the question.
+        /// How long the platform held the poll.
         after: Duration,
     },
     /// A job has arrived.
@@ -45,7 +45,7 @@ pub enum WorkerEvent {
         /// The batch it belongs to, if any.
         batch: Option<String>,
     },
-    /// A job has got its slot: its hooks and its handler are next.
+    /// A job has a slot. Its hooks and its handler follow.
     #[non_exhaustive]
     JobStarted {
         /// The job.
@@ -69,14 +69,14 @@ pub enum WorkerEvent {
         /// Size of the body.
         bytes: usize,
     },
-    /// A job has come to its end on this worker; its result, if it has one, is to be delivered next.
+    /// A job has ended on this worker. The delivery of its result follows, if it has one.
     JobFinished(JobSummary),
     /// A result did not reach the platform and will be sent again.
     #[non_exhaustive]
     DeliveryRetried {
         /// The job.
         job: JobId,
-        /// How many posts have failed so far.
+        /// The number of posts that have failed so far.
         attempt: u32,
         /// The platform's status, if it answered.
         status: Option<u16>,
@@ -92,11 +92,11 @@ pub enum WorkerEvent {
         job: JobId,
         /// Size of the body.
         bytes: usize,
-        /// How many posts it took.
+        /// The number of posts.
         attempts: u32,
         /// Time since the job was finished.
         took: Duration,
-        /// All points of the job, the last one included.
+        /// All points of the job, including its delivery.
         timeline: Timeline,
     },
     /// A result could not be delivered in time and waits in the [journal](crate::Journal).
@@ -129,7 +129,7 @@ pub enum WorkerEvent {
         /// What went wrong.
         reason: String,
     },
-    /// No jobs are to be had because the platform cannot be reached or refuses; the worker goes on trying.
+    /// Takes fail, because the platform cannot be reached or refuses them. The worker keeps trying.
     #[non_exhaustive]
     PlatformUnreachable {
         /// What went wrong.
@@ -138,19 +138,19 @@ pub enum WorkerEvent {
     /// The platform answers takes again.
     #[non_exhaustive]
     PlatformRecovered {
-        /// How long it did not.
+        /// How long takes failed.
         after: Duration,
     },
-    /// The worker asks the platform to put a fresh one in its place.
+    /// The worker asks the platform to replace it.
     #[non_exhaustive]
     Refreshing {
-        /// Why: which job asked for it, or what the worker's [`Intake`](crate::settings::Intake) was retired for.
+        /// The job that asked for it, or the reason for which the worker's [`Intake`](crate::settings::Intake) was retired.
         reason: String,
     },
     /// No more jobs are taken for now: the worker's [`Intake`](crate::settings::Intake) is paused.
     #[non_exhaustive]
     Paused {
-        /// What for.
+        /// The reason that [`Intake::pause`](crate::settings::Intake::pause) was given.
         reason: String,
     },
     /// Jobs are taken again.
@@ -159,16 +159,15 @@ pub enum WorkerEvent {
     /// No more jobs are taken.
     #[non_exhaustive]
     Draining {
-        /// How many jobs are still here.
+        /// The number of active jobs.
         jobs: usize,
     },
-    /// The worker's life is over: everything has been handed over or given up, and the shutdown hooks
-    /// have run.
+    /// The worker ends: every result is delivered or given up, and the shutdown hooks have run.
     #[non_exhaustive]
     Stopped {
-        /// How many jobs are left for other workers.
+        /// The number of jobs that are left for other workers.
         jobs_left: usize,
-        /// Why the worker could not start or go on, if that is why it ends.
+        /// The error for which the worker ends; `None` at an orderly end.
         error: Option<String>,
     },
 }

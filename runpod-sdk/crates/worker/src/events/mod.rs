@@ -1,5 +1,4 @@
-//! What a worker goes through, as one stream of events: for metrics, health lines, tests and programs
-//! of your own.
+//! The events of a worker, as one stream: for metrics, health lines, tests and your own programs.
 //!
 //! ```
 //! use runpod_sdk::events::WorkerEvent;
@@ -19,7 +18,7 @@
 //!
 //! Each job that is taken gives exactly one [`JobTaken`](WorkerEvent::JobTaken) and one
 //! [`JobFinished`](WorkerEvent::JobFinished), with a [`JobStarted`](WorkerEvent::JobStarted) between them
-//! unless it was stopped before a slot was free. A job that has something to tell the platform then
+//! unless it was stopped before a slot was free. A job with a result then
 //! gives exactly one [`ResultDelivered`](WorkerEvent::ResultDelivered),
 //! [`ResultKept`](WorkerEvent::ResultKept) or [`ResultLost`](WorkerEvent::ResultLost).
 //!
@@ -31,6 +30,7 @@ mod channel;
 mod emit;
 mod event;
 mod start_report;
+mod start_timer;
 mod summary;
 mod window;
 
@@ -38,7 +38,7 @@ pub use crate::context::{Timeline, point};
 pub use channel::{EventReceiver, channel};
 pub(crate) use emit::Events;
 pub use event::WorkerEvent;
-pub(crate) use start_report::StartTimer;
 pub use start_report::{StartPhase, StartReport};
+pub(crate) use start_timer::StartTimer;
 pub use summary::{JobOutcome, JobSummary};
 pub use window::Window;

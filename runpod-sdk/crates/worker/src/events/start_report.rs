@@ -1,15 +1,9 @@
-//! Where the time of a start goes: from `main` to the first take.
+//! The phases of a start, from `main` to the first take.
 
-use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tracing::info;
-
-use super::{Events, WorkerEvent};
-
-/// How a deployed worker started: its phases in the order in which they ended.
+/// The start of a deployed worker: its phases, in the order in which they ended.
 ///
 /// It is logged as one line, and is an event
 /// ([`FirstTake`](crate::events::WorkerEvent::FirstTake)), once the first request for jobs has been sent:
@@ -18,15 +12,15 @@ use super::{Events, WorkerEvent};
 /// INFO   | started: tls=+0.1ms config=+0.3ms fitness=+0.6ms heartbeat=+0.7ms connect=+0.9ms state=+0.9ms ready=+0.9ms first_take=+1.0ms
 /// ```
 ///
-/// | phase | what is done by then |
+/// | phase | ends when |
 /// |---|---|
-/// | `tls` | the choice of cryptography |
-/// | `config` | environment read, logging and threads set up |
+/// | `tls` | the cryptography is chosen |
+/// | `config` | the environment is read; logging and threads are set up |
 /// | `fitness` | every fitness check passed |
 /// | `heartbeat` | the heartbeat's thread runs |
-/// | `connect` | the HTTP client is there, with the system's certificates if it needs them |
+/// | `connect` | the HTTP client is made, with the system's certificates if it needs them |
 /// | `state` | the worker's state is loaded |
-/// | `ready` | both of these, which happen at once |
+/// | `ready` | `connect` and `state`, which run concurrently, have ended |
 /// | `first_take` | the first request for jobs is on its way; with a [journal](crate::Journal), after what was left there was delivered, or 2 s |
 ///
 /// A worker that answers requests itself (feature `http-modes`) logs the same line, with `listening` (from then on
@@ -34,7 +28,7 @@ use super::{Events, WorkerEvent};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StartReport {
-    /// The phases that there were.
+    /// The phases.
     pub phases: Vec<StartPhase>,
 }
 
@@ -63,53 +57,6 @@ impl fmt::Display for StartReport {
             write!(f, "{blank}{name}=+{:.1}ms", ended.as_secs_f64() * 1000.0)?;
         }
         Ok(())
-    }
-}
-
-/// Collects the phases of one start.
-#[derive(Debug, Clone)]
-pub(crate) struct StartTimer {
-    origin: Instant,
-    phases: Arc<Mutex<Vec<StartPhase>>>,
-}
-
-impl StartTimer {
-    /// Begins to count.
-    pub(crate) fn now() -> Self {
-        Self {
-            origin: Instant::now(),
-            phases: Arc::default(),
-        }
-    }
-
-    /// A phase has ended.
-    pub(crate) fn mark(&self, name: &'static str) {
-        let ended = self.origin.elapsed();
-        self.phases().push(StartPhase { name, ended });
-    }
-
-    /// The last phase has ended: says so, after whatever the caller does now.
-    pub(crate) fn finish(self, name: &'static str, events: Events) {
-        self.mark(name);
-        // On a task of its own, so that writing a line does not come before sending a request.
-        tokio::spawn(async move {
-            let phases = std::mem::take(&mut *self.phases());
-            let report = StartReport { phases };
-            info!("started: {report}");
-            events.emit(|| WorkerEvent::FirstTake(report));
-        });
-    }
-
-    /// The same for a worker that takes no jobs: it is ready for requests.
-    #[cfg(feature = "http-modes")]
-    pub(crate) fn finish_without_take(self, name: &'static str) {
-        self.mark(name);
-        let phases = std::mem::take(&mut *self.phases());
-        info!("started: {}", StartReport { phases });
-    }
-
-    fn phases(&self) -> MutexGuard<'_, Vec<StartPhase>> {
-        self.phases.lock()
     }
 }
 

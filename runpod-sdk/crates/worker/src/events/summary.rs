@@ -1,11 +1,11 @@
-//! How a job ended, for those who count and for hooks: everything but its input and output.
+//! The summary of an ended job, for events and hooks. It holds neither input nor output.
 
 use std::fmt;
 
 use super::Timeline;
 use crate::job::{ErrorClass, ErrorCode, JobId, Outcome};
 
-/// A job that has come to its end on this worker.
+/// A job that has ended on this worker.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobSummary {
@@ -15,9 +15,9 @@ pub struct JobSummary {
     pub batch: Option<String>,
     /// How it ended.
     pub outcome: JobOutcome,
-    /// Size of the output; 0 if there is none. Chunks of a streaming handler count on their own.
+    /// Size of the output in bytes; 0 without one. Chunks of a streaming handler are not part of it.
     pub output_bytes: usize,
-    /// The points it passed. Points passed later, such as the delivery of the result, appear in it, too.
+    /// The points that it has passed. Later points, such as the delivery of the result, are added.
     pub timeline: Timeline,
 }
 
@@ -32,16 +32,16 @@ pub enum JobOutcome {
     Failed {
         /// What went wrong.
         code: ErrorCode,
-        /// Whose mistake it was.
+        /// Whose fault it is.
         class: ErrorClass,
         /// Whether the same request may succeed when sent again.
         retryable: bool,
     },
-    /// It was not run: what the [journal](crate::Journal) holds of an earlier run is reported.
+    /// It was not run: the [journal](crate::Journal) holds the result of an earlier run, which is reported.
     Stored,
     /// The platform stopped it, or has its result already; nothing is reported.
     Stopped,
-    /// The worker had to go before the job was done; it is left for another worker.
+    /// The worker ended before the job was done. The job is left for another worker.
     Abandoned,
 }
 

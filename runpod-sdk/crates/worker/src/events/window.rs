@@ -1,11 +1,11 @@
-//! How the last jobs went, in three figures: for a health line or a status page.
+//! A window over the last jobs: success rate, mean time and trend, for a health line or a status page.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The last so many jobs: how many of them succeeded, how long they took, and whether that changes.
+/// A window over the last jobs: their success rate, their mean time and its trend.
 ///
-/// It knows no clock and no worker; whoever listens to events tells it what to remember.
+/// It has no clock and no worker: the program records each job, for example from a listener for events.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,19 +24,19 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Window {
     /// Oldest first.
-    jobs: VecDeque<Ended>,
+    jobs: VecDeque<WindowEntry>,
     most: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    /// After so long a time, if it is known.
-    Well(Option<Duration>),
-    Badly,
+enum WindowEntry {
+    /// With the time it took, if that is known.
+    Succeeded(Option<Duration>),
+    Failed,
 }
 
 impl Window {
-    /// Remembers the last `most` jobs. Zero counts as 1.
+    /// A window over the last `most` jobs. Zero counts as 1.
     pub fn new(most: usize) -> Self {
         Self {
             jobs: VecDeque::new(),
@@ -44,42 +44,46 @@ impl Window {
         }
     }
 
-    /// A job has ended, after `took`. The time of one that failed does not count: many fail at once. `None` for one
-    /// that succeeded without doing what is timed: it counts in [`success_rate`](Self::success_rate) alone.
+    /// Records a job that ended after `took`. The time of a failed job does not count, because many fail at once. `None`
+    /// records a success whose time does not count: it changes the [`success_rate`](Self::success_rate) alone.
     pub fn record(&mut self, succeeded: bool, took: impl Into<Option<Duration>>) {
         if self.jobs.len() == self.most {
             self.jobs.pop_front();
         }
         self.jobs.push_back(if succeeded {
-            Ended::Well(took.into())
+            WindowEntry::Succeeded(took.into())
         } else {
-            Ended::Badly
+            WindowEntry::Failed
         });
     }
 
-    /// How many jobs it remembers now.
+    /// The number of jobs in the window.
     pub fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Whether no job has ended yet.
+    /// Whether the window is empty.
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
     /// The part of the jobs that succeeded, from 0 to 1; `None` without jobs.
     pub fn success_rate(&self) -> Option<f64> {
-        let succeeded = self.jobs.iter().filter(|job| **job != Ended::Badly).count();
+        let succeeded = self
+            .jobs
+            .iter()
+            .filter(|job| **job != WindowEntry::Failed)
+            .count();
         (!self.is_empty()).then(|| ratio(succeeded, self.len()))
     }
 
-    /// How long those that succeeded took on average; `None` if none did.
+    /// The mean time of the jobs that succeeded; `None` if none did.
     pub fn average(&self) -> Option<Duration> {
         average(self.times())
     }
 
-    /// The average of the newer half of those that succeeded, divided by that of the older half: above 1,
-    /// jobs take longer than they did. With an odd number the one in the middle counts in neither half.
+    /// The mean time of the newer half of the successes, divided by that of the older half: above 1,
+    /// jobs take longer than before. With an odd number the one in the middle counts in neither half.
     /// `None` with fewer than four, and if the older ones took no time at all.
     pub fn trend(&self) -> Option<f64> {
         let times: Vec<Duration> = self.times().collect();
@@ -94,8 +98,8 @@ impl Window {
 
     fn times(&self) -> impl Iterator<Item = Duration> {
         self.jobs.iter().filter_map(|job| match job {
-            Ended::Well(took) => *took,
-            Ended::Badly => None,
+            WindowEntry::Succeeded(took) => *took,
+            WindowEntry::Failed => None,
         })
     }
 }

@@ -1,18 +1,18 @@
-//! The checks that nobody has to ask for.
+//! The automatic checks of a deployed worker.
 
 use super::{CheckEnvironment, FitnessCheck, disk, memory, network};
 
 /// The automatic checks of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Automatic {
-    /// Those that must pass before the first take.
+    /// The checks that must pass before the first take.
     pub(crate) before: Vec<FitnessCheck>,
-    /// The one that a first take need not wait for.
+    /// The check that runs beside the first take.
     pub(crate) beside: Option<FitnessCheck>,
 }
 
-/// Which checks are made. `wanted` is what the worker says, if it says anything. It is `deployed` where the platform
-/// is not on this machine: such a machine is a laptop or runs tests.
+/// The automatic checks to make. `wanted` is the setting of the worker. Without it they are made on a `deployed` worker:
+/// one whose platform is on another machine.
 pub(crate) fn automatic(wanted: Option<bool>, deployed: bool, environment: &CheckEnvironment) -> Automatic {
     if environment.skip_automatic || !wanted.unwrap_or(deployed) {
         return Automatic::default();

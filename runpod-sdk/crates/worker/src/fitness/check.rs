@@ -1,4 +1,4 @@
-//! What can be a check: a closure, or a value that knows what to look at.
+//! A fitness check: a closure, or a built-in check.
 
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -13,7 +13,7 @@ use super::{CheckEnvironment, FitnessError};
 
 type Run = Box<dyn FnOnce(Arc<CheckEnvironment>) -> BoxFuture<'static, Result<(), String>> + Send>;
 
-/// Something that [`Worker::fitness_check`](crate::Worker::fitness_check) accepts: a closure that
+/// A check for [`Worker::fitness_check`](crate::Worker::fitness_check): a closure that
 /// returns a future of a `Result`, or one of the [built-in checks](super).
 ///
 /// `M` tells the two apart and is inferred.
@@ -27,7 +27,7 @@ pub trait Check<M>: Send + 'static {
     fn into_work(self) -> Work;
 }
 
-/// A check that is ready to run.
+/// A check in the form in which it runs.
 #[doc(hidden)]
 pub struct Work {
     run: Run,
@@ -134,12 +134,12 @@ impl FitnessCheck {
         }
     }
 
-    /// How long it may take, if that is not `limit`.
+    /// Its own limit, or else `limit`.
     pub(super) fn limit_or(&self, limit: Duration) -> Duration {
         self.work.limit.unwrap_or(limit)
     }
 
-    /// Begins the check. It ends with the reason for which the machine is unfit, or none.
+    /// Runs the check. The error is the reason for which the machine is unfit.
     pub(super) async fn run(self, environment: Arc<CheckEnvironment>) -> Result<(), String> {
         (self.work.run)(environment).await
     }

@@ -1,11 +1,11 @@
-//! Space that is left on file systems.
+//! The check of free space on file systems.
 
 use std::path::{Path, PathBuf};
 
 use super::check::BuiltIn;
 use super::{Check, FitnessError, Work, gib};
 
-/// What Python's worker wants.
+/// The default of the Python worker.
 const DEFAULT_PERCENT: f64 = 10.0;
 
 /// Checks that file systems have space left; see [`disk`].
@@ -28,21 +28,21 @@ pub fn disk() -> Disk {
 }
 
 impl Disk {
-    /// Looks at the file system on which `path` is, too. The path must exist.
+    /// Adds the file system of `path`. The path must exist.
     #[must_use]
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.paths.push(path.into());
         self
     }
 
-    /// Bytes that must be free on each.
+    /// The least free bytes on each file system.
     #[must_use]
     pub fn min_free(mut self, bytes: u64) -> Self {
         self.min_free = Some(bytes);
         self
     }
 
-    /// Percentage that must be free on each. Default 10, or none where [`Self::min_free`] is given.
+    /// The least free percentage of each file system. Default 10, or none where [`Self::min_free`] is given.
     /// Overridden by `RUNPOD_MIN_DISK_PERCENT`.
     #[must_use]
     pub fn min_free_percent(mut self, percent: f64) -> Self {
@@ -69,7 +69,7 @@ impl Check<BuiltIn> for Disk {
         Work::built_in(move |environment| {
             let asked = environment.min_disk_percent;
             async move {
-                // A network volume that does not answer holds up the thread that asks.
+                // A network volume that does not answer blocks the thread.
                 tokio::task::spawn_blocking(move || self.look(asked))
                     .await
                     .unwrap_or_else(|lost| {

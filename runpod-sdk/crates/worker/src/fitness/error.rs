@@ -1,4 +1,4 @@
-//! Why one of the built-in checks failed.
+//! The errors of the built-in checks.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::gib;
 
-/// What is wrong with this machine. Each message says what to do about it.
+/// A fault of this machine. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitnessError {
@@ -17,11 +17,11 @@ pub enum FitnessError {
         gib(*.needed)
     )]
     Memory {
-        /// Bytes that can be had.
+        /// The available bytes.
         available: u64,
-        /// Bytes that are needed.
+        /// The required bytes.
         needed: u64,
-        /// What sets the limit: the host, or a control group.
+        /// The source of the limit: the host, or a control group.
         bound_by: String,
     },
     /// Not enough space is left on a file system.
@@ -29,22 +29,22 @@ pub enum FitnessError {
     Disk {
         /// A path on that file system.
         path: PathBuf,
-        /// What is free.
+        /// The free space.
         found: String,
-        /// What is needed.
+        /// The required space.
         needed: String,
         /// What to do.
         remedy: &'static str,
     },
-    /// Nothing could be reached.
+    /// No target could be reached.
     #[error("nothing reached within {limit:?} each: {}; check the pod's egress rules", .tried.join("; "))]
     Network {
-        /// Each address with what became of it.
+        /// Each address with its error.
         tried: Vec<String>,
-        /// How long each had.
+        /// The time limit of each.
         limit: Duration,
     },
-    /// There is no GPU, and there should be.
+    /// A GPU is required, and there is none.
     #[error(
         "no GPU seen ({why}); choose an endpoint with GPUs, and an image with NVIDIA's container runtime"
     )]
@@ -52,10 +52,10 @@ pub enum FitnessError {
         /// What the driver's library said.
         why: String,
     },
-    /// A GPU, or its driver, is not as it should be.
+    /// A GPU or its driver does not meet the requirements.
     #[error("{0}")]
     Gpu(String),
-    /// Something that must be known for the check cannot be read.
+    /// A value that the check needs cannot be read.
     #[error("{what} can't be read: {source}")]
     Unreadable {
         /// What.

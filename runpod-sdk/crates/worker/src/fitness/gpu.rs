@@ -1,7 +1,7 @@
 //! GPUs, as NVIDIA's driver library sees them.
 //!
-//! The library is looked for while the check runs, so a worker that was built with it starts on a
-//! machine without. It tells what is there and how much memory is free; it cannot compute.
+//! The library is loaded while the check runs, so a worker with this feature starts on a machine without a GPU. The
+//! library lists GPUs and their free memory; it cannot compute.
 
 mod driver;
 
@@ -54,43 +54,43 @@ pub fn gpu() -> Gpu {
 }
 
 impl Gpu {
-    /// A machine without a GPU is unfit.
+    /// Makes a machine without a GPU unfit.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// There are exactly so many GPUs.
+    /// The exact number of GPUs.
     #[must_use]
     pub fn count(mut self, gpus: u32) -> Self {
         self.count = Some(gpus);
         self
     }
 
-    /// Bytes that must be free on each GPU.
+    /// The least free memory of each GPU, in bytes.
     #[must_use]
     pub fn min_free_memory(mut self, bytes: u64) -> Self {
         self.min_free = Some(bytes);
         self
     }
 
-    /// Bytes that each GPU must have.
+    /// The least memory of each GPU, in bytes.
     #[must_use]
     pub fn min_total_memory(mut self, bytes: u64) -> Self {
         self.min_total = Some(bytes);
         self
     }
 
-    /// The version of CUDA that the driver must know. Default 11.8. Overridden by
-    /// `RUNPOD_MIN_CUDA_VERSION`. A driver that does not say passes with a warning.
+    /// The least version of CUDA that the driver supports. Default 11.8. Overridden by
+    /// `RUNPOD_MIN_CUDA_VERSION`. A driver without that figure passes with a warning.
     #[must_use]
     pub fn min_cuda_version(mut self, major: u32, minor: u32) -> Self {
         self.min_cuda = Some(CudaVersion { major, minor });
         self
     }
 
-    /// Where the driver's library is. Default: `libnvidia-ml.so.1`, wherever the system finds it.
+    /// The path of the driver's library. Default: `libnvidia-ml.so.1`, as the system's loader finds it.
     #[must_use]
     pub fn library(mut self, path: impl Into<PathBuf>) -> Self {
         self.library = Some(path.into());
@@ -194,7 +194,7 @@ impl Check<BuiltIn> for Gpu {
         Work::built_in(move |environment| {
             let asked = environment.min_cuda;
             async move {
-                // The driver may take its time: on a machine without a display it starts now.
+                // The driver may need several seconds: on a machine without a display it starts now.
                 tokio::task::spawn_blocking(move || self.look(asked))
                     .await
                     .unwrap_or_else(|lost| Err(FitnessError::Gpu(format!("the driver's library: {lost}"))))
@@ -209,23 +209,24 @@ impl Check<BuiltIn> for Gpu {
 pub struct GpuFacts {
     /// The card's name.
     pub name: String,
-    /// Free bytes of memory; `None` with a driver that is too old to say.
+    /// Free bytes of memory; `None` with a driver that is too old to report it.
     pub free_memory: Option<u64>,
-    /// Bytes of memory in all; `None` with a driver that is too old to say.
+    /// Bytes of memory in all; `None` with a driver that is too old to report it.
     pub total_memory: Option<u64>,
     /// Percent of the driver's last sample period (a sixth of a second to a second) in which something was computed;
-    /// `None` for a card or a driver that does not say.
+    /// `None` for a card or a driver that does not report it.
     pub utilization: Option<u8>,
 }
 
-/// The GPUs that the driver's library (NVML) lists, now. None without a driver.
+/// The GPUs that the driver's library (NVML) lists now. The list is empty without a driver.
 ///
-/// The library stays open from the first time on. Asking takes from under a millisecond to several seconds, the
-/// first time after the machine has started: it blocks the thread. One asks at a time; the others wait, at most 10 s.
+/// The library stays open after the first call. A call blocks its thread, for under a millisecond to several seconds;
+/// the first one after the start of the machine is the slowest. Calls run one at a time, and wait at most 10 s for each
+/// other.
 ///
 /// # Errors
 ///
-/// The library is there and cannot be used, a GPU cannot be read, or the driver does not answer somebody else.
+/// The library cannot be used, a GPU cannot be read, or the driver does not answer an earlier call.
 pub fn gpus() -> Result<Vec<GpuFacts>, FitnessError> {
     static DRIVER: Driver = Driver::new();
     facts(DRIVER.read(None)?)

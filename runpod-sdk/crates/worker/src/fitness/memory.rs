@@ -1,4 +1,4 @@
-//! Memory that can be had: what the host has left, or what the container's limit leaves.
+//! The check of available memory: of the host, or within the limit of the container.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use super::check::BuiltIn;
 use super::{Check, FitnessError, GIB, Work};
 
-/// What Python's worker wants.
+/// The default of the Python worker.
 const DEFAULT: u64 = 4 * GIB;
 
-/// Checks that enough memory can be had; see [`memory`].
+/// Checks that enough memory is available; see [`memory`].
 #[derive(Debug, Clone)]
 pub struct Memory {
     min_available: Option<u64>,
     root: PathBuf,
 }
 
-/// Checks that enough memory can be had: on the host (`MemAvailable`), and within every limit that a
+/// Checks that enough memory is available: on the host (`MemAvailable`), and within every limit that a
 /// control group (version 1 or 2) sets for this process. Memory that holds cached files counts as
 /// available, because the kernel gives it back.
 ///
-/// Needed are 4 GiB, or half of the memory where that is less than 8 GiB: a container that was made
-/// small was wanted small. [`Memory::min_available`] and `RUNPOD_MIN_MEMORY_GB` are taken as they are.
+/// The requirement is 4 GiB, or half of the memory if that is less than 8 GiB, because a small container is small on
+/// purpose. [`Memory::min_available`] and `RUNPOD_MIN_MEMORY_GB` are taken as they are.
 pub fn memory() -> Memory {
     Memory {
         min_available: None,
@@ -30,7 +30,7 @@ pub fn memory() -> Memory {
 }
 
 impl Memory {
-    /// Bytes that must be available. Overridden by `RUNPOD_MIN_MEMORY_GB`.
+    /// The least available bytes. Overridden by `RUNPOD_MIN_MEMORY_GB`.
     #[must_use]
     pub fn min_available(mut self, bytes: u64) -> Self {
         self.min_available = Some(bytes);
@@ -71,7 +71,7 @@ impl Check<BuiltIn> for Memory {
     }
 }
 
-/// How much memory there is, and who sets the limit.
+/// The memory, and the source of its limit.
 #[derive(Debug, PartialEq, Eq)]
 struct Room {
     available: u64,
@@ -118,7 +118,7 @@ fn measure(root: &Path) -> Result<Room, FitnessError> {
 }
 
 impl Room {
-    /// What is left within the limit of one control group, if that is less.
+    /// Applies the limit of one control group, if it leaves less.
     fn narrow(&mut self, group: &Group) {
         let number = |file: &str| -> Option<u64> {
             std::fs::read_to_string(group.folder.join(file))
@@ -135,7 +135,7 @@ impl Room {
                 "total_inactive_file ",
             ),
         };
-        // `max`, or a number beyond all memory, is no limit.
+        // `max`, or a number above all memory, is no limit.
         let Some(limit) = number(limit).filter(|limit| *limit < self.capacity) else {
             return;
         };
@@ -154,7 +154,7 @@ impl Room {
     }
 }
 
-/// A control group this process is in.
+/// A control group of this process.
 struct Group {
     version: u8,
     folder: PathBuf,
@@ -176,7 +176,7 @@ fn groups(root: &Path) -> Vec<Group> {
         } else {
             continue;
         };
-        // Within a container the path may be that of the host: what is not there says nothing.
+        // Within a container the path may be that of the host. A missing file is no limit.
         for part in Path::new(path.trim_start_matches('/')).ancestors() {
             groups.push(Group {
                 version,

@@ -1,7 +1,7 @@
-//! Is this machine fit for work? Asked once, before the first job is taken
+//! Fitness checks: whether this machine is fit for work, checked once before the first job is taken
 //! (`docs/protocol/worker-protocol.md` §14).
 //!
-//! A check is a closure, or one of those here:
+//! A check is a closure, or a built-in one:
 //!
 //! ```
 //! use runpod_sdk::fitness::{self, GIB};
@@ -13,10 +13,9 @@
 //!     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
 //! ```
 //!
-//! All checks run at once and each has a limit of its own ([`Worker::fitness_limit`], [`within`]).
-//! They are looked at in the order in which they were given; the first that failed is the one that
-//! is reported, and the worker exits with code 1. What needs the outcome of another check belongs
-//! into the same check.
+//! All checks run concurrently. Each may take 30 s, or the limit of [`within`]. They are evaluated in the order in which
+//! they were added: the first that failed is reported, and the worker exits with code 1. A check that needs the outcome
+//! of another belongs into the same closure.
 //!
 //! # Automatic checks
 //!
@@ -26,30 +25,26 @@
 //! |---|---|---|
 //! | `_gpu_health_check` (feature `gpu`) | every GPU that the driver lists can be read; no GPU is fine | `RUNPOD_SKIP_GPU_CHECK=true` leaves it out |
 //! | `_memory_check` | [`memory`]: 4 GiB are available, or half of a smaller machine | `RUNPOD_MIN_MEMORY_GB` |
-//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT`, [`Worker::disk_check_paths`] |
-//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, takes a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, [`Worker::network_check_targets`] |
-//! | `_cuda_version_check` (feature `gpu`) | the driver knows CUDA 11.8, or there is no GPU | `RUNPOD_MIN_CUDA_VERSION` |
+//! | `_disk_check` | [`disk`]: 10 % of `/` are free | `RUNPOD_MIN_DISK_PERCENT` |
+//! | `_network_check` | [`network`]: the platform, or else `8.8.8.8:53`, accepts a connection | `RUNPOD_NETWORK_CHECK_TIMEOUT`, `RUNPOD_WORKER_NETWORK_TARGETS` |
+//! | `_cuda_version_check` (feature `gpu`) | the driver supports CUDA 11.8, or there is no GPU | `RUNPOD_MIN_CUDA_VERSION` |
 //!
-//! They are on where the platform is another machine, and off where it is this one: a laptop or a test
-//! has no duty to be fit. [`Worker::automatic_checks`] and `RUNPOD_WORKER_AUTOMATIC_CHECKS` say
-//! otherwise; `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off as in Python. A variable that
-//! cannot be read is named in a warning and its default holds.
+//! They are on if the platform is another machine, and off if it is this one, such as a laptop or a test.
+//! [`Worker::automatic_checks`] and `RUNPOD_WORKER_AUTOMATIC_CHECKS` override that.
+//! `RUNPOD_SKIP_AUTO_SYSTEM_CHECKS=true` turns them off as in Python. A variable that cannot be read is named in a
+//! warning, and its default holds.
 //!
-//! Memory and disk cost well under a millisecond. The network check runs beside the start and the
-//! first take, never before it: the take proves the same. Should it fail while no job is held, the
-//! worker is unfit as by any other check.
+//! The memory and disk checks take well under a millisecond. The network check runs beside the start and the
+//! first take, which proves the same. If it fails while no job is active, the worker is unfit as by any other check.
 //!
 //! A worker that answers HTTP requests itself (feature `http-modes`) makes them, too, before it is ready: on a
 //! pod, unless its heartbeat goes to this machine. It does not ask the platform for jobs, so its network
-//! check is made only where there is something to reach: the host of the heartbeat, or targets of its own.
+//! check is made only if it has a target: the host of the heartbeat, or targets of its own.
 //!
-//! What a driver library cannot tell is not checked: no memory is allocated on a GPU and nothing is
-//! computed there. A worker whose backend computes knows better; let it say so in a check of its own.
+//! The GPU checks only read from the driver: no memory is allocated on a GPU and nothing is computed there. A worker
+//! whose backend computes can test that in a check of its own.
 //!
-//! [`Worker::fitness_limit`]: crate::Worker::fitness_limit
 //! [`Worker::automatic_checks`]: crate::Worker::automatic_checks
-//! [`Worker::disk_check_paths`]: crate::Worker::disk_check_paths
-//! [`Worker::network_check_targets`]: crate::Worker::network_check_targets
 
 mod automatic;
 mod check;
@@ -80,7 +75,7 @@ pub(crate) use settings::CheckEnvironment;
 /// Bytes in a gibibyte.
 pub const GIB: u64 = 1 << 30;
 
-/// Bytes for people: `7.5 GiB`.
+/// Formats bytes for people: `7.5 GiB`.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 fn gib(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / GIB as f64)

@@ -1,4 +1,4 @@
-//! A way out: can anything be reached?
+//! The check of the network: whether a target can be reached.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tracing::{debug, warn};
 use super::check::BuiltIn;
 use super::{Check, FitnessError, Work};
 
-/// What Python's worker allows.
+/// The time limit of the Python worker.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(5);
-/// What Python's worker asks. Many egress rules block it, so it is only asked second.
+/// The target of the Python worker. Many egress rules block it, so the platform comes first.
 const DEFAULT_TARGET: &str = "8.8.8.8:53";
 
-/// Checks that something can be reached; see [`network`].
+/// Checks that a target can be reached; see [`network`].
 #[derive(Debug, Clone)]
 pub struct Network {
     targets: Vec<String>,
@@ -21,9 +21,9 @@ pub struct Network {
 }
 
 /// Checks that a connection can be opened: to the platform, which is the host of the take URL, or
-/// else to one of the other targets. Without any it is `8.8.8.8:53`. One that answers is enough.
+/// else to one of the other targets. Without any it is `8.8.8.8:53`. One connection is enough.
 ///
-/// Each target has 5 s, finding its address included.
+/// Each target has 5 s, including the look-up of its address.
 pub fn network() -> Network {
     Network {
         targets: Vec::new(),
@@ -32,14 +32,14 @@ pub fn network() -> Network {
 }
 
 impl Network {
-    /// One more target, `host:port`, tried if the platform and those before it do not answer.
+    /// Adds a target, `host:port`, which is tried if the platform and the targets before it do not answer.
     #[must_use]
     pub fn target(mut self, target: impl Into<String>) -> Self {
         self.targets.push(target.into());
         self
     }
 
-    /// How long each target has. Default 5 s. Overridden by `RUNPOD_NETWORK_CHECK_TIMEOUT`.
+    /// The time limit of each target. Default 5 s. Overridden by `RUNPOD_NETWORK_CHECK_TIMEOUT`.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// An address at which nobody listens any more.
+    /// An address that refuses connections.
     async fn closed() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().to_string()
@@ -97,8 +97,8 @@ mod tests {
         let address = platform.local_addr().unwrap().to_string();
         check.look(Some(address), None).await.unwrap();
         platform.accept().await.unwrap();
-        let nobody = tokio::time::timeout(Duration::ZERO, other.accept()).await;
-        assert!(nobody.is_err(), "the other was not asked");
+        let connection = tokio::time::timeout(Duration::ZERO, other.accept()).await;
+        assert!(connection.is_err(), "the other was not asked");
     }
 
     #[tokio::test]

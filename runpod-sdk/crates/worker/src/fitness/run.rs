@@ -1,4 +1,4 @@
-//! Runs checks at once and looks at them in order.
+//! Runs checks concurrently, and evaluates them in order.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -15,7 +15,7 @@ use tracing::{error, info};
 use super::{CheckEnvironment, FitnessCheck};
 use crate::job::panic_error;
 
-/// Why a worker is not fit.
+/// The check that failed, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unfit {
     pub(crate) check: String,
@@ -23,9 +23,9 @@ pub(crate) struct Unfit {
     pub(crate) reason: String,
 }
 
-/// Runs the checks, all at once, each on a thread of its own that uses the runtime `handlers`: one that blocks its
-/// thread holds up neither the others nor the clock. Of those that fail the first in order is the answer; the others
-/// are left as they are.
+/// Runs the checks concurrently, each on a thread of its own that uses the runtime `handlers`: a check that blocks its
+/// thread delays neither the others nor the clock. The first failure in order is returned, and the other checks are
+/// cancelled.
 pub(crate) async fn run(
     checks: Vec<FitnessCheck>,
     environment: Arc<CheckEnvironment>,
@@ -59,7 +59,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// A check at work. It is told to end when this is dropped; nobody waits for one that does not listen.
+/// A running check. Dropping it cancels the check, without a wait for one that blocks.
 struct Running {
     outcome: oneshot::Receiver<Result<(), String>>,
     _end: DropGuard,
@@ -67,7 +67,7 @@ struct Running {
 
 impl Running {
     fn start(check: FitnessCheck, environment: Arc<CheckEnvironment>, handlers: &Handle) -> Self {
-        let (told, outcome) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         let end = CancellationToken::new();
         let (ended, handle) = (end.clone(), handlers.clone());
         let work = move || {
@@ -78,13 +78,13 @@ impl Running {
                     () = ended.cancelled() => {}
                     outcome = checking => {
                         let outcome = outcome.unwrap_or_else(|payload| Err(panicked(&*payload)));
-                        // Nobody may listen any more.
-                        let _ = told.send(outcome);
+                        // The receiver may be gone.
+                        let _ = sender.send(outcome);
                     }
                 }
             });
         };
-        // Not a thread of the runtime, which would wait for it at its own end.
+        // Not a thread of the tokio runtime, whose end would wait for it.
         if let Err(error) = std::thread::Builder::new().name("fitness".to_owned()).spawn(work) {
             error!(%error, "no thread for a fitness check");
         }
@@ -104,7 +104,7 @@ fn panicked(payload: &(dyn Any + Send)) -> String {
     format!("panic: {}", panic_error(payload, None).message())
 }
 
-/// Runs the one check that nobody waits for.
+/// Runs a single check, beside the work.
 pub(crate) async fn run_one(
     check: FitnessCheck,
     environment: Arc<CheckEnvironment>,
@@ -208,7 +208,7 @@ mod tests {
             let _ = wait.recv();
             Ok::<_, TooSmall>(())
         });
-        // There is one thread here, and the others must not be held up either.
+        // The runtime has one thread, and the other checks must not be delayed either.
         let (ran, other) = oneshot::channel();
         let checks = vec![
             FitnessCheck::new("volume", blocks),

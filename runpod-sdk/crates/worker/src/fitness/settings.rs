@@ -1,4 +1,4 @@
-//! What the environment says about fitness (`docs/protocol/worker-protocol.md` §2).
+//! The settings of fitness checks from the environment (`docs/protocol/worker-protocol.md` §2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::GIB;
 use crate::settings::Template;
 
-/// What built-in checks know of their surroundings. `None` where nobody has said anything: the
-/// check's own default holds.
+/// The settings of the built-in checks. `None` leaves the default of the check.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct CheckEnvironment {
     pub(crate) skip_automatic: bool,
@@ -25,7 +24,7 @@ pub(crate) struct CheckEnvironment {
 }
 
 impl CheckEnvironment {
-    /// Reads the environment; `platform` is a URL of the platform, if this worker knows one.
+    /// Reads the environment. `platform` is a URL of the platform, if this worker has one.
     pub(crate) fn new(
         lookup: impl Fn(&str) -> Option<String>,
         platform: Option<&Template>,
@@ -90,7 +89,7 @@ fn bytes(gib: f64) -> u64 {
     (gib * GIB as f64) as u64
 }
 
-/// A version of CUDA, as far as it matters.
+/// A version of CUDA: major and minor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CudaVersion {
     pub(crate) major: u32,
@@ -98,7 +97,7 @@ pub(crate) struct CudaVersion {
 }
 
 impl CudaVersion {
-    /// What Python's worker wants.
+    /// The default of the Python worker.
     pub(crate) const DEFAULT: Self = Self { major: 11, minor: 8 };
 }
 

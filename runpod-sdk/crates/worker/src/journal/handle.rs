@@ -1,48 +1,28 @@
 //! The runtime's interface to the journal. Disk calls run on the journal's own threads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::blocking_pool::BlockingPool;
-use super::claims::{Claim, Claimant, Claims};
+use super::claims::{Claim, Claimant};
 use super::disk::{Disk, RealDisk};
 use super::format::StoredResult;
-use super::health::DiskHealth;
-use super::liveness::RENEW_INTERVAL;
 use super::name::{FileName, JobKey};
+use super::open::{DISK_TIMEOUT, OpenJournal};
 use super::pending::PendingResult;
 use super::store::{JobHistory, Store};
 use crate::job::{ErrorClass, ErrorCode, JobError, JobId, JobReport, Outcome};
 use crate::settings::Journal;
 
-/// The longest wait for a disk call.
-pub(super) const DISK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time that writes get to finish when the worker ends.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// The journal of a running worker. Without a journal every method returns at once.
 #[derive(Clone, Default)]
-pub(crate) struct JournalHandle(Option<Arc<Open>>);
-
-pub(super) struct Open {
-    journal: Journal,
-    disk: Arc<dyn Disk>,
-    pool: BlockingPool,
-    pub(super) health: Arc<DiskHealth>,
-    /// Set once the directory could be opened.
-    store: OnceLock<Store>,
-    pub(super) claims: Claims,
-    /// Set when the journal is closed: no further start is recorded.
-    closed: AtomicBool,
-    end: CancellationToken,
-    work: TaskTracker,
-}
+pub(crate) struct JournalHandle(Option<Arc<OpenJournal>>);
 
 /// What to do with a job that has just been taken. [`JournalHandle::keep`] or [`JournalHandle::forget`] must follow.
 #[derive(Debug)]
@@ -77,19 +57,7 @@ impl JournalHandle {
     }
 
     pub(super) async fn open_on(journal: Journal, disk: Arc<dyn Disk>, pool: BlockingPool) -> Self {
-        let open = Arc::new(Open {
-            health: DiskHealth::new(journal.dir.clone()),
-            journal,
-            disk,
-            pool,
-            store: OnceLock::new(),
-            claims: Claims::default(),
-            closed: AtomicBool::new(false),
-            end: CancellationToken::new(),
-            work: TaskTracker::new(),
-        });
-        open.try_to_open().await;
-        tokio::spawn(maintain(open.clone()));
+        let open = OpenJournal::open(journal, disk, pool).await;
         Self(Some(open))
     }
 
@@ -132,7 +100,7 @@ impl JournalHandle {
                 Err(_) => return (StartDecision::Run, None),
             }
         };
-        if open.closed.load(Ordering::Relaxed) {
+        if open.is_closed() {
             return (StartDecision::Run, Some(claim));
         }
         let id = job.clone();
@@ -215,9 +183,7 @@ impl JournalHandle {
     /// Finishes running writes and closes the journal. Other processes may take over the remaining results at once.
     pub(crate) async fn close(&self) {
         let Some(open) = &self.0 else { return };
-        open.closed.store(true, Ordering::Relaxed);
-        open.end.cancel();
-        open.work.close();
+        open.stop();
         if tokio::time::timeout(LAST_WRITES, open.work.wait()).await.is_err() {
             warn!(
                 writes = open.work.len(),
@@ -233,86 +199,6 @@ impl StartDecision {
         info!("answered from the journal: an earlier run of this job has left its result");
         // The job now belongs to this worker, whichever worker ran it.
         Self::Answer(Outcome::Stored(report.of_worker(None)))
-    }
-}
-
-impl Open {
-    /// The store, if it is open and its disk answers.
-    pub(super) fn store(&self) -> Option<&Store> {
-        self.store.get().filter(|_| !self.health.is_stuck())
-    }
-
-    /// Runs work that the end of the worker waits for. If the disk hangs, the work runs once it answers.
-    pub(super) fn spawn_blocking(self: &Arc<Self>, work: impl FnOnce(&Store) + Send + 'static) {
-        let open = self.clone();
-        let work = move || {
-            if let Some(store) = open.store.get() {
-                work(store);
-            }
-        };
-        self.work.spawn_blocking_on(work, self.pool.handle());
-    }
-
-    /// Calls the store. `None` if it is not open or the disk does not answer.
-    async fn ask<T: Send + 'static>(
-        self: &Arc<Self>,
-        question: impl FnOnce(&Store) -> T + Send + 'static,
-    ) -> Option<T> {
-        self.store()?;
-        let open = self.clone();
-        self.call(move || open.store.get().map(question)).await.flatten()
-    }
-
-    /// Runs work on the blocking pool. `None` if the disk does not answer.
-    async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        if self.health.is_stuck() {
-            return None;
-        }
-        let mut call = self.pool.handle().spawn_blocking(work);
-        match tokio::time::timeout(DISK_TIMEOUT, &mut call).await {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(lost)) => {
-                error!(error = %lost, "Uncaught exception | the journal broke");
-                None
-            }
-            Err(_) => {
-                let overdue = self.health.overdue(DISK_TIMEOUT);
-                tokio::spawn(async move {
-                    let _ = call.await;
-                    drop(overdue);
-                });
-                None
-            }
-        }
-    }
-
-    async fn try_to_open(self: &Arc<Self>) {
-        let open = self.clone();
-        self.call(move || {
-            let opened = Store::open(open.journal.clone(), open.disk.clone(), open.health.clone());
-            if let Some(store) = open.health.note(opened) {
-                info!("journal: {}", open.journal.dir.display());
-                // Only one call at a time opens the store.
-                let _ = open.store.set(store);
-            }
-        })
-        .await;
-    }
-}
-
-/// Renews this process's liveness file, and opens the journal if that failed before.
-async fn maintain(open: Arc<Open>) {
-    loop {
-        tokio::select! {
-            biased;
-            () = open.end.cancelled() => return,
-            () = tokio::time::sleep(RENEW_INTERVAL) => {}
-        }
-        if open.store.get().is_some() {
-            open.ask(Store::renew).await;
-        } else if open.health.usable() {
-            open.try_to_open().await;
-        }
     }
 }
 

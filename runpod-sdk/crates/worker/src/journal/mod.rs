@@ -34,6 +34,7 @@ mod handle;
 mod health;
 mod liveness;
 mod name;
+mod open;
 mod pending;
 mod store;
 #[cfg(test)]

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::claims::Claim;
-use super::handle::{DISK_TIMEOUT, Open};
 use super::name::JobKey;
+use super::open::{DISK_TIMEOUT, OpenJournal};
 use super::store::{Store, WriteOutcome};
 use crate::job::{JobId, JobReport};
 
@@ -18,7 +18,7 @@ use crate::job::{JobId, JobReport};
 pub(crate) struct PendingResult(Option<Arc<JournalEntry>>);
 
 struct JournalEntry {
-    open: Arc<Open>,
+    open: Arc<OpenJournal>,
     job: JobId,
     key: JobKey,
     /// Set when the result is delivered, so that a write can stop.
@@ -54,7 +54,12 @@ impl PendingResult {
     }
 
     /// Begins to write a result in the background.
-    pub(super) fn write(open: &Arc<Open>, job: &JobId, report: &JobReport, claim: Option<Claim>) -> Self {
+    pub(super) fn write(
+        open: &Arc<OpenJournal>,
+        job: &JobId,
+        report: &JobReport,
+        claim: Option<Claim>,
+    ) -> Self {
         let entry = Arc::new(JournalEntry {
             open: open.clone(),
             job: job.clone(),

@@ -1,4 +1,4 @@
-//! From events to figures.
+//! Counts events into figures.
 
 use runpod_protocol::sync::Mutex;
 use std::sync::atomic::AtomicU64;

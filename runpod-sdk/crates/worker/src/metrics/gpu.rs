@@ -1,4 +1,4 @@
-//! The GPUs' memory and load, asked of the driver when somebody asks here.
+//! The memory and load of the GPUs, read from the driver at each scrape.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) struct Gpus {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Card {
+struct CardLabels {
     gpu: String,
     name: String,
 }
@@ -29,11 +29,11 @@ impl Gpus {
 
 impl Collector for Gpus {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        // A driver that does not answer is a fitness check's business; here there are no figures then.
+        // A driver that does not answer has no figures. A fitness check reports it.
         let Ok(cards) = (self.ask)() else {
             return Ok(());
         };
-        let bytes = |bytes: u64| Number::Whole(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let bytes = |bytes: u64| GaugeValue::Whole(i64::try_from(bytes).unwrap_or(i64::MAX));
         one(
             &mut encoder,
             ("gpu_memory_free", Unit::Bytes, "Free memory of a GPU"),
@@ -54,22 +54,22 @@ impl Collector for Gpus {
                 "Part of the time in which a GPU computed",
             ),
             &cards,
-            |card| Some(Number::Part(f64::from(card.utilization?) / 100.0)),
+            |card| Some(GaugeValue::Part(f64::from(card.utilization?) / 100.0)),
         )
     }
 }
 
-enum Number {
+enum GaugeValue {
     Whole(i64),
     Part(f64),
 }
 
-/// One figure of all cards that have it.
+/// Writes one figure of all cards that have it.
 fn one(
     encoder: &mut DescriptorEncoder<'_>,
     (name, unit, help): (&str, Unit, &str),
     cards: &[GpuFacts],
-    figure: impl Fn(&GpuFacts) -> Option<Number>,
+    figure: impl Fn(&GpuFacts) -> Option<GaugeValue>,
 ) -> fmt::Result {
     let known: Vec<_> = cards
         .iter()
@@ -81,14 +81,14 @@ fn one(
     }
     let mut family = encoder.encode_descriptor(name, help, Some(&unit), MetricType::Gauge)?;
     for (index, name, number) in known {
-        let card = Card {
+        let card = CardLabels {
             gpu: index.to_string(),
             name: name.clone(),
         };
         let series = family.encode_family(&card)?;
         match number {
-            Number::Whole(number) => ConstGauge::new(number).encode(series)?,
-            Number::Part(number) => ConstGauge::new(number).encode(series)?,
+            GaugeValue::Whole(number) => ConstGauge::new(number).encode(series)?,
+            GaugeValue::Part(number) => ConstGauge::new(number).encode(series)?,
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How much memory this process has, read when somebody asks.
+//! The memory of this process, read at each scrape.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Collector for ResidentMemory {
     }
 }
 
-/// The kernel's figure; `None` where there is none.
+/// The kernel's figure; `None` where it has none.
 fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     parse(&status)

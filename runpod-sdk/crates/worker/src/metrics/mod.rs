@@ -20,11 +20,11 @@
 //! Everything here is counted from the worker's [events](crate::events). Nothing is named after a job,
 //! so the number of series does not grow with the number of jobs.
 //!
-//! # What there is
+//! # The figures
 //!
 //! Names begin with `runpod_worker_`. Times are in seconds.
 //!
-//! | name | type | what |
+//! | name | type | meaning |
 //! |---|---|---|
 //! | `jobs_taken_total` | counter | jobs that have arrived |
 //! | `jobs_finished_total{outcome, code}` | counter | jobs that have ended: `completed`, `failed` (with the error's code), `stopped`, `abandoned`, `stored` (answered from the journal) |
@@ -36,8 +36,8 @@
 //! | `job_readiness_wait_seconds` | histogram | start of the handler to the mark `readiness_checked` |
 //! | `job_inference_seconds` | histogram | mark `inference_started` to `inference_finished`, or else to the end of the job |
 //! | `result_delivery_seconds` | histogram | end of the job to delivered result |
-//! | `results_delivered_total`, `results_lost_total` | counter | results that arrived, and that never will |
-//! | `results_undelivered` | gauge | results on their way |
+//! | `results_delivered_total`, `results_lost_total` | counter | results that were delivered, and results that are lost |
+//! | `results_undelivered` | gauge | results that wait for delivery |
 //! | `delivery_retries_total` | counter | posts of results that failed and were sent again |
 //! | `sent_bytes_total{kind}` | counter | bodies of `result`, `chunk` and `progress` posts that arrived |
 //! | `takes_empty_total` | counter | takes that brought no job |
@@ -87,7 +87,7 @@ pub mod types {
     pub use prometheus_client::registry::{Registry, Unit};
 }
 
-/// The figures of one worker. Cheap to clone; clones are the same figures.
+/// The figures of one worker. Cheap to clone; clones share the figures.
 #[derive(Clone)]
 pub struct Metrics {
     inner: Arc<Inner>,
@@ -99,8 +99,7 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Figures that are all zero, and not yet those of a worker: see
-    /// [`Worker::metrics`](crate::Worker::metrics).
+    /// Figures that are all zero. [`Worker::metrics`](crate::Worker::metrics) connects them to a worker.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let counted = Counted::register(registry.sub_registry_with_prefix("runpod_worker"));
@@ -112,21 +111,21 @@ impl Metrics {
         }
     }
 
-    /// Counts what `events` say from now on.
+    /// Counts the events of `events` from now on.
     pub(crate) fn listen_to(&self, events: &mut Events) {
         let counting = self.clone();
         events.listen(move |event| counting.count(event));
     }
 
-    /// Lends out the registry, for figures of the program's own. It has no prefix: give yours one.
+    /// Gives access to the registry, for the program's own figures. Their names get no prefix.
     ///
-    /// What is registered there is read at each scrape, on the thread that serves it, so a
-    /// [`Collector`](types::Collector) may look things up, but should be quick.
+    /// The figures are read at each scrape, on the thread that serves it. A [`Collector`](types::Collector) may block,
+    /// but should be quick.
     pub fn registry<R>(&self, register: impl FnOnce(&mut Registry) -> R) -> R {
         register(&mut self.inner.registry.lock())
     }
 
-    /// Counts one event. [`Worker::metrics`](crate::Worker::metrics) does so for all of a worker's.
+    /// Counts one event. [`Worker::metrics`](crate::Worker::metrics) counts all events of a worker.
     pub fn count(&self, event: &WorkerEvent) {
         self.inner.counted.event(event);
     }
@@ -135,7 +134,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::new();
         self.registry(|registry| {
-            // Writing to a string does not fail; what a collector could not tell is left out.
+            // Writing to a string does not fail. A collector that fails is left out.
             let _ = prometheus_client::encoding::text::encode(&mut text, registry);
         });
         text

@@ -1,8 +1,7 @@
-//! Serves figures over HTTP, on a thread of its own, so that a scraper and the worker cannot hold each
-//! other up.
+//! Serves figures over HTTP on a thread of its own, so that scrapes and jobs do not delay each other.
 //!
-//! Whoever asks may be slow or hostile. A connection is for one request and lasts a limited time, only so
-//! many are open at once, and a head that is too long is refused. No request has a body that is read.
+//! Clients may be slow or hostile. A connection serves one request and lasts a limited time, the number of open
+//! connections is limited, and a head that is too long is refused. The body of a request is not read.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,9 +24,9 @@ use super::Metrics;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What one client, and all of them together, may take.
+/// The limits of one client and of all clients together.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct ServerLimits {
     connections: usize,
     head_bytes: usize,
     head_time: Duration,
@@ -35,7 +34,7 @@ pub(crate) struct Limits {
     time: Duration,
 }
 
-impl Default for Limits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 8,
@@ -69,10 +68,10 @@ impl Drop for MetricsThread {
 
 /// Serves `metrics` at `address` until the thread is dropped; `None`, with a line in the log, if that can't be done.
 pub(crate) fn serve(metrics: &Metrics, address: SocketAddr) -> Option<MetricsThread> {
-    on_thread(metrics, address, Limits::default())
+    on_thread(metrics, address, ServerLimits::default())
 }
 
-fn on_thread(metrics: &Metrics, address: SocketAddr, limits: Limits) -> Option<MetricsThread> {
+fn on_thread(metrics: &Metrics, address: SocketAddr, limits: ServerLimits) -> Option<MetricsThread> {
     match start(metrics.clone(), address, limits) {
         Ok(thread) => Some(thread),
         Err(error) => {
@@ -82,7 +81,7 @@ fn on_thread(metrics: &Metrics, address: SocketAddr, limits: Limits) -> Option<M
     }
 }
 
-fn start(metrics: Metrics, address: SocketAddr, limits: Limits) -> std::io::Result<MetricsThread> {
+fn start(metrics: Metrics, address: SocketAddr, limits: ServerLimits) -> std::io::Result<MetricsThread> {
     // Bound here, so that it is known at once whether that works.
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
@@ -118,10 +117,10 @@ fn start(metrics: Metrics, address: SocketAddr, limits: Limits) -> std::io::Resu
     })
 }
 
-async fn accept(listener: &TcpListener, metrics: &Metrics, limits: Limits) {
+async fn accept(listener: &TcpListener, metrics: &Metrics, limits: ServerLimits) {
     let room = Arc::new(Semaphore::new(limits.connections));
     loop {
-        let Ok(place) = room.clone().acquire_owned().await else {
+        let Ok(permit) = room.clone().acquire_owned().await else {
             return;
         };
         match listener.accept().await {
@@ -129,10 +128,10 @@ async fn accept(listener: &TcpListener, metrics: &Metrics, limits: Limits) {
                 let metrics = metrics.clone();
                 tokio::spawn(async move {
                     answer(stream, metrics, limits).await;
-                    drop(place);
+                    drop(permit);
                 });
             }
-            // Such as too many open files. It passes or it does not; asking without pause helps nobody.
+            // Most often too many open files. A pause keeps the loop from spinning.
             Err(error) => {
                 debug!(%error, "could not accept a connection for metrics");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -141,7 +140,7 @@ async fn accept(listener: &TcpListener, metrics: &Metrics, limits: Limits) {
     }
 }
 
-async fn answer(stream: TcpStream, metrics: Metrics, limits: Limits) {
+async fn answer(stream: TcpStream, metrics: Metrics, limits: ServerLimits) {
     let service = service_fn(move |request: Request<Incoming>| {
         let response = respond(&request, &metrics);
         async move { Ok::<_, Infallible>(response) }

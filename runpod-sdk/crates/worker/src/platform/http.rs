@@ -16,15 +16,15 @@ use runpod_protocol::{header, query, route};
 use super::body::Pieces;
 use super::{Platform, PlatformError, taken};
 use crate::job::{Job, JobId, JobReport};
-use crate::settings::{Config, Limits, Template};
+use crate::settings::{Config, Template, WorkerLimits};
 
-/// How long the report of an unfit worker may take.
+/// The longest time for the report of an unfit worker.
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
-/// How many characters of the reason it gives.
+/// The most characters of its reason.
 const LONGEST_REASON: usize = 256;
-/// How much of an answer's body an error message shows.
+/// The most characters of an answer's body in an error message.
 const EXCERPT: usize = 300;
-/// As many redirects of one request are followed; the client follows those of GETs itself.
+/// The most redirects of one request that are followed. The client follows those of GETs itself.
 const MOST_REDIRECTS: usize = 10;
 
 /// The platform behind the URLs of the environment.
@@ -37,13 +37,13 @@ pub(crate) struct HttpPlatform {
     stream: Option<Template>,
     ping: Option<Template>,
     ping_limit: Duration,
-    limits: Limits,
+    limits: WorkerLimits,
     worker_id: String,
     protocol_version: String,
 }
 
 impl HttpPlatform {
-    pub(crate) fn new(config: &Config, limits: Limits, client: Client) -> Self {
+    pub(crate) fn new(config: &Config, limits: WorkerLimits, client: Client) -> Self {
         Self {
             client,
             batch: config.take.for_operation(route::JOB_TAKE_BATCH),
@@ -52,7 +52,7 @@ impl HttpPlatform {
             done: config.done.clone(),
             stream: config.stream.clone(),
             ping: config.ping.clone(),
-            // A hung ping must not eat the next one's turn.
+            // A ping that hangs must not delay the next one.
             ping_limit: config.ping_interval,
             limits,
             worker_id: config.worker_id.clone(),
@@ -60,8 +60,8 @@ impl HttpPlatform {
         }
     }
 
-    /// Tells the platform that this worker is not fit for work. One try: the worker exits whether
-    /// or not it is heard (`docs/protocol/worker-protocol.md` §14).
+    /// Reports to the platform that this worker is unfit. One attempt: the worker exits whether
+    /// or not it succeeds (`docs/protocol/worker-protocol.md` §14).
     pub(crate) async fn report_unfit(&self, check: &str, reason: &str) -> Result<(), PlatformError> {
         let template = self
             .ping
@@ -96,15 +96,15 @@ impl HttpPlatform {
                 query::IS_STREAM,
                 if report.is_stream() { "true" } else { "false" },
             );
-        let mut place = url.as_str().to_owned();
-        let mut response = self.post_once(operation, &place, job, report).await?;
+        let mut target = url.as_str().to_owned();
+        let mut response = self.post_once(operation, &target, job, report).await?;
         for _ in 0..MOST_REDIRECTS {
             let Some(next) = same_again_at(&response) else {
                 break;
             };
             let _ = response.bytes().await;
-            place = next.into();
-            response = self.post_once(operation, &place, job, report).await?;
+            target = next.into();
+            response = self.post_once(operation, &target, job, report).await?;
         }
         trace!(
             operation,
@@ -112,7 +112,7 @@ impl HttpPlatform {
             status = response.status().as_u16(),
             "posted"
         );
-        if Url::parse(&place).is_ok_and(|posted| posted != *response.url()) {
+        if Url::parse(&target).is_ok_and(|posted| posted != *response.url()) {
             return Err(answered_elsewhere(operation, response).await);
         }
         let response = accept(operation, response).await?;
@@ -248,7 +248,7 @@ impl Platform for HttpPlatform {
 }
 
 /// The HTTP client of one thread. Without TLS the system's certificates are not even looked at.
-pub(crate) fn client(config: &Config, limits: Limits, tls: bool) -> Result<Client, NoClient> {
+pub(crate) fn client(config: &Config, limits: WorkerLimits, tls: bool) -> Result<Client, NoClient> {
     let mut headers = HeaderMap::new();
     if let Some(key) = &config.api_key {
         let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| NoClient::Key)?;
@@ -278,7 +278,7 @@ pub(crate) fn client(config: &Config, limits: Limits, tls: bool) -> Result<Clien
     builder.build().map_err(NoClient::Tls)
 }
 
-/// Why there is no HTTP client.
+/// The reason for which no HTTP client can be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoClient {
@@ -327,7 +327,7 @@ async fn send(
         .map_err(|error| broken(operation, limit, &error))
 }
 
-/// Reads a body into one buffer of its announced length.
+/// Reads a body into one buffer of its declared length.
 async fn read_body(
     operation: &'static str,
     limit: Duration,
@@ -392,8 +392,8 @@ fn broken(operation: &'static str, limit: Duration, error: &reqwest::Error) -> P
     }
 }
 
-/// What is made of an answer to a post that another place gave: after 301, 302 and 303 the client asks there with a
-/// GET, so the body has gone nowhere, whatever the answer says.
+/// The error of a post that was answered by another URL: after 301, 302 and 303 the client follows with a GET, so the
+/// body was not delivered, whatever the answer says.
 async fn answered_elsewhere(operation: &'static str, response: Response) -> PlatformError {
     let status = response.status();
     let body = match refusal(operation, response).await {
@@ -402,13 +402,13 @@ async fn answered_elsewhere(operation: &'static str, response: Response) -> Plat
     };
     PlatformError::Garbled {
         operation,
-        reason: format!("the post was redirected and lost its body; {status} came from the other place"),
+        reason: format!("the post was redirected and lost its body; {status} came from the other URL"),
         body,
     }
 }
 
-/// 307 or 308: where the same request is wanted, if that place may have it. The client follows neither, because it
-/// cannot send a body of several pieces again by itself. The body has not been taken.
+/// The URL of a 307 or 308, to which the same request is sent again if that URL may have it. The client follows
+/// neither, because it cannot repeat a body of several pieces. The first server has not accepted the body.
 fn same_again_at(response: &Response) -> Option<Url> {
     if !matches!(response.status().as_u16(), 307 | 308) {
         return None;
@@ -418,18 +418,18 @@ fn same_again_at(response: &Response) -> Option<Url> {
     may_have(response.url(), &next).then_some(next)
 }
 
-/// Whether what went to `here`, with the key and what a job produced, may go to `next`: to the same scheme, host and
-/// port, or by https to the same host.
+/// Whether a request to `here`, with the key and the output of a job, may be sent to `next`: the same scheme, host and
+/// port, or https on the same host.
 fn may_have(here: &Url, next: &Url) -> bool {
     let plain = next.username().is_empty() && next.password().is_none();
-    let place = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
+    let origin = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
     let upgrade = (here.scheme(), next.scheme()) == ("http", "https");
     let default_ports = here.port().is_none() && next.port().is_none();
-    plain && here.host() == next.host() && (place(here) == place(next) || (upgrade && default_ports))
+    plain && here.host() == next.host() && (origin(here) == origin(next) || (upgrade && default_ports))
 }
 
-/// Whether the client may ask at `next` after `previous`, with a GET. Nothing leaves https: the address names the
-/// worker and its jobs. No place is asked twice.
+/// Whether the client may follow a redirect to `next` after `previous`, with a GET. Nothing leaves https, because the
+/// URL names the worker and its jobs. No URL is asked twice.
 fn may_follow(previous: &[Url], next: &Url) -> bool {
     let leaves_https =
         previous.last().is_some_and(|last| last.scheme() == "https") && next.scheme() != "https";

@@ -1,4 +1,4 @@
-//! A platform inside the process: what the runtime is tested against, on a paused clock.
+//! A platform in memory, for tests of the runtime and of handlers on a paused clock.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -13,16 +13,16 @@ use super::{Platform, PlatformError};
 use crate::job::{Job, JobId, JobReport};
 use crate::json::RawJson;
 
-/// One thing that a worker said, or that the platform did for it.
+/// One request of a worker, or the platform handing out a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A take for at most so many jobs, and whether the worker called itself busy.
+pub(crate) enum Exchange {
+    /// A take: the most jobs it asks for, and whether the worker has active ones.
     Take {
         at_most: usize,
         busy: bool,
     },
-    /// The platform's own part: the job was handed out.
-    Given {
+    /// A job handed out by the platform.
+    HandedOut {
         job: JobId,
     },
     Chunk {
@@ -43,40 +43,40 @@ pub(crate) enum Said {
     },
 }
 
-/// What the platform does instead of what it should. Asked before each request is carried out.
-pub(crate) type Faults = Box<dyn FnMut(&Said) -> Option<Fault> + Send>;
+/// Decides on a fault for each request, before it is carried out.
+pub(crate) type Faults = Box<dyn FnMut(&Exchange) -> Option<Fault> + Send>;
 
-/// One way for a request to go wrong.
+/// A fault of one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// The request is answered with an error and has no effect.
     Refuse(u16),
-    /// The same, and a `Retry-After` with it.
+    /// The request is answered with an error and a `Retry-After`, and has no effect.
     RefuseFor(u16, Duration),
-    /// The request takes effect, but the worker never learns of it.
+    /// The request takes effect, and its answer is lost.
     LoseAnswer,
     /// The request does not arrive.
     LoseRequest,
-    /// The request takes so long.
+    /// The request arrives after this time.
     Delay(Duration),
 }
 
-/// Holds jobs, hands them out and keeps what is said about them.
+/// Queues jobs, hands them out, and records every request.
 pub(crate) struct MemoryPlatform {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<PlatformState>>,
     work: Notify,
-    said: Arc<Notify>,
+    exchanged: Arc<Notify>,
     hold: Duration,
 }
 
 #[derive(Default)]
-struct State {
+struct PlatformState {
     queue: VecDeque<Job>,
     stops: Vec<JobId>,
     extra: usize,
-    /// Stopped before a worker took them.
+    /// Jobs that were stopped in the queue.
     dropped: Vec<JobId>,
-    said: Vec<Said>,
+    exchanges: Vec<Exchange>,
     faults: Option<Faults>,
 }
 
@@ -86,7 +86,7 @@ impl MemoryPlatform {
         Self {
             state: Arc::default(),
             work: Notify::new(),
-            said: Arc::default(),
+            exchanged: Arc::default(),
             hold,
         }
     }
@@ -102,7 +102,7 @@ impl MemoryPlatform {
         self.work.notify_waiters();
     }
 
-    /// Hands out so many jobs more than a take asks for.
+    /// Hands out `extra` more jobs than a take asks for.
     pub(crate) fn hand_out_more_than_asked(&self, extra: usize) {
         self.lock().extra = extra;
     }
@@ -119,36 +119,36 @@ impl MemoryPlatform {
         }
         drop(state);
         self.work.notify_waiters();
-        self.said.notify_waiters();
+        self.exchanged.notify_waiters();
     }
 
     /// Lets `faults` decide over each request from now on.
-    pub(crate) fn with_faults(&self, faults: impl FnMut(&Said) -> Option<Fault> + Send + 'static) {
+    pub(crate) fn with_faults(&self, faults: impl FnMut(&Exchange) -> Option<Fault> + Send + 'static) {
         self.lock().faults = Some(Box::new(faults));
     }
 
     /// The jobs that have been handed out, in order.
     pub(crate) fn handed_out(&self) -> Vec<String> {
         let state = self.lock();
-        let given = state.said.iter().filter_map(|said| match said {
-            Said::Given { job } => Some(job.to_string()),
+        let given = state.exchanges.iter().filter_map(|exchange| match exchange {
+            Exchange::HandedOut { job } => Some(job.to_string()),
             _ => None,
         });
         given.collect()
     }
 
-    /// Everything the worker has said, in order.
-    pub(crate) fn said(&self) -> Vec<Said> {
-        self.lock().said.clone()
+    /// Every exchange so far, in order.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.lock().exchanges.clone()
     }
 
-    /// Waits until `wanted` finds what it looks for in all that has been said.
-    pub(crate) async fn until<T>(&self, wanted: impl Fn(&[Said]) -> Option<T>) -> T {
+    /// Waits until `wanted` finds what it looks for among the exchanges.
+    pub(crate) async fn until<T>(&self, wanted: impl Fn(&[Exchange]) -> Option<T>) -> T {
         loop {
-            let more = self.said.notified();
+            let more = self.exchanged.notified();
             tokio::pin!(more);
             more.as_mut().enable();
-            if let Some(found) = wanted(&self.lock().said) {
+            if let Some(found) = wanted(&self.lock().exchanges) {
                 return found;
             }
             more.await;
@@ -157,9 +157,9 @@ impl MemoryPlatform {
 
     /// Waits for the result of a job.
     pub(crate) async fn result(&self, id: &str) -> String {
-        self.until(|said| {
-            said.iter().find_map(|said| match said {
-                Said::Result { job, body, .. } if job.as_str() == id => Some(body.clone()),
+        self.until(|exchanges| {
+            exchanges.iter().find_map(|exchange| match exchange {
+                Exchange::Result { job, body, .. } if job.as_str() == id => Some(body.clone()),
                 _ => None,
             })
         })
@@ -169,7 +169,7 @@ impl MemoryPlatform {
     /// Waits until a job is gone from the queue because it was stopped there.
     pub(crate) async fn until_dropped(&self, id: &JobId) {
         loop {
-            let more = self.said.notified();
+            let more = self.exchanged.notified();
             tokio::pin!(more);
             more.as_mut().enable();
             if self.lock().dropped.contains(id) {
@@ -179,10 +179,10 @@ impl MemoryPlatform {
         }
     }
 
-    async fn hear(&self, operation: &'static str, said: Said) -> Result<(), PlatformError> {
+    async fn receive(&self, operation: &'static str, exchange: Exchange) -> Result<(), PlatformError> {
         let fault = {
             let mut state = self.lock();
-            state.faults.as_mut().and_then(|faults| faults(&said))
+            state.faults.as_mut().and_then(|faults| faults(&exchange))
         };
         let refused = |status, retry_after| PlatformError::Refused {
             operation,
@@ -199,36 +199,36 @@ impl MemoryPlatform {
             Some(Fault::RefuseFor(status, pause)) => return Err(refused(status, Some(pause))),
             Some(Fault::LoseRequest) => return Err(broken("connection refused")),
             Some(Fault::LoseAnswer) => {
-                self.note(said);
+                self.note(exchange);
                 return Err(broken("connection reset"));
             }
-            // Whoever hangs up meanwhile does not take back what is on its way.
+            // A delayed request arrives even if the worker stops waiting for it.
             Some(Fault::Delay(delay)) => {
-                let (state, heard) = (self.state.clone(), self.said.clone());
+                let (state, exchanged) = (self.state.clone(), self.exchanged.clone());
                 let arrives = tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    state.lock().said.push(said);
-                    heard.notify_waiters();
+                    state.lock().exchanges.push(exchange);
+                    exchanged.notify_waiters();
                 });
                 return arrives.await.map_err(|_| broken("the platform broke"));
             }
             None => {}
         }
-        self.note(said);
+        self.note(exchange);
         Ok(())
     }
 
-    fn note(&self, said: Said) {
-        self.lock().said.push(said);
-        self.said.notify_waiters();
+    fn note(&self, exchange: Exchange) {
+        self.lock().exchanges.push(exchange);
+        self.exchanged.notify_waiters();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PlatformState> {
         self.state.lock()
     }
 
-    /// Waits until `take` finds something, at most for the time a long poll is held.
-    async fn hold<T>(&self, mut take: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+    /// Holds a long poll until `take` finds something.
+    async fn hold<T>(&self, mut take: impl FnMut(&mut PlatformState) -> Option<T>) -> Option<T> {
         let looking = async {
             loop {
                 let work = self.work.notified();
@@ -251,9 +251,9 @@ impl Platform for MemoryPlatform {
         busy: bool,
         give_up: &CancellationToken,
     ) -> Result<Vec<Job>, PlatformError> {
-        self.hear(
+        self.receive(
             "take",
-            Said::Take {
+            Exchange::Take {
                 at_most: at_most.get(),
                 busy,
             },
@@ -262,7 +262,7 @@ impl Platform for MemoryPlatform {
         let jobs = self.hold(|state| {
             let number = state.queue.len().min(at_most.get() + state.extra);
             let jobs: Vec<Job> = state.queue.drain(..number).collect();
-            state.said.extend(jobs.iter().map(|job| Said::Given {
+            state.exchanges.extend(jobs.iter().map(|job| Exchange::HandedOut {
                 job: job.id().clone(),
             }));
             (!jobs.is_empty()).then_some(jobs)
@@ -275,9 +275,9 @@ impl Platform for MemoryPlatform {
     }
 
     async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
-        self.hear(
+        self.receive(
             "stream",
-            Said::Chunk {
+            Exchange::Chunk {
                 job: job.clone(),
                 body: text(chunk),
             },
@@ -287,20 +287,21 @@ impl Platform for MemoryPlatform {
 
     async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         let (job, body) = (job.clone(), text(report));
-        let said = if report.is_progress() {
-            Said::Progress { job, body }
+        let exchange = if report.is_progress() {
+            Exchange::Progress { job, body }
         } else {
-            Said::Result {
+            Exchange::Result {
                 job,
                 body,
                 is_stream: report.is_stream(),
             }
         };
-        self.hear("done", said).await
+        self.receive("done", exchange).await
     }
 
     async fn heartbeat(&self, jobs: &[JobId]) -> Result<(), PlatformError> {
-        self.hear("ping", Said::Heartbeat { jobs: jobs.to_vec() }).await
+        self.receive("ping", Exchange::Heartbeat { jobs: jobs.to_vec() })
+            .await
     }
 
     async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {

@@ -1,4 +1,4 @@
-//! The seam between the runtime and the platform.
+//! The interface between the runtime and the platform.
 //!
 //! [`HttpPlatform`] speaks RunPod's protocol; [`MemoryPlatform`] makes the runtime testable on a
 //! paused clock; the local test mode is a platform with a single job.
@@ -29,9 +29,9 @@ pub(crate) use http::{HttpPlatform, client};
 pub(crate) use once::OncePlatform;
 pub(crate) use patience::wait_after;
 
-/// What a worker says to the platform. Each method is one request; retrying is the runtime's.
+/// The requests of a worker to its platform. Each method sends one request; the runtime retries.
 pub(crate) trait Platform: Send + Sync + 'static {
-    /// Asks for at most `at_most` jobs and waits until there is one, the platform's patience ends,
+    /// Asks for at most `at_most` jobs and waits until there is one, the platform ends the poll,
     /// or `give_up` is cancelled. An answer that has begun to arrive is read to its end in any case.
     fn take_jobs(
         &self,
@@ -54,25 +54,25 @@ pub(crate) trait Platform: Send + Sync + 'static {
         report: &JobReport,
     ) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
-    /// Tells that the worker is alive and holds `jobs`.
+    /// Reports that the worker is alive and that `jobs` are active.
     fn heartbeat(&self, jobs: &[JobId]) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
     /// Waits for jobs that are to be stopped. An empty list is a normal answer.
     fn stop_signals(&self) -> impl Future<Output = Result<Vec<JobId>, PlatformError>> + Send;
 }
 
-/// A request to the platform that did not do what it should.
+/// A request to the platform that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlatformError {
     /// The platform answered with a status other than success.
     #[error("{operation}: the platform answered {status}{}", excerpt(.body))]
     Refused {
-        /// What was asked: `take`, `done`, `stream`, `stop` or `ping`.
+        /// The operation: `take`, `done`, `stream`, `stop` or `ping`.
         operation: &'static str,
         /// The HTTP status.
         status: u16,
-        /// What the answer's `Retry-After` header says.
+        /// The time of the answer's `Retry-After` header.
         retry_after: Option<Duration>,
         /// The start of the answer's body.
         body: String,
@@ -80,7 +80,7 @@ pub enum PlatformError {
     /// The platform could not be reached, or the connection broke.
     #[error("{operation}: {reason}")]
     Network {
-        /// What was asked.
+        /// The operation.
         operation: &'static str,
         /// The chain of causes, innermost last.
         reason: String,
@@ -88,17 +88,17 @@ pub enum PlatformError {
     /// No answer in time.
     #[error("{operation}: no answer within {limit:?}")]
     TimedOut {
-        /// What was asked.
+        /// The operation.
         operation: &'static str,
         /// How long the worker waited.
         limit: Duration,
     },
-    /// An answer that says success and makes no sense.
+    /// A successful answer whose body cannot be read.
     #[error("{operation}: {reason}{}", excerpt(.body))]
     Garbled {
-        /// What was asked.
+        /// The operation.
         operation: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         reason: String,
         /// The start of the answer's body.
         body: String,
@@ -117,7 +117,7 @@ impl PlatformError {
         }
     }
 
-    /// What this error of a post means for what was posted.
+    /// What becomes of a post that failed with this error.
     pub(crate) fn disposition(&self) -> PostDisposition {
         match self.status() {
             Some(404 | 410) => PostDisposition::Gone,
@@ -129,7 +129,7 @@ impl PlatformError {
         }
     }
 
-    /// What was asked; `None` if nothing could be.
+    /// The operation of the request; `None` if none was sent.
     pub(crate) fn operation(&self) -> Option<&'static str> {
         match self {
             Self::Refused { operation, .. }
@@ -140,7 +140,7 @@ impl PlatformError {
         }
     }
 
-    /// How long the platform asked to wait.
+    /// The wait that the platform asks for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -159,11 +159,11 @@ impl PlatformError {
 pub(crate) enum PostDisposition {
     /// The same post may succeed later.
     NotNow,
-    /// The job is not there any more.
+    /// The platform no longer knows the job.
     Gone,
-    /// The platform will never take this body.
+    /// The platform never accepts this body.
     Refused,
-    /// This worker has no way to post it.
+    /// This worker cannot post it; another may.
     NotHere,
 }
 

@@ -1,6 +1,6 @@
 //! A platform with a single job, for the local test mode (`docs/protocol/worker-protocol.md` §13).
 //!
-//! The job travels the same way as in production; only its ends are different.
+//! The job takes the same way as in production; only the platform is different.
 
 use runpod_protocol::sync::Mutex;
 use std::num::NonZeroUsize;
@@ -20,7 +20,7 @@ pub(crate) struct OncePlatform {
 }
 
 impl OncePlatform {
-    /// `finished` is cancelled when the result is here.
+    /// A platform with this job. It cancels `finished` when the result is posted.
     pub(crate) fn new(job: Job, finished: CancellationToken) -> Self {
         Self {
             job: Mutex::new(Some(job)),

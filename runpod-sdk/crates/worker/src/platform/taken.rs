@@ -1,4 +1,4 @@
-//! Reading the answers of take and stop (`docs/protocol/worker-protocol.md` §5, §6).
+//! Reads the answers of take and stop (`docs/protocol/worker-protocol.md` §5, §6).
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -7,8 +7,7 @@ use tracing::{debug, error, warn};
 
 use crate::job::{Job, JobId};
 
-/// The jobs in a 200 answer to a take. What is not a job is logged and left out: one bad element
-/// hurts no other.
+/// The jobs in a 200 answer to a take. An element that is not a job is logged and skipped; the others are kept.
 pub(super) fn jobs(body: &Bytes) -> Vec<Job> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => one(body.clone(), false).into_iter().collect(),
@@ -40,7 +39,7 @@ fn one(object: Bytes, input_optional: bool) -> Option<Job> {
     }
 }
 
-/// The ids in a 200 answer to a stop poll. Everything that is not a list of texts counts as empty.
+/// The ids in a 200 answer to a stop poll. Anything but a list of strings counts as empty.
 pub(super) fn jobs_to_stop(body: &[u8]) -> Vec<JobId> {
     #[derive(Deserialize)]
     struct Answer<'a> {

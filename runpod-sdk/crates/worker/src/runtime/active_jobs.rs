@@ -1,6 +1,6 @@
-//! Which jobs this worker holds, from their arrival until their result is delivered.
+//! The jobs of this worker, from their take until their result is delivered.
 //!
-//! The heartbeat lists them, so that the platform gives them to nobody else.
+//! The heartbeat lists them, so that the platform gives them to no other worker.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 use crate::context::{Cancel, CancelReason};
 use crate::job::JobId;
 
-/// The jobs of one worker.
+/// The active jobs of one worker.
 #[derive(Debug)]
 pub(crate) struct ActiveJobs {
     jobs: Mutex<Jobs>,
-    /// Told whenever a job has come or gone.
+    /// Notified when a job is added or released.
     changed: Notify,
     most_results: usize,
     most_bytes: usize,
@@ -21,12 +21,12 @@ pub(crate) struct ActiveJobs {
 #[derive(Debug, Default)]
 struct Jobs {
     /// In order of arrival.
-    list: Vec<Entry>,
+    list: Vec<ActiveJob>,
     abandoned: bool,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ActiveJob {
     id: JobId,
     cancel: Cancel,
     /// Size of the result that waits for delivery; `None` while the job waits or runs.
@@ -43,14 +43,14 @@ impl ActiveJobs {
         }
     }
 
-    /// Adds a job that has just arrived. `None` if it is here already: a job handed out twice runs once.
+    /// Adds a job that was just taken. `None` if it is active already: a job that is handed out twice runs once.
     pub(crate) fn add(&self, id: &JobId) -> Option<Cancel> {
         let mut jobs = self.lock();
         if jobs.list.iter().any(|entry| entry.id == *id) {
             return None;
         }
         let cancel = Cancel::default();
-        jobs.list.push(Entry {
+        jobs.list.push(ActiveJob {
             id: id.clone(),
             cancel: cancel.clone(),
             undelivered: None,
@@ -60,12 +60,12 @@ impl ActiveJobs {
         Some(cancel)
     }
 
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", feature = "http-modes"))]
     pub(crate) fn contains(&self, id: &JobId) -> bool {
         self.lock().list.iter().any(|entry| entry.id == *id)
     }
 
-    /// Waits until the list of jobs is as `wanted`.
+    /// Waits until `wanted` is true of the jobs.
     pub(crate) async fn until(&self, wanted: impl Fn(&Self) -> bool) {
         loop {
             let changed = self.changed.notified();
@@ -79,15 +79,15 @@ impl ActiveJobs {
         }
     }
 
-    /// The job's handler has returned; its result of so many bytes waits for delivery.
+    /// Records that the job has a result of `bytes`, which waits for delivery.
     pub(crate) fn finished(&self, id: &JobId, bytes: usize) {
         if let Some(entry) = self.lock().list.iter_mut().find(|entry| entry.id == *id) {
             entry.undelivered = Some(bytes);
         }
     }
 
-    /// The handler of this very run of the job has returned, or its thread has ended. By then the job
-    /// may be gone, or be here once more: then this says nothing about it.
+    /// Records that the handler of this run of the job has ended. The job may have been released since, or taken again:
+    /// then nothing is recorded.
     pub(crate) fn returned(&self, id: &JobId, run: &Cancel, bytes: usize) {
         let mut jobs = self.lock();
         if let Some(entry) = jobs
@@ -99,14 +99,14 @@ impl ActiveJobs {
         }
     }
 
-    /// The job is no longer ours.
+    /// Removes a job that is settled.
     pub(crate) fn release(&self, id: &JobId) {
         self.lock().list.retain(|entry| entry.id != *id);
         self.changed.notify_waiters();
     }
 
-    /// Cancels a job that waits or runs. A job whose handler has returned is left alone: its result
-    /// is delivered.
+    /// Cancels a job that waits or runs. The result of a job whose handler has returned is still delivered. Returns whether
+    /// a job was cancelled.
     pub(crate) fn cancel(&self, id: &JobId, reason: CancelReason) -> bool {
         let jobs = self.lock();
         let Some(entry) = jobs
@@ -132,23 +132,17 @@ impl ActiveJobs {
         }
     }
 
-    /// Gives up all jobs: the heartbeat no longer vouches for them. Returns how many there were.
+    /// Abandons all jobs: the heartbeat no longer lists them. Returns their number.
     pub(crate) fn abandon(&self) -> usize {
         let mut jobs = self.lock();
         jobs.abandoned = true;
         jobs.list.len()
     }
 
-    /// The ids for the heartbeat, in order of arrival; `None` when the worker has given up.
+    /// The ids for the heartbeat, in order of arrival; `None` after [`abandon`](Self::abandon).
     pub(crate) fn ids(&self) -> Option<Vec<JobId>> {
         let jobs = self.lock();
         (!jobs.abandoned).then(|| jobs.list.iter().map(|entry| entry.id.clone()).collect())
-    }
-
-    /// Whether a job of this id is held.
-    #[cfg(feature = "http-modes")]
-    pub(crate) fn has(&self, id: &JobId) -> bool {
-        self.lock().list.iter().any(|entry| entry.id == *id)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -159,7 +153,7 @@ impl ActiveJobs {
         self.lock().list.is_empty()
     }
 
-    /// Waits until so few results are undelivered that another job may be taken.
+    /// Waits until the undelivered results leave room for another job.
     pub(crate) async fn room(&self) {
         self.until(Self::has_room).await;
     }
@@ -202,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_room_hears_of_a_delivery() {
+    async fn a_delivery_ends_the_wait_for_room() {
         let active_jobs = ActiveJobs::new(1, 100);
         active_jobs.add(&"a".into());
         active_jobs.finished(&"a".into(), 1);

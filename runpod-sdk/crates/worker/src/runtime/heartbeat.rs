@@ -1,8 +1,8 @@
-//! Tells the platform that the worker is alive, and which jobs it holds
+//! Reports to the platform that the worker is alive, and which jobs are active
 //! (`docs/protocol/worker-protocol.md` §10).
 //!
 //! In production it runs on a thread of its own with a client of its own, so that no handler can
-//! silence it. It vouches for the worker only while the control loop gives signs of life.
+//! delay it. It is sent only while the control loop gives signs of life.
 
 use runpod_protocol::sync::Mutex;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::error::{Error, StartupError};
 use crate::events::Events;
 use crate::platform::{Platform, PlatformError};
 
-/// Waits before the second, third and fourth try of one ping.
+/// The waits before the second, third and fourth attempt of one ping.
 const RETRIES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(4)];
 
-/// When the control loop last showed that it is not stuck.
+/// The time of the control loop's last sign of life.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     last: Mutex<Instant>,
@@ -36,7 +36,7 @@ impl Liveness {
         }
     }
 
-    /// Gives a sign of life at each interval, for as long as it is polled.
+    /// Gives a sign of life at each interval, while it is polled.
     pub(crate) async fn keep_fresh(self: Arc<Self>, every: Duration) {
         let mut ticks = tokio::time::interval(every.min(self.limit / 4).max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -46,14 +46,14 @@ impl Liveness {
         }
     }
 
-    /// For how long the control loop has been silent, if that is longer than it may be.
+    /// The silence of the control loop, if it is longer than the limit.
     fn stuck_for(&self) -> Option<Duration> {
         let silence = self.last.lock().elapsed();
         (silence > self.limit).then_some(silence)
     }
 }
 
-/// Pings at a fixed cadence until `stop` is cancelled.
+/// Pings at a fixed interval until `stop` is cancelled.
 pub(crate) async fn beat<P: Platform>(
     platform: &P,
     active_jobs: &ActiveJobs,
@@ -94,7 +94,7 @@ pub(crate) async fn beat<P: Platform>(
     }
 }
 
-/// One ping with its retries, none of which may reach into the next ping's time.
+/// Sends one ping, with retries until the next ping is due.
 async fn ping<P: Platform>(platform: &P, active_jobs: &ActiveJobs, deadline: Instant, events: &Events) {
     let mut waits = RETRIES.into_iter();
     loop {
@@ -118,7 +118,7 @@ async fn ping<P: Platform>(platform: &P, active_jobs: &ActiveJobs, deadline: Ins
     }
 }
 
-/// Whether the same ping may be heard if it is sent again.
+/// Whether a retry of the ping may succeed.
 fn may_pass(error: &PlatformError) -> bool {
     error
         .status()
@@ -143,7 +143,7 @@ impl Drop for HeartbeatThread {
     }
 }
 
-/// Starts the heartbeat on a thread of its own. `connect` makes its platform there.
+/// Starts the heartbeat on a thread of its own, on which `connect` makes its platform.
 pub(crate) fn on_thread<P: Platform>(
     connect: impl FnOnce() -> Result<P, Error> + Send + 'static,
     active_jobs: Arc<ActiveJobs>,

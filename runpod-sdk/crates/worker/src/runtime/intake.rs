@@ -1,4 +1,4 @@
-//! Follows the switch between the worker and its queue.
+//! Follows the intake: logs its changes, and drains a worker that is retired.
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;

@@ -1,8 +1,8 @@
-//! Delivers what earlier processes left in the journal, beside the jobs of this one.
+//! Delivers the results that earlier processes left in the journal, beside the jobs of this one.
 //!
 //! One result at a time and one attempt a round: a platform that is down is not flooded. The first round has a short
-//! head start on the first take: the next job may be the one that kills this process as well, before it has
-//! delivered anything. Later rounds come every 30 s, sooner after a failure, because the owner of a result may only
+//! head start on the first take, because the next job may kill this process, too, before it has delivered
+//! anything. Later rounds come every 30 s, sooner after a failure, because the owner of a result may only
 //! be known to be dead after a while.
 
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(30);
-/// The longest that a first take waits for what is left from before.
+/// The longest wait of the first take for the first round.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// Cancels `first_round` after the first round.
+/// Delivers leftovers in rounds until the worker drains. Cancels `first_round` after the first round.
 pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: CancellationToken) {
     let mut first_round = Some(first_round.drop_guard());
     if !runtime.journal.is_on() {
@@ -62,8 +62,8 @@ pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: C
     }
 }
 
-/// Tries each leftover once, until the platform is not to be had. The error is that which ended the round, or else the
-/// first: one result that the platform chokes on must not keep the others waiting.
+/// Posts each leftover once, and stops at an error that every post would meet. The error is the one that ended the
+/// round, or else the first: one result that the platform fails on must not delay the others.
 async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
     let mut first = Ok(());
     for name in runtime.journal.leftovers().await {
@@ -80,8 +80,8 @@ async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
     first
 }
 
-/// Whether a post failed for a reason that every other post meets as well: no answer, or one that is about the worker or
-/// the platform. Any other status may be about this one result.
+/// Whether every other post would meet the same error: no answer, or one about the worker or the platform. Any other
+/// status may be about this one result.
 fn is_about_all(error: &PlatformError) -> bool {
     error.is_credentials() || matches!(error.status(), None | Some(429 | 503))
 }

@@ -1,4 +1,4 @@
-//! How many jobs may run at once, changeable while they run.
+//! The slots of a worker: how many jobs may run at once, changeable while they run.
 
 use runpod_protocol::sync::Mutex;
 use std::num::NonZeroUsize;
@@ -10,28 +10,28 @@ use crate::settings::Concurrency;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// A slot for each job that may run. Whoever waits for one is served in order.
+/// A slot for each job that may run. Waits for a slot are served in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots {
     free: Arc<Semaphore>,
-    /// `excess` slots are to disappear as they come back.
-    size: Arc<Mutex<Size>>,
-    queue: Arc<Queue>,
+    /// The limit, and the excess that is removed as slots are dropped.
+    size: Arc<Mutex<SlotLimit>>,
+    queue: Arc<WaitQueue>,
 }
 
-/// Who waits for a slot with a job in hand.
+/// The queue of jobs that wait for a slot.
 #[derive(Debug, Default)]
-struct Queue {
+struct WaitQueue {
     length: AtomicUsize,
-    /// Told whenever somebody leaves.
+    /// Notified when a job leaves the queue.
     shorter: Notify,
 }
 
-/// A place in the queue. Dropping it leaves the queue.
+/// An entry in the queue. Dropping it leaves the queue.
 #[derive(Debug)]
-struct Place(Arc<Queue>);
+struct QueueEntry(Arc<WaitQueue>);
 
-impl Drop for Place {
+impl Drop for QueueEntry {
     fn drop(&mut self) {
         self.0.length.fetch_sub(1, Ordering::AcqRel);
         self.0.shorter.notify_waiters();
@@ -39,7 +39,7 @@ impl Drop for Place {
 }
 
 #[derive(Debug)]
-struct Size {
+struct SlotLimit {
     limit: usize,
     excess: usize,
 }
@@ -48,7 +48,7 @@ struct Size {
 #[derive(Debug)]
 pub(crate) struct Slot {
     permit: Option<OwnedSemaphorePermit>,
-    size: Arc<Mutex<Size>>,
+    size: Arc<Mutex<SlotLimit>>,
 }
 
 impl Slots {
@@ -56,12 +56,12 @@ impl Slots {
         let limit = limit.get().min(Semaphore::MAX_PERMITS);
         Self {
             free: Arc::new(Semaphore::new(limit)),
-            size: Arc::new(Mutex::new(Size { limit, excess: 0 })),
+            size: Arc::new(Mutex::new(SlotLimit { limit, excess: 0 })),
             queue: Arc::default(),
         }
     }
 
-    /// As many as `concurrency` says now.
+    /// As many slots as `concurrency` allows now.
     pub(crate) fn of(concurrency: &Concurrency) -> Self {
         Self::new(*concurrency.changes().borrow())
     }
@@ -75,7 +75,7 @@ impl Slots {
         }
     }
 
-    /// Waits for a free slot and takes all the others that are free, too.
+    /// Waits for a free slot, and takes all other free slots with it.
     pub(crate) async fn all_free(&self) -> Vec<Slot> {
         let mut slots = vec![self.one().await];
         slots.append(&mut self.free_now());
@@ -89,46 +89,46 @@ impl Slots {
             .collect()
     }
 
-    /// How many have a place in the queue.
+    /// The number of jobs in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.length.load(Ordering::Acquire)
     }
 
-    /// Waits until somebody leaves the queue. Nobody who does so after this call is missed.
+    /// Waits until a job leaves the queue. A job that leaves after this call is not missed, even before the first poll.
     pub(crate) fn queue_changed(&self) -> impl Future<Output = ()> {
         self.queue.shorter.notified()
     }
 
-    /// Takes a place in the queue for a slot at once, ahead of all who ask later.
+    /// Queues for a slot at once, ahead of all later requests. Dropping the future leaves the queue.
     pub(crate) async fn queue(&self) -> BoxFuture<'static, Slot> {
         let slots = self.clone();
         self.queue.length.fetch_add(1, Ordering::AcqRel);
-        let place = Place(self.queue.clone());
+        let queue_entry = QueueEntry(self.queue.clone());
         let mut waiting: BoxFuture<'static, Slot> = Box::pin(async move {
-            let _place = place;
+            let _queue_entry = queue_entry;
             slots.one().await
         });
-        // The semaphore queues whoever has been polled once.
+        // The semaphore queues a future at its first poll.
         match futures_util::poll!(&mut waiting) {
             Poll::Ready(slot) => Box::pin(std::future::ready(slot)),
             Poll::Pending => waiting,
         }
     }
 
-    /// Drops as many of `slots` as a smaller limit has made superfluous.
+    /// Drops the slots that exceed the limit.
     pub(crate) fn give_back_excess(&self, slots: &mut Vec<Slot>) {
         let excess = self.size.lock().excess;
         slots.truncate(slots.len().saturating_sub(excess));
     }
 
-    /// How many jobs may run.
+    /// The number of jobs that may run.
     #[cfg(feature = "http-modes")]
     pub(crate) fn limit(&self) -> usize {
         self.size.lock().limit
     }
 
-    /// Changes how many jobs may run. More: at once. Fewer: as running jobs end. Returns whether that is
-    /// a change.
+    /// Changes the number of jobs that may run. A larger limit takes effect at once, a smaller one as running jobs end.
+    /// Returns whether the limit has changed.
     pub(crate) fn resize(&self, limit: NonZeroUsize) -> bool {
         let limit = limit.get().min(Semaphore::MAX_PERMITS);
         let mut size = self.size.lock();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn growing_serves_those_who_wait_at_once() {
+    async fn growing_serves_waiting_jobs_at_once() {
         let slots = Slots::new(limit(1));
         let first = slots.all_free().await;
         assert_eq!(first.len(), 1);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_with_a_job_in_hand_is_counted_until_served_or_gone() {
+    async fn a_job_that_waits_for_a_slot_is_counted_until_served_or_gone() {
         let slots = Slots::new(limit(1));
         assert_eq!(slots.queue().await.await.permit.iter().len(), 1);
         assert_eq!(slots.queued(), 0, "a slot was free");

@@ -1,4 +1,4 @@
-//! The span of one job: what log lines and traces know of it.
+//! The tracing span of one job.
 
 use tracing::{Span, field, info_span};
 
@@ -6,7 +6,7 @@ use crate::events::JobOutcome;
 use crate::job::{Job, Outcome};
 use crate::telemetry::{JOB_SPAN, JOB_TARGET};
 
-/// The span in which everything about `job` happens, its handler included.
+/// Makes the span in which `job` runs, its handler included.
 pub(crate) fn of(job: &Job) -> Span {
     let span = info_span!(
         target: JOB_TARGET,
@@ -22,7 +22,7 @@ pub(crate) fn of(job: &Job) -> Span {
     span
 }
 
-/// Writes into the current span how its job ended.
+/// Records in the current span how its job ended.
 pub(super) fn record_end(outcome: &Outcome) {
     let span = Span::current();
     let outcome = JobOutcome::of(outcome);

@@ -1,4 +1,4 @@
-//! The platform's stop signals become cancellations (`docs/protocol/worker-protocol.md` §6).
+//! Turns the stop signals of the platform into cancellations (`docs/protocol/worker-protocol.md` §6).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::Runtime;
 use crate::context::CancelReason;
 use crate::platform::{Platform, PlatformError, wait_after};
 
-/// Shortest time between two polls when nothing is to be stopped.
+/// The shortest time between two polls that bring no signal.
 const FLOOR: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// So many answers of 404 in a row mean that this platform has no such channel.
+/// After this number of consecutive 404 answers the platform counts as one without stop signals.
 const MISSING: u32 = 3;
 const MISSING_RETRY: Duration = Duration::from_mins(5);
 
@@ -39,7 +39,7 @@ async fn listen<P: Platform>(runtime: &Runtime<P>) {
                 }
                 for id in ids {
                     if !runtime.active_jobs.cancel(&id, CancelReason::Stopped) {
-                        debug!(job.id = %id, "told to stop a job that does not run here");
+                        debug!(job.id = %id, "a stop signal for a job that does not run here");
                     }
                 }
                 continue;

@@ -130,7 +130,7 @@ async fn room<P: Platform>(runtime: &Runtime<P>) -> TakeRoom {
     }
 }
 
-/// Adds a job to the active ones, with its slot or its place in the queue for one; `None` if it is active already.
+/// Adds a job to the active jobs, with its slot or its wait for one; `None` if it is active already.
 async fn accept<P: Platform>(runtime: &Runtime<P>, job: Job, slot: Option<Slot>) -> Option<TakenJob> {
     let Some(cancel) = runtime.active_jobs.add(job.id()) else {
         warn!(job.id = %job.id(), "the platform handed out a job that this worker holds already; it runs once");

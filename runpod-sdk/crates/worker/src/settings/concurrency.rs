@@ -1,4 +1,4 @@
-//! How many jobs run at once: fixed, changed from outside, or decided by the load.
+//! The concurrency of a worker: fixed, changed by the program, or adapted to the load.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -9,10 +9,10 @@ use tokio::sync::watch;
 
 use super::Load;
 
-/// How many jobs a worker runs at once: from 1 to [`Concurrency::MOST`].
+/// The number of jobs that a worker runs at once, from 1 to [`Concurrency::MOST`].
 ///
-/// Clones are the same: changing one changes a running worker's. More takes effect at once. Fewer takes
-/// effect as running jobs end: no job is stopped for it.
+/// Clones share the number: changing one changes that of a running worker. A larger number takes effect at once, a
+/// smaller one as running jobs end. No job is stopped for it.
 ///
 /// ```
 /// use runpod_sdk::{Concurrency, JobError, Worker};
@@ -28,7 +28,7 @@ pub struct Concurrency {
     pub(crate) policy: Option<Policy>,
 }
 
-/// What decides, and between which bounds.
+/// The function that decides, and its bounds.
 #[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) lowest: usize,
@@ -37,13 +37,13 @@ pub(crate) struct Policy {
 }
 
 impl Concurrency {
-    /// No worker runs more jobs at once; a larger number counts as this one.
+    /// The most jobs at once. A larger number counts as this one.
     ///
-    /// Every heartbeat lists the jobs in its URL, and every take asks for as many as there is room for: far
-    /// below this, the platform would refuse both.
+    /// Every heartbeat lists the jobs in its URL, and every take asks for one job for each free slot. The platform refuses
+    /// both far below this number.
     pub const MOST: usize = 10_000;
 
-    /// So many jobs at once to begin with. Zero counts as 1.
+    /// Starts with `jobs` at once. Zero counts as 1.
     pub fn new(jobs: usize) -> Self {
         Self {
             limit: watch::Sender::new(sensible(jobs)),
@@ -53,10 +53,9 @@ impl Concurrency {
 
     /// Lets `decide` choose within `range`, beginning with the fewest.
     ///
-    /// It is asked after a job has arrived or ended, not by a clock. What it returns outside the range
-    /// counts as the nearest bound, and is warned of once. It must not block: it holds up taking and
-    /// reporting. If it panics, the limit stays as it is from then on. [`Load::suggest`] is a choice
-    /// that suits many.
+    /// It is called after a job has arrived or ended, not by a clock. A number outside the range counts as the
+    /// nearest bound, and is logged once as a warning. It must not block, because it delays takes and reports.
+    /// After a panic the limit stays as it is. [`Load::suggest`] suits many workers.
     ///
     /// ```
     /// use runpod_sdk::{Concurrency, JobError, Worker};
@@ -79,18 +78,18 @@ impl Concurrency {
         }
     }
 
-    /// So many jobs at once from now on. Zero counts as 1. Where a function decides ([`adaptive`](Self::adaptive)),
+    /// Sets the number of jobs at once. Zero counts as 1. If a function decides ([`adaptive`](Self::adaptive)),
     /// it does so again when the next job has arrived or ended.
     pub fn set(&self, jobs: usize) {
         self.limit.send_replace(sensible(jobs));
     }
 
-    /// How many jobs may run at once.
+    /// The number of jobs that may run at once.
     pub fn get(&self) -> usize {
         self.limit.borrow().get()
     }
 
-    /// How many jobs it lets run at once at the most, as far as is known now.
+    /// The most jobs at once: the upper bound of a range, else the present number.
     pub(crate) fn most(&self) -> usize {
         self.policy
             .as_ref()

@@ -16,7 +16,7 @@ pub(crate) const PROTOCOL_VERSION: &str = "1.12.0";
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(250);
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the platform told this worker about itself.
+/// The settings of a deployed worker from the platform's variables.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) take: Template,
@@ -93,7 +93,7 @@ impl Config {
         })
     }
 
-    /// Who reports errors.
+    /// The identity under which errors are reported.
     pub(crate) fn identity(&self) -> WorkerIdentity {
         WorkerIdentity {
             hostname: self.hostname.clone(),

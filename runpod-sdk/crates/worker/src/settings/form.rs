@@ -1,4 +1,4 @@
-//! How the text of a variable is read.
+//! The kinds of values of variables, and how their texts are read.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A kind of value, and how its text is read.
 pub trait Form {
-    /// What the text becomes.
+    /// The type of the value.
     type Value;
 
     /// Reads a text that is not blank.
@@ -31,7 +31,7 @@ impl Form for Time {
     }
 }
 
-/// A time of more than nothing.
+/// A time above zero.
 #[derive(Debug)]
 pub enum PositiveTime {}
 
@@ -49,7 +49,7 @@ impl Form for PositiveTime {
     }
 }
 
-/// What is wrong with a time of nothing where nothing could be done in it.
+/// The problem of a time of zero in which nothing could be done.
 pub(super) const NO_TIME: &str = "no time at all is too little; write a time such as 90s or 10m";
 
 /// A number from 1.
@@ -207,7 +207,7 @@ impl Form for Address {
     }
 }
 
-/// One of a few words, which the type itself reads.
+/// One of the words that the type reads.
 #[derive(Debug)]
 pub struct Word<T>(std::marker::PhantomData<T>);
 

@@ -1,14 +1,13 @@
-//! A switch between a worker and its queue.
+//! The intake: a switch between a worker and its queue.
 
 use tokio::sync::watch;
 
 /// Decides, from anywhere in the program, whether a worker takes jobs.
 ///
-/// For whatever knows better than the queue: a watchdog whose backend has gone away pauses the intake
-/// until it is back, and retires the worker when it does not come back.
+/// For a program that watches a backend: it pauses the intake while the backend does not answer, and retires the worker
+/// if it does not come back.
 ///
-/// Clones are the same switch. Jobs that are here already are not touched by it: they run, and their
-/// results are delivered.
+/// Clones share the switch. Jobs that were taken are not affected: they run, and their results are delivered.
 ///
 /// ```
 /// use runpod_sdk::{JobError, Worker};
@@ -44,7 +43,7 @@ impl Intake {
     /// Takes no more jobs until [`resume`](Self::resume). `reason` is logged.
     ///
     /// A poll that waits for a job is given up; a job whose answer has begun to arrive is still taken.
-    /// There is one switch, not one for each caller: the next `resume` opens it, whoever calls it.
+    /// There is one switch for all callers: the next `resume` opens it.
     pub fn pause(&self, reason: impl Into<String>) {
         self.turn(IntakeState::Paused(reason.into()));
     }
@@ -54,7 +53,7 @@ impl Intake {
         self.turn(IntakeState::Open);
     }
 
-    /// Ends the worker and asks for another in its place, for good. `reason` is logged.
+    /// Ends the worker and asks the platform to replace it. This cannot be undone. `reason` is logged.
     ///
     /// The worker takes no more jobs and finishes those it has. Every result that is first posted from
     /// then on asks the platform to replace this worker (`stopPod`). Then the process exits with code 0.
@@ -62,7 +61,7 @@ impl Intake {
         self.turn(IntakeState::Retired(reason.into()));
     }
 
-    /// Why no jobs are taken; `None` while they are.
+    /// The reason for which no jobs are taken; `None` while they are.
     pub fn closed_because(&self) -> Option<String> {
         match &*self.state.borrow() {
             IntakeState::Open => None,

@@ -136,12 +136,12 @@ impl From<&Path> for Journal {
 /// Lets the environment override what the program says, and names the endpoint whose jobs it is about.
 pub(super) fn overridden(
     journal: Option<Journal>,
-    place: Option<ValueOrOff<PathBuf>>,
+    directory: Option<ValueOrOff<PathBuf>>,
     most_bytes: Option<u64>,
     crashes: Option<usize>,
     endpoint: Option<String>,
 ) -> Option<Journal> {
-    let mut journal = match (place, journal) {
+    let mut journal = match (directory, journal) {
         (None, journal) => journal?,
         (Some(ValueOrOff::Off), _) => return None,
         (Some(ValueOrOff::Value(dir)), Some(journal)) => Journal { dir, ..journal },

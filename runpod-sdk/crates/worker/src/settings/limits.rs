@@ -2,28 +2,29 @@
 
 use std::time::Duration;
 
-/// What holds in every worker, each with its reason.
+/// The limits of every worker, each with its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// How long one long poll may stay open: the platform answers within 90 s
+pub(crate) struct WorkerLimits {
+    /// The longest time of a long poll: the platform answers within 90 s
     /// (`docs/protocol/worker-protocol.md` §5).
     pub(crate) poll: Duration,
-    /// How long any other request may take, its body included (§4).
+    /// The longest time of any other request, its body included (§4).
     pub(crate) request: Duration,
-    /// How long a connection may take to be made: three lost packets.
+    /// The longest time for a connection to be made: three lost packets.
     pub(crate) connect: Duration,
-    /// How long a result waits for a progress update that is on its way, so that it cannot arrive before it.
+    /// The longest wait of a result for a progress update that is being posted, so that the update cannot arrive after it.
     pub(crate) progress: Duration,
     /// The longest pause between two posts of one result: an outage ends unnoticed for no longer than that.
     pub(crate) delivery_longest_wait: Duration,
-    /// Silence of the control loop after which the heartbeat stops vouching for the worker. The loop gives a sign of
+    /// The silence of the control loop after which the heartbeat stops. The loop gives a sign of
     /// life every 5 s; the platform waits for about as long before it gives a silent worker's jobs to others.
     pub(crate) stuck_after: Duration,
-    /// Undelivered results that keep the worker from taking more jobs.
+    /// The number of undelivered results at which the worker takes no more jobs.
     pub(crate) undelivered_results: usize,
-    /// The same in bytes: three results of the largest size that the platform takes.
+    /// The bytes of undelivered results at which the worker takes no more jobs: three results of the largest size that the
+    /// platform accepts.
     pub(crate) undelivered_bytes: usize,
-    /// How long one fitness check may take, unless [`within`](crate::fitness::within) gives it a limit of its own.
+    /// The longest time of one fitness check, unless [`within`](crate::fitness::within) gives it a limit of its own.
     pub(crate) fitness: Duration,
     /// Largest body of a request that the worker answers itself. RunPod's load balancer passes on 30 MB; a little
     /// more, so that the worker is not the one to refuse.
@@ -31,7 +32,7 @@ pub(crate) struct Limits {
     pub(crate) http_body: usize,
 }
 
-impl Default for Limits {
+impl Default for WorkerLimits {
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(90),

@@ -1,33 +1,30 @@
-//! What an adaptive concurrency goes by.
+//! The load of a worker, by which an adaptive concurrency decides.
 
 use std::time::Duration;
 
-/// How busy a worker is: what the function of
-/// [`Concurrency::adaptive`](crate::Concurrency::adaptive) decides by.
+/// The load of a worker, for the function of [`Concurrency::adaptive`](crate::Concurrency::adaptive).
 ///
 /// For a test of such a function, change the fields of a [`Load::default`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Load {
-    /// The fewest jobs at once that may be chosen.
+    /// The lower bound of the range.
     pub lowest: usize,
-    /// The most jobs at once that may be chosen.
+    /// The upper bound of the range.
     pub highest: usize,
-    /// How many jobs may run now.
+    /// The number of jobs that may run now.
     pub limit: usize,
-    /// How many do run.
+    /// The number of running jobs.
     pub running: usize,
-    /// So many takes in a row brought all the jobs they asked for: there may be more in the queue.
+    /// The number of takes in a row that brought all the jobs they asked for: the queue may have more.
     pub full_takes: u32,
-    /// So many takes in a row brought none.
+    /// The number of takes in a row that brought none.
     pub empty_takes: u32,
-    /// Jobs that have ended since the limit was changed, and their average time in the handler; of many,
-    /// the later ones count for more.
+    /// The number of jobs that have ended since the limit was changed.
     pub ended: u32,
-    /// That average. `None` until a job has ended.
+    /// The mean handler time of these jobs; of many, later ones count for more. `None` until a job has ended.
     pub handler_time: Option<Duration>,
-    /// The same when last so few jobs ran at once as may: how long a job takes that hardly shares the
-    /// machine.
+    /// The mean handler time at the lowest limit, measured last: the time of a job that hardly shares the machine.
     pub lone_time: Option<Duration>,
 }
 
@@ -51,12 +48,11 @@ impl Default for Load {
 impl Load {
     /// A choice that suits handlers whose jobs take about the same time each.
     ///
-    /// Where jobs share a machine without loss they take as long as alone; where they only wait for
-    /// each other, twice as many take twice as long. The difference says how many of the jobs do nothing
-    /// but wait: as TCP Vegas does, this adds a slot while it is less than one and jobs are in the queue,
-    /// and takes one away when it is more than two. So work that runs beside other work grows to the
-    /// highest limit, and work that does not stays at two or three: while one job computes, the next has
-    /// its input ready.
+    /// Jobs that share a machine without loss take as long as alone. Jobs that only wait for each other take
+    /// twice as long when there are twice as many. The difference gives the number of jobs that only wait. Like TCP
+    /// Vegas, this adds a slot while that number is below one and jobs are in the queue, and removes one when it is
+    /// above two. Work that runs in parallel grows to the highest limit. Other work stays at two or three: while one
+    /// job computes, the next has its input ready.
     ///
     /// After each change it waits until twice as many jobs have ended as run at once.
     pub fn suggest(&self) -> usize {
@@ -67,7 +63,7 @@ impl Load {
         let all = time.as_nanos();
         let waits = all.saturating_sub(alone.as_nanos());
         let jobs = u128::try_from(self.limit).unwrap_or(u128::MAX);
-        // Of the jobs at once, so many only wait; compared without dividing.
+        // The number of jobs that only wait, compared without a division.
         let waiting = waits.saturating_mul(jobs);
         if waiting > all.saturating_mul(2) {
             self.limit.saturating_sub(1).max(self.lowest)
@@ -85,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// A worker with all slots in use and jobs in the queue, whose jobs take so long.
+    /// A worker with all slots in use and jobs in the queue, whose jobs take this time.
     fn busy(limit: usize, millis: u64) -> Load {
         Load {
             lowest: 1,
@@ -100,7 +96,7 @@ mod tests {
         }
     }
 
-    /// The limits that follow each other when a job takes so long at each limit.
+    /// The sequence of limits for this job time at each limit.
     fn course(from: usize, time: impl Fn(usize) -> u64) -> Vec<usize> {
         let mut limit = from;
         let mut course = Vec::new();

@@ -1,4 +1,4 @@
-//! What a worker is told: the platform's variables, the worker's own, and what the program says.
+//! The settings of a worker: the platform's variables, the worker's own, and those of the program.
 //!
 //! - [`table`](VARIABLES): the worker's own variables, written once. [`form`]: how their texts are read.
 //! - `settings`: all settings of a worker, the program's overridden by the environment's.
@@ -30,7 +30,7 @@ pub(crate) use config::{Config, local_identity};
 pub use intake::Intake;
 pub(crate) use intake::IntakeState;
 pub use journal::Journal;
-pub(crate) use limits::Limits;
+pub(crate) use limits::WorkerLimits;
 pub use load::Load;
 pub(crate) use mode::Realtime;
 pub use mode::{UnknownWorkerMode, WorkerMode};

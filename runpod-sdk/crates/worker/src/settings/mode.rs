@@ -1,4 +1,4 @@
-//! Which way the worker works: the platform's queue, or requests that it answers itself.
+//! The mode of a worker: jobs from the platform's queue, or requests that it answers.
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -35,11 +35,11 @@ impl FromStr for WorkerMode {
     }
 }
 
-/// What the platform says where it wants a realtime server.
+/// The platform's request for a realtime server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Realtime {
     pub(crate) port: u16,
-    /// Jobs at once, if the platform says so.
+    /// The number of jobs at once, if the platform sets it.
     pub(crate) concurrency: Option<NonZeroUsize>,
 }
 

@@ -1,4 +1,4 @@
-//! How a worker runs: what the program says, and what the environment overrides.
+//! The settings of a worker: those of the program, overridden by the environment.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::form::NO_TIME;
 use super::journal::{self, Journal};
-use super::{Concurrency, Environment, Intake, Limits, Realtime, TakeAhead, WhenAbandoned, WorkerMode};
+use super::{Concurrency, Environment, Intake, Realtime, TakeAhead, WhenAbandoned, WorkerLimits, WorkerMode};
 
 /// The settings of a worker. The builder's documentation gives their meaning and defaults.
 #[derive(Debug, Clone)]
@@ -26,24 +26,24 @@ pub(crate) struct Settings {
     /// How many of its last log lines a failed job shows in its error.
     pub(crate) log_tail: usize,
     pub(crate) handler_threads: Option<NonZeroUsize>,
-    /// Whether handlers run where the control loop runs.
+    /// Whether handlers run on the thread of the control loop.
     pub(crate) one_thread: bool,
-    /// A larger result is not sent: its job fails.
+    /// The largest result that is sent, in bytes. The job of a larger one fails.
     pub(crate) largest_result: Option<usize>,
     /// Whether the automatic fitness checks are made; `None`: wherever the platform is another machine.
     pub(crate) automatic_checks: Option<bool>,
-    /// What the network check connects to where the platform does not answer; empty: its own default.
+    /// The targets of the network check after the platform; its default if empty.
     pub(crate) network_targets: Vec<String>,
     pub(crate) journal: Option<Journal>,
     pub(crate) mode: WorkerMode,
     /// How many requests may wait while every slot is taken, where the worker answers them itself.
     pub(crate) http_queue: usize,
     pub(crate) http_host: Option<IpAddr>,
-    /// Where jobs' scratch directories are made, if not where the system has temporary files.
+    /// The parent of scratch directories; `None` for the system's directory for temporary files.
     pub(crate) scratch: Option<PathBuf>,
-    /// Where metrics are served.
+    /// The address of the metrics server.
     pub(crate) metrics: Option<SocketAddr>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: WorkerLimits,
 }
 
 impl Default for Settings {
@@ -71,13 +71,13 @@ impl Default for Settings {
             http_host: None,
             scratch: None,
             metrics: None,
-            limits: Limits::default(),
+            limits: WorkerLimits::default(),
         }
     }
 }
 
 impl Settings {
-    /// How jobs are taken ahead. A worker that is replaced after its first job leaves the next to others.
+    /// How jobs are taken ahead. A worker that is replaced after its first job takes none ahead.
     pub(crate) fn take_ahead(&self) -> TakeAhead {
         if self.refresh {
             TakeAhead::Off
@@ -86,7 +86,7 @@ impl Settings {
         }
     }
 
-    /// Lets the environment override what the program says. Returns one line for each variable that cannot be read.
+    /// Overrides the settings of the program by the environment. Returns one line for each variable that cannot be read.
     pub(crate) fn override_from(&mut self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
         if let Some(jobs) = Realtime::from_lookup(&lookup).and_then(|realtime| realtime.concurrency) {
             self.concurrency = Concurrency::new(jobs.get());
@@ -107,7 +107,8 @@ impl Settings {
         problems
     }
 
-    /// Applies what is set. Every field is named, so that a new row of the table does not compile before it counts.
+    /// Applies the variables that are set. Every field is named, so that a new row of the table does not compile until it
+    /// is applied.
     fn apply(&mut self, environment: Environment, endpoint: Option<String>) {
         let Environment {
             concurrency,
@@ -131,7 +132,7 @@ impl Settings {
             mode,
             http_queue,
             http_host,
-            // Of runpod-files, which reads them itself.
+            // Read by runpod-files.
             download_timeout: _,
             upload_timeout: _,
             local_uploads: _,
@@ -175,7 +176,7 @@ fn set<T>(setting: &mut T, value: Option<T>) {
 mod tests {
     use super::*;
 
-    /// The settings in this environment, and what is wrong with it.
+    /// The settings in this environment, and its problems.
     fn overridden(mut settings: Settings, environment: &[(&str, &str)]) -> (Settings, Vec<String>) {
         let problems = settings.override_from(|name| {
             let pair = environment.iter().find(|(key, _)| *key == name);

@@ -1,7 +1,7 @@
 //! The table of the worker's own variables. Parser, `--help` and `docs/settings.md` come from it.
 //!
 //! To add a variable, add a row here and apply its field in `settings.rs`: until both are done nothing compiles.
-//! A variable exists where a situation can be named in which someone has to set it; its help names that situation.
+//! A variable exists if a situation can be named in which a user has to set it; its help names that situation.
 
 use super::form::{
     Address, Bytes, Count, File, Form, Host, List, Number, OrOff, PositiveTime, Switch, Text, Time, Word,
@@ -14,7 +14,7 @@ use super::{TakeAhead, WhenAbandoned, WorkerMode};
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// What holds without it; empty where nothing does.
+    /// The default; empty without one.
     pub default: &'static str,
     /// What it sets, and when to set it.
     pub help: &'static str,
@@ -29,7 +29,7 @@ pub struct VariableProblem {
     pub variable: &'static str,
     /// Its text.
     pub text: String,
-    /// What is wrong with the text, and what to write instead.
+    /// The problem of the text, and what to write instead.
     pub problem: String,
 }
 
@@ -40,7 +40,7 @@ macro_rules! variables {
             $(Variable { name: $name, default: $default, help: $help }),*
         ];
 
-        /// What the worker's own variables say. `None`: not set.
+        /// The values of the worker's own variables; `None` if not set.
         #[derive(Debug, Default)]
         #[non_exhaustive]
         pub struct Environment {
@@ -120,7 +120,7 @@ variables! {
         "the name of the caches there; the same for endpoints that share one";
 }
 
-/// Variables that were removed, and what takes their place.
+/// The variables that were removed, and their successors.
 pub(super) const REMOVED: &[(&str, &str)] = &[
     ("RUNPOD_WORKER_POLL_LIMIT", "a poll may stay open for 90 s"),
     ("RUNPOD_WORKER_REQUEST_LIMIT", "a post may take 10 minutes"),

@@ -1,15 +1,14 @@
-//! Whether the next job is fetched before the current one is done.
+//! Taking ahead: whether the next job is taken before a slot is free.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// Whether a worker takes its next job while all its slots are in use.
 ///
-/// A take costs a round trip to the platform, 20–100 ms, and for so long a worker that takes a job
-/// only when a slot is free has nothing to do in it. A job that is taken ahead is not worked on yet,
-/// but no other worker can have it: that is the price.
+/// A take costs a round trip to the platform, 20–100 ms. A slot for which a job is taken only once it is free is idle
+/// for that time. The price of a job that is taken ahead: it waits here, and no other worker can have it.
 ///
-/// Off where the worker is replaced after its first job
+/// It is off if the worker is replaced after its first job
 /// ([`refresh_worker`](crate::Worker::refresh_worker)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -17,11 +16,10 @@ pub enum TakeAhead {
     /// Takes a job only for a free slot.
     #[default]
     Off,
-    /// Holds one job more than there are slots, all the time. For short jobs, and where no other worker
-    /// could do it sooner.
+    /// Always has one job more than slots. For short jobs, and if no other worker could run it sooner.
     Always,
-    /// Takes the next job so that it arrives when a running one ends. The handler has to say when that
-    /// will be, by [`Context::finishing_in`](crate::Context::finishing_in); how long a take needs is
+    /// Takes the next job so that it arrives when a running one ends. The handler must estimate that time
+    /// by [`Context::finishing_in`](crate::Context::finishing_in); how long a take needs is
     /// measured on the connection. Without estimates the same as [`Off`](Self::Off).
     JustInTime,
 }
@@ -45,7 +43,7 @@ impl fmt::Display for TakeAhead {
     }
 }
 
-/// Not the name of a way to take ahead.
+/// A text that is no [`TakeAhead`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not one of off, always and just_in_time")]
 #[non_exhaustive]

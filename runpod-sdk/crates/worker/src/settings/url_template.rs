@@ -1,13 +1,13 @@
 //! URLs with placeholders (`docs/protocol/worker-protocol.md` §3).
 //!
-//! Placeholders are replaced as plain text, wherever they stand and without any encoding, and the
-//! template's own query stays byte for byte as it is: the platform put a `+` there and wants it back.
+//! Placeholders are replaced as plain text, anywhere and without encoding. The template's own query stays as it is, byte
+//! for byte, because the platform expects its `+` back.
 
 use runpod_protocol::route;
 
 use crate::job::JobId;
 
-/// A URL of the platform with the worker's and the job's id left open.
+/// A URL of the platform with placeholders for the ids of worker and job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template(String);
 

@@ -1,12 +1,12 @@
-//! What becomes of jobs that outlast the worker.
+//! What happens to jobs that outlast the grace period.
 
 use std::str::FromStr;
 
-/// What becomes of a job that still runs when the worker's grace period ends.
+/// What happens to a job that still runs when the worker's grace period ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WhenAbandoned {
-    /// Post nothing and stop pinging: the platform notices and gives the job to another worker.
+    /// Post nothing and stop the heartbeat, after which the platform gives the job to another worker.
     #[default]
     LetPlatformRequeue,
     /// Post a failure with the code `WORKER_STOPPED`.

@@ -1,10 +1,9 @@
-//! Traces for whoever collects them: a span a job, and those that the worker's own code opens below it, by
-//! OTLP over HTTP.
+//! Exports traces by OTLP over HTTP: a span for each job, and the spans of the handler's own code below it.
 //!
 //! On where `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set; the other
 //! standard variables of OpenTelemetry (headers, timeout, sampler, service name, resource attributes) hold,
 //! too. Spans are sent by a thread of the exporter's own. If the collector cannot be reached they are
-//! lost, with one line in the log; the worker does not notice.
+//! lost, with one line in the log; jobs are not affected.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,13 +26,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::job::Job;
 
-/// How long the last spans have at the worker's end.
+/// The time for the last spans at the worker's end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// A `traceparent` is 55 characters; longer ones of later versions are allowed for.
 const LONGEST_PARENT: usize = 256;
 
-/// The way of spans to their collector. Dropping it sends what is left, for at most 5 s; not to be dropped
-/// on a thread of an async runtime.
+/// The exporter of spans to their collector. Dropping it sends the remaining spans, for at most 5 s. It must not be
+/// dropped on a thread of an async runtime.
 pub(crate) struct Traces {
     provider: SdkTracerProvider,
     endpoint: String,
@@ -119,7 +118,7 @@ impl fmt::Debug for Traces {
 /// (and `tracestate`) beside the input or, since the platform lets clients choose only the input's keys,
 /// in it.
 pub(crate) fn follow_caller(span: &Span, job: &Job) {
-    // Without a collector there is no trace to join, and nobody looks through the input for one.
+    // Without a collector there is no trace to join, so the input is not searched for one.
     if span.is_disabled() || span.set_parent(Context::new()).is_err() {
         return;
     }
@@ -144,7 +143,7 @@ fn caller(job: &Job) -> Option<Context> {
     Some(TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier))
 }
 
-/// An exporter that says when it does not work and when it works again.
+/// An exporter that logs when it fails and when it works again.
 #[derive(Debug)]
 struct Reporting<E> {
     exporter: E,

@@ -1,4 +1,4 @@
-//! The last lines that a job's own code has logged: what its error shows as `log_tail`.
+//! Keeps the last lines that a job's own code logs, which its error shows as `log_tail`.
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,10 @@ use tracing_subscriber::registry::{Extensions, LookupSpan, SpanRef};
 
 /// The most lines that are kept of one job.
 pub(crate) const MOST_LINES: usize = 20;
-/// Letters that are kept of one line.
+/// The most characters that are kept of one line.
 const LONGEST_LINE: usize = 500;
 
-/// The lines, oldest first. Lies with the job's span.
+/// The lines, oldest first. An extension of the job's span.
 #[derive(Debug)]
 pub(super) struct Tail {
     lines: VecDeque<String>,
@@ -43,7 +43,7 @@ impl Tail {
     }
 }
 
-/// The crates whose lines are not the job's own: what they say of a job, its error says better.
+/// The crates whose lines are not the job's own.
 const OWN_CRATES: [&str; 6] = [
     "runpod_client",
     "runpod_files",
@@ -60,7 +60,7 @@ pub(super) fn is_the_jobs_own(metadata: &Metadata<'_>) -> bool {
     !OWN_CRATES.contains(&from)
 }
 
-/// Keeps at most so many lines of the current span's job from now on.
+/// Keeps the last `most` lines of the current span's job from now on.
 pub(crate) fn keep_last_lines(most: usize) {
     Span::current().with_subscriber(|(id, dispatch)| {
         let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
@@ -71,7 +71,7 @@ pub(crate) fn keep_last_lines(most: usize) {
     });
 }
 
-/// The last lines that were logged within the current span's job, at most so many. None without a job, or with
+/// The last lines that were logged within the current span's job, at most `most`. None without a job, or with
 /// another subscriber than this crate's.
 pub(crate) fn last_lines(most: usize) -> Vec<String> {
     let found = Span::current().with_subscriber(|(id, dispatch)| {

@@ -1,4 +1,4 @@
-//! Tests of handlers: a whole worker inside the test, on a paused clock if you like.
+//! A harness for tests of handlers: a whole worker inside the test, also on a paused clock.
 //!
 //! ```
 //! use runpod_sdk::prelude::*;
@@ -43,8 +43,8 @@ const HOLD: Duration = Duration::from_secs(20);
 /// Jobs travel the same way as in production, without a network. On a paused clock
 /// (`#[tokio::test(start_paused = true)]`) timeouts and grace periods cost no time.
 ///
-/// Progress updates are not spaced out here, so that a test sees each one for which the handler
-/// gave the worker a chance to send it: at an `.await` that takes time.
+/// Progress updates have no minimum interval here. A test sees each update after which the handler
+/// awaits something that takes time.
 ///
 /// Dropping the harness ends the worker at the next `.await`.
 pub struct Harness {
@@ -128,7 +128,7 @@ impl Harness {
         )
     }
 
-    /// Tells the worker to go, as SIGTERM does, and waits until it has.
+    /// Drains the worker, as SIGTERM does, and waits for its end.
     ///
     /// Returns whether every job was settled.
     pub async fn shut_down(mut self) -> bool {
@@ -149,7 +149,7 @@ impl Drop for Harness {
 impl fmt::Debug for Harness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Harness")
-            .field("held", &self.active_jobs)
+            .field("active_jobs", &self.active_jobs)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! One job of a harness: what it does while it runs, and how it ended.
+//! One job of a harness: its updates while it runs, and its outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::job::JobId;
-use crate::platform::memory::{MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, MemoryPlatform};
 use crate::runtime::{ActiveJobs, Ended};
 
 /// A job that has been submitted to a [`Harness`](super::Harness).
@@ -53,7 +53,7 @@ impl RunningJob {
         let (id, seen) = (self.id.clone(), self.progress_seen);
         let body = self
             .platform
-            .until(|said| progress_of(said, &id).nth(seen).map(str::to_owned))
+            .until(|exchanges| progress_of(exchanges, &id).nth(seen).map(str::to_owned))
             .await;
         self.progress_seen += 1;
         output_in(&body)
@@ -64,7 +64,7 @@ impl RunningJob {
         let (id, seen) = (self.id.clone(), self.chunks_seen);
         let body = self
             .platform
-            .until(|said| chunks_of(said, &id).nth(seen).map(str::to_owned))
+            .until(|exchanges| chunks_of(exchanges, &id).nth(seen).map(str::to_owned))
             .await;
         self.chunks_seen += 1;
         output_in(&body)
@@ -75,9 +75,9 @@ impl RunningJob {
         self.platform.stop(self.id.as_str());
     }
 
-    /// Waits until the job has ended, and tells how.
+    /// Waits for the end of the job, and returns its run.
     pub async fn finished(mut self) -> JobRun {
-        // A stopped job posts nothing; it is over when the worker no longer holds it.
+        // A stopped job posts nothing. It has ended when it is no longer active.
         let id = self.id.clone();
         let posted = self.platform.result(id.as_str());
         let released = async {
@@ -92,7 +92,7 @@ impl RunningJob {
             () = stopped_early => {}
             _ = self.ended.wait_for(Option::is_some) => {}
         }
-        JobRun::collect(&self.id, &self.platform.said())
+        JobRun::collect(&self.id, &self.platform.exchanges())
     }
 }
 
@@ -109,15 +109,15 @@ impl fmt::Debug for RunningJob {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JobEnd {
-    /// With this output.
+    /// It completed with this output.
     Completed(Value),
-    /// With this error: the object with `error_message`, `code`, `class` and the rest.
+    /// It failed with this error: the object with `error_message`, `code`, `class` and the rest.
     Failed(Value),
     /// It was stopped; nothing was posted.
     Stopped,
 }
 
-/// A whole run of a job. It serialises, so that a snapshot can hold it.
+/// The run of one job. It implements `Serialize`, for snapshots.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct JobRun {
@@ -154,15 +154,15 @@ impl JobRun {
         }
     }
 
-    fn collect(id: &JobId, said: &[Said]) -> Self {
-        let result = said.iter().find_map(|said| match said {
-            Said::Result { job, body, .. } if job == id => Some(body),
+    fn collect(id: &JobId, exchanges: &[Exchange]) -> Self {
+        let result = exchanges.iter().find_map(|exchange| match exchange {
+            Exchange::Result { job, body, .. } if job == id => Some(body),
             _ => None,
         });
         Self {
             end: result.map_or(JobEnd::Stopped, |body| end_in(body)),
-            progress: progress_of(said, id).map(output_in).collect(),
-            chunks: chunks_of(said, id).map(output_in).collect(),
+            progress: progress_of(exchanges, id).map(output_in).collect(),
+            chunks: chunks_of(exchanges, id).map(output_in).collect(),
         }
     }
 }
@@ -181,18 +181,18 @@ fn output_in(body: &str) -> Value {
         .unwrap_or_default()
 }
 
-fn progress_of<'a>(said: &'a [Said], id: &JobId) -> impl Iterator<Item = &'a str> {
+fn progress_of<'a>(exchanges: &'a [Exchange], id: &JobId) -> impl Iterator<Item = &'a str> {
     let id = id.clone();
-    said.iter().filter_map(move |said| match said {
-        Said::Progress { job, body } if *job == id => Some(body.as_str()),
+    exchanges.iter().filter_map(move |exchange| match exchange {
+        Exchange::Progress { job, body } if *job == id => Some(body.as_str()),
         _ => None,
     })
 }
 
-fn chunks_of<'a>(said: &'a [Said], id: &JobId) -> impl Iterator<Item = &'a str> {
+fn chunks_of<'a>(exchanges: &'a [Exchange], id: &JobId) -> impl Iterator<Item = &'a str> {
     let id = id.clone();
-    said.iter().filter_map(move |said| match said {
-        Said::Chunk { job, body } if *job == id => Some(body.as_str()),
+    exchanges.iter().filter_map(move |exchange| match exchange {
+        Exchange::Chunk { job, body } if *job == id => Some(body.as_str()),
         _ => None,
     })
 }

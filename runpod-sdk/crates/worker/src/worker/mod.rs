@@ -1,4 +1,4 @@
-//! A worker: a handler, what it needs, and how it should run.
+//! The builder of a worker: a handler with its state, its options, checks, listeners and hooks.
 
 #[cfg(feature = "http-modes")]
 mod http;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::error::{Error, StartupError};
+use crate::error::StartupError;
 use crate::events::Events;
 use crate::fitness::{Check, FitnessCheck};
 use crate::handler::{BlockingHandler, Bound, ErasedHandler, ErasedWithState, Handler, Offload, erase};
@@ -44,7 +44,7 @@ pub struct Worker<S = ()> {
     fitness: Vec<FitnessCheck>,
 }
 
-/// What the program has said about watching the worker and joining in.
+/// The listeners, hooks and metrics of a worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Observers {
     pub(crate) events: Events,
@@ -53,7 +53,7 @@ pub(crate) struct Observers {
     pub(crate) metrics: Option<Metrics>,
 }
 
-/// A worker taken apart, to be run.
+/// The parts of a worker, for its launch.
 pub(crate) struct WorkerParts {
     pub(crate) settings: Settings,
     pub(crate) observers: Observers,
@@ -62,7 +62,7 @@ pub(crate) struct WorkerParts {
     pub(crate) load: Loader,
 }
 
-/// Makes the JSON Schema of the input, for those who ask.
+/// Makes the JSON Schema of the input.
 type Schema = Box<dyn Fn() -> Option<Value> + Send + Sync>;
 
 enum Source<S> {
@@ -89,8 +89,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 
     /// A worker around a function that blocks its thread: long computations, synchronous libraries.
     ///
-    /// Each job runs on a thread of its own, so that it holds up neither other jobs nor the
-    /// runtime. Such a thread cannot be stopped from outside: look at
+    /// Each job runs on a thread of its own, so that it delays neither other jobs nor the
+    /// runtime. Such a thread cannot be stopped from outside: check
     /// [`Context::is_cancelled`](crate::Context::is_cancelled) between pieces of work.
     ///
     /// ```
@@ -128,7 +128,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
                     Source::Handler(handler) => {
                         Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
                     }
-                    // The handler has its state already, so `S` is `()`: one more thing to wait for.
+                    // The handler has its state already, so `S` is `()`. This load is one more wait.
                     Source::Loader(first) => first().await,
                 }
             })
@@ -144,7 +144,7 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
 }
 
 impl<S> Worker<S> {
-    /// How many jobs run at once: a number, or a [`Concurrency`] that changes while the worker runs.
+    /// Sets how many jobs run at once: a number, or a [`Concurrency`] that changes while the worker runs.
     /// Default 1. Overridden by `RUNPOD_WORKER_CONCURRENCY`, which is a fixed number.
     ///
     /// Zero counts as 1.
@@ -180,7 +180,7 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Asks the platform, with every result, to replace this worker by a fresh one. Default: off.
+    /// Asks the platform, with every result, to replace this worker. Default: off.
     ///
     /// The worker then takes no more jobs, finishes those it has, and exits with code 0. One job
     /// can ask for the same by [`Context::refresh_worker`](crate::Context::refresh_worker). Overridden by
@@ -190,12 +190,12 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Checks, before the first job is taken, that this machine is fit for work.
+    /// Adds a check that this machine is fit for work. It runs before the first job is taken.
     ///
-    /// A check is a closure or one of [`fitness`](crate::fitness). All run at once, each on a thread of its own, which
-    /// it may block, and before the state is loaded; those given first are reported first. If one fails or takes
-    /// longer than 30 s ([`within`](crate::fitness::within) gives a check a limit of its own), the worker reports itself unhealthy and exits with code 1, so that the
-    /// platform puts another in its place. Local test runs skip them.
+    /// A check is a closure or one of [`fitness`](crate::fitness). All run concurrently before the state is loaded, each
+    /// on a thread of its own, which it may block. The first failure in the order of the checks is reported. If a check
+    /// fails or takes longer than 30 s ([`within`](crate::fitness::within) sets another limit), the worker reports itself
+    /// unhealthy and exits with code 1, so that the platform replaces it. Local test runs skip the checks.
     ///
     /// ```
     /// use runpod_sdk::{JobError, Worker, fitness};
@@ -233,36 +233,36 @@ impl<S> Worker<S> {
         (self.schema)()
     }
 
-    /// How long one job may run. Default: no limit but the job's own `policy.executionTimeout`;
+    /// Sets how long one job may run. Default: no limit. The job's own `policy.executionTimeout` applies, too;
     /// the shorter of the two holds. Overridden by `RUNPOD_WORKER_TIMEOUT`.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.settings.timeout = Some(limit);
         self
     }
 
-    /// How long a cancelled handler has for tidying up before its future is dropped. Default 10 s.
+    /// Sets how long a cancelled handler has for its clean-up before its future is dropped. Default 10 s.
     /// Overridden by `RUNPOD_WORKER_CANCEL_GRACE`.
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.settings.cancel_grace = grace;
         self
     }
 
-    /// How long running jobs, and results on their way, get after SIGTERM. Default 600 s.
+    /// Sets how long running jobs and undelivered results get after SIGTERM. Default 600 s.
     /// Overridden by `RUNPOD_WORKER_SHUTDOWN_GRACE`.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.settings.shutdown_grace = grace;
         self
     }
 
-    /// How long a finished result is posted again and again before it is given up. Default 5 min.
+    /// Sets how long the post of a result is retried before it is given up. Default 5 min.
     /// Overridden by `RUNPOD_WORKER_DELIVERY_WINDOW`.
     pub fn delivery_window(mut self, window: Duration) -> Self {
         self.settings.delivery_window = window;
         self
     }
 
-    /// Where [`Context::scratch_dir`](crate::Context::scratch_dir) makes its directories. Default: the
-    /// system's directory for temporary files. Made if it is not there. Overridden by
+    /// Sets the parent of the directories of [`Context::scratch_dir`](crate::Context::scratch_dir). It is created if it is
+    /// missing. Default: the system's directory for temporary files. Overridden by
     /// `RUNPOD_WORKER_SCRATCH`.
     pub fn scratch(mut self, directory: impl Into<PathBuf>) -> Self {
         self.settings.scratch = Some(directory.into());
@@ -271,9 +271,9 @@ impl<S> Worker<S> {
 
     /// Keeps results on disk until they are delivered, so that they outlive this process. Default: no journal.
     ///
-    /// A directory, best on the network volume, or a [`Journal`] with limits of its own; that page says what is
-    /// kept, and what it guarantees. Overridden by `RUNPOD_WORKER_JOURNAL`, and its limits by
-    /// `RUNPOD_WORKER_JOURNAL_BYTES` and `_CRASHES`. Used where the worker is deployed, not by local tests.
+    /// A directory, best on the network volume, or a [`Journal`] with limits of its own; its documentation says what is
+    /// kept and guaranteed. Overridden by `RUNPOD_WORKER_JOURNAL`, and its limits by
+    /// `RUNPOD_WORKER_JOURNAL_BYTES` and `_CRASHES`. Local tests do not use it.
     ///
     /// ```
     /// use runpod_sdk::{JobError, Worker};
@@ -286,14 +286,14 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Shortest time between two progress posts of one job. Default 500 ms. Overridden by
+    /// Sets the shortest time between two progress posts of one job. Default 500 ms. Overridden by
     /// `RUNPOD_WORKER_PROGRESS_INTERVAL`.
     pub fn progress_interval(mut self, interval: Duration) -> Self {
         self.settings.progress_interval = interval;
         self
     }
 
-    /// What becomes of a job that still runs when the grace period ends. Default: nothing is
+    /// Sets what happens to a job that still runs when the grace period ends. Default: nothing is
     /// posted, so that the platform gives it to another worker. Overridden by `RUNPOD_WORKER_WHEN_ABANDONED`:
     /// `requeue` or `post_error`.
     pub fn when_abandoned(mut self, action: WhenAbandoned) -> Self {
@@ -301,8 +301,7 @@ impl<S> Worker<S> {
         self
     }
 
-    /// How many of the last lines that a job has logged are shown in its error as `log_tail`, if it fails and
-    /// brings none of its own ([`JobError::with_log_tail`](crate::JobError::with_log_tail)). Default 10, at most 20;
+    /// Sets how many of the last log lines of a failed job its error shows as `log_tail`, if the error has none of its own ([`JobError::with_log_tail`](crate::JobError::with_log_tail)). Default 10, at most 20;
     /// 0 shows none. Overridden by `RUNPOD_WORKER_LOG_TAIL`.
     ///
     /// The caller of the endpoint reads them. They are what the handler logs by `tracing` within the job's span, at the
@@ -314,12 +313,12 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Does not even send a result whose body is larger: its job fails with the code `RESULT_TOO_LARGE`.
+    /// Sets the largest body of a result, in bytes. A larger one is not sent: its job fails with `RESULT_TOO_LARGE`.
     /// Default: every result is sent, and the platform decides. Overridden by
     /// `RUNPOD_WORKER_LARGEST_RESULT`.
     ///
-    /// The platform documents limits of 10 MB for `/run` and 20 MB for `/runsync`. A worker cannot know for
-    /// certain which of them a job came by, and warns of larger results in any case.
+    /// The platform documents limits of 10 MB for `/run` and 20 MB for `/runsync`. A worker does not know
+    /// which of them a job came by, and logs a warning for a larger result.
     pub fn largest_result(mut self, bytes: usize) -> Self {
         self.settings.largest_result = Some(bytes);
         self
@@ -328,17 +327,16 @@ impl<S> Worker<S> {
     /// Runs handlers on the same thread as the control loop, used by [`start`](crate::start).
     ///
     /// For handlers that only wait, such as a proxy in front of a backend: it saves two changes of
-    /// thread a job. A handler that keeps the thread busy would hold up taking, reporting and
-    /// cancelling, so do not use it where a handler computes or blocks. (The heartbeat has a thread
-    /// of its own in any case.)
+    /// thread for each job. Do not use it for a handler that computes or blocks, because it would delay takes, reports
+    /// and cancellations. The heartbeat has a thread of its own in any case.
     pub fn on_one_thread(mut self) -> Self {
         self.settings.one_thread = true;
         self
     }
 
-    /// Threads for handlers, used by [`start`](crate::start). Default: one for each core.
+    /// Sets the number of threads for handlers, used by [`start`](crate::start). Default: one for each core. 0 is the default.
     ///
-    /// A worker that only waits for a backend is leanest with 1.
+    /// A worker that only waits for a backend needs 1.
     pub fn handler_threads(mut self, threads: usize) -> Self {
         self.settings.handler_threads = NonZeroUsize::new(threads);
         self
@@ -346,24 +344,6 @@ impl<S> Worker<S> {
 }
 
 impl Worker {
-    /// Runs the worker inside an existing tokio runtime, until SIGTERM or SIGINT.
-    ///
-    /// Handlers run on the runtime that calls this; taking, reporting and the heartbeat have
-    /// threads of their own. Most programs want [`start`](crate::start) instead, which also sets
-    /// up logging and reads the command line.
-    ///
-    /// Logging and traces are the program's own here: no subscriber is installed, nothing is masked in the log, and
-    /// with the feature `otlp` no spans are sent, whatever `OTEL_EXPORTER_OTLP_ENDPOINT` says. Each job still has a
-    /// `tracing` span, `job`, at level INFO, which a subscriber with a layer of `tracing-opentelemetry` will see.
-    ///
-    /// # Errors
-    ///
-    /// The environment is not that of a deployed worker, the state could not be loaded, or the
-    /// worker had to leave jobs behind.
-    pub async fn run(self) -> Result<(), Error> {
-        crate::boot::run(self).await
-    }
-
     /// A worker whose handler is made by `load`.
     pub(crate) fn from_loader(
         load: Loader,
@@ -379,7 +359,7 @@ impl Worker {
         }
     }
 
-    /// What the worker is set to.
+    /// The settings of the worker.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -389,7 +369,7 @@ impl Worker {
         &mut self.settings
     }
 
-    /// Everything that it takes to run the worker.
+    /// Takes the worker apart, for its launch.
     pub(crate) fn into_parts(self) -> WorkerParts {
         let load: Loader = match self.source {
             Source::Handler(handler) => Box::new(move || {

@@ -1,4 +1,4 @@
-//! The builder methods with which a program watches its worker and joins in.
+//! The builder methods for listeners, hooks and metrics.
 
 use std::future::Future;
 
@@ -11,8 +11,8 @@ impl<S> Worker<S> {
     /// Calls `listener` for each [`WorkerEvent`]. Several listeners are called in the order in which
     /// they were given.
     ///
-    /// It is called where the event happens, by several threads at once if need be, and the worker
-    /// waits for it: it must not block. Count, send to a channel, set a flag; whatever takes longer
+    /// It is called where the event happens, possibly by several threads at once, and the worker
+    /// waits for it, so it must not block: count, send to a channel, set a flag. Longer work
     /// reads from [`events::channel`](crate::events::channel). A listener that panics is not called again.
     ///
     /// ```
@@ -63,8 +63,8 @@ impl<S> Worker<S> {
 
     /// Runs `hook` after each job, however it ended.
     ///
-    /// It holds up nothing: by then the job's slot is free for the next one, and the result is on its
-    /// way. What must be over before the next job begins belongs into the handler. It also runs when
+    /// It delays no job: the job's slot is free for the next one, and the result is being delivered.
+    /// Work that must end before the next job begins belongs into the handler. It also runs when
     /// [`before_job`](Self::before_job) failed the job, but not for a job that was stopped before it got
     /// a slot. Shutting down waits for it.
     ///
@@ -92,7 +92,7 @@ impl<S> Worker<S> {
     /// Runs `hook` once at the worker's end, for example to end a child process.
     ///
     /// It runs when every job is done or given up, and also if a check failed, the state could not be
-    /// loaded or the worker was told to stop before it was ready. It does not run if the process is
+    /// loaded or the worker was stopped before it was ready. It does not run if the process is
     /// killed or its configuration cannot be read.
     ///
     /// Several hooks run at the same time. Together they may take 30 s, and 5 s more once a second
@@ -114,7 +114,7 @@ impl<S> Worker<S> {
         self
     }
 
-    /// Counts what this worker does in `metrics`.
+    /// Counts the events of this worker in `metrics`.
     ///
     /// They are served where [`metrics_address`](Self::metrics_address) says; a program with an HTTP
     /// server of its own serves [`Metrics::render`](crate::metrics::Metrics::render) there instead.
@@ -130,8 +130,8 @@ impl<S> Worker<S> {
     /// its end, on a thread of its own. Default: nowhere. Overridden by `RUNPOD_WORKER_METRICS`: a port,
     /// which is then served to this machine alone, an address with a port, or `off`.
     ///
-    /// There is no password: whoever reaches the address reads the figures. They hold no job ids, inputs
-    /// or keys. An address that cannot be listened on is an error in the log, and the worker goes on.
+    /// There is no password: every client that reaches the address can read the figures. They hold no job ids, inputs
+    /// or keys. An address that cannot be listened on is an error in the log, and the worker runs without it.
     #[cfg(feature = "metrics")]
     #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
     pub fn metrics_address(mut self, address: std::net::SocketAddr) -> Self {

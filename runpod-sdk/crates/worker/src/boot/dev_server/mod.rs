@@ -1,6 +1,6 @@
-//! `--rp_serve_api`: the platform on this machine, and the worker's own production loop against it.
+//! `--rp_serve_api`: the platform on this machine, and a deployed worker under it.
 //!
-//! What runs is what is deployed. Only the URLs in the environment are different.
+//! The worker runs as in production. Only the URLs in its environment are different.
 
 mod test_run;
 
@@ -21,13 +21,13 @@ use test_run::TestRun;
 const ENDPOINT: &str = "local";
 const WORKER: &str = "local-worker";
 
-/// A job to be run, and what is expected of it: the flags `--test_input` and `--test_output`.
+/// A job and its expected output: the flags `--test_input` and `--test_output`.
 struct TestJob {
     job: String,
     expected: Option<serde_json::Value>,
 }
 
-/// Serves until told to stop or, with a job from the command line, until that has ended.
+/// Serves until a signal or, with a job from the command line, until that job has ended.
 pub(super) fn run(
     worker: Worker,
     flags: &Flags,
@@ -62,7 +62,7 @@ fn read_test_job(job: &str, flags: &Flags) -> Result<TestJob, String> {
     })
 }
 
-/// How the worker ended, and whether the job from the command line did as it should.
+/// Runs platform and worker. Returns how the worker ended, and whether the job from the command line passed.
 fn serve_platform(
     worker: Worker,
     test_job: Option<TestJob>,
@@ -74,7 +74,7 @@ fn serve_platform(
         Some(jobs) => worker.concurrency(jobs.get()),
         None => worker,
     };
-    // The platform gets threads of its own: it is another machine in production.
+    // The platform has threads of its own, as it has a machine of its own in production.
     let platform_threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("local-platform")
@@ -118,7 +118,7 @@ fn serve_platform(
         let (drain, passed) = (shutdown.drain.clone(), Arc::new(OnceLock::new()));
         let outcome = passed.clone();
         platform_threads.spawn(async move {
-            // Before the worker is told to end: it may have ended before this task has.
+            // Set before the drain, because the worker may end before this task does.
             let _ = outcome.set(run.run(say).await);
             drain.cancel();
         });
@@ -128,7 +128,7 @@ fn serve_platform(
     let environment = &environment;
     let environment = |name: &str| environment.get(name).cloned().or_else(|| lookup(name));
     let ended = deployed::run(worker, environment, timer, shutdown);
-    // A worker that ended by itself leaves a job that nobody will run.
+    // A worker that ended by itself leaves the job unfinished.
     let passed = test_run.is_none_or(|passed| passed.get().copied().unwrap_or(false));
     platform_threads.block_on(platform.shutdown());
     platform_threads.shutdown_background();

@@ -1,7 +1,7 @@
 //! One job through the local platform, from a client's request to what the client reads.
 //!
-//! `--test_input` alone runs the handler with hardly anything around it. Beside `--rp_serve_api` the job goes all
-//! the way: it is submitted, taken, answered and looked up over HTTP, as on RunPod.
+//! `--test_input` alone runs the handler without HTTP. With `--rp_serve_api` the job is submitted, taken, answered and
+//! looked up over HTTP, as on RunPod.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::time::MissedTickBehavior;
 use crate::boot::one_job::is_expected;
 use runpod_protocol::http::causes;
 
-/// How often progress is looked for.
+/// The interval of the requests for progress.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// A job, and where it is sent.
+/// A job and the endpoint to which it is submitted.
 #[derive(Debug)]
 pub(super) struct TestRun {
     /// The URL of the endpoint.
@@ -25,11 +25,11 @@ pub(super) struct TestRun {
     pub(super) key: String,
     /// The client's request.
     pub(super) job: String,
-    /// What `--test_output` expects.
+    /// The value of `--test_output`.
     pub(super) expected: Option<Value>,
 }
 
-/// What `/run`, `/status` and `/stream` say of a job.
+/// The answer of `/run`, `/status` and `/stream`.
 #[derive(Debug, Deserialize)]
 struct View {
     #[serde(default)]
@@ -51,7 +51,7 @@ impl View {
 }
 
 impl TestRun {
-    /// Submits the job and says what comes of it. Whether that is what was wanted.
+    /// Submits the job and prints its progress and its end. Returns whether it passed.
     pub(super) async fn run(self, say: impl Fn(&str)) -> bool {
         match self.follow(&say).await {
             Ok(passed) => passed,
@@ -111,7 +111,7 @@ impl TestRun {
         Ok(self.judge(&self.read(again(&status)?).await?, say))
     }
 
-    /// Says how the job ended.
+    /// Prints how the job ended.
     fn judge(&self, view: &View, say: &impl Fn(&str)) -> bool {
         let (key, value) = match (&view.error, &view.output) {
             (Some(error), _) => ("error", error.get()),
@@ -166,8 +166,8 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a job on this server, and whether it passed.
-    async fn said(server: &MockServer, expected: Option<Value>) -> (Vec<String>, bool) {
+    /// The lines that are printed of a job on this server, and whether it passed.
+    async fn printed(server: &MockServer, expected: Option<Value>) -> (Vec<String>, bool) {
         runpod_protocol::tls::install_provider();
         let run = TestRun {
             endpoint: format!("{}/v2/local", server.uri()),
@@ -180,7 +180,7 @@ mod tests {
         (lines.into_inner(), passed)
     }
 
-    /// A platform whose job shows progress until somebody has seen it, and then gives `end`.
+    /// A platform whose job shows progress until that was read, and then `end`.
     async fn platform(end: Value) -> MockServer {
         let server = MockServer::start().await;
         let looked_at = Arc::new(AtomicBool::new(false));
@@ -222,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_client_sees_is_said_from_the_queue_to_the_result() {
         let server = platform(json!({ "id": "j", "status": "COMPLETED", "output": [1.0] })).await;
-        let (lines, passed) = said(&server, Some(json!([1.0]))).await;
+        let (lines, passed) = printed(&server, Some(json!([1.0]))).await;
         assert_eq!(
             lines,
             [
@@ -237,14 +237,14 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_fails_or_gives_something_else_has_not_passed() {
         let failed = json!({ "id": "j", "status": "FAILED", "error": "no" });
-        let (lines, passed) = said(&platform(failed).await, None).await;
+        let (lines, passed) = printed(&platform(failed).await, None).await;
         assert_eq!(
             lines.last().unwrap(),
             "Job j: FAILED\nJob result: {\"error\": \"no\"}"
         );
         assert!(!passed);
         let other = json!({ "id": "j", "status": "COMPLETED" });
-        let (lines, passed) = said(&platform(other).await, Some(json!(7))).await;
+        let (lines, passed) = printed(&platform(other).await, Some(json!(7))).await;
         assert_eq!(
             lines.last().unwrap(),
             "The output is not what --test_output expects: 7"
@@ -259,7 +259,7 @@ mod tests {
             .respond_with(ResponseTemplate::new(400).set_body_string("no input"))
             .mount(&server)
             .await;
-        let (lines, passed) = said(&server, None).await;
+        let (lines, passed) = printed(&server, None).await;
         assert_eq!(
             lines,
             ["The job got no answer: the platform answered 400 Bad Request: no input"]

@@ -1,4 +1,4 @@
-//! From what a job says to the answer of its request: at once, or piece by piece.
+//! The answer of a request from the reports of its job: at once, or chunk by chunk.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use futures_util::stream;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::body::json as json_answer;
+use super::json_response::json_response;
 use super::refused::{self, Refused};
 use super::request_queue::{Event, Ticket};
 use crate::job::JobReport;
 
-/// A stream of events that says nothing for so long says that it is still there.
+/// The longest silence of a stream of events; after it a comment keeps the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The form of the answer of a handler that streams.
@@ -80,7 +80,7 @@ pub(super) async fn result(mut ticket: Ticket) -> Result<Response, Refused> {
     if !ended.report.is_failure() && pieces.len() > 1 {
         pieces[1] = ended.output();
     }
-    Ok(json_answer(StatusCode::OK, whole(&pieces)))
+    Ok(json_response(StatusCode::OK, whole(&pieces)))
 }
 
 /// The answer of RunPod's endpoint API to `/runsync`.
@@ -99,22 +99,22 @@ pub(super) async fn status(mut ticket: Ticket, worker_id: &str) -> Result<Respon
         Value::from(ticket.id().as_str()),
         Value::from(worker_id),
     );
-    Ok(json_answer(
+    Ok(json_response(
         StatusCode::OK,
         whole(&[start.into(), value, Bytes::from_static(b"}")]),
     ))
 }
 
-/// The output itself; a failure is told by the status.
+/// The output itself; the status shows a failure.
 pub(super) async fn output(mut ticket: Ticket, form: Form) -> Result<Response, Refused> {
     if form == Form::Whole {
         let ended = Ended::of(&mut ticket).await?;
         if ended.report.is_failure() {
             return Ok(failure(&ended.report));
         }
-        return Ok(json_answer(StatusCode::OK, whole(&[ended.output()])));
+        return Ok(json_response(StatusCode::OK, whole(&[ended.output()])));
     }
-    // The head waits for the first thing that happens: until then a failure still has its status.
+    // The head waits for the first event, so that a failure before it still sets the status.
     let first = ticket.next().await.ok_or_else(Refused::gone)?;
     if let Event::End { report, .. } = &first
         && report.is_failure()
@@ -147,7 +147,7 @@ fn whole(pieces: &[Bytes]) -> Body {
     Body::from(pieces.concat())
 }
 
-/// A body that is written as the job goes on. Dropping it cancels the job.
+/// A body that is written while the job runs. Dropping it cancels the job.
 fn pieces(ticket: Ticket, first: Event, form: Form) -> Body {
     let steps = stream::unfold(Some((ticket, Some(first))), move |state| async move {
         let (mut ticket, first) = state?;
@@ -179,7 +179,7 @@ fn as_event(event: Option<&Event>) -> String {
         Some(Event::Chunk(report)) => format!("data: {}\n\n", one_line(report.payload())),
         Some(Event::Progress(report)) => named("progress", &one_line(report.payload())),
         Some(Event::End { report, .. }) if report.is_failure() => named("error", &error_of(report)),
-        // What it streamed has been sent.
+        // Its chunks were sent.
         Some(Event::End { report, .. }) if report.is_stream() => named("end", "null"),
         Some(Event::End { report, .. }) => named("end", &one_line(report.payload())),
         None => named("error", &gone()),
@@ -196,7 +196,7 @@ fn as_line(event: Option<&Event>) -> String {
         Some(Event::End { report, .. }) if report.is_failure() => {
             format!("{{\"error\": {}}}\n", error_of(report))
         }
-        // What it streamed has been sent.
+        // Its chunks were sent.
         Some(Event::End { report, .. }) if report.is_stream() => String::new(),
         Some(Event::Chunk(report) | Event::End { report, .. }) => {
             format!("{{\"output\": {}}}\n", one_line(report.payload()))
@@ -208,7 +208,7 @@ fn as_line(event: Option<&Event>) -> String {
 fn gone() -> String {
     json!({
         "code": "WORKER_STOPPED",
-        "error_message": "the worker was told to go before the job was done",
+        "error_message": "the worker was stopped before the job was done",
         "retryable": true,
     })
     .to_string()

@@ -1,18 +1,17 @@
-//! Reading the body of a request within bounds, and writing that of an answer.
+//! Reads the body of a request, within limits of size and time.
 
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::refused::Refused;
 use crate::job::{ErrorClass, ErrorCode};
 
-/// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The longest time for a body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Reads a body of at most `limit` bytes into one buffer.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refused> {
@@ -22,10 +21,10 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    tokio::time::timeout(PATIENCE, collect(body, declared, limit))
+    tokio::time::timeout(BODY_TIMEOUT, collect(body, declared, limit))
         .await
         .unwrap_or_else(|_| {
-            let message = format!("the request's body did not arrive within {PATIENCE:?}");
+            let message = format!("the request's body did not arrive within {BODY_TIMEOUT:?}");
             let late = Refused::new(
                 StatusCode::REQUEST_TIMEOUT,
                 ErrorCode::REQUEST_TIMEOUT,
@@ -67,14 +66,4 @@ fn too_large(limit: usize) -> Refused {
         message,
     )
     .closing_the_connection()
-}
-
-/// An answer of JSON.
-pub(super) fn json(status: StatusCode, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -1,11 +1,12 @@
 //! Modes in which the worker answers HTTP requests itself: realtime and load-balancing endpoints
 //! (`docs/protocol/worker-protocol.md` §13, `docs/protocol/endpoint-api.md`, load balancing).
 //!
-//! A request is a job: it goes the way of every other job, with the same deadlines, panics, cancellation
-//! and hooks. Only its ends are different: [`request_queue`] is the platform that jobs come from and results go to.
+//! A request becomes a job and runs like any other, with the same deadlines, panics, cancellation and hooks.
+//! [`request_queue`] is the platform from which jobs come and to which results go.
 
 mod answer;
 mod body;
+mod json_response;
 mod refused;
 mod request;
 mod request_queue;
@@ -36,12 +37,12 @@ use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::{Config, TakeAhead, Template, WhenAbandoned, local_identity, removed};
 use crate::worker::Worker;
 
-/// In the place of URLs that such a worker does not use.
+/// The URL of requests that such a worker does not send.
 const NOWHERE: &str = "http://127.0.0.1:9/unused";
-/// How long answers that are still being written get when all jobs have ended.
+/// The time for answers that are still being written when all jobs have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Answers requests until told to stop.
+/// Answers requests until SIGTERM or SIGINT.
 pub(super) fn run(
     mut worker: Worker,
     mode: HttpMode,
@@ -69,7 +70,7 @@ pub(super) fn run(
         let slots = Slots::of(&settings.concurrency);
         let requests = Arc::new(RequestQueue::new(active_jobs.clone(), http.queue));
         let app = Arc::new(App::new(http, requests.clone(), identity.clone()));
-        // From here on health checks are answered, and requests refused.
+        // From here on health checks are answered. Requests are refused until the worker is ready.
         let server = Server::start(app.clone()).await?;
         timer.mark("listening");
         tokio::spawn(close_when_drained(requests.clone(), shutdown.clone()));
@@ -93,7 +94,8 @@ pub(super) fn run(
     })
 }
 
-/// Settles how requests are answered. Returns one line for each variable that cannot be read.
+/// Reads the settings of the HTTP modes and adapts those of the worker. The error has one line for each variable that
+/// cannot be read.
 fn prepare(
     worker: &mut Worker,
     mode: HttpMode,
@@ -101,7 +103,7 @@ fn prepare(
 ) -> Result<HttpSettings, Vec<String>> {
     let settings = worker.settings_mut();
     let mut problems = settings.override_from(lookup);
-    // Nobody else would answer the request.
+    // No other worker can answer the request.
     settings.when_abandoned = WhenAbandoned::PostError;
     settings.take_ahead = TakeAhead::Off;
     if settings.journal.take().is_some() {
@@ -119,7 +121,7 @@ fn prepare(
     }
 }
 
-/// The checks of a worker that takes no jobs. They are all made before it is ready: nothing waits meanwhile.
+/// The fitness checks of a worker that takes no jobs. All are made before it is ready.
 fn fitness_plan(
     worker: &Worker,
     heartbeat: Option<Arc<Config>>,
@@ -130,7 +132,7 @@ fn fitness_plan(
     for warning in &environment.warnings {
         warn!("{warning}");
     }
-    // Only a pod has a duty to be fit.
+    // The automatic checks are for pods.
     let deployed =
         lookup("RUNPOD_POD_ID").is_some_and(|id| !id.is_empty()) && !ping.is_some_and(Template::is_loopback);
     let mut automatic = fitness::automatic(worker.settings().automatic_checks, deployed, &environment);
@@ -154,13 +156,13 @@ fn open(requests: Arc<RequestQueue>, slots: Slots) -> Box<dyn FnOnce() + Send + 
     })
 }
 
-/// Refuses requests once the worker is told to stop.
+/// Refuses requests once the worker drains.
 async fn close_when_drained(requests: Arc<RequestQueue>, shutdown: Shutdown) {
     shutdown.drain.cancelled().await;
     requests.close();
 }
 
-/// Where a realtime worker's heartbeat goes. It takes no jobs, so it needs no URLs for them.
+/// The platform of a realtime worker's heartbeat. Such a worker takes no jobs, so it needs no URLs for them.
 fn heartbeat_config(lookup: impl Fn(&str) -> Option<String>) -> Option<Arc<Config>> {
     let unused = |name: &str| match name {
         "RUNPOD_WEBHOOK_GET_JOB" | "RUNPOD_WEBHOOK_POST_OUTPUT" => Some(NOWHERE.to_owned()),

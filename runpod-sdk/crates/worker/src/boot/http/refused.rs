@@ -1,23 +1,23 @@
-//! Requests that do not become jobs, and jobs that fail, as answers of HTTP.
+//! The HTTP answers of requests that do not become jobs, and of jobs that fail.
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-use super::body::json;
-use super::request_queue::NoRoom;
+use super::json_response::json_response;
+use super::request_queue::Rejection;
 use crate::job::{ErrorClass, ErrorCode, JobError, WorkerIdentity};
 
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request gets no output, with its status.
+/// An error in the place of an output, with its HTTP status.
 #[derive(Debug)]
 pub(super) struct Refused {
     status: StatusCode,
     error: JobError,
     allow: Option<&'static str>,
-    /// The rest of the request is not read, so the connection is of no more use.
+    /// Whether the connection is closed, because the rest of the request is not read.
     close: bool,
 }
 
@@ -40,7 +40,7 @@ impl Refused {
         }
     }
 
-    /// The body is no request.
+    /// A body that is not a request.
     pub(super) fn invalid(status: StatusCode, error: JobError) -> Self {
         Self {
             status,
@@ -75,15 +75,15 @@ impl Refused {
         refused
     }
 
-    pub(super) fn no_room(why: NoRoom) -> Self {
+    pub(super) fn no_room(why: Rejection) -> Self {
         let (code, message) = match why {
-            NoRoom::Starting => (ErrorCode::WORKER_STARTING, "this worker is still starting"),
-            NoRoom::Full => (
+            Rejection::Starting => (ErrorCode::WORKER_STARTING, "this worker is still starting"),
+            Rejection::Full => (
                 ErrorCode::WORKER_BUSY,
                 "this worker is busy, and enough requests wait already",
             ),
-            NoRoom::Closing => (ErrorCode::WORKER_STOPPED, "this worker is stopping"),
-            NoRoom::Duplicate => {
+            Rejection::Closing => (ErrorCode::WORKER_STOPPED, "this worker is stopping"),
+            Rejection::Duplicate => {
                 let message = "a request with this id is being worked on; ids name one request each";
                 return Self::new(
                     StatusCode::CONFLICT,
@@ -101,13 +101,13 @@ impl Refused {
         )
     }
 
-    /// The worker went before the job had an end.
+    /// The worker ended before the job did.
     pub(super) fn gone() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::WORKER_STOPPED,
             ErrorClass::Platform,
-            "the worker was told to go before the job was done",
+            "the worker was stopped before the job was done",
         )
     }
 
@@ -140,7 +140,7 @@ pub(super) fn failed(wire: &str) -> Response {
     )
 }
 
-/// The status by whose mistake it was.
+/// The status for an error class.
 fn status_of(error: &Value) -> StatusCode {
     match (error["code"].as_str(), error["class"].as_str()) {
         (Some("TIMEOUT"), _) => StatusCode::GATEWAY_TIMEOUT,
@@ -154,7 +154,7 @@ fn status_of(error: &Value) -> StatusCode {
 /// `{"error": {…}, "detail": "…"}`: the error as an object, and its message where RunPod's own server has it.
 fn respond(status: StatusCode, wire: &str, message: &str) -> Response {
     let detail = Value::from(message);
-    let mut response = json(
+    let mut response = json_response(
         status,
         Body::from(format!("{{\"error\": {wire}, \"detail\": {detail}}}")),
     );

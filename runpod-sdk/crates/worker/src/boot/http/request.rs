@@ -1,4 +1,4 @@
-//! From the body of a request to a job.
+//! Makes a job of the body of a request.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -50,7 +50,7 @@ fn problem(path: &str, problem: &str) -> Refused {
     Refused::invalid(StatusCode::UNPROCESSABLE_ENTITY, error)
 }
 
-/// The object with an id of our own. It comes last: of two equal keys the last one wins.
+/// Adds a new id to the object. It comes last, because the last of two equal keys wins.
 fn with_id(object: &[u8]) -> Bytes {
     let object = object.trim_ascii_end();
     let id = format!(",\"id\":\"{}\"}}", new_id());

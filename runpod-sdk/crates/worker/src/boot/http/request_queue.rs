@@ -1,4 +1,4 @@
-//! Where requests wait to become jobs, and where what is said about a job finds its request.
+//! The platform of the HTTP modes: requests wait here to become jobs, and reports of jobs go to their requests.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -14,29 +14,29 @@ use crate::job::{Job, JobId, JobReport};
 use crate::platform::{Platform, PlatformError};
 use crate::runtime::{ActiveJobs, Slots};
 
-/// What may wait for a client to read it. Beyond that the handler's stream has to wait.
+/// The events that may wait for a client to read them. Beyond that the handler's stream waits.
 const AHEAD: usize = 16;
 
-/// The platform of a worker that answers requests itself.
+/// The queue of requests, and the platform of a worker that answers them.
 #[derive(Debug)]
 pub(super) struct RequestQueue {
-    state: Mutex<State>,
-    /// A request has come, or the desk has closed.
+    state: Mutex<QueueState>,
+    /// Notified when a request is added.
     arrived: Notify,
-    /// A client has gone.
+    /// Notified when a client has hung up.
     left: Notify,
     pub(super) active_jobs: Arc<ActiveJobs>,
-    /// Requests that may wait while every slot is taken.
+    /// The most requests that wait while every slot is taken.
     queue: usize,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     phase: Phase,
     waiting: VecDeque<Job>,
     /// The requests that wait for an answer.
-    open: HashMap<JobId, Open>,
-    /// Jobs that run and whose client has gone.
+    open: HashMap<JobId, OpenRequest>,
+    /// The running jobs whose client has hung up.
     left: Vec<JobId>,
 }
 
@@ -49,13 +49,13 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenRequest {
     events: mpsc::Sender<Event>,
     came: Instant,
     taken: Option<Instant>,
 }
 
-/// What a request hears about its job.
+/// An event of a job, for its request.
 #[derive(Debug)]
 pub(super) enum Event {
     Progress(JobReport),
@@ -67,7 +67,7 @@ pub(super) enum Event {
     },
 }
 
-/// What a health check is told.
+/// The answer to a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
     Starting,
@@ -75,13 +75,13 @@ pub(super) enum Health {
     Closing,
 }
 
-/// Why a request does not become a job.
+/// The reason for which a request does not become a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoRoom {
+pub(super) enum Rejection {
     Starting,
     Full,
     Closing,
-    /// There is a job of this id already.
+    /// A job with this id is active.
     Duplicate,
 }
 
@@ -98,7 +98,7 @@ impl Ticket {
         &self.id
     }
 
-    /// What happens next; `None` if the worker has gone without an end.
+    /// The next event; `None` if the worker has ended without an end of the job.
     pub(super) async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
@@ -121,12 +121,12 @@ impl RequestQueue {
         }
     }
 
-    /// Requests become jobs from now on, in these slots.
+    /// Starts to make requests into jobs, for these slots.
     pub(super) fn open(&self, slots: Slots) {
         self.lock().phase = Phase::Open(slots);
     }
 
-    /// No more requests. Those whose job has not begun are told to go elsewhere.
+    /// Accepts no more requests, and refuses those whose job has not begun.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.phase = Phase::Closing;
@@ -135,7 +135,7 @@ impl RequestQueue {
         }
     }
 
-    /// Leaves every request without an end that has none yet.
+    /// Drops every open request.
     pub(super) fn hang_up(&self) {
         self.close();
         self.lock().open.clear();
@@ -149,37 +149,37 @@ impl RequestQueue {
         }
     }
 
-    /// Whether a request would be taken now. Asked before its body is read.
-    pub(super) fn room(&self) -> Result<(), NoRoom> {
+    /// Whether a request would be accepted now. It is called before the body is read.
+    pub(super) fn room(&self) -> Result<(), Rejection> {
         self.room_in(&self.lock())
     }
 
-    fn room_in(&self, state: &State) -> Result<(), NoRoom> {
+    fn room_in(&self, state: &QueueState) -> Result<(), Rejection> {
         match &state.phase {
-            Phase::Starting => Err(NoRoom::Starting),
-            Phase::Closing => Err(NoRoom::Closing),
-            // Jobs without a client count until they have ended: they still have their slots.
+            Phase::Starting => Err(Rejection::Starting),
+            Phase::Closing => Err(Rejection::Closing),
+            // Jobs without a client count until they end, because they still have their slots.
             Phase::Open(slots)
                 if self.active_jobs.len() + state.waiting.len() >= slots.limit() + self.queue =>
             {
-                Err(NoRoom::Full)
+                Err(Rejection::Full)
             }
             Phase::Open(_) => Ok(()),
         }
     }
 
-    /// Makes a request a job.
-    pub(super) fn submit(self: &Arc<Self>, job: Job) -> Result<Ticket, NoRoom> {
+    /// Queues the job of a request.
+    pub(super) fn submit(self: &Arc<Self>, job: Job) -> Result<Ticket, Rejection> {
         let mut state = self.lock();
         self.room_in(&state)?;
         let id = job.id().clone();
-        if state.open.contains_key(&id) || self.active_jobs.has(&id) {
-            return Err(NoRoom::Duplicate);
+        if state.open.contains_key(&id) || self.active_jobs.contains(&id) {
+            return Err(Rejection::Duplicate);
         }
         let (sender, events) = mpsc::channel(AHEAD);
         state.open.insert(
             id.clone(),
-            Open {
+            OpenRequest {
                 events: sender,
                 came: Instant::now(),
                 taken: None,
@@ -195,10 +195,10 @@ impl RequestQueue {
         })
     }
 
-    /// The request is over: answered, or its client has gone.
+    /// Removes a request whose ticket is dropped.
     fn leave(&self, id: &JobId) {
         let mut state = self.lock();
-        // Without an entry it has had its end.
+        // Without an entry it was answered.
         let Some(open) = state.open.remove(id) else { return };
         if open.taken.is_some() {
             state.left.push(id.clone());
@@ -209,22 +209,22 @@ impl RequestQueue {
         }
     }
 
-    /// The way to a job's request, if somebody still waits there.
+    /// The channel to the request of a job, if its client still waits.
     fn listener(&self, id: &JobId) -> Option<mpsc::Sender<Event>> {
         self.lock().open.get(id).map(|open| open.events.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock()
     }
 }
 
-/// Waits until `look` finds something. `changed` is told whenever that may be.
+/// Waits until `look` finds something. `changed` is notified of each change.
 async fn until<T>(changed: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
     loop {
         let more = changed.notified();
         tokio::pin!(more);
-        // Registered before looking, so that a change in between is not missed.
+        // Registered before the look, so that a change in between is not missed.
         more.as_mut().enable();
         if let Some(found) = look() {
             return found;
@@ -233,9 +233,9 @@ async fn until<T>(changed: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Tells a request what happened, as soon as its client has read enough of what came before. A client that
-/// reads nothing loses its connection some time. One that has gone hears nothing; its job is cancelled elsewhere.
-async fn tell(listener: &mpsc::Sender<Event>, event: Event) {
+/// Sends an event to a request, once its client has read enough of the events before. The connection of a client that
+/// reads nothing is closed after a while. Without a client the event is dropped, and the job is cancelled elsewhere.
+async fn send_event(listener: &mpsc::Sender<Event>, event: Event) {
     let _ = listener.send(event).await;
 }
 
@@ -266,20 +266,20 @@ impl Platform for RequestQueue {
 
     async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
         if let Some(listener) = self.listener(job) {
-            tell(&listener, Event::Chunk(chunk.clone())).await;
+            send_event(&listener, Event::Chunk(chunk.clone())).await;
         }
         Ok(())
     }
 
     async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
         if report.is_progress() {
-            // The next update says more than one that finds no room.
+            // An update without room is dropped: the next one replaces it.
             if let Some(listener) = self.listener(job) {
                 let _ = listener.try_send(Event::Progress(report.clone()));
             }
             return Ok(());
         }
-        // From here on the request is not one that leaves early.
+        // From here on a dropped ticket does not cancel the job.
         let Some(open) = self.lock().open.remove(job) else {
             return Ok(());
         };
@@ -289,7 +289,7 @@ impl Platform for RequestQueue {
             waited: taken.duration_since(open.came),
             ran: taken.elapsed(),
         };
-        tell(&open.events, end).await;
+        send_event(&open.events, end).await;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What is at which path.
+//! The routes of the HTTP modes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::job::WorkerIdentity;
 const RUN_SYNC: &str = "/runsync";
 const WORKER_ID: &str = "x-runpod-worker-id";
 
-/// What every request is answered from.
+/// The state that all routes share.
 pub(super) struct App {
     pub(super) settings: HttpSettings,
     pub(super) requests: Arc<RequestQueue>,
@@ -68,7 +68,7 @@ impl App {
         if parts.method != Method::POST {
             return Err(Refused::method("POST"));
         }
-        // A body that is refused anyway need not travel.
+        // Refused before the body is read.
         self.requests
             .room()
             .map_err(|why| Refused::no_room(why).closing_the_connection())?;
@@ -111,7 +111,7 @@ impl App {
     }
 }
 
-/// In which form a client wants a stream: the first it names of those there are.
+/// The form of a stream that a client accepts: the first known one that it names.
 fn form(headers: &HeaderMap) -> Form {
     let wanted = headers
         .get_all(header::ACCEPT)

@@ -1,4 +1,4 @@
-//! Listens, and answers each connection until it is told to stop.
+//! Listens, and answers each connection until it is stopped.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,13 +23,14 @@ use tracing::{debug, info, warn};
 use super::routes::App;
 use crate::error::{Error, StartupError};
 
-/// More connections than this to one port wait until others close.
+/// The most open connections of one port. Further ones wait.
 const MOST_CONNECTIONS: usize = 1024;
-/// How long a request's head may take to arrive.
+/// The longest time for the head of a request to arrive.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// How long a client may read nothing of its answer. Then its connection is closed, as if it had hung up.
+/// The longest time in which a client reads nothing of its answer. After it the connection is closed, as if the client
+/// had hung up.
 const STALL_LIMIT: Duration = Duration::from_mins(1);
-/// Pause after a connection could not be accepted, most often for want of file descriptors.
+/// The pause after a connection could not be accepted, most often because file descriptors ran out.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// The sockets of a worker that answers requests.
@@ -39,12 +40,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Binds what the settings say, and begins to answer.
+    /// Binds the ports of the settings, and starts to answer.
     pub(super) async fn start(app: Arc<App>) -> Result<Self, Error> {
         Self::start_with(app, MOST_CONNECTIONS).await
     }
 
-    /// The same with room for so many connections on each port.
+    /// Starts like [`start`](Self::start), with at most this number of connections on each port.
     pub(super) async fn start_with(app: Arc<App>, most: usize) -> Result<Self, Error> {
         let server = Self {
             closing: CancellationToken::new(),
@@ -66,7 +67,7 @@ impl Server {
             server.connections.spawn(accept(
                 listener,
                 app.clone(),
-                // Each port its own: a health check is answered however many requests there are.
+                // Each port has its own limit, so that health checks are answered under any load.
                 Arc::new(Semaphore::new(most)),
                 server.closing.clone(),
                 server.connections.clone(),
@@ -75,7 +76,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Takes no more connections, and waits at most `limit` for answers that are being written.
+    /// Accepts no more connections, and waits at most `limit` for answers that are being written.
     pub(super) async fn stop(self, limit: Duration) {
         self.closing.cancel();
         self.connections.close();
@@ -83,7 +84,7 @@ impl Server {
             .await
             .is_err()
         {
-            warn!("leaving answers behind that nobody reads");
+            warn!("leaving answers behind that are not read");
         }
     }
 }
@@ -112,7 +113,7 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                // Answers are written in several pieces; none should wait for the client's acknowledgement.
+                // Answers are written in several pieces, none of which waits for the client's acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let (app, closing) = (app.clone(), closing.clone());
                 connections.spawn(async move {

@@ -1,20 +1,20 @@
-//! Where to listen, and how much to take.
+//! The settings of the HTTP modes: addresses, paths and limits.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::boot::HttpMode;
 use crate::settings::Settings;
 
-/// What RunPod's load balancer assumes where an endpoint names no port.
+/// The port of RunPod's load balancer for an endpoint that names none.
 const DEPLOYED_PORT: u16 = 80;
-/// Ports below 1024 are not for everybody on a laptop.
+/// The port on a laptop, where ports below 1024 need privileges.
 const LOCAL_PORT: u16 = 8000;
 const HEALTH_PATH: &str = "/ping";
 
 #[derive(Debug, Clone)]
 pub(super) struct HttpSettings {
     pub(super) address: SocketAddr,
-    /// Another port for health checks; they are answered on the first one in any case.
+    /// A second port for health checks. They are answered on the first port, too.
     pub(super) health: Option<SocketAddr>,
     pub(super) health_path: String,
     /// Path of the realtime route; `None` on a load-balancing endpoint.
@@ -38,8 +38,8 @@ impl HttpSettings {
     ) -> Result<Self, String> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let worker_id = get("RUNPOD_POD_ID");
-        // Requests come to a pod from outside of it. On any other machine they come from this one,
-        // unless somebody says otherwise.
+        // Requests come to a pod from outside. On any other machine only this machine is served, unless
+        // RUNPOD_WORKER_HTTP_HOST names another address.
         let (host, default_port) = match &worker_id {
             Some(_) => (IpAddr::from(Ipv4Addr::UNSPECIFIED), DEPLOYED_PORT),
             None => (IpAddr::from(Ipv4Addr::LOCALHOST), LOCAL_PORT),

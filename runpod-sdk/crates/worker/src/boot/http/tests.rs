@@ -1,4 +1,4 @@
-//! What the queue does with requests, without sockets.
+//! The request queue, without sockets.
 
 mod connections;
 mod requests;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::request_queue::{Health, NoRoom, RequestQueue};
+use super::request_queue::{Health, Rejection, RequestQueue};
 use super::routes::App;
 use super::settings::HttpSettings;
 use crate::boot::HttpMode;
@@ -65,7 +65,7 @@ fn one() -> Slots {
 async fn a_queue_refuses_until_it_is_open_and_after_it_has_closed() {
     let requests = requests(1);
     assert_eq!(requests.health(), Health::Starting);
-    assert_eq!(requests.submit(job("a")).unwrap_err(), NoRoom::Starting);
+    assert_eq!(requests.submit(job("a")).unwrap_err(), Rejection::Starting);
     requests.open(one());
     assert_eq!(requests.health(), Health::Ready);
     let mut waiting = requests.submit(job("a")).unwrap();
@@ -73,9 +73,9 @@ async fn a_queue_refuses_until_it_is_open_and_after_it_has_closed() {
     assert_eq!(requests.health(), Health::Closing);
     assert!(
         waiting.next().await.is_none(),
-        "a request that waits is told at once"
+        "a request that waits is refused at once"
     );
-    assert_eq!(requests.submit(job("b")).unwrap_err(), NoRoom::Closing);
+    assert_eq!(requests.submit(job("b")).unwrap_err(), Rejection::Closing);
 }
 
 #[tokio::test]
@@ -83,13 +83,13 @@ async fn a_full_desk_refuses_and_an_id_is_taken_once() {
     let requests = requests(1);
     requests.open(one());
     let first = requests.submit(job("a")).unwrap();
-    assert_eq!(requests.submit(job("a")).unwrap_err(), NoRoom::Duplicate);
+    assert_eq!(requests.submit(job("a")).unwrap_err(), Rejection::Duplicate);
     let _second = requests.submit(job("b")).unwrap();
-    assert_eq!(requests.submit(job("c")).unwrap_err(), NoRoom::Full);
+    assert_eq!(requests.submit(job("c")).unwrap_err(), Rejection::Full);
     drop(first);
     assert!(
         requests.submit(job("c")).is_ok(),
-        "whoever leaves the queue makes room"
+        "a request that leaves the queue makes room"
     );
 }
 

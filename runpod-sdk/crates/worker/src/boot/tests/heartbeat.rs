@@ -1,4 +1,4 @@
-//! When a worker sends heartbeats, and when it says why it sends none.
+//! Whether a worker sends heartbeats, and the log line if it sends none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::job::JobError;
 use crate::runtime::{ActiveJobs, Ended, HeartbeatThread};
-use crate::settings::{Config, Limits};
-use crate::telemetry::heard::Heard;
+use crate::settings::{Config, WorkerLimits};
+use crate::telemetry::log_capture::LogCapture;
 use crate::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ fn start_without(missing: &str) -> Result<Option<HeartbeatThread>, Error> {
     environment.remove(missing);
     let config = Arc::new(Config::from_lookup(|name| environment.get(name).cloned()).unwrap());
     let active_jobs = Arc::new(ActiveJobs::new(16, 1 << 20));
-    heartbeat::start(&config, Limits::default(), &active_jobs, &Events::default())
+    heartbeat::start(&config, WorkerLimits::default(), &active_jobs, &Events::default())
 }
 
 #[tokio::test]
@@ -43,23 +43,23 @@ async fn without_a_key_an_id_or_an_address_there_is_none_and_the_log_says_why() 
         ("RUNPOD_POD_ID", "INFO"),
         ("RUNPOD_WEBHOOK_PING", "ERROR"),
     ] {
-        let heard = Heard::begin();
+        let log = LogCapture::begin();
         assert!(start_without(missing).unwrap().is_none(), "{missing}");
         assert_eq!(
-            heard.text(),
+            log.text(),
             format!("{level:<7}| no heartbeat: {missing} is not set\n")
         );
     }
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     assert!(start_without("nothing").unwrap().is_some());
-    assert_eq!(heard.text(), "");
+    assert_eq!(log.text(), "");
 }
 
-/// Tells of each ping that reaches `platform`.
+/// Sends a message for each ping that reaches `platform`.
 async fn pings(platform: &Platform) -> Receiver<Request> {
     let (sent, pings) = channel();
     let answer = move |ping: &Request| {
-        // The test may have heard enough.
+        // The test may have stopped reading.
         let _ = sent.send(ping.clone());
         ResponseTemplate::new(200)
     };

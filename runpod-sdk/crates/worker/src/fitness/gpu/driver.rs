@@ -1,4 +1,4 @@
-//! The driver's library (NVML): opened once, asked by one at a time.
+//! The driver's library (NVML): opened once, called by one thread at a time.
 
 use runpod_protocol::sync::unpoisoned;
 use runpod_protocol::sync::{Mutex, MutexGuard};
@@ -12,28 +12,28 @@ use nvml_wrapper::error::NvmlError;
 use crate::fitness::FitnessError;
 use crate::fitness::settings::CudaVersion;
 
-/// How long one waits for the answer that another gets. A driver that hangs must not take a thread of each who asks.
-const TURN_LIMIT: Duration = Duration::from_secs(10);
+/// The longest wait for the call of another thread. A driver that hangs must not block every thread that calls it.
+const ACCESS_LIMIT: Duration = Duration::from_secs(10);
 
 /// The driver's library, kept open.
 pub(super) struct Driver {
-    open: Mutex<Open>,
+    open: Mutex<OpenLibrary>,
     free: Condvar,
 }
 
-struct Open {
-    asked: bool,
+struct OpenLibrary {
+    in_use: bool,
     nvml: Option<Nvml>,
 }
 
-/// The one who asks. Dropping it lets the next one ask.
-struct Turn<'a> {
+/// The right to call the library. Dropping it admits the next call.
+struct DriverAccess<'a> {
     driver: &'a Driver,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for DriverAccess<'_> {
     fn drop(&mut self) {
-        self.driver.lock().asked = false;
+        self.driver.lock().in_use = false;
         self.driver.free.notify_one();
     }
 }
@@ -41,33 +41,33 @@ impl Drop for Turn<'_> {
 impl Driver {
     pub(super) const fn new() -> Self {
         Self {
-            open: Mutex::new(Open {
-                asked: false,
+            open: Mutex::new(OpenLibrary {
+                in_use: false,
                 nvml: None,
             }),
             free: Condvar::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, OpenLibrary> {
         self.open.lock()
     }
 
-    fn turn(&self, limit: Duration) -> Result<Turn<'_>, FitnessError> {
+    fn access(&self, limit: Duration) -> Result<DriverAccess<'_>, FitnessError> {
         let waiting = self
             .free
-            .wait_timeout_while(self.lock(), limit, |open| open.asked);
+            .wait_timeout_while(self.lock(), limit, |open| open.in_use);
         let (mut open, waited) = unpoisoned(waiting);
         if waited.timed_out() {
             return Err(FitnessError::Gpu("the driver does not answer".to_owned()));
         }
-        open.asked = true;
-        Ok(Turn { driver: self })
+        open.in_use = true;
+        Ok(DriverAccess { driver: self })
     }
 
     pub(super) fn read(&self, library: Option<&OsStr>) -> Result<Seen, FitnessError> {
-        let _turn = self.turn(TURN_LIMIT)?;
-        // Not held while the driver is asked: it may never answer.
+        let _access = self.access(ACCESS_LIMIT)?;
+        // The lock is not held during the call, which may never return.
         let open = self.lock().nvml.take();
         let nvml = match open {
             Some(nvml) => nvml,
@@ -76,19 +76,19 @@ impl Driver {
                 Err(why) => return Ok(Seen::Nothing { why }),
             },
         };
-        // A driver that does not answer any more is looked for anew next time.
+        // A library that fails is loaded again at the next call.
         let seen = look(&nvml)?;
         self.lock().nvml = Some(nvml);
         Ok(seen)
     }
 }
 
-/// What there is.
+/// The driver and its cards.
 #[derive(Debug)]
 pub(super) enum Seen {
-    /// No driver, or none that wants to speak with us.
+    /// No driver, or none that can be used.
     Nothing { why: String },
-    /// A driver with its cards; those that cannot be read with the reason.
+    /// A driver with its cards. The error of a card says why it cannot be read.
     Driver {
         version: String,
         cuda: Option<CudaVersion>,
@@ -104,7 +104,7 @@ pub(super) struct Card {
     pub(super) utilization: Option<u8>,
 }
 
-/// The driver's library, or why there is none.
+/// Loads the driver's library. The inner error is the reason for which there is none.
 fn load(library: Option<&OsStr>) -> Result<Result<Nvml, String>, FitnessError> {
     let mut builder = Nvml::builder();
     if let Some(library) = library {
@@ -152,7 +152,7 @@ fn card(nvml: &Nvml, index: u32) -> Result<Card, NvmlError> {
     Ok(Card {
         name: device.name().unwrap_or_else(|_| "unnamed".to_owned()),
         memory,
-        // Some cards don't tell it while they are shared. It is a figure to look at; nothing hangs on it.
+        // Some cards do not report it while they are shared. No check depends on it.
         utilization: device
             .utilization_rates()
             .ok()
@@ -167,17 +167,17 @@ mod tests {
     #[test]
     fn a_driver_that_hangs_takes_no_others_thread_and_one_that_answers_is_asked_in_turn() {
         let driver = Driver::new();
-        let hanging = driver.turn(TURN_LIMIT).unwrap();
-        let refused = driver.turn(Duration::from_millis(20)).err();
+        let hanging = driver.access(ACCESS_LIMIT).unwrap();
+        let refused = driver.access(Duration::from_millis(20)).err();
         assert_eq!(
             refused.map(|error| error.to_string()).as_deref(),
             Some("the driver does not answer")
         );
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| driver.turn(TURN_LIMIT).is_ok());
+            let waiting = scope.spawn(|| driver.access(ACCESS_LIMIT).is_ok());
             drop(hanging);
             assert!(waiting.join().unwrap());
         });
-        assert!(driver.turn(Duration::ZERO).is_ok(), "it was given back");
+        assert!(driver.access(Duration::ZERO).is_ok(), "it was given back");
     }
 }

@@ -7,14 +7,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::*;
 use crate::events::WorkerEvent;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ServerLimits = ServerLimits {
     connections: 2,
     head_bytes: 8192,
     head_time: Duration::from_millis(200),
     time: Duration::from_millis(400),
 };
 
-fn served(limits: Limits) -> (Metrics, MetricsThread) {
+fn served(limits: ServerLimits) -> (Metrics, MetricsThread) {
     let metrics = Metrics::new();
     let thread = start(metrics.clone(), (Ipv4Addr::LOCALHOST, 0).into(), limits).unwrap();
     (metrics, thread)
@@ -38,7 +38,7 @@ fn scrape(server: &MetricsThread) -> String {
 
 #[test]
 fn a_scrape_gets_the_figures_as_openmetrics() {
-    let (metrics, server) = served(Limits::default());
+    let (metrics, server) = served(ServerLimits::default());
     metrics.count(&WorkerEvent::Started { slots: 3 });
     let answer = scrape(&server);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -55,7 +55,7 @@ fn a_scrape_gets_the_figures_as_openmetrics() {
 
 #[test]
 fn other_paths_and_methods_are_refused() {
-    let (_, server) = served(Limits::default());
+    let (_, server) = served(ServerLimits::default());
     assert!(ask(&server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 404"));
     let answer = ask(
         &server,
@@ -70,7 +70,7 @@ fn other_paths_and_methods_are_refused() {
 
 #[test]
 fn a_head_that_is_too_long_is_refused() {
-    let (_, server) = served(Limits::default());
+    let (_, server) = served(ServerLimits::default());
     let mut request = b"GET /metrics HTTP/1.1\r\nX: ".to_vec();
     request.extend(vec![b'a'; 1 << 20]);
     let answer = ask(&server, &request);
@@ -126,7 +126,7 @@ fn a_client_that_does_not_read_is_cut_off() {
 
 #[test]
 fn dropping_the_thread_ends_it_with_connections_open() {
-    let (_, server) = served(Limits::default());
+    let (_, server) = served(ServerLimits::default());
     let _open = TcpStream::connect(server.address).unwrap();
     let address = server.address;
     let (done, ended) = mpsc::channel();
@@ -135,11 +135,11 @@ fn dropping_the_thread_ends_it_with_connections_open() {
         done.send(()).unwrap();
     });
     ended.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).is_err(), "the port is closed");
 }
 
 #[test]
 fn an_address_that_is_taken_is_no_reason_to_fail() {
-    let (metrics, server) = served(Limits::default());
-    assert!(on_thread(&metrics, server.address, Limits::default()).is_none());
+    let (metrics, server) = served(ServerLimits::default());
+    assert!(on_thread(&metrics, server.address, ServerLimits::default()).is_none());
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire, byte for byte, and what is made of what comes back.
+//! The bytes of requests, and what the worker makes of their answers.
 
 use runpod_protocol::sync::Mutex;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::job::{JobError, Outcome, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::PostDisposition;
 
-/// Nothing here takes as long, unless something is wrong: it is less than any default limit.
+/// The longest time of a test that works; less than any default limit.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request: the connection it came by, counted from 0, and all of its bytes.
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// The platform at this server, for a worker with these limits.
-    fn platform(&self, limits: Limits) -> HttpPlatform {
+    fn platform(&self, limits: WorkerLimits) -> HttpPlatform {
         platform_at(&format!("http://{}", self.address), limits)
     }
 }
@@ -118,7 +118,7 @@ async fn serve(
     }
 }
 
-fn platform_at(base: &str, limits: Limits) -> HttpPlatform {
+fn platform_at(base: &str, limits: WorkerLimits) -> HttpPlatform {
     let environment = [
         (
             "RUNPOD_WEBHOOK_GET_JOB",
@@ -168,16 +168,16 @@ async fn soon<F: Future>(what: F) -> F::Output {
         .expect("it did not end")
 }
 
-/// Posts one output to a server that answers so.
+/// Posts one output to a server with this answer.
 async fn post_to(server: &Server) -> Result<(), PlatformError> {
-    let platform = server.platform(Limits::default());
+    let platform = server.platform(WorkerLimits::default());
     soon(platform.post_report(&"j1".into(), &output("7"))).await
 }
 
 #[tokio::test]
 async fn a_post_is_json_text_labelled_as_a_form_under_the_id_of_its_job() {
     let server = Server::start([ok()]).await;
-    let platform = server.platform(Limits::default());
+    let platform = server.platform(WorkerLimits::default());
     let text = r#"{"text": "Grüße, 世界 🎨", "n": 1.50, "s": "\u00e9 & = %"}"#;
     platform.post_report(&"j-1".into(), &output(text)).await.unwrap();
     let post = &server.seen()[0];
@@ -203,7 +203,7 @@ async fn a_post_is_json_text_labelled_as_a_form_under_the_id_of_its_job() {
 #[tokio::test]
 async fn chunks_progress_and_results_say_whether_they_end_a_stream() {
     let server = Server::start([ok()]).await;
-    let platform = server.platform(Limits::default());
+    let platform = server.platform(WorkerLimits::default());
     let (id, value) = (JobId::from("j1"), RawJson::parse("[1]").unwrap());
     platform.post_chunk(&id, &JobReport::chunk(&value)).await.unwrap();
     platform
@@ -239,7 +239,7 @@ async fn chunks_progress_and_results_say_whether_they_end_a_stream() {
 async fn a_hundred_chunks_travel_over_one_connection() {
     // The answers' bodies are read, whatever is in them: else no connection could serve twice.
     let server = Server::start([answer("200 OK", "", &"x".repeat(100_000))]).await;
-    let platform = server.platform(Limits::default());
+    let platform = server.platform(WorkerLimits::default());
     let chunk = JobReport::chunk(&RawJson::null());
     for _ in 0..100 {
         platform.post_chunk(&"j1".into(), &chunk).await.unwrap();
@@ -318,15 +318,15 @@ async fn a_redirect_that_loses_the_body_is_no_acceptance_whatever_comes_after_it
 async fn a_request_without_a_body_follows_redirects_and_does_not_say_where_it_came_from() {
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect"] {
         let server = Server::start([answer(status, "location: /elsewhere\r\n", ""), ok()]).await;
-        let platform = server.platform(Limits::default());
+        let platform = server.platform(WorkerLimits::default());
         soon(platform.heartbeat(&[])).await.unwrap();
         let seen = server.seen();
         assert_eq!(seen[1].target(), "/elsewhere");
         assert_eq!(seen[1].header("referer"), None);
         let round = Server::start([answer(status, "location: /round\r\n", "")]).await;
-        let error = soon(round.platform(Limits::default()).heartbeat(&[])).await;
+        let error = soon(round.platform(WorkerLimits::default()).heartbeat(&[])).await;
         assert_eq!(error.unwrap_err().disposition(), PostDisposition::NotNow);
-        assert_eq!(round.seen().len(), 2, "no place is asked twice");
+        assert_eq!(round.seen().len(), 2, "no URL is asked twice");
     }
 }
 
@@ -413,7 +413,7 @@ async fn a_platform_that_cannot_be_reached_may_be_reached_later() {
     // A name that no server is asked for: it is longer than a name may be.
     let nameless = format!("http://{}.invalid", "a".repeat(64));
     for base in [closed, nameless] {
-        let platform = platform_at(&base, Limits::default());
+        let platform = platform_at(&base, WorkerLimits::default());
         let error = soon(platform.post_report(&"j1".into(), &output("7")))
             .await
             .unwrap_err();
@@ -429,9 +429,9 @@ async fn a_platform_that_cannot_be_reached_may_be_reached_later() {
 #[tokio::test]
 async fn an_answer_cut_off_in_its_head_may_come_whole_later() {
     let server = Server::start(["HTTP/1.1 200 OK\r\ncontent".to_owned()]).await;
-    let limits = Limits {
+    let limits = WorkerLimits {
         request: Duration::from_millis(100),
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let platform = server.platform(limits);
     let error = soon(platform.post_report(&"j1".into(), &output("7")))
@@ -443,9 +443,9 @@ async fn an_answer_cut_off_in_its_head_may_come_whole_later() {
 #[tokio::test]
 async fn the_request_limit_ends_a_post_that_gets_no_answer() {
     let server = Server::start([None::<String>]).await;
-    let limits = Limits {
+    let limits = WorkerLimits {
         request: Duration::from_millis(100),
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let platform = server.platform(limits);
     for posted in [
@@ -461,9 +461,9 @@ async fn the_request_limit_ends_a_post_that_gets_no_answer() {
 #[tokio::test]
 async fn the_poll_limit_ends_polls_for_jobs_and_signals_without_an_error() {
     let server = Server::start([None::<String>]).await;
-    let limits = Limits {
+    let limits = WorkerLimits {
         poll: Duration::from_millis(100),
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let platform = server.platform(limits);
     let never = CancellationToken::new();
@@ -476,10 +476,10 @@ async fn the_poll_limit_ends_polls_for_jobs_and_signals_without_an_error() {
 async fn a_jobs_body_has_the_request_limit_and_not_what_is_left_of_the_poll() {
     let begun = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
     let server = Server::start([begun.to_owned()]).await;
-    let limits = Limits {
+    let limits = WorkerLimits {
         poll: Duration::from_millis(100),
         request: Duration::from_millis(400),
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let platform = server.platform(limits);
     let before = std::time::Instant::now();
@@ -496,7 +496,7 @@ async fn a_jobs_body_has_the_request_limit_and_not_what_is_left_of_the_poll() {
 
 #[tokio::test]
 async fn the_connect_limit_ends_attempts_to_connect() {
-    // A full backlog: the system completes no more connections until somebody accepts one.
+    // A full backlog: the system completes no more connections until one is accepted.
     let listener = socket_with_backlog_of_one();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();
@@ -506,9 +506,9 @@ async fn the_connect_limit_ends_attempts_to_connect() {
         waiting.push(stream);
         assert!(waiting.len() < 100, "the backlog does not fill");
     }
-    let limits = Limits {
+    let limits = WorkerLimits {
         connect: Duration::from_millis(100),
-        ..Limits::default()
+        ..WorkerLimits::default()
     };
     let platform = platform_at(&format!("http://{address}"), limits);
     let error = soon(platform.post_report(&"j1".into(), &output("7")))
@@ -527,7 +527,7 @@ fn socket_with_backlog_of_one() -> TcpListener {
 #[tokio::test]
 async fn a_ping_names_the_jobs_and_the_protocol_and_ends_within_its_interval() {
     let server = Server::start([Some(ok()), Some(answer("200 OK", "", "whatever")), None]).await;
-    let platform = server.platform(Limits::default());
+    let platform = server.platform(WorkerLimits::default());
     platform.heartbeat(&[]).await.unwrap();
     platform.heartbeat(&["a".into(), "b-u1".into()]).await.unwrap();
     let error = soon(platform.heartbeat(&[])).await.unwrap_err();

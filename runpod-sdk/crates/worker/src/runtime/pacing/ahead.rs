@@ -1,4 +1,4 @@
-//! TakeRoom for the next take: free slots, and the jobs that may be fetched before one is free.
+//! The room of the next take: free slots, and jobs taken ahead of a slot.
 
 use tokio::time::{Instant, sleep_until};
 

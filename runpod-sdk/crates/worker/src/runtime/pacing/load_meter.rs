@@ -1,4 +1,4 @@
-//! Measures the load, and lets a function of it decide how many jobs run at once.
+//! Adaptive concurrency: measures the load, and lets a policy decide how many jobs run at once.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +14,14 @@ use crate::settings::{Concurrency, Load, Policy};
 /// Below this many jobs the mean handler time is arithmetic; above, exponentially weighted.
 const RECENT: u32 = 8;
 
-/// Counts what a [`Load`] shows.
+/// Measures the [`Load`] of a worker.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct LoadMeter {
     load: Mutex<Load>,
     changed: Notify,
 }
 
-/// A job that runs. Dropping it is the end of the job.
+/// Counts one running job. Dropping it records the end of the job.
 #[derive(Debug)]
 pub(in crate::runtime) struct RunningGuard {
     meter: Arc<LoadMeter>,
@@ -43,7 +43,7 @@ impl LoadMeter {
         })
     }
 
-    /// A take asked for `asked` jobs and brought `got`.
+    /// Records a take that asked for `asked` jobs and brought `got`.
     pub(in crate::runtime) fn took(&self, asked: usize, got: usize) {
         let mut load = self.lock();
         let one_more = |takes: u32, like_this: bool| if like_this { takes.saturating_add(1) } else { 0 };
@@ -51,7 +51,7 @@ impl LoadMeter {
         load.empty_takes = one_more(load.empty_takes, got == 0);
     }
 
-    /// A job begins.
+    /// Records the start of a job.
     pub(in crate::runtime) fn begin(self: &Arc<Self>) -> RunningGuard {
         self.lock().running += 1;
         self.changed.notify_one();
@@ -61,7 +61,7 @@ impl LoadMeter {
         }
     }
 
-    /// At most `limit` jobs may run from now on.
+    /// Records a new limit, and restarts the measurement.
     pub(in crate::runtime) fn resized(&self, limit: usize) {
         let mut load = self.lock();
         load.limit = limit;
@@ -94,7 +94,7 @@ impl Drop for RunningGuard {
     }
 }
 
-/// Asks the policy after each change, for as long as it answers.
+/// Calls the policy after each change of the load, until it panics.
 pub(in crate::runtime) async fn adapt(meter: Arc<LoadMeter>, concurrency: Concurrency) {
     let Some(Policy {
         lowest,
@@ -191,7 +191,7 @@ mod tests {
                     let limit = concurrency.get();
                     assert!(bounds.contains(&limit), "{limit} is not within {bounds:?}");
                     assert_eq!(limit, choice.clamp(*bounds.start(), *bounds.end()));
-                    // What the runtime makes of it: exactly so many slots.
+                    // The runtime makes exactly this number of slots of it.
                     slots.resize(*concurrency.changes().borrow());
                     assert_eq!(slots.free_now().len(), limit);
                 }
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// Small numbers, zero, and those beyond all sense.
+    /// Small numbers, zero, and absurdly large ones.
     fn number() -> impl proptest::strategy::Strategy<Value = usize> {
         use proptest::prelude::*;
         prop_oneof![

@@ -1,16 +1,16 @@
-//! How long the platform needs to answer, measured on the requests that a worker sends anyway.
+//! The round trip to the platform, measured on the requests that a worker sends anyway.
 
 use runpod_protocol::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What is assumed before the first measurement.
+/// The mean that is assumed before the first measurement.
 const FIRST: Duration = Duration::from_millis(50);
-/// A take that needed so many times as long as expected has most likely waited for a job.
+/// A take longer than this multiple of the mean has most likely waited for a job.
 const WAITED: u32 = 3;
-/// A larger body is timed by its upload more than by the way.
+/// The largest body in bytes that measures the round trip rather than its upload.
 const SMALL: usize = 64 << 10;
 
-/// A smoothed round trip and how far single ones stray from it, as TCP keeps them (RFC 6298).
+/// The smoothed round trip and its deviation, as in TCP (RFC 6298).
 #[derive(Debug)]
 pub(in crate::runtime) struct RoundTrip {
     state: Mutex<Smoothed>,
@@ -34,8 +34,8 @@ impl RoundTrip {
         }
     }
 
-    /// A take brought a job after so long. If that was too long for a way there and back, the job was
-    /// not there yet when it was asked for, and nothing is learned.
+    /// Records a take that brought a job. A take that was too long for a round trip has waited for its job and is not
+    /// counted.
     pub(in crate::runtime) fn took(&self, time: Duration) {
         let mut state = self.lock();
         if time <= state.mean * WAITED {
@@ -43,15 +43,15 @@ impl RoundTrip {
         }
     }
 
-    /// A body of so many bytes was posted and answered after so long.
+    /// Records a post of `bytes` and its answer.
     pub(in crate::runtime) fn posted(&self, bytes: usize, time: Duration) {
         if bytes <= SMALL {
             self.lock().add(time);
         }
     }
 
-    /// How long before a slot is free a take for it should be sent: a round trip and some more, since a
-    /// job that waits a little costs less than a worker that does. Never as much as two.
+    /// The time by which a take is sent before its slot is free: a round trip and a margin, because a job that waits costs
+    /// less than a worker that does. It is less than two round trips.
     pub(in crate::runtime) fn lead(&self) -> Duration {
         let Smoothed { mean, deviation, .. } = *self.lock();
         (mean + deviation * 2).clamp(mean + mean / 10, mean + mean / 2)

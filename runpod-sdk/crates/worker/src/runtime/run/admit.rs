@@ -15,7 +15,7 @@ use crate::runtime::slots::Slot;
 pub(in crate::runtime) enum SlotOrWait {
     /// A slot that was free when the job was taken.
     Slot(Slot),
-    /// A place in the queue for a slot: the job was taken ahead, or the platform sent more than were asked for.
+    /// The wait in the queue for a slot: the job was taken ahead, or the platform sent more than were asked for.
     Wait(BoxFuture<'static, Slot>),
 }
 

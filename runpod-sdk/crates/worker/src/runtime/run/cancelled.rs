@@ -40,7 +40,7 @@ pub(super) fn cancelled_outcome<P: Platform>(
                 JobError::new(
                     ErrorCode::WORKER_STOPPED,
                     ErrorClass::Platform,
-                    "the worker was told to go before the job was done",
+                    "the worker was stopped before the job was done",
                 )
                 .retryable(true)
                 .with_hint("send the job again"),

@@ -20,7 +20,7 @@ async fn work_through(running: &Running, jobs: usize) {
     }
     running
         .platform
-        .until(|said| (results(said).len() == jobs).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == jobs).then_some(()))
         .await;
 }
 

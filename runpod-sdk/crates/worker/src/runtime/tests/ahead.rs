@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::settings::Intake;
 use crate::{Context, JobResult, TakeAhead, Worker};
@@ -18,7 +18,7 @@ async fn sleep(millis: u64) -> JobResult<u64> {
     Ok(millis)
 }
 
-/// Says at its start when it will be done, and keeps to it.
+/// A handler that estimates its completion correctly at its start.
 async fn foretelling(millis: u64, ctx: Context) -> JobResult<u64> {
     ctx.finishing_in(Duration::from_millis(millis));
     sleep(millis).await
@@ -32,8 +32,8 @@ fn ahead<M: 'static>(handler: impl crate::handler::Handler<(), M>, how: TakeAhea
 fn with_a_round_trip(running: &Running) -> Arc<Mutex<Vec<Instant>>> {
     let takes: Arc<Mutex<Vec<Instant>>> = Arc::default();
     let sent = takes.clone();
-    running.platform.with_faults(move |said| {
-        if matches!(said, Said::Take { .. }) {
+    running.platform.with_faults(move |exchange| {
+        if matches!(exchange, Exchange::Take { .. }) {
             sent.lock().push(Instant::now());
         }
         Some(Fault::Delay(ROUND_TRIP))
@@ -44,7 +44,7 @@ fn with_a_round_trip(running: &Running) -> Arc<Mutex<Vec<Instant>>> {
 async fn all_results(running: &Running, jobs: usize) {
     running
         .platform
-        .until(|said| (results(said).len() == jobs).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == jobs).then_some(()))
         .await;
 }
 
@@ -66,7 +66,7 @@ async fn twenty_jobs(how: TakeAhead) -> (Vec<Instant>, Vec<Instant>) {
     (sent, begun)
 }
 
-/// How long the worker had nothing to do between its jobs, at most.
+/// The longest time without a running job between two jobs.
 fn longest_idle(begun: &[Instant]) -> Duration {
     let gaps = begun.windows(2).map(|pair| pair[1] - pair[0]);
     gaps.max().unwrap().saturating_sub(Duration::from_millis(200))
@@ -86,8 +86,8 @@ async fn just_in_time_neither_the_worker_nor_the_job_waits_long() {
     assert!(longest_idle(&begun) <= tick, "{:?}", longest_idle(&begun));
     // Each take but the last, which waits for a job, brought the job of the same number.
     for (sent, begun) in sent.iter().zip(&begun) {
-        let held = *begun - (*sent + ROUND_TRIP);
-        assert!(held <= ROUND_TRIP / 2 + tick, "held for {held:?}");
+        let waited = *begun - (*sent + ROUND_TRIP);
+        assert!(waited <= ROUND_TRIP / 2 + tick, "waited for {waited:?}");
     }
 }
 
@@ -102,7 +102,9 @@ async fn always_holds_one_job_more_than_there_are_slots() {
     let began = Instant::now();
     all_results(&running, 9).await;
     assert_eq!(began.elapsed(), Duration::from_millis(4500));
-    let most = takes(&running.platform.said()).into_iter().map(|(most, _)| most);
+    let most = takes(&running.platform.exchanges())
+        .into_iter()
+        .map(|(most, _)| most);
     assert_eq!(most.max(), Some(3));
 }
 
@@ -183,7 +185,7 @@ async fn a_finished_result_does_not_wait_for_a_take() {
             Duration::from_millis(200),
             "{how}: a take is open for 20 s"
         );
-        let takes = takes(&running.platform.said());
+        let takes = takes(&running.platform.exchanges());
         assert_eq!(takes.len(), 2);
         assert_eq!(
             takes[1],
@@ -210,13 +212,13 @@ async fn a_job_taken_ahead_is_vouched_for_and_can_be_stopped_before_it_begins() 
 
     running.platform.submit("next", json!(1));
     running.platform.stop("waits");
-    // Its place is free at once, for the next job.
+    // Its slot is free at once, for the next job.
     running
         .active_jobs
-        .until(|held| held.contains(&"next".into()))
+        .until(|jobs| jobs.contains(&"next".into()))
         .await;
     running.platform.result("next").await;
-    let done: Vec<String> = results(&running.platform.said())
+    let done: Vec<String> = results(&running.platform.exchanges())
         .into_iter()
         .map(|(job, _)| job)
         .collect();
@@ -234,7 +236,7 @@ async fn a_worker_that_drains_runs_the_job_it_took_ahead_and_takes_no_more() {
         running.active_jobs.until(|jobs| jobs.len() == 2).await;
         let platform = running.platform.clone();
         assert_eq!(running.drained().await, Ended::Drained);
-        let done: Vec<String> = results(&platform.said())
+        let done: Vec<String> = results(&platform.exchanges())
             .into_iter()
             .map(|(job, _)| job)
             .collect();

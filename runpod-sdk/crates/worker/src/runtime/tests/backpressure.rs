@@ -1,4 +1,4 @@
-//! Chunks on their way, and what waits for them.
+//! Backpressure: chunks that wait for delivery, and handlers that wait for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,14 +10,15 @@ use tokio::time::Instant;
 
 use super::support::{Running, takes, with_limits};
 use crate::json::RawJson;
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{Context, JobError, JobResult, Streaming, Worker};
 
-fn chunks(said: &[Said]) -> Vec<&str> {
-    said.iter()
-        .filter_map(|said| match said {
-            Said::Chunk { body, .. } => Some(body.as_str()),
+fn chunks(exchanges: &[Exchange]) -> Vec<&str> {
+    exchanges
+        .iter()
+        .filter_map(|exchange| match exchange {
+            Exchange::Chunk { body, .. } => Some(body.as_str()),
             _ => None,
         })
         .collect()
@@ -43,14 +44,14 @@ fn counting(made: &Arc<AtomicUsize>) -> Worker {
 async fn a_handler_runs_ahead_of_slow_posts_up_to_the_bound() {
     let made = Arc::new(AtomicUsize::new(0));
     let running = Running::start(counting(&made)).await;
-    running.platform.with_faults(|said| {
-        matches!(said, Said::Chunk { .. }).then_some(Fault::Delay(Duration::from_mins(1)))
+    running.platform.with_faults(|exchange| {
+        matches!(exchange, Exchange::Chunk { .. }).then_some(Fault::Delay(Duration::from_mins(1)))
     });
     running.platform.submit("j", json!(1000));
     tokio::time::sleep(Duration::from_secs(30)).await;
     // One on its way, 64 that wait, and one in the handler's hands.
     assert_eq!(made.load(Ordering::SeqCst), 66);
-    assert!(chunks(&running.platform.said()).is_empty());
+    assert!(chunks(&running.platform.exchanges()).is_empty());
     tokio::time::sleep(Duration::from_mins(2)).await;
     assert_eq!(
         made.load(Ordering::SeqCst),
@@ -63,21 +64,21 @@ async fn a_handler_runs_ahead_of_slow_posts_up_to_the_bound() {
 async fn a_short_stream_is_done_before_its_first_chunk_has_arrived() {
     let made = Arc::new(AtomicUsize::new(0));
     let running = Running::start(counting(&made)).await;
-    running.platform.with_faults(|said| {
-        matches!(said, Said::Chunk { .. }).then_some(Fault::Delay(Duration::from_secs(10)))
+    running.platform.with_faults(|exchange| {
+        matches!(exchange, Exchange::Chunk { .. }).then_some(Fault::Delay(Duration::from_secs(10)))
     });
     let began = Instant::now();
     running.platform.submit("j", json!(5));
     // The slot is free again, while all five chunks are still on their way.
     running
         .platform
-        .until(|said| (takes(said).len() == 2).then_some(()))
+        .until(|exchanges| (takes(exchanges).len() == 2).then_some(()))
         .await;
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(running.platform.result("j").await, r#"{"output": []}"#);
     assert_eq!(began.elapsed(), Duration::from_secs(50));
     assert_eq!(
-        chunks(&running.platform.said()).len(),
+        chunks(&running.platform.exchanges()).len(),
         5,
         "the end comes after them"
     );
@@ -88,14 +89,14 @@ async fn a_stall_of_the_platform_delays_the_chunks_behind_it_and_loses_none() {
     let made = Arc::new(AtomicUsize::new(0));
     let running = Running::start(counting(&made)).await;
     let until = Instant::now() + Duration::from_mins(2);
-    running.platform.with_faults(move |said| {
-        let stalled = matches!(said, Said::Chunk { .. }) && Instant::now() < until;
+    running.platform.with_faults(move |exchange| {
+        let stalled = matches!(exchange, Exchange::Chunk { .. }) && Instant::now() < until;
         stalled.then_some(Fault::Refuse(503))
     });
     running.platform.submit("j", json!(200));
     running.platform.result("j").await;
     let expected: Vec<String> = (0..200).map(|n| format!("{{\"output\": {n}}}")).collect();
-    assert_eq!(chunks(&running.platform.said()), expected);
+    assert_eq!(chunks(&running.platform.exchanges()), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +116,7 @@ async fn a_chunk_with_an_error_key_is_a_chunk_like_any_other() {
         r#"{"output": [{"error":"no picture","n":1},{"error":null},"end"]}"#
     );
     assert_eq!(
-        chunks(&running.platform.said()),
+        chunks(&running.platform.exchanges()),
         [
             r#"{"output": {"error":"no picture","n":1}}"#,
             r#"{"output": {"error":null}}"#,
@@ -137,7 +138,11 @@ async fn a_failure_in_mid_stream_has_no_partial_output_even_if_an_aggregate_was_
     assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["error"]);
     let error: serde_json::Value = serde_json::from_str(body["error"].as_str().unwrap()).unwrap();
     assert_eq!(error["error_message"], "no more");
-    assert_eq!(chunks(&running.platform.said()).len(), 2, "what was posted stays");
+    assert_eq!(
+        chunks(&running.platform.exchanges()).len(),
+        2,
+        "what was posted stays"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +160,7 @@ async fn a_panic_in_mid_stream_keeps_the_chunks_before_it() {
     running.platform.submit("j", json!(1));
     let body = running.platform.result("j").await;
     assert!(body.contains("PANIC") && body.contains("ouch"), "{body}");
-    assert_eq!(chunks(&running.platform.said()).len(), 3);
+    assert_eq!(chunks(&running.platform.exchanges()).len(), 3);
     assert_eq!(running.drained().await, Ended::Drained);
 }
 
@@ -191,7 +196,7 @@ async fn an_aggregate_counts_among_the_results_that_wait_while_its_chunks_are_on
     .await;
     running
         .platform
-        .with_faults(|said| matches!(said, Said::Chunk { .. }).then_some(Fault::Refuse(500)));
+        .with_faults(|exchange| matches!(exchange, Exchange::Chunk { .. }).then_some(Fault::Refuse(500)));
     running.platform.submit("j", json!(1));
     running.platform.submit("next", json!(1));
     tokio::time::sleep(Duration::from_mins(1)).await;
@@ -216,8 +221,8 @@ async fn a_result_waits_no_longer_for_its_progress_than_the_limit_says() {
             limits.progress = Duration::from_secs(limit);
         });
         let running = Running::start(worker).await;
-        running.platform.with_faults(|said| {
-            matches!(said, Said::Progress { .. }).then_some(Fault::Delay(Duration::from_hours(1)))
+        running.platform.with_faults(|exchange| {
+            matches!(exchange, Exchange::Progress { .. }).then_some(Fault::Delay(Duration::from_hours(1)))
         });
         let began = Instant::now();
         running.platform.submit("j", json!(1));

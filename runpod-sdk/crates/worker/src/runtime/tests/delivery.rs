@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, with_limits};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::{ActiveJobs, Ended};
 use crate::{Context, JobError, JobResult, Streaming, Worker};
 
@@ -14,10 +14,10 @@ fn echo() -> Worker {
 }
 
 /// Answers the first `times` result posts with `fault`.
-fn failing(times: usize, fault: Fault) -> impl FnMut(&Said) -> Option<Fault> {
+fn failing(times: usize, fault: Fault) -> impl FnMut(&Exchange) -> Option<Fault> {
     let mut left = times;
-    move |said| {
-        let hit = matches!(said, Said::Result { .. }) && left > 0;
+    move |exchange| {
+        let hit = matches!(exchange, Exchange::Result { .. }) && left > 0;
         hit.then(|| {
             left -= 1;
             fault.clone()
@@ -54,9 +54,9 @@ async fn a_result_whose_answer_was_lost_is_posted_again_unchanged() {
     running.platform.submit("j", json!("kept"));
     running
         .platform
-        .until(|said| (results(said).len() == 2).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == 2).then_some(()))
         .await;
-    let results = results(&running.platform.said());
+    let results = results(&running.platform.exchanges());
     assert_eq!(results[0], results[1]);
 }
 
@@ -64,8 +64,8 @@ async fn a_result_whose_answer_was_lost_is_posted_again_unchanged() {
 async fn a_refused_result_becomes_a_failed_job() {
     for status in [400, 413, 422] {
         let running = Running::start(echo()).await;
-        running.platform.with_faults(move |said| match said {
-            Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
+        running.platform.with_faults(move |exchange| match exchange {
+            Exchange::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
             _ => None,
         });
         running.platform.submit("j", json!("x".repeat(1000)));
@@ -83,19 +83,19 @@ async fn a_refused_result_becomes_a_failed_job() {
 async fn a_job_that_the_platform_forgot_is_dropped() {
     for status in [404, 410] {
         let running = Running::start(echo()).await;
-        let (refused, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        running.platform.with_faults(move |said| {
-            let result = matches!(said, Said::Result { .. });
+        let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
+        running.platform.with_faults(move |exchange| {
+            let result = matches!(exchange, Exchange::Result { .. });
             result.then(|| {
                 refused.send(()).unwrap();
                 Fault::Refuse(status)
             })
         });
         running.platform.submit("j", json!(1));
-        heard.recv().await.unwrap();
+        refusals.recv().await.unwrap();
         running.active_jobs.until(ActiveJobs::is_empty).await;
-        assert!(results(&running.platform.said()).is_empty());
-        assert!(heard.try_recv().is_err(), "it is posted once");
+        assert!(results(&running.platform.exchanges()).is_empty());
+        assert!(refusals.try_recv().is_err(), "it is posted once");
     }
 }
 
@@ -118,8 +118,8 @@ async fn the_last_attempt_comes_at_the_end_of_the_window_whatever_pause_is_asked
     let began = Instant::now();
     let attempts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = attempts.clone();
-    running.platform.with_faults(move |said| {
-        if !matches!(said, Said::Result { .. }) {
+    running.platform.with_faults(move |exchange| {
+        if !matches!(exchange, Exchange::Result { .. }) {
             return None;
         }
         seen.lock().unwrap().push(began.elapsed().as_secs());
@@ -141,8 +141,8 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
         let running = Running::start(worker).await;
         let times = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = times.clone();
-        running.platform.with_faults(move |said| {
-            let hit = matches!(said, Said::Result { .. });
+        running.platform.with_faults(move |exchange| {
+            let hit = matches!(exchange, Exchange::Result { .. });
             hit.then(|| {
                 seen.lock().unwrap().push(Instant::now());
                 fault.clone()
@@ -195,14 +195,14 @@ async fn pauses_grow_up_to_the_longest_and_a_longer_one_is_kept_where_it_is_aske
 async fn delivery_goes_on_after_sigterm() {
     let running = Running::start(echo()).await;
     let until = Instant::now() + Duration::from_mins(2);
-    running.platform.with_faults(move |said| {
-        (matches!(said, Said::Result { .. }) && Instant::now() < until).then_some(Fault::LoseRequest)
+    running.platform.with_faults(move |exchange| {
+        (matches!(exchange, Exchange::Result { .. }) && Instant::now() < until).then_some(Fault::LoseRequest)
     });
     running.platform.submit("j", json!("kept"));
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
-    assert_eq!(results(&platform.said()).len(), 1);
+    assert_eq!(results(&platform.exchanges()).len(), 1);
     assert!(Instant::now() >= until);
 }
 
@@ -220,10 +220,10 @@ async fn progress_is_spaced_out_and_the_latest_wins() {
     running.platform.result("j").await;
     let progress: Vec<String> = running
         .platform
-        .said()
+        .exchanges()
         .into_iter()
-        .filter_map(|said| match said {
-            Said::Progress { body, .. } => Some(body),
+        .filter_map(|exchange| match exchange {
+            Exchange::Progress { body, .. } => Some(body),
             _ => None,
         })
         .collect();
@@ -246,11 +246,13 @@ async fn progress_of_a_handler_that_lets_go_of_its_context_is_posted() {
     };
     let running = Running::start(Worker::new(half_way)).await;
     running.platform.submit("j", json!(0));
-    let posted = running.platform.until(|said| {
-        let posted = said.iter().any(|said| matches!(said, Said::Progress { .. }));
+    let posted = running.platform.until(|exchanges| {
+        let posted = exchanges
+            .iter()
+            .any(|exchange| matches!(exchange, Exchange::Progress { .. }));
         posted.then_some(())
     });
-    // Not on the paused clock, which stands still while the lane looks for updates again and again.
+    // Not on the paused clock, which stands still while the delivery polls for updates again and again.
     let turns = async {
         for _ in 0..10_000 {
             tokio::task::yield_now().await;
@@ -272,23 +274,23 @@ async fn progress_never_arrives_after_the_result() {
     }
     let running = Running::start(Worker::new(last_words)).await;
     // Progress takes longer than the rest of the job.
-    running.platform.with_faults(|said| {
-        matches!(said, Said::Progress { .. }).then_some(Fault::Delay(Duration::from_secs(3)))
+    running.platform.with_faults(|exchange| {
+        matches!(exchange, Exchange::Progress { .. }).then_some(Fault::Delay(Duration::from_secs(3)))
     });
     for job in 0..3 {
         running.platform.submit(&format!("j{job}"), json!(0));
     }
     running.platform.result("j2").await;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    nothing_after_the_result(&running.platform.said());
+    nothing_after_the_result(&running.platform.exchanges());
 }
 
-pub(super) fn nothing_after_the_result(said: &[Said]) {
+pub(super) fn nothing_after_the_result(exchanges: &[Exchange]) {
     let mut finished = Vec::new();
-    for said in said {
-        match said {
-            Said::Result { job, .. } => finished.push(job),
-            Said::Progress { job, .. } | Said::Chunk { job, .. } => {
+    for exchange in exchanges {
+        match exchange {
+            Exchange::Result { job, .. } => finished.push(job),
+            Exchange::Progress { job, .. } | Exchange::Chunk { job, .. } => {
                 assert!(!finished.contains(&job), "something after the result of {job}");
             }
             _ => {}

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::ledger::Ledger;
 use super::support::Running;
 use crate::events::{JobOutcome, WorkerEvent, channel, point};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::settings::Intake;
 use crate::{Context, JobError, JobResult, Worker};
@@ -21,7 +21,7 @@ async fn work(seconds: u64, ctx: Context) -> JobResult<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_whole_life_is_told_in_order() {
+async fn a_whole_life_is_reported_in_order() {
     let (worker, ledger) = Ledger::of(Worker::new(work));
     let running = Running::start(worker).await;
     running.platform.submit("good", json!(2));
@@ -38,14 +38,14 @@ async fn a_whole_life_is_told_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_is_too_large_to_be_sent_is_told_as_the_failure_that_its_caller_sees() {
+async fn a_result_that_is_too_large_to_be_sent_is_reported_as_the_failure_that_its_caller_sees() {
     let (worker, ledger) = Ledger::of(Worker::new(work).largest_result(10));
     let running = Running::start(worker).await;
     running.platform.submit("j", json!(1));
     let body = running.platform.result("j").await;
     assert!(body.contains("RESULT_TOO_LARGE"), "{body}");
     running.drained().await;
-    let told = ledger.events().into_iter().find_map(|event| match event {
+    let reported = ledger.events().into_iter().find_map(|event| match event {
         WorkerEvent::JobFinished(summary) => Some((summary.outcome, summary.output_bytes)),
         _ => None,
     });
@@ -54,7 +54,7 @@ async fn a_result_that_is_too_large_to_be_sent_is_told_as_the_failure_that_its_c
         class: crate::ErrorClass::Worker,
         retryable: false,
     };
-    assert_eq!(told, Some((failed, 0)));
+    assert_eq!(reported, Some((failed, 0)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,8 +62,8 @@ async fn the_six_points_of_a_job_come_with_its_delivery() {
     let (worker, ledger) = Ledger::of(Worker::new(work));
     let running = Running::start(worker).await;
     let mut first = true;
-    running.platform.with_faults(move |said| match said {
-        Said::Result { .. } if std::mem::take(&mut first) => Some(Fault::Refuse(500)),
+    running.platform.with_faults(move |exchange| match exchange {
+        Exchange::Result { .. } if std::mem::take(&mut first) => Some(Fault::Refuse(500)),
         _ => None,
     });
     running.platform.submit("j", json!(2));
@@ -129,12 +129,12 @@ async fn a_job_that_waits_for_a_slot_and_is_stopped_there_is_finished_without_a_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_told_once_and_so_is_its_end() {
+async fn an_outage_is_reported_once_and_so_is_its_end() {
     let (worker, ledger) = Ledger::of(Worker::new(work));
     let running = Running::start(worker).await;
     let mut failures = 3;
-    running.platform.with_faults(move |said| match said {
-        Said::Take { .. } if failures > 0 => {
+    running.platform.with_faults(move |exchange| match exchange {
+        Exchange::Take { .. } if failures > 0 => {
             failures -= 1;
             Some(Fault::Refuse(502))
         }
@@ -170,7 +170,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_never_arrives_is_told_as_lost() {
+async fn a_result_that_never_arrives_is_reported_as_lost() {
     let (worker, ledger) = Ledger::of(Worker::new(work).delivery_window(Duration::from_secs(30)));
     let running = Running::start(worker).await;
     running.submit_and_lose_the_result("j", json!(0)).await;
@@ -190,7 +190,7 @@ async fn a_result_that_never_arrives_is_told_as_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_is_told_with_its_job() {
+async fn a_refresh_is_reported_with_its_job() {
     async fn once(_: u32, ctx: Context) -> JobResult<()> {
         ctx.refresh_worker();
         Ok(())
@@ -255,7 +255,7 @@ async fn a_failed_job_tells_its_code_and_class() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn turns_of_the_intake_are_told() {
+async fn changes_of_the_intake_are_reported() {
     let intake = Intake::new();
     let (worker, ledger) = Ledger::of(Worker::new(work).intake(&intake));
     let running = Running::start(worker).await;

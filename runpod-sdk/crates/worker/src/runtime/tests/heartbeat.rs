@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{ActiveJobs, on_thread};
-use crate::telemetry::heard::Heard;
+use crate::telemetry::log_capture::LogCapture;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -50,10 +50,10 @@ fn start() -> Beating {
 
 fn pings(platform: &MemoryPlatform) -> Vec<Vec<String>> {
     platform
-        .said()
+        .exchanges()
         .into_iter()
-        .filter_map(|said| match said {
-            Said::Heartbeat { jobs } => Some(jobs.iter().map(ToString::to_string).collect()),
+        .filter_map(|exchange| match exchange {
+            Exchange::Heartbeat { jobs } => Some(jobs.iter().map(ToString::to_string).collect()),
             _ => None,
         })
         .collect()
@@ -138,18 +138,18 @@ async fn only_what_may_pass_is_tried_again_before_the_next_ping() {
         (Fault::Refuse(501), 1),
     ] {
         let beating = start();
-        let heard = Arc::new(AtomicUsize::new(0));
-        let count = heard.clone();
+        let pings = Arc::new(AtomicUsize::new(0));
+        let count = pings.clone();
         let shown = fault.clone();
         beating.platform.with_faults(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
             Some(fault.clone())
         });
         tokio::time::sleep(Duration::from_secs(9)).await;
-        assert_eq!(heard.load(Ordering::SeqCst), tries, "{shown:?}");
+        assert_eq!(pings.load(Ordering::SeqCst), tries, "{shown:?}");
         tokio::time::sleep(INTERVAL).await;
         assert_eq!(
-            heard.load(Ordering::SeqCst),
+            pings.load(Ordering::SeqCst),
             2 * tries,
             "the next ping: {shown:?}"
         );
@@ -159,7 +159,7 @@ async fn only_what_may_pass_is_tried_again_before_the_next_ping() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_the_platform_asks_for_is_kept_unless_the_next_ping_is_due_before() {
-    // (seconds asked for, when the pings of the first 25 seconds are heard)
+    // (seconds asked for, times of the pings in the first 25 seconds)
     for (asked, at) in [
         (0, vec![0, 0, 2, 6, 10, 10, 12, 16, 20, 20, 22]),
         (3, vec![0, 3, 6, 10, 13, 16, 20, 23]),
@@ -168,9 +168,9 @@ async fn a_pause_that_the_platform_asks_for_is_kept_unless_the_next_ping_is_due_
         let beating = start();
         let began = tokio::time::Instant::now();
         let times = Arc::new(Mutex::new(Vec::new()));
-        let heard = times.clone();
+        let pings = times.clone();
         beating.platform.with_faults(move |_| {
-            heard.lock().push(began.elapsed().as_secs());
+            pings.lock().push(began.elapsed().as_secs());
             Some(Fault::RefuseFor(503, Duration::from_secs(asked)))
         });
         tokio::time::sleep(Duration::from_secs(25)).await;
@@ -181,11 +181,11 @@ async fn a_pause_that_the_platform_asks_for_is_kept_unless_the_next_ping_is_due_
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_failed_is_one_error_in_the_log_and_one_that_was_heard_none() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let beating = start();
     beating.platform.with_faults(|_| Some(Fault::Refuse(502)));
     tokio::time::sleep(Duration::from_secs(9)).await;
-    let errors = heard.lines_with("ERROR");
+    let errors = log.lines_with("ERROR");
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
         errors[0].contains("heartbeat failed") && errors[0].contains("502"),
@@ -193,12 +193,12 @@ async fn a_ping_that_failed_is_one_error_in_the_log_and_one_that_was_heard_none(
     );
     beating.platform.with_faults(|_| None);
     tokio::time::sleep(INTERVAL).await;
-    let sent = heard.lines_with("heartbeat sent");
+    let sent = log.lines_with("heartbeat sent");
     assert!(
         sent.iter().all(|line| line.starts_with("DEBUG")) && !sent.is_empty(),
         "{sent:?}"
     );
-    assert_eq!(heard.lines_with("ERROR").len(), 1);
+    assert_eq!(log.lines_with("ERROR").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

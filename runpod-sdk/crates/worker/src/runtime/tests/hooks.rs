@@ -12,7 +12,7 @@ use crate::events::{JobOutcome, JobSummary};
 use crate::runtime::Ended;
 use crate::{Context, JobError, JobResult, Worker};
 
-/// What hooks and handlers did, in order.
+/// The calls of hooks and handlers, in order.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<String>>>);
 

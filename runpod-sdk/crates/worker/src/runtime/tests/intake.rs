@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::{ActiveJobs, Ended};
 use crate::settings::Intake;
 use crate::{JobResult, Worker};
@@ -17,7 +17,7 @@ async fn sleep(seconds: u64) -> JobResult<u64> {
 async fn first_take(running: &Running) {
     running
         .platform
-        .until(|said| (!takes(said).is_empty()).then_some(()))
+        .until(|exchanges| (!takes(exchanges).is_empty()).then_some(()))
         .await;
 }
 
@@ -31,7 +31,7 @@ async fn a_poll_that_waits_is_given_up_when_the_intake_is_paused() {
     running.platform.submit("j", json!(1));
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(running.platform.handed_out().is_empty(), "no take was in flight");
-    assert_eq!(takes(&running.platform.said()).len(), 1);
+    assert_eq!(takes(&running.platform.exchanges()).len(), 1);
 
     let resumed = Instant::now();
     intake.resume();
@@ -65,8 +65,8 @@ async fn a_worker_that_starts_paused_takes_nothing() {
     intake.pause("not warm yet");
     let running = Running::start(Worker::new(sleep).intake(&intake)).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
-    assert!(takes(&running.platform.said()).is_empty());
-    assert_eq!(running.drained().await, Ended::Drained, "it can be told to go");
+    assert!(takes(&running.platform.exchanges()).is_empty());
+    assert_eq!(running.drained().await, Ended::Drained, "it can still drain");
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_retired_worker_finishes_asks_for_another_and_ends() {
     platform.submit("for another worker", json!(1));
     assert_eq!(running.ended().await, Ended::Drained);
     assert_eq!(
-        results(&platform.said()),
+        results(&platform.exchanges()),
         [
             ("short".to_owned(), r#"{"output": 1}"#.to_owned()),
             ("long".to_owned(), r#"{"output": 60, "stopPod": true}"#.to_owned()),
@@ -110,14 +110,14 @@ async fn a_result_that_was_posted_before_is_not_changed_by_retiring() {
     let running = Running::start(Worker::new(sleep).intake(&intake)).await;
     running
         .platform
-        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseAnswer));
+        .with_faults(|exchange| matches!(exchange, Exchange::Result { .. }).then_some(Fault::LoseAnswer));
     running.platform.submit("j", json!(1));
     running.platform.result("j").await;
     intake.retire("broken");
     running.platform.with_faults(|_| None);
     let platform = running.platform.clone();
     assert_eq!(running.ended().await, Ended::Drained);
-    let results = results(&platform.said());
+    let results = results(&platform.exchanges());
     assert!(results.len() > 1, "it was posted again");
     assert!(results.iter().all(|(_, body)| body == r#"{"output": 1}"#));
 }

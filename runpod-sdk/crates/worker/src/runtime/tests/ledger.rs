@@ -1,4 +1,4 @@
-//! Keeps the events of one worker, and knows in which order they may come.
+//! Records the events of one worker, and checks their order.
 
 use runpod_protocol::sync::Mutex;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub(super) struct Ledger {
     events: Arc<Mutex<Vec<WorkerEvent>>>,
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Taken,
@@ -22,7 +22,7 @@ enum Stage {
 }
 
 impl Ledger {
-    /// Makes `worker` write into a new ledger.
+    /// Records the events of `worker` in a new ledger.
     pub(super) fn of(worker: Worker) -> (Worker, Self) {
         let ledger = Self::default();
         let events = ledger.events.clone();

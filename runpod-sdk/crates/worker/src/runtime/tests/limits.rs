@@ -1,11 +1,11 @@
-//! Limits that no clock can hold: what people write for "none".
+//! Limits beyond the clock's range, which people write for "none".
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::support::{Running, with_limits};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{Context, JobError, Worker};
 
@@ -43,8 +43,8 @@ async fn the_longest_time_there_is_counts_as_no_limit() {
     });
     let running = Running::start(worker).await;
     let mut refusals = 3;
-    running.platform.with_faults(move |said| {
-        let hit = refusals > 0 && matches!(said, Said::Result { .. });
+    running.platform.with_faults(move |exchange| {
+        let hit = refusals > 0 && matches!(exchange, Exchange::Result { .. });
         hit.then(|| {
             refusals -= 1;
             Fault::Refuse(503)
@@ -52,8 +52,10 @@ async fn the_longest_time_there_is_counts_as_no_limit() {
     });
     running.platform.submit("j", json!(3));
     assert_eq!(running.platform.result("j").await, r#"{"output": 3}"#);
-    let said = running.platform.said();
-    let updates = said.iter().filter(|said| matches!(said, Said::Progress { .. }));
+    let exchanges = running.platform.exchanges();
+    let updates = exchanges
+        .iter()
+        .filter(|exchange| matches!(exchange, Exchange::Progress { .. }));
     assert_eq!(updates.count(), 1, "the next would come in a year");
     assert_eq!(running.drained().await, Ended::Drained);
 }

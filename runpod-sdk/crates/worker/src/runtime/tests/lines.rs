@@ -1,4 +1,4 @@
-//! The lines about a job that people look for in the log.
+//! The lines about a job that people search the log for.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::support::{Running, results};
 use crate::json::RawJson;
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::ActiveJobs;
-use crate::telemetry::heard::Heard;
+use crate::telemetry::log_capture::LogCapture;
 use crate::{Context, ErrorClass, ErrorCode, JobError, JobResult, Worker};
 
 fn echo() -> Worker {
@@ -16,10 +16,10 @@ fn echo() -> Worker {
 }
 
 /// Answers the first `times` results with this status.
-fn refusing(times: usize, status: u16) -> impl FnMut(&Said) -> Option<Fault> {
+fn refusing(times: usize, status: u16) -> impl FnMut(&Exchange) -> Option<Fault> {
     let mut left = times;
-    move |said| {
-        let hit = matches!(said, Said::Result { .. }) && left > 0;
+    move |exchange| {
+        let hit = matches!(exchange, Exchange::Result { .. }) && left > 0;
         hit.then(|| {
             left -= 1;
             Fault::Refuse(status)
@@ -29,12 +29,12 @@ fn refusing(times: usize, status: u16) -> impl FnMut(&Said) -> Option<Fault> {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_is_started_and_finished_under_its_id() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let running = Running::start(echo()).await;
     running.platform.submit("j1", json!(1));
     running.platform.result("j1").await;
     running.active_jobs.until(ActiveJobs::is_empty).await;
-    let text = heard.text();
+    let text = log.text();
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("INFO   | j1 |"))
@@ -47,22 +47,18 @@ async fn a_job_is_started_and_finished_under_its_id() {
 
 #[tokio::test(start_paused = true)]
 async fn finished_is_said_when_the_result_has_arrived_and_not_before() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let running = Running::start(echo()).await;
     running.platform.with_faults(refusing(4, 503));
     running.platform.submit("j1", json!(1));
     running
         .platform
-        .until(|said| (results(said).len() == 1).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == 1).then_some(()))
         .await;
     running.active_jobs.until(ActiveJobs::is_empty).await;
-    let text = heard.text();
-    assert_eq!(heard.lines_with("Finished.").len(), 1, "{text}");
-    assert_eq!(
-        heard.lines_with("could not deliver the result").len(),
-        1,
-        "{text}"
-    );
+    let text = log.text();
+    assert_eq!(log.lines_with("Finished.").len(), 1, "{text}");
+    assert_eq!(log.lines_with("could not deliver the result").len(), 1, "{text}");
     assert!(
         text.find("could not deliver").unwrap() < text.find("Finished.").unwrap(),
         "{text}"
@@ -72,12 +68,12 @@ async fn finished_is_said_when_the_result_has_arrived_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn a_result_that_did_not_arrive_is_not_called_finished() {
     for status in [404, 410] {
-        let heard = Heard::begin();
+        let log = LogCapture::begin();
         let running = Running::start(echo()).await;
-        // The refusal is heard before the job is let go of.
+        // The refusal arrives before the job is released.
         let (refused, mut refusals) = tokio::sync::mpsc::unbounded_channel();
-        running.platform.with_faults(move |said| {
-            matches!(said, Said::Result { .. }).then(|| {
+        running.platform.with_faults(move |exchange| {
+            matches!(exchange, Exchange::Result { .. }).then(|| {
                 refused.send(()).unwrap();
                 Fault::Refuse(status)
             })
@@ -85,21 +81,21 @@ async fn a_result_that_did_not_arrive_is_not_called_finished() {
         running.platform.submit("j1", json!(1));
         refusals.recv().await.unwrap();
         running.active_jobs.until(ActiveJobs::is_empty).await;
-        assert!(heard.lines_with("Finished.").is_empty());
-        let warning = &heard.lines_with("no longer knows this job")[0];
+        assert!(log.lines_with("Finished.").is_empty());
+        let warning = &log.lines_with("no longer knows this job")[0];
         assert!(warning.starts_with("WARN   | j1 | "), "{warning}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_result_is_one_error_with_its_job_its_size_and_the_last_cause() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let running = Running::start(echo()).await;
     running.platform.with_faults(refusing(usize::MAX, 503));
     running.platform.submit("j1", json!("gone"));
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
     running.active_jobs.until(ActiveJobs::is_empty).await;
-    let text = heard.text();
+    let text = log.text();
     let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("ERROR")).collect();
     let [error] = errors.as_slice() else {
         panic!("{text}")
@@ -112,32 +108,32 @@ async fn a_lost_result_is_one_error_with_its_job_its_size_and_the_last_cause() {
         error.contains("bytes=18") && error.contains("answered 503"),
         "{error}"
     );
-    assert!(heard.lines_with("Finished.").is_empty());
+    assert!(log.lines_with("Finished.").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_key_is_told_once_for_each_result() {
+async fn a_refused_key_is_logged_once_for_each_result() {
     for status in [401, 403] {
-        let heard = Heard::begin();
+        let log = LogCapture::begin();
         let running = Running::start(echo()).await;
         running.platform.with_faults(refusing(20, status));
         running.platform.submit("j1", json!(1));
         running.platform.result("j1").await;
-        let told = heard.lines_with("check RUNPOD_AI_API_KEY");
-        assert_eq!(told.len(), 1, "{}", heard.text());
-        assert!(told[0].starts_with("ERROR  | j1 | "), "{}", told[0]);
+        let logged = log.lines_with("check RUNPOD_AI_API_KEY");
+        assert_eq!(logged.len(), 1, "{}", log.text());
+        assert!(logged[0].starts_with("ERROR  | j1 | "), "{}", logged[0]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_handler_is_logged_whole_over_several_lines() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let fails = |_: RawJson| async { Err::<(), _>(JobError::message_only("the model is gone")) };
     let running = Running::start(Worker::new(fails)).await;
     running.platform.submit("j1", json!(1));
     running.platform.result("j1").await;
     running.active_jobs.until(ActiveJobs::is_empty).await;
-    let text = heard.text();
+    let text = log.text();
     let (_, after) = text
         .split_once("ERROR  | j1 | Captured Handler Exception\n")
         .unwrap_or_else(|| panic!("{text}"));
@@ -145,15 +141,19 @@ async fn an_error_of_the_handler_is_logged_whole_over_several_lines() {
     let error: Value = serde_json::from_str(pretty).unwrap();
     assert_eq!(error["error_message"], "the model is gone");
     assert!(pretty.contains("\n  \"code\": \"HANDLER_ERROR\""), "{pretty}");
-    assert_eq!(heard.lines_with("INFO   | j1 | Finished.").len(), 1, "{text}");
+    assert_eq!(log.lines_with("INFO   | j1 | Finished.").len(), 1, "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_caller_got_wrong_is_logged_without_what_the_caller_wrote() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let refuses = |input: String| async move {
-        let told = format!("{input} is no colour");
-        Err::<(), _>(JobError::new(ErrorCode::new("NO_COLOUR"), ErrorClass::User, told))
+        let message = format!("{input} is no colour");
+        Err::<(), _>(JobError::new(
+            ErrorCode::new("NO_COLOUR"),
+            ErrorClass::User,
+            message,
+        ))
     };
     let running = Running::start(Worker::new(refuses)).await;
     running.platform.submit("j1", json!("a private matter"));
@@ -162,14 +162,14 @@ async fn what_a_caller_got_wrong_is_logged_without_what_the_caller_wrote() {
         body.contains("a private matter"),
         "the caller may read it: {body}"
     );
-    let line = &heard.lines_with("Captured Handler Exception")[0];
+    let line = &log.lines_with("Captured Handler Exception")[0];
     assert!(
         line.starts_with("WARN   | j1 | ") && line.contains("NO_COLOUR"),
         "{line}"
     );
-    let told = heard.text();
-    let shown = told.lines().filter(|line| !line.starts_with("TRACE"));
-    assert!(!shown.collect::<String>().contains("private"), "{told}");
+    let text = log.text();
+    let shown = text.lines().filter(|line| !line.starts_with("TRACE"));
+    assert!(!shown.collect::<String>().contains("private"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,19 +178,20 @@ async fn progress_is_no_end_of_a_job() {
         ctx.progress("half");
         std::future::pending().await
     }
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let running = Running::start(Worker::new(half)).await;
     running.platform.submit("j1", json!(1));
     running
         .platform
-        .until(|said| {
-            said.iter()
-                .any(|said| matches!(said, Said::Progress { .. }))
+        .until(|exchanges| {
+            exchanges
+                .iter()
+                .any(|exchange| matches!(exchange, Exchange::Progress { .. }))
                 .then_some(())
         })
         .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(heard.lines_with("Finished.").is_empty());
+    assert!(log.lines_with("Finished.").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,11 +211,11 @@ async fn a_result_above_the_documented_limit_is_sent_with_a_warning() {
     for (id, limit) in [("j1", 10_000_000), ("sync-1", 20_000_000)] {
         for (bytes, warned) in [(limit, false), (limit + 1, true)] {
             let sized = move |_: RawJson| async move { Ok::<_, JobError>("x".repeat(bytes - 14)) };
-            let heard = Heard::begin();
+            let log = LogCapture::begin();
             let running = Running::start(Worker::new(sized)).await;
             running.platform.submit(id, json!(1));
             assert_eq!(running.platform.result(id).await.len(), bytes, "it is sent");
-            let warnings = heard.lines_with("larger than the platform's documented limit");
+            let warnings = log.lines_with("larger than the platform's documented limit");
             assert_eq!(!warnings.is_empty(), warned, "{id}: {bytes}");
             assert!(
                 warnings.iter().all(|line| line.starts_with("WARN")),
@@ -226,7 +227,7 @@ async fn a_result_above_the_documented_limit_is_sent_with_a_warning() {
 
 #[tokio::test(start_paused = true)]
 async fn jobs_are_counted_as_they_arrive_wait_start_and_finish() {
-    let heard = Heard::begin();
+    let log = LogCapture::begin();
     let running = Running::start(Worker::new(|seconds: u64| async move {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         JobResult::Ok(())
@@ -237,7 +238,7 @@ async fn jobs_are_counted_as_they_arrive_wait_start_and_finish() {
     running.platform.submit("waits", json!(5));
     running.platform.result("waits").await;
     running.active_jobs.until(ActiveJobs::is_empty).await;
-    let text = heard.text();
+    let text = log.text();
     let known = ["Jobs in", "Started.", "Finished."];
     let lines = text.lines().filter_map(|line| line.rsplit("| ").next());
     let lines: Vec<&str> = lines

@@ -1,4 +1,4 @@
-//! A failed job shows what it has logged.
+//! A failed job shows the last lines that it has logged.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What becomes of what a handler returns.
+//! The results of handlers, by what they return.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::Barrier;
 
 use super::support::{Running, results, takes};
 use crate::json::RawJson;
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{JobError, JobResult, Streaming, Worker};
 
@@ -25,7 +25,7 @@ fn error(body: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Whatever its keys are called: a job fails by an error, and a worker is replaced by a wish for it.
+/// The keys of an output have no effect: only an error fails a job, and only a request replaces the worker.
 #[tokio::test(start_paused = true)]
 async fn every_value_is_the_output_as_it_is_and_no_key_of_it_means_anything() {
     let values = [
@@ -70,9 +70,9 @@ async fn a_value_that_is_no_json_fails_its_job_and_the_next_one_runs() {
     };
     let running = Running::start(Worker::new(odd)).await;
     running.platform.submit("bad", json!(true));
-    let told = error(&running.platform.result("bad").await);
+    let error = error(&running.platform.result("bad").await);
     assert_eq!(
-        (&told["code"], &told["class"]),
+        (&error["code"], &error["class"]),
         (&json!("OUTPUT_NOT_JSON"), &json!("worker"))
     );
     running.platform.submit("good", json!(false));
@@ -95,9 +95,9 @@ async fn a_chunk_that_is_no_json_fails_its_job_after_the_chunks_before_it() {
     );
     let chunks = running
         .platform
-        .said()
+        .exchanges()
         .iter()
-        .filter(|said| matches!(said, Said::Chunk { .. }))
+        .filter(|exchange| matches!(exchange, Exchange::Chunk { .. }))
         .count();
     assert_eq!(chunks, 1);
 }
@@ -109,10 +109,10 @@ async fn a_larger_result_than_the_worker_sends_fails_its_job_unsent() {
     running.platform.submit("fits", json!("x".repeat(86)));
     assert_eq!(running.platform.result("fits").await.len(), 100);
     running.platform.submit("large", json!("x".repeat(87)));
-    let told = error(&running.platform.result("large").await);
-    assert_eq!(told["code"], "RESULT_TOO_LARGE");
-    assert_eq!(told["details"], json!({"bytes": 101, "limit": 100}));
-    let posted = results(&running.platform.said());
+    let error = error(&running.platform.result("large").await);
+    assert_eq!(error["code"], "RESULT_TOO_LARGE");
+    assert_eq!(error["details"], json!({"bytes": 101, "limit": 100}));
+    let posted = results(&running.platform.exchanges());
     assert!(posted.iter().all(|(_, body)| !body.contains(&"x".repeat(87))));
     assert_eq!(posted.len(), 2, "the error was posted, however long it is");
 }
@@ -122,7 +122,7 @@ async fn a_handler_can_ask_how_large_its_result_may_be() {
     let limit = || {
         Worker::new(|_: RawJson, ctx: crate::Context| async move { Ok::<_, JobError>(ctx.result_limit()) })
     };
-    for (worker, job, told) in [
+    for (worker, job, output) in [
         (limit(), "j", 10_000_000),
         (limit(), "sync-j", 20_000_000),
         (limit().largest_result(15_000_000), "j", 10_000_000),
@@ -131,11 +131,11 @@ async fn a_handler_can_ask_how_large_its_result_may_be() {
         let running = Running::start(worker).await;
         running.platform.submit(job, json!(1));
         let body = running.platform.result(job).await;
-        assert_eq!(body, format!("{{\"output\": {told}}}"));
+        assert_eq!(body, format!("{{\"output\": {output}}}"));
     }
 }
 
-/// With a plain function Python's worker could neither take nor stop while it ran.
+/// The Python worker can neither take nor stop while a plain function runs.
 #[tokio::test]
 async fn blocking_handlers_run_side_by_side_and_nothing_waits_for_them() {
     let together = Arc::new(std::sync::Barrier::new(2));
@@ -166,7 +166,7 @@ async fn blocking_handlers_run_side_by_side_and_nothing_waits_for_them() {
         .until(crate::runtime::ActiveJobs::is_empty)
         .await;
     assert_eq!(
-        results(&running.platform.said()).len(),
+        results(&running.platform.exchanges()).len(),
         2,
         "the stopped job says nothing"
     );
@@ -194,7 +194,7 @@ async fn each_result_of_a_worker_that_refreshes_says_so_whatever_it_is() {
     running.platform.submit("for another worker", json!("succeeds"));
     let platform = running.platform.clone();
     assert_eq!(running.ended().await, Ended::Drained);
-    let results = results(&platform.said());
+    let results = results(&platform.exchanges());
     assert_eq!(results.len(), 3);
     for (job, body) in results {
         assert!(body.ends_with(r#", "stopPod": true}"#), "{job}: {body}");
@@ -216,20 +216,23 @@ async fn the_end_of_a_stream_asks_for_another_worker_too() {
         running.platform.submit("j", json!(1));
         let platform = running.platform.clone();
         assert_eq!(running.ended().await, Ended::Drained);
-        let end = platform.said().into_iter().find_map(|said| match said {
-            Said::Result { body, is_stream, .. } => Some((body, is_stream)),
-            _ => None,
-        });
+        let end = platform
+            .exchanges()
+            .into_iter()
+            .find_map(|exchange| match exchange {
+                Exchange::Result { body, is_stream, .. } => Some((body, is_stream)),
+                _ => None,
+            });
         assert_eq!(end, Some((expected.to_owned(), true)));
-        assert_eq!(takes(&platform.said()).len(), 1, "no take after it");
+        assert_eq!(takes(&platform.exchanges()).len(), 1, "no take after it");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_result_of_a_worker_that_refreshes_still_says_so() {
     let running = Running::start(echo().refresh_worker(true)).await;
-    running.platform.with_faults(|said| match said {
-        Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
+    running.platform.with_faults(|exchange| match exchange {
+        Exchange::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
         _ => None,
     });
     running.platform.submit("j", json!("x".repeat(1000)));

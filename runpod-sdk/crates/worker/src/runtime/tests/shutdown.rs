@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::settings::WhenAbandoned;
 use crate::{Concurrency, Context, JobResult, Worker};
@@ -19,7 +19,7 @@ async fn an_idle_worker_ends_at_once() {
     let running = Running::start(Worker::new(sleep)).await;
     running
         .platform
-        .until(|said| (takes(said).len() == 1).then_some(()))
+        .until(|exchanges| (takes(exchanges).len() == 1).then_some(()))
         .await;
     let began = Instant::now();
     assert_eq!(running.drained().await, Ended::Drained);
@@ -41,7 +41,7 @@ async fn running_and_waiting_jobs_are_finished_and_no_more_taken() {
     running.shutdown.drain.cancel();
     platform.submit("late", json!(1));
     assert_eq!(running.ended().await, Ended::Drained);
-    let done: Vec<String> = results(&platform.said())
+    let done: Vec<String> = results(&platform.exchanges())
         .into_iter()
         .map(|(job, _)| job)
         .collect();
@@ -76,7 +76,7 @@ async fn the_end_of_the_grace_cancels_and_leaves_the_job_to_others() {
     );
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
     assert_eq!(began.elapsed().as_secs(), 20 + 10, "grace, then cancel grace");
-    assert!(results(&platform.said()).is_empty());
+    assert!(results(&platform.exchanges()).is_empty());
     assert_eq!(active_jobs.ids(), None, "the heartbeat no longer vouches for it");
 }
 
@@ -91,7 +91,7 @@ async fn running_jobs_have_ten_minutes_unless_the_worker_says_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_told_to_stop_while_its_concurrency_shrinks_takes_no_more() {
+async fn a_worker_that_drains_while_its_concurrency_shrinks_takes_no_more() {
     let concurrency = Concurrency::new(2);
     let running = Running::start(Worker::new(sleep).concurrency(concurrency.clone())).await;
     running.platform.submit("long", json!(20));
@@ -103,7 +103,7 @@ async fn a_worker_told_to_stop_while_its_concurrency_shrinks_takes_no_more() {
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
     assert_eq!(platform.handed_out(), ["long", "short"]);
-    assert_eq!(results(&platform.said()).len(), 2);
+    assert_eq!(results(&platform.exchanges()).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,8 +111,8 @@ async fn a_take_loop_that_breaks_ends_the_worker_once_its_jobs_are_done() {
     let running = Running::start(Worker::new(sleep).concurrency(2)).await;
     running.platform.submit("runs", json!(30));
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
-    running.platform.with_faults(|said| match said {
-        Said::Take { .. } => panic!("a bug"),
+    running.platform.with_faults(|exchange| match exchange {
+        Exchange::Take { .. } => panic!("a bug"),
         _ => None,
     });
     // The poll that is open ends, and the next one breaks.
@@ -122,7 +122,7 @@ async fn a_take_loop_that_breaks_ends_the_worker_once_its_jobs_are_done() {
         message.starts_with("Uncaught exception | ") && message.contains("a bug"),
         "{message}"
     );
-    assert_eq!(results(&platform.said())[0].0, "runs");
+    assert_eq!(results(&platform.exchanges())[0].0, "runs");
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,10 @@ async fn a_job_that_saves_its_work_within_the_cancel_grace_is_delivered() {
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
-    assert_eq!(results(&platform.said())[0].1, r#"{"output": "ShuttingDown"}"#);
+    assert_eq!(
+        results(&platform.exchanges())[0].1,
+        r#"{"output": "ShuttingDown"}"#
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +151,7 @@ async fn an_abandoned_job_is_reported_where_that_is_wanted() {
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Drained);
-    assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
+    assert!(results(&platform.exchanges())[0].1.contains("WORKER_STOPPED"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +159,7 @@ async fn a_second_signal_ends_the_worker_at_once() {
     let running = Running::start(Worker::new(sleep).concurrency(2)).await;
     running
         .platform
-        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
+        .with_faults(|exchange| matches!(exchange, Exchange::Result { .. }).then_some(Fault::LoseRequest));
     running.platform.submit("undelivered", json!(0));
     running.platform.submit("running", json!(3600));
     running.active_jobs.until(|jobs| jobs.len() == 2).await;
@@ -179,7 +182,7 @@ async fn a_second_signal_posts_errors_where_that_is_wanted() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     running.shutdown.abandon.cancel();
     assert_eq!(running.ended().await, Ended::Drained);
-    assert!(results(&platform.said())[0].1.contains("WORKER_STOPPED"));
+    assert!(results(&platform.exchanges())[0].1.contains("WORKER_STOPPED"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,10 +193,10 @@ async fn a_worker_that_refreshes_does_one_round_of_jobs_and_ends() {
     let platform = running.platform.clone();
     assert_eq!(running.ended().await, Ended::Drained);
     assert_eq!(
-        results(&platform.said()),
+        results(&platform.exchanges()),
         [("only".to_owned(), r#"{"output": 1, "stopPod": true}"#.to_owned())]
     );
-    assert_eq!(takes(&platform.said()).len(), 1, "no take after the job");
+    assert_eq!(takes(&platform.exchanges()).len(), 1, "no take after the job");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +214,7 @@ async fn one_job_can_ask_for_a_fresh_worker_even_if_it_fails() {
     running.platform.submit("for another worker", json!(false));
     let platform = running.platform.clone();
     assert_eq!(running.ended().await, Ended::Drained);
-    let results = results(&platform.said());
+    let results = results(&platform.exchanges());
     assert_eq!(results.len(), 2);
     assert_eq!(results[0].1, r#"{"output": null}"#);
     assert!(

@@ -1,7 +1,6 @@
 //! Hundreds of random lives of a worker: faults, delays, cancels, resizes, pauses, shutdowns.
 //!
-//! Everything that is left to chance comes from one seed, and the clock is paused, so a seed always
-//! plays the same life. `SIMULATION_SEED=17 cargo test simulation` replays one;
+//! All random choices come from one seed, and the clock is paused, so a seed always plays the same life. `SIMULATION_SEED=17 cargo test simulation` replays one;
 //! `SIMULATION_SEEDS=5000` plays more than the usual 500.
 
 use runpod_protocol::sync::Mutex;
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::ledger::Ledger;
 use super::support::{Running, results};
 use crate::events::Events;
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{ActiveJobs, Ended};
 use crate::settings::Intake;
@@ -33,7 +32,7 @@ enum Deed {
     Panic,
     /// Reports progress at every step.
     Progress,
-    /// Does not listen to its cancellation.
+    /// Ignores its cancellation.
     Deaf,
 }
 
@@ -154,9 +153,9 @@ fn erratic(watch: &Arc<Mutex<Watch>>) -> Concurrency {
 }
 
 /// The faults of one life. Result posts are refused for good only rarely; everything else passes.
-fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&Said) -> Option<Fault> {
-    move |said| {
-        let take = matches!(said, Said::Take { .. });
+fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&Exchange) -> Option<Fault> {
+    move |exchange| {
+        let take = matches!(exchange, Exchange::Take { .. });
         assert!(
             !take || intake.is_open(),
             "a take is sent while no job may be taken"
@@ -165,27 +164,27 @@ fn faults(mut random: fastrand::Rng, level: f64, intake: Intake) -> impl FnMut(&
         if chance >= level {
             return None;
         }
-        Some(match said {
-            Said::Result { body, .. } if chance < level * 0.03 && !body.contains("\"error\"") => {
+        Some(match exchange {
+            Exchange::Result { body, .. } if chance < level * 0.03 && !body.contains("\"error\"") => {
                 Fault::Refuse(413)
             }
-            Said::Take { .. } => match random.u8(0..4) {
+            Exchange::Take { .. } => match random.u8(0..4) {
                 0 => Fault::Refuse(random.choice([500, 502, 429, 401, 404]).unwrap_or(500)),
                 1 => Fault::Delay(Duration::from_millis(random.u64(1..3000))),
                 _ => Fault::LoseRequest,
             },
-            Said::Result { .. } | Said::Chunk { .. } => match random.u8(0..4) {
+            Exchange::Result { .. } | Exchange::Chunk { .. } => match random.u8(0..4) {
                 0 => Fault::Refuse(random.choice([500, 502, 503, 429, 401, 403]).unwrap_or(500)),
                 1 => Fault::Delay(Duration::from_millis(random.u64(1..3000))),
-                2 if matches!(said, Said::Result { .. }) => Fault::LoseAnswer,
+                2 if matches!(exchange, Exchange::Result { .. }) => Fault::LoseAnswer,
                 _ => Fault::LoseRequest,
             },
-            Said::Progress { .. } => match random.u8(0..3) {
+            Exchange::Progress { .. } => match random.u8(0..3) {
                 0 => Fault::Refuse(500),
                 1 => Fault::Delay(Duration::from_millis(random.u64(1..2000))),
                 _ => Fault::LoseAnswer,
             },
-            Said::Heartbeat { .. } | Said::Given { .. } => Fault::LoseRequest,
+            Exchange::Heartbeat { .. } | Exchange::HandedOut { .. } => Fault::LoseRequest,
         })
     }
 }
@@ -272,8 +271,8 @@ async fn life(seed: u64) {
         tokio::time::sleep(Duration::from_millis(random.u64(0..20_000))).await;
     } else {
         // Long enough for every job, with the slowest delivery that the faults allow.
-        let all = platform.until(|said| {
-            let done: BTreeSet<String> = results(said).into_iter().map(|(job, _)| job).collect();
+        let all = platform.until(|exchanges| {
+            let done: BTreeSet<String> = results(exchanges).into_iter().map(|(job, _)| job).collect();
             (0..jobs)
                 .all(|n| stopped.contains(&n) || done.contains(&format!("j{n}")))
                 .then_some(())
@@ -326,12 +325,12 @@ fn check(
     ended: Ended,
     active_jobs: &ActiveJobs,
 ) {
-    let said = platform.said();
-    super::delivery::nothing_after_the_result(&said);
-    heartbeats_list_what_is_held(&said, stopped);
+    let exchanges = platform.exchanges();
+    super::delivery::nothing_after_the_result(&exchanges);
+    heartbeats_list_the_active_jobs(&exchanges, stopped);
 
     let mut answers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (job, body) in results(&said) {
+    for (job, body) in results(&exchanges) {
         answers.entry(job).or_default().insert(body);
     }
     for (job, bodies) in &answers {
@@ -373,28 +372,28 @@ fn check(
 /// Each beat names every job that was handed out and is neither answered nor stopped, and no job
 /// that was never handed out. What it may name beside those is a job whose answer got lost on its
 /// way back, so that the worker posts its result again.
-fn heartbeats_list_what_is_held(said: &[Said], stopped: &BTreeSet<u32>) {
+fn heartbeats_list_the_active_jobs(exchanges: &[Exchange], stopped: &BTreeSet<u32>) {
     let mut given = BTreeSet::new();
     let mut open = BTreeSet::new();
-    for said in said {
-        match said {
-            Said::Given { job } => {
+    for exchange in exchanges {
+        match exchange {
+            Exchange::HandedOut { job } => {
                 given.insert(job);
                 let number: u32 = job.as_str().trim_start_matches('j').parse().unwrap();
                 if !stopped.contains(&number) {
                     open.insert(job);
                 }
             }
-            Said::Result { job, .. } => {
+            Exchange::Result { job, .. } => {
                 open.remove(job);
             }
-            Said::Heartbeat { jobs } => {
+            Exchange::Heartbeat { jobs } => {
                 let named: BTreeSet<&crate::JobId> = jobs.iter().collect();
                 assert_eq!(named.len(), jobs.len(), "a job is listed twice");
                 assert!(named.is_subset(&given), "{named:?} was never handed out");
                 assert!(
                     open.is_subset(&named),
-                    "{open:?} is held, but only {named:?} is listed"
+                    "{open:?} is active, but only {named:?} is listed"
                 );
             }
             _ => {}

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::support::{Running, results};
 use crate::context::CancelReason;
 use crate::job::Job;
-use crate::platform::memory::Said;
+use crate::platform::memory::Exchange;
 use crate::runtime::{ActiveJobs, Ended};
 use crate::{Context, JobError, JobResult, Streaming, Worker};
 
-/// Runs until it is cancelled, and tells why.
+/// A handler that runs until it is cancelled, and returns the reason.
 async fn until_cancelled(_: u32, ctx: Context) -> JobResult<String> {
     let reason = ctx.cancelled().await;
     Err(JobError::message_only(format!("{reason:?}")))
@@ -28,7 +28,7 @@ async fn a_stopped_job_posts_nothing_and_its_slot_is_free() {
     running.active_jobs.until(ActiveJobs::is_empty).await;
     running.platform.submit("next", json!(0));
     running.active_jobs.until(|jobs| jobs.len() == 1).await;
-    assert!(results(&running.platform.said()).is_empty());
+    assert!(results(&running.platform.exchanges()).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +48,7 @@ async fn a_stopped_job_hurts_no_sibling() {
     assert_eq!(running.platform.result("sibling").await, r#"{"output": "done"}"#);
     running.active_jobs.until(ActiveJobs::is_empty).await;
     assert_eq!(
-        results(&running.platform.said()).len(),
+        results(&running.platform.exchanges()).len(),
         1,
         "a stopped job's value is not posted either"
     );
@@ -129,17 +129,17 @@ async fn a_stream_that_ends_with_an_error_because_it_was_cancelled_ends_as_any_c
     );
 
     running.platform.submit("requeued", json!(0));
-    let begun = |said: &[Said]| {
-        let begun = said
+    let begun = |exchanges: &[Exchange]| {
+        let begun = exchanges
             .iter()
-            .any(|said| matches!(said, Said::Chunk { job, .. } if job.as_str() == "requeued"));
+            .any(|exchange| matches!(exchange, Exchange::Chunk { job, .. } if job.as_str() == "requeued"));
         begun.then_some(())
     };
     running.platform.until(begun).await;
     let platform = running.platform.clone();
     assert_eq!(running.drained().await, Ended::Abandoned { jobs: 1 });
     assert_eq!(
-        results(&platform.said()).len(),
+        results(&platform.exchanges()).len(),
         1,
         "another worker is to have the job"
     );
@@ -174,10 +174,10 @@ async fn a_value_returned_within_the_grace_after_the_deadline_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_on_its_way_is_not_stopped() {
-    use crate::platform::memory::{Fault, Said};
+    use crate::platform::memory::{Exchange, Fault};
     let running = Running::start(Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })).await;
-    running.platform.with_faults(|said| {
-        matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
+    running.platform.with_faults(|exchange| {
+        matches!(exchange, Exchange::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
     });
     running.platform.submit("j", json!(7));
     running.active_jobs.until(|jobs| jobs.len() == 1).await;

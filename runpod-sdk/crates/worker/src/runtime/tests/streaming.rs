@@ -1,4 +1,4 @@
-//! Chunks: their order, their end, and what becomes of them after an error.
+//! Chunks: their order, their end, and errors after the first.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use super::support::Running;
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{JobError, MaybeStreaming, Streaming, Worker};
 
@@ -17,13 +17,13 @@ async fn chunks_arrive_in_order_without_gaps_or_doubles_through_errors() {
     };
     let running = Running::start(Worker::new(counting)).await;
     let mut requests = 0;
-    running.platform.with_faults(move |said| {
+    running.platform.with_faults(move |exchange| {
         requests += 1;
-        (matches!(said, Said::Chunk { .. }) && requests % 3 == 0).then_some(Fault::Refuse(500))
+        (matches!(exchange, Exchange::Chunk { .. }) && requests % 3 == 0).then_some(Fault::Refuse(500))
     });
     running.platform.submit("j", json!(20));
     let body = running.platform.result("j").await;
-    let chunks = chunks_of("j", &running.platform.said());
+    let chunks = chunks_of("j", &running.platform.exchanges());
     let expected: Vec<String> = (0..20).map(|n| format!("{{\"output\": {n}}}")).collect();
     assert_eq!(chunks, expected);
     assert_eq!(
@@ -58,11 +58,14 @@ async fn an_error_after_good_chunks_keeps_those_and_fails_the_job_with_the_error
             ["error"],
             "no output beside it, aggregate: {aggregate}"
         );
-        let said = running.platform.said();
-        assert_eq!(chunks_of("j", &said), [r#"{"output": 1}"#, r#"{"output": 2}"#]);
-        let results = said
+        let exchanges = running.platform.exchanges();
+        assert_eq!(
+            chunks_of("j", &exchanges),
+            [r#"{"output": 1}"#, r#"{"output": 2}"#]
+        );
+        let results = exchanges
             .iter()
-            .filter(|said| matches!(said, Said::Result { is_stream: true, .. }))
+            .filter(|exchange| matches!(exchange, Exchange::Result { is_stream: true, .. }))
             .count();
         assert_eq!(results, 1);
     }
@@ -83,8 +86,8 @@ async fn whatever_ends_a_stream_its_end_says_that_it_was_one() {
         .timeout(Duration::from_mins(1))
         .largest_result(20);
     let running = Running::start(worker).await;
-    running.platform.with_faults(|said| match said {
-        Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
+    running.platform.with_faults(|exchange| match exchange {
+        Exchange::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
         _ => None,
     });
     for (how, code) in [
@@ -97,23 +100,24 @@ async fn whatever_ends_a_stream_its_end_says_that_it_was_one() {
         let body = running.platform.result(how).await;
         assert!(body.contains(code), "{how}: {body}");
     }
-    let said = running.platform.said();
-    let ends: Vec<bool> = said
+    let exchanges = running.platform.exchanges();
+    let ends: Vec<bool> = exchanges
         .iter()
-        .filter_map(|said| match said {
-            Said::Result { is_stream, .. } => Some(*is_stream),
+        .filter_map(|exchange| match exchange {
+            Exchange::Result { is_stream, .. } => Some(*is_stream),
             _ => None,
         })
         .collect();
     assert_eq!(ends, [true; 4]);
-    assert_eq!(chunks_of("hangs", &said), [r#"{"output": 1}"#]);
+    assert_eq!(chunks_of("hangs", &exchanges), [r#"{"output": 1}"#]);
 }
 
 /// A job's chunks as they were posted, in their order.
-fn chunks_of(of: &str, said: &[Said]) -> Vec<String> {
-    said.iter()
-        .filter_map(|said| match said {
-            Said::Chunk { job, body } if job.as_str() == of => Some(body.clone()),
+fn chunks_of(of: &str, exchanges: &[Exchange]) -> Vec<String> {
+    exchanges
+        .iter()
+        .filter_map(|exchange| match exchange {
+            Exchange::Chunk { job, body } if job.as_str() == of => Some(body.clone()),
             _ => None,
         })
         .collect()
@@ -132,15 +136,15 @@ async fn one_handler_answers_some_jobs_with_a_value_and_streams_to_others() {
     running.platform.submit("stream", json!(2));
     assert_eq!(running.platform.result("value").await, r#"{"output": "nothing"}"#);
     assert_eq!(running.platform.result("stream").await, r#"{"output": []}"#);
-    let said = running.platform.said();
-    assert_eq!(chunks_of("value", &said), [""; 0]);
+    let exchanges = running.platform.exchanges();
+    assert_eq!(chunks_of("value", &exchanges), [""; 0]);
     assert_eq!(
-        chunks_of("stream", &said),
+        chunks_of("stream", &exchanges),
         [r#"{"output": 0}"#, r#"{"output": 1}"#]
     );
     let is_stream = |of: &str| {
-        said.iter().find_map(|said| match said {
-            Said::Result { job, is_stream, .. } if job.as_str() == of => Some(*is_stream),
+        exchanges.iter().find_map(|exchange| match exchange {
+            Exchange::Result { job, is_stream, .. } if job.as_str() == of => Some(*is_stream),
             _ => None,
         })
     };
@@ -156,8 +160,8 @@ async fn a_chunk_that_is_refused_fails_the_job_instead_of_leaving_a_gap() {
         Ok::<_, JobError>(Streaming::new(stream::iter((0..to).map(Ok::<_, JobError>))))
     };
     let running = Running::start(Worker::new(counting)).await;
-    running.platform.with_faults(|said| match said {
-        Said::Chunk { body, .. } if body.contains('3') => Some(Fault::Refuse(413)),
+    running.platform.with_faults(|exchange| match exchange {
+        Exchange::Chunk { body, .. } if body.contains('3') => Some(Fault::Refuse(413)),
         _ => None,
     });
     running.platform.submit("j", json!(1000));
@@ -184,7 +188,7 @@ async fn a_chunk_above_the_limit_fails_the_job_unless_it_is_text() {
     running.platform.submit("list", json!("list"));
     let body = running.platform.result("list").await;
     assert!(body.contains("CHUNK_TOO_LARGE"), "{body}");
-    let chunks = |job: &str| chunks_of(job, &running.platform.said()).len();
+    let chunks = |job: &str| chunks_of(job, &running.platform.exchanges()).len();
     assert_eq!(
         (chunks("text"), chunks("list")),
         (2, 1),
@@ -214,7 +218,7 @@ async fn merged_text_is_whole_in_the_chunks_and_in_the_aggregate() {
         .map(|text| text.as_str().unwrap())
         .collect();
     assert_eq!(listed.concat(), whole);
-    let posted = chunks_of("j", &running.platform.said()).len();
+    let posted = chunks_of("j", &running.platform.exchanges()).len();
     assert_eq!(posted, listed.len());
     assert!(posted < 10, "{posted} chunks");
 }

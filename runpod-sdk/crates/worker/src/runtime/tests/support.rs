@@ -1,4 +1,4 @@
-//! A running worker whose tokens and lists a test can reach.
+//! A running worker, with access to its platform, its active jobs and its shutdown tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::boot::{Connected, FitnessPlan, Launch, StartReporting};
 use crate::error::Error;
 use crate::job::WorkerIdentity;
 use crate::journal::JournalHandle;
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
-use crate::settings::Limits;
+use crate::settings::WorkerLimits;
 use crate::worker::Worker;
 
 pub(super) struct Running {
@@ -33,7 +33,7 @@ impl Running {
         Self::start_with(platform, worker, seed, JournalHandle::open_here(journal).await)
     }
 
-    /// Starts it with this journal, whatever it asks for.
+    /// Starts `worker` with this journal instead of its own.
     pub(super) fn start_with(
         platform: Arc<MemoryPlatform>,
         worker: Worker,
@@ -74,8 +74,9 @@ impl Running {
 
     /// Hands out a job whose result never arrives, and waits until it is taken.
     pub(super) async fn submit_and_lose_the_result(&self, job: &str, input: serde_json::Value) {
-        self.platform
-            .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::LoseRequest));
+        self.platform.with_faults(|exchange| {
+            matches!(exchange, Exchange::Result { .. }).then_some(Fault::LoseRequest)
+        });
         self.platform.submit(job, input);
         self.active_jobs.until(|jobs| jobs.len() == 1).await;
     }
@@ -85,7 +86,7 @@ impl Running {
         self.worker.await.unwrap().unwrap()
     }
 
-    /// Waits for the worker to break.
+    /// Waits for the worker to fail.
     pub(super) async fn failed(self) -> Error {
         self.worker.await.unwrap().unwrap_err()
     }
@@ -97,28 +98,30 @@ impl Running {
     }
 }
 
-/// Only the takes of all that was said.
-pub(super) fn takes(said: &[Said]) -> Vec<(usize, bool)> {
-    said.iter()
-        .filter_map(|said| match said {
-            Said::Take { at_most, busy } => Some((*at_most, *busy)),
+/// The takes among the exchanges.
+pub(super) fn takes(exchanges: &[Exchange]) -> Vec<(usize, bool)> {
+    exchanges
+        .iter()
+        .filter_map(|exchange| match exchange {
+            Exchange::Take { at_most, busy } => Some((*at_most, *busy)),
             _ => None,
         })
         .collect()
 }
 
 /// The results in the order in which they arrived: job and body.
-pub(super) fn results(said: &[Said]) -> Vec<(String, String)> {
-    said.iter()
-        .filter_map(|said| match said {
-            Said::Result { job, body, .. } => Some((job.to_string(), body.clone())),
+pub(super) fn results(exchanges: &[Exchange]) -> Vec<(String, String)> {
+    exchanges
+        .iter()
+        .filter_map(|exchange| match exchange {
+            Exchange::Result { job, body, .. } => Some((job.to_string(), body.clone())),
             _ => None,
         })
         .collect()
 }
 
 /// The worker with limits that no user can change.
-pub(super) fn with_limits(mut worker: Worker, change: impl FnOnce(&mut Limits)) -> Worker {
+pub(super) fn with_limits(mut worker: Worker, change: impl FnOnce(&mut WorkerLimits)) -> Worker {
     change(&mut worker.settings_mut().limits);
     worker
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{Concurrency, Context, JobError, JobResult, Worker};
 
@@ -33,8 +33,8 @@ async fn the_next_job_is_taken_at_once_when_a_handler_returns() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_delivery_does_not_hold_up_the_next_job() {
     let running = Running::start(Worker::new(sleep)).await;
-    running.platform.with_faults(|said| {
-        matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
+    running.platform.with_faults(|exchange| {
+        matches!(exchange, Exchange::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
     });
     let began = Instant::now();
     for job in 0..4 {
@@ -42,7 +42,7 @@ async fn a_slow_delivery_does_not_hold_up_the_next_job() {
     }
     running.platform.result("j3").await;
     assert_eq!(began.elapsed(), Duration::from_secs(4 + 5));
-    let busy: Vec<bool> = takes(&running.platform.said())
+    let busy: Vec<bool> = takes(&running.platform.exchanges())
         .into_iter()
         .map(|(_, busy)| busy)
         .collect();
@@ -60,7 +60,7 @@ async fn free_slots_are_filled_by_one_batch() {
         running.platform.submit(&format!("j{job}"), json!(1000));
     }
     running.platform.result("j3").await;
-    let takes = takes(&running.platform.said());
+    let takes = takes(&running.platform.exchanges());
     assert_eq!(takes[0], (3, false));
     assert_eq!(
         takes[1],
@@ -92,7 +92,7 @@ async fn never_more_jobs_run_than_there_are_slots() {
     }
     running
         .platform
-        .until(|said| (results(said).len() == 12).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == 12).then_some(()))
         .await;
     assert_eq!(most.load(Ordering::SeqCst), 2);
     assert_eq!(running.drained().await, Ended::Drained);
@@ -119,13 +119,13 @@ async fn a_job_that_is_handed_out_twice_runs_once() {
     running.platform.submit("twin", json!(1000));
     running
         .platform
-        .until(|said| (takes(said).len() == 2).then_some(()))
+        .until(|exchanges| (takes(exchanges).len() == 2).then_some(()))
         .await;
     running.platform.submit("twin", json!(1000));
     running.platform.submit("last", json!(3000));
     running.platform.result("last").await;
     assert_eq!(
-        results(&running.platform.said())
+        results(&running.platform.exchanges())
             .iter()
             .filter(|(job, _)| job == "twin")
             .count(),
@@ -139,8 +139,8 @@ async fn a_platform_that_fails_for_two_seconds_is_asked_at_most_ten_times() {
     let until = Instant::now() + Duration::from_secs(2);
     let refused = Arc::new(AtomicUsize::new(0));
     let count = refused.clone();
-    running.platform.with_faults(move |said| {
-        let failing = matches!(said, Said::Take { .. }) && Instant::now() < until;
+    running.platform.with_faults(move |exchange| {
+        let failing = matches!(exchange, Exchange::Take { .. }) && Instant::now() < until;
         failing.then(|| {
             count.fetch_add(1, Ordering::SeqCst);
             Fault::Refuse(500)
@@ -168,7 +168,7 @@ async fn growing_takes_effect_while_jobs_run() {
     }
     running
         .platform
-        .until(|said| (takes(said).len() == 1).then_some(()))
+        .until(|exchanges| (takes(exchanges).len() == 1).then_some(()))
         .await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     concurrency.set(4);
@@ -188,7 +188,7 @@ async fn shrinking_lets_running_jobs_end() {
     let began = Instant::now();
     running
         .platform
-        .until(|said| (results(said).len() == 5).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == 5).then_some(()))
         .await;
     assert_eq!(
         began.elapsed(),
@@ -202,7 +202,7 @@ async fn too_many_undelivered_results_stop_the_taking() {
     let running = Running::start(Worker::new(sleep)).await;
     running
         .platform
-        .with_faults(|said| matches!(said, Said::Result { .. }).then_some(Fault::Refuse(500)));
+        .with_faults(|exchange| matches!(exchange, Exchange::Result { .. }).then_some(Fault::Refuse(500)));
     for job in 0..30 {
         running.platform.submit(&format!("j{job}"), json!(1));
     }
@@ -211,7 +211,7 @@ async fn too_many_undelivered_results_stop_the_taking() {
     running.platform.with_faults(|_| None);
     running
         .platform
-        .until(|said| (results(said).len() == 30).then_some(()))
+        .until(|exchanges| (results(exchanges).len() == 30).then_some(()))
         .await;
 }
 

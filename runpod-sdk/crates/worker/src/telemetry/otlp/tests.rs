@@ -151,7 +151,7 @@ async fn a_job_joins_the_trace_of_its_caller() {
 }
 
 #[tokio::test]
-async fn a_collector_that_refuses_disturbs_nobody() {
+async fn a_collector_that_refuses_disturbs_no_job() {
     for status in [400, 500] {
         let server = collector(ResponseTemplate::new(status)).await;
         run(server.uri(), vec![json!({})]).await;
@@ -197,7 +197,7 @@ fn the_traces_own_endpoint_is_used_as_it_is() {
 }
 
 #[test]
-fn the_collectors_password_is_not_told() {
+fn the_collectors_password_is_not_logged() {
     let endpoint = "http://me:secret@127.0.0.1:1";
     let traces = Traces::start(lookup(endpoint.to_owned())).unwrap().unwrap();
     assert_eq!(traces.host(), "127.0.0.1:1");

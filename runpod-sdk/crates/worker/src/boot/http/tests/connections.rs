@@ -1,4 +1,4 @@
-//! Clients that are slow or deaf, over connections that follow the paused clock.
+//! Clients that send or read slowly, over connections that follow the paused clock.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::job::WorkerIdentity;
 use crate::prelude::*;
 use crate::runtime::ActiveJobs;
 use crate::settings::Settings;
-use crate::telemetry::heard::Heard;
+use crate::telemetry::log_capture::LogCapture;
 
-/// A client's end of a new connection, in which so many bytes fit that nobody has read yet.
+/// A client's end of a new connection, which buffers this number of unread bytes.
 fn connect(app: &Arc<App>, room: usize) -> DuplexStream {
     let (client, served) = tokio::io::duplex(room);
     tokio::spawn(server::answer(served, app.clone(), CancellationToken::new()));
@@ -61,14 +61,14 @@ async fn health_checks_on_their_own_port_are_answered_while_the_other_port_is_fu
     (settings.address, settings.health) = (any_port, Some(any_port));
     let app = Arc::new(App::new(settings, super::requests(1), WorkerIdentity::default()));
     app.requests.open(super::one());
-    let log = Heard::begin();
+    let log = LogCapture::begin();
     let server = server::Server::start_with(app, 1).await.unwrap();
     let at = |what: &str| {
         let line = log.lines_with(what).pop().unwrap();
         line.rsplit_once("http://").unwrap().1.to_owned()
     };
     let (requests, health) = (at("for requests"), at("for health checks"));
-    // Two, so that the second waits for room, and nobody says anything.
+    // Two silent connections; the second waits for room.
     let _full = [
         TcpStream::connect(&requests).await.unwrap(),
         TcpStream::connect(&requests).await.unwrap(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{all_files, dies_before_delivery, echo, life, refuse_results, until_files};
 use crate::json::RawJson;
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::Ended;
 use crate::runtime::tests::ledger::Ledger;
 use crate::runtime::tests::support::{Running, results};
@@ -32,7 +32,7 @@ fn a_job_handed_out_again_is_answered_from_the_journal_without_running() {
         ledger.check(true);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
         assert!(
-            results(&platform.said())
+            results(&platform.exchanges())
                 .iter()
                 .all(|(_, body)| body.contains("first"))
         );
@@ -46,8 +46,8 @@ fn a_job_handed_out_while_its_old_result_is_on_its_way_is_not_run_again() {
     life(async {
         let ran = Arc::default();
         let running = Running::start(echo(&dir, &ran)).await;
-        running.platform.with_faults(|said| {
-            matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
+        running.platform.with_faults(|exchange| {
+            matches!(exchange, Exchange::Result { .. }).then_some(Fault::Delay(Duration::from_secs(5)))
         });
         // The leftover is being posted when the job arrives.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -59,7 +59,7 @@ fn a_job_handed_out_while_its_old_result_is_on_its_way_is_not_run_again() {
             .await;
         // The first came before the job was this worker's, and may not have counted.
         let first = ("j".to_owned(), r#"{"output": "first"}"#.to_owned());
-        assert_eq!(results(&running.platform.said()), [first.clone(), first]);
+        assert_eq!(results(&running.platform.exchanges()), [first.clone(), first]);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
     });
 }
@@ -75,10 +75,10 @@ fn a_job_handed_out_after_its_old_result_was_delivered_is_answered_with_it_for_a
         until_files(&dir, "results", 0).await;
         // It came too late, and the platform has queued the job again.
         running.platform.submit("j", json!("second"));
-        let twice = |said: &[Said]| (results(said).len() == 2).then_some(());
+        let twice = |exchanges: &[Exchange]| (results(exchanges).len() == 2).then_some(());
         running.platform.until(twice).await;
         let first = ("j".to_owned(), r#"{"output": "first"}"#.to_owned());
-        assert_eq!(results(&running.platform.said()), [first.clone(), first]);
+        assert_eq!(results(&running.platform.exchanges()), [first.clone(), first]);
         assert_eq!(running.drained().await, Ended::Drained);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
     });
@@ -95,8 +95,8 @@ fn a_job_whose_old_result_the_platform_is_slow_to_accept_is_answered_with_it() {
         platform.submit("j", json!("second"));
         // The leftover's post, which comes first, is on its way for a minute.
         let mut posts = 0;
-        platform.with_faults(move |said| {
-            let is_post = matches!(said, Said::Result { .. });
+        platform.with_faults(move |exchange| {
+            let is_post = matches!(exchange, Exchange::Result { .. });
             posts += usize::from(is_post);
             (is_post && posts == 1).then_some(Fault::Delay(Duration::from_mins(1)))
         });
@@ -166,7 +166,7 @@ fn a_job_handed_out_twice_runs_once_while_its_result_waits_for_delivery() {
             assert_eq!(running.platform.result("twin").await, r#"{"output": "first"}"#);
             let platform = running.platform.clone();
             assert_eq!(running.drained().await, Ended::Drained);
-            assert_eq!(results(&platform.said()).len(), 2, "one for each job");
+            assert_eq!(results(&platform.exchanges()).len(), 2, "one for each job");
             assert_eq!(ran.load(Ordering::SeqCst), 2);
         });
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{echo, files, life, refuse_results, until_files};
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::runtime::tests::ledger::Ledger;
 use crate::runtime::tests::support::{Running, results};
@@ -19,8 +19,8 @@ fn a_delivered_result_leaves_nothing_on_the_disk() {
     life(async {
         let running = Running::start(echo(&dir, &Arc::default()).concurrency(4)).await;
         // Some deliveries are faster than the disk, some are not.
-        running.platform.with_faults(|said| match said {
-            Said::Result { job, .. } if job.as_str() > "j3" => Some(Fault::Delay(Duration::from_secs(1))),
+        running.platform.with_faults(|exchange| match exchange {
+            Exchange::Result { job, .. } if job.as_str() > "j3" => Some(Fault::Delay(Duration::from_secs(1))),
             _ => None,
         });
         for job in 0..8 {
@@ -30,7 +30,7 @@ fn a_delivered_result_leaves_nothing_on_the_disk() {
         }
         running
             .platform
-            .until(|said| (results(said).len() == 8).then_some(()))
+            .until(|exchanges| (results(exchanges).len() == 8).then_some(()))
             .await;
         assert_eq!(running.drained().await, Ended::Drained);
     });

@@ -16,11 +16,11 @@ use crate::{JobError, Worker};
 
 #[test]
 fn a_journal_that_cannot_be_opened_costs_no_job() {
-    let places = [Path::new("/dev/null/journal"), Path::new("/proc/journal")];
-    for place in places {
+    let journals = [Path::new("/dev/null/journal"), Path::new("/proc/journal")];
+    for journal in journals {
         life(async {
             let worker: Worker = Worker::new(|input: RawJson| async move { Ok::<_, JobError>(input) });
-            let running = Running::start(worker.journal(place)).await;
+            let running = Running::start(worker.journal(journal)).await;
             running.platform.submit("j", json!("done"));
             assert_eq!(running.platform.result("j").await, r#"{"output": "done"}"#);
             assert_eq!(running.drained().await, Ended::Drained);

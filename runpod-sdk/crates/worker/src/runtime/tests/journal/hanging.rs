@@ -15,7 +15,7 @@ use super::{echo, files, folder, life, refuse_results, until_files};
 use crate::events::Events;
 use crate::journal::tests::hanging_disk::Network;
 use crate::journal::{BlockingPool, JournalHandle};
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::Ended;
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::tests::support::{Running, takes};
@@ -26,8 +26,8 @@ const STEP: Duration = Duration::from_millis(100);
 /// What moving the clock in steps may add.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Lets time pass until something is done, while the disk hangs: one that works would need real time meanwhile.
-/// Whatever needs no time is done before any passes.
+/// Advances the clock until `done` is ready, while the disk hangs: a disk that works would need real time. Work that
+/// needs no time is done before the clock moves.
 async fn passing<T>(done: impl Future<Output = T>) -> T {
     tokio::pin!(done);
     loop {
@@ -59,9 +59,10 @@ fn heartbeat(running: &Running) {
 }
 
 fn heartbeats(running: &Running) -> usize {
-    let said = running.platform.said();
-    said.iter()
-        .filter(|said| matches!(said, Said::Heartbeat { .. }))
+    let exchanges = running.platform.exchanges();
+    exchanges
+        .iter()
+        .filter(|exchange| matches!(exchange, Exchange::Heartbeat { .. }))
         .count()
 }
 
@@ -101,10 +102,10 @@ fn a_disk_that_hangs_costs_the_jobs_that_begin_ten_seconds_once_and_later_ones_n
         }
         assert!(later.elapsed() < SLACK, "{:?} for 100 jobs", later.elapsed());
 
-        let (beats, polls) = (heartbeats(&running), takes(&running.platform.said()).len());
+        let (beats, polls) = (heartbeats(&running), takes(&running.platform.exchanges()).len());
         passing(tokio::time::sleep(Duration::from_mins(5))).await;
         let beats = heartbeats(&running) - beats;
-        let polls = takes(&running.platform.said()).len() - polls;
+        let polls = takes(&running.platform.exchanges()).len() - polls;
         assert!((29..=31).contains(&beats), "{beats} heartbeats in five minutes");
         assert!(polls >= 14, "{polls} polls of 20 s in five minutes");
         assert_eq!(network.waiting(), threads, "nothing more is asked of the disk");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::{dies_before_delivery, echo, files, folder, life, refuse_results, until_files};
-use crate::platform::memory::{Fault, MemoryPlatform, Said};
+use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::Ended;
 use crate::runtime::tests::support::{Running, results};
 use crate::{JobError, Streaming, Worker};
@@ -25,7 +25,7 @@ fn a_result_whose_process_died_is_delivered_once_by_the_next_start() {
         assert_eq!(running.platform.result("j").await, r#"{"output": "kept"}"#);
         until_files(&dir, "results", 0).await;
         tokio::time::sleep(Duration::from_mins(5)).await;
-        assert_eq!(results(&running.platform.said()).len(), 1);
+        assert_eq!(results(&running.platform.exchanges()).len(), 1);
         assert_eq!(ran.load(Ordering::SeqCst), 0);
         assert_eq!(running.drained().await, Ended::Drained);
     });
@@ -48,16 +48,16 @@ fn the_refused_end_of_a_stream_of_an_earlier_run_still_ends_a_stream() {
     });
     life(async {
         let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-        platform.with_faults(|said| match said {
-            Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
+        platform.with_faults(|exchange| match exchange {
+            Exchange::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(413)),
             _ => None,
         });
         let running = Running::start_on(platform, Worker::new(counting).journal(dir.path()), 1).await;
         let body = running.platform.result("j").await;
         assert!(body.contains("RESULT_REFUSED"), "{body}");
-        let said = running.platform.said();
-        let ends_stream = |said: &Said| matches!(said, Said::Result { is_stream: true, .. });
-        assert!(said.iter().any(ends_stream), "{said:?}");
+        let exchanges = running.platform.exchanges();
+        let ends_stream = |exchange: &Exchange| matches!(exchange, Exchange::Result { is_stream: true, .. });
+        assert!(exchanges.iter().any(ends_stream), "{exchanges:?}");
     });
 }
 
@@ -69,17 +69,19 @@ fn what_is_left_from_before_is_delivered_before_the_first_take() {
         let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
         // The next job may be the end of this process, too.
         platform.submit("new", json!(1));
-        platform.with_faults(|said| {
-            matches!(said, Said::Result { .. }).then_some(Fault::Delay(Duration::from_secs(1)))
+        platform.with_faults(|exchange| {
+            matches!(exchange, Exchange::Result { .. }).then_some(Fault::Delay(Duration::from_secs(1)))
         });
         let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
         running.platform.result("new").await;
-        let said = running.platform.said();
-        let delivered = said
+        let exchanges = running.platform.exchanges();
+        let delivered = exchanges
             .iter()
-            .position(|said| matches!(said, Said::Result { job, .. } if job.as_str() == "j"));
-        let first_take = said.iter().position(|said| matches!(said, Said::Take { .. }));
-        assert!(delivered.is_some() && delivered < first_take, "{said:?}");
+            .position(|exchange| matches!(exchange, Exchange::Result { job, .. } if job.as_str() == "j"));
+        let first_take = exchanges
+            .iter()
+            .position(|exchange| matches!(exchange, Exchange::Take { .. }));
+        assert!(delivered.is_some() && delivered < first_take, "{exchanges:?}");
     });
 }
 
@@ -89,8 +91,8 @@ fn a_platform_that_is_slow_to_accept_what_is_left_delays_first_takes_by_two_seco
     dies_before_delivery(&dir, &json!("old"));
     life(async {
         let running = Running::start(echo(&dir, &Arc::default())).await;
-        running.platform.with_faults(|said| match said {
-            Said::Result { job, .. } if job.as_str() == "j" => Some(Fault::Delay(Duration::from_mins(2))),
+        running.platform.with_faults(|exchange| match exchange {
+            Exchange::Result { job, .. } if job.as_str() == "j" => Some(Fault::Delay(Duration::from_mins(2))),
             _ => None,
         });
         let began = Instant::now();
@@ -128,12 +130,12 @@ fn a_leftover_whose_job_is_gone_is_dropped() {
         dies_before_delivery(&dir, &json!(1));
         life(async {
             let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-            platform.with_faults(move |said| {
-                matches!(said, Said::Result { .. }).then_some(Fault::Refuse(status))
+            platform.with_faults(move |exchange| {
+                matches!(exchange, Exchange::Result { .. }).then_some(Fault::Refuse(status))
             });
             let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
             until_files(&dir, "results", 0).await;
-            assert!(results(&running.platform.said()).is_empty());
+            assert!(results(&running.platform.exchanges()).is_empty());
         });
     }
 }
@@ -145,8 +147,8 @@ fn a_leftover_that_the_platform_refuses_fails_its_job() {
         dies_before_delivery(&dir, &json!("x".repeat(1000)));
         life(async {
             let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-            platform.with_faults(move |said| match said {
-                Said::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
+            platform.with_faults(move |exchange| match exchange {
+                Exchange::Result { body, .. } if !body.contains("\"error\"") => Some(Fault::Refuse(status)),
                 _ => None,
             });
             let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
@@ -165,8 +167,8 @@ fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
     life(async {
         let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
         let count = asked.clone();
-        platform.with_faults(move |said| {
-            matches!(said, Said::Result { .. }).then(|| {
+        platform.with_faults(move |exchange| {
+            matches!(exchange, Exchange::Result { .. }).then(|| {
                 count.fetch_add(1, Ordering::SeqCst);
                 Fault::Refuse(503)
             })
@@ -186,7 +188,7 @@ fn a_leftover_waits_out_a_platform_that_is_down_and_then_expires() {
         let running = Running::start(echo(&dir, &Arc::default())).await;
         until_files(&dir, "results", 0).await;
         assert!(
-            results(&running.platform.said()).is_empty(),
+            results(&running.platform.exchanges()).is_empty(),
             "half an hour is the limit"
         );
     });
@@ -222,8 +224,8 @@ fn a_leftover_that_the_platform_chokes_on_does_not_keep_younger_ones_waiting() {
         dies_with(&dir, &["a", "b", "c"]);
         life(async {
             let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
-            platform.with_faults(move |said| match said {
-                Said::Result { job, .. } if job.as_str() == "a" => Some(Fault::Refuse(status)),
+            platform.with_faults(move |exchange| match exchange {
+                Exchange::Result { job, .. } if job.as_str() == "a" => Some(Fault::Refuse(status)),
                 _ => None,
             });
             let running = Running::start_on(platform, echo(&dir, &Arc::default()), 1).await;
@@ -246,8 +248,8 @@ fn a_platform_that_is_not_to_be_had_is_asked_once_a_round() {
             let platform = Arc::new(MemoryPlatform::new(Duration::from_secs(20)));
             let tried = Arc::<std::sync::Mutex<Vec<String>>>::default();
             let (note, with) = (tried.clone(), fault.clone());
-            platform.with_faults(move |said| match said {
-                Said::Result { job, .. } => {
+            platform.with_faults(move |exchange| match exchange {
+                Exchange::Result { job, .. } => {
                     note.lock().unwrap().push(job.to_string());
                     Some(with.clone())
                 }
@@ -305,10 +307,10 @@ fn failures_and_ends_of_streams_are_stored_as_what_they_are() {
         let running = Running::start(echo(&dir, &Arc::default())).await;
         assert_eq!(running.platform.result("good").await, r#"{"output": [1,2]}"#);
         assert!(running.platform.result("bad").await.contains("no more"));
-        let said = running.platform.said();
-        let streams = said
+        let exchanges = running.platform.exchanges();
+        let streams = exchanges
             .iter()
-            .filter(|said| matches!(said, Said::Result { is_stream: true, .. }));
+            .filter(|exchange| matches!(exchange, Exchange::Result { is_stream: true, .. }));
         assert_eq!(streams.count(), 2);
     });
 }

@@ -1,5 +1,5 @@
-//! Lives of workers that share a journal. The end of a life, unless it is drained, is a crash: its runtime is
-//! dropped with all its tasks, and only the disk is left.
+//! Workers that share a journal, one after another. A worker that is not drained ends by a crash: its runtime is
+//! dropped with all its tasks, and only the disk stays.
 
 mod answers;
 mod deliveries;
@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 use super::support::Running;
 use crate::json::RawJson;
-use crate::platform::memory::{Fault, Said};
+use crate::platform::memory::{Exchange, Fault};
 use crate::{JobError, JobResult, Worker};
 
-/// One process, from its start to its end.
+/// Runs one worker process, from its start to its end.
 fn life<T>(life: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -54,7 +54,7 @@ fn refuse_results(running: &Running, fault: &Fault) {
     let fault = fault.clone();
     running
         .platform
-        .with_faults(move |said| matches!(said, Said::Result { .. }).then(|| fault.clone()));
+        .with_faults(move |exchange| matches!(exchange, Exchange::Result { .. }).then(|| fault.clone()));
 }
 
 /// Those of a kind that wait for something.
@@ -76,7 +76,7 @@ fn folder(dir: &TempDir, kind: &str) -> PathBuf {
     dir.path().join("v1/@no-endpoint").join(kind)
 }
 
-/// Waits until there are so many files of a kind.
+/// Waits until there is this number of files of a kind.
 async fn until_files(dir: &TempDir, kind: &str, count: usize) {
     while files(dir, kind).len() != count {
         tokio::time::sleep(Duration::from_millis(10)).await;

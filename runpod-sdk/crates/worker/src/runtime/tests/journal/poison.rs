@@ -45,8 +45,8 @@ fn a_job_that_crashed_its_process_three_times_fails_as_poison() {
         running.platform.submit("j", json!(2));
         running
             .platform
-            .until(|said| {
-                results(said)
+            .until(|exchanges| {
+                results(exchanges)
                     .iter()
                     .any(|(_, body)| body == r#"{"output": 2}"#)
                     .then_some(())
@@ -106,7 +106,7 @@ fn a_panic_a_stop_and_a_deadline_are_no_crashes() {
         running.platform.result("deadline").await;
         running
             .active_jobs
-            .until(|held| held.contains(&"stop".into()))
+            .until(|jobs| jobs.contains(&"stop".into()))
             .await;
         running.platform.stop("stop");
         running

@@ -1,4 +1,4 @@
-//! What this crate's tests hear of the log.
+//! Captures the log for this crate's tests.
 
 use runpod_protocol::sync::Mutex;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::{Format, Lines};
 
-/// Listens to all that is logged on this thread, as a person would read it. Dropping it ends that.
-pub(crate) struct Heard {
+/// Captures the lines that are logged on this thread, in the form for people. Dropping it ends the capture.
+pub(crate) struct LogCapture {
     written: Arc<Mutex<String>>,
     _guard: DefaultGuard,
 }
@@ -28,7 +28,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // Other crates have much to say about connections.
+        // Other crates log much about connections.
         if event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
             let line = self.lines.render(event, &context);
             self.written.lock().push_str(&line);
@@ -36,7 +36,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
     }
 }
 
-impl Heard {
+impl LogCapture {
     pub(crate) fn begin() -> Self {
         let written: Arc<Mutex<String>> = Arc::default();
         let listener = Listener {
@@ -52,7 +52,7 @@ impl Heard {
         }
     }
 
-    /// Everything so far.
+    /// The log so far.
     pub(crate) fn text(&self) -> String {
         self.written.lock().clone()
     }
