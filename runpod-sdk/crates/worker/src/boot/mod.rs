@@ -1,6 +1,6 @@
 //! `start`: the whole `main` of a worker.
 //!
-//! `start` reads the command line and selects the mode of the worker. Each mode has a file that fills in a [`Launch`],
+//! `start` reads the command line and selects the mode of the worker. Each mode has a file that fills in a `Launch`,
 //! and `launch` runs it:
 //!
 //! - `deployed`: jobs from the platform's queue. `http`: requests that the worker answers itself.
