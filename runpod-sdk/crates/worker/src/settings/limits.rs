@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_limits_are_those_of_the_protocol_notes() {
-        let limits = Limits::default();
+        let limits = WorkerLimits::default();
         let seconds = [
             limits.poll,
             limits.request,
