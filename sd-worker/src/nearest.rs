@@ -6,19 +6,20 @@ const LETTERS_PER_MISTAKE: usize = 3;
 /// The most similar of `names`, if at most a third of the letters of `name` differ. Case and separators make no
 /// difference.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let plain = |name: &str| without_ending(name).to_lowercase().replace(['_', '-'], " ");
-    let name = plain(name);
-    let most = name.chars().count() / LETTERS_PER_MISTAKE;
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
+    let (whole, stem) = (plain(name), plain(without_ending(name)));
+    let most = stem.chars().count() / LETTERS_PER_MISTAKE;
     names
         .into_iter()
         .map(|known| {
-            let plain = plain(known);
-            let mistakes = strsim::osa_distance(&name, &plain);
-            (mistakes, strsim::jaro_winkler(&name, &plain), known)
+            let mistakes = strsim::osa_distance(&stem, &plain(without_ending(known)));
+            // Among names that differ in their endings alone, the one that is written alike.
+            let in_all = strsim::osa_distance(&whole, &plain(known));
+            ((mistakes, in_all), known)
         })
-        .filter(|(mistakes, _, _)| *mistakes <= most)
-        .max_by(|(a, a_like, _), (b, b_like, _)| b.cmp(a).then(a_like.total_cmp(b_like)))
-        .map(|(_, _, known)| known.to_owned())
+        .filter(|((mistakes, _), _)| *mistakes <= most)
+        .max_by(|(a, _), (b, _)| b.cmp(a))
+        .map(|(_, known)| known.to_owned())
 }
 
 /// A model's name without the hash and the ending of its file, which many leave away.

@@ -186,7 +186,7 @@ impl ApiForm {
             JobKind::Nothing
         };
         let body = match body {
-            Some(body) if job_kind.is_render() => Some(render_body(body, job_kind, key)?),
+            Some(body) if job_kind.is_render() => Some(render_body(&body, job_kind, key)?),
             body => body,
         };
         Ok(Request {
@@ -217,7 +217,7 @@ fn body(input: &RawJson, object: &Object<'_>) -> Result<Option<(&'static str, Ra
 }
 
 /// A body of txt2img or img2img that may be sent.
-fn render_body(body: RawJson, kind: JobKind, place: &'static str) -> Result<RawJson, RequestError> {
+fn render_body(body: &RawJson, kind: JobKind, place: &'static str) -> Result<RawJson, RequestError> {
     let text = body.as_str();
     let object = Object::read(text).ok_or_else(|| RequestError::Form {
         path: place.into(),
@@ -232,8 +232,7 @@ fn render_body(body: RawJson, kind: JobKind, place: &'static str) -> Result<RawJ
     if let Some(picture) = checked.check()? {
         edits.replace(picture, format!("[{}]", picture.get()));
     }
-    let edited = edited(&body, edits);
-    Ok(edited)
+    Ok(edited(body, edits))
 }
 
 fn refused(method: &Method, route: &str, why: RefusalReason) -> RequestError {

@@ -29,7 +29,7 @@ const EVERYWHERE: [&str; 6] = [
     "/sdapi/v1/samplers",
 ];
 
-/// Routes that some WebUIs lack, by the beginnings of their paths, and where they are.
+/// Routes that some servers lack, by the beginnings of their paths, and where they are.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
         "/sdapi/v1/sd-modules",
