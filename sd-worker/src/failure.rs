@@ -58,8 +58,8 @@ impl Failure {
             return error;
         }
         match health.log_tail() {
-            Some(lines) => error.with_log_tail(lines),
-            None => error,
+            Some(lines) if !lines.is_empty() => error.with_log_tail(lines),
+            _ => error,
         }
     }
 

@@ -75,7 +75,11 @@ impl Starter {
     pub(crate) fn log_last_lines(&self) {
         let Some(process) = &self.process else { return };
         let lines = process.tail().lines();
-        error!("the last {} lines of the WebUI's log:", lines.len());
+        match lines.len() {
+            0 => error!("the WebUI has written nothing to its log"),
+            1 => error!("the last line of the WebUI's log:"),
+            more => error!("the last {more} lines of the WebUI's log:"),
+        }
         for line in lines {
             error!(target: "webui", "| {line}");
         }

@@ -237,3 +237,27 @@ async fn a_command_that_can_not_be_started_is_named() {
         .says("'/no/such/python' can't be started: No such file")
         .await;
 }
+
+#[tokio::test]
+async fn a_webui_that_floods_its_log_is_thinned_and_the_number_is_told() {
+    let command = "sh -c 'yes flood | head -n 20000; exit 3'";
+    let variables = [("SD_WORKER_WEBUI_COMMAND", command)];
+    let mut stage = Stage::with("http://127.0.0.1:9", &variables).await;
+    assert_eq!(stage.worker.exit().await.code(), Some(1));
+    stage.worker.says("lines left out").await;
+    let shown = stage.worker.log().matches("flood").count();
+    // Each second that it takes shows 800, and the last 50 are shown once more.
+    assert!((800..10_000).contains(&shown), "{shown}");
+}
+
+#[tokio::test]
+async fn a_webui_that_ends_without_a_word_is_said_to_have_written_nothing() {
+    let variables = [("SD_WORKER_WEBUI_COMMAND", "false")];
+    let mut stage = Stage::with("http://127.0.0.1:9", &variables).await;
+    assert_eq!(stage.worker.exit().await.code(), Some(1));
+    stage
+        .worker
+        .says("the WebUI has written nothing to its log")
+        .await;
+    assert!(!stage.worker.log().contains("the last 0 lines"));
+}

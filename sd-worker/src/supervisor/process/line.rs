@@ -16,6 +16,11 @@ const SECRET_NAMES: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "AUTH"];
 /// The WebUI repeats a failed request's arguments, prompt included, in a line that begins like this.
 const ARGUMENTS: &str = "*** Arguments:";
 
+/// Parts of the paths that the worker asks for beside renders.
+const POLLED: [&str; 4] = ["/sdapi/v1/", "/controlnet/", "/openapi.json", "/internal/"];
+/// 1.10 writes this as a warning for each request whose sampler name has the scheduler in it, as most have.
+const EXPECTED: &str = "Sampler Scheduler autocorrection";
+
 /// Removes secrets, pictures and prompts from lines.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cleaner {
@@ -107,10 +112,34 @@ pub(super) fn is_progress_bar(line: &str) -> bool {
     })
 }
 
+/// Whether it is an entry of the access log for one of the worker's own polls. They come every second during a render.
+pub(super) fn is_own_poll(line: &str) -> bool {
+    let words: Vec<&str> = line
+        .split(|character: char| character.is_whitespace() || character == '"')
+        .collect();
+    // Formats differ: `"GET /x HTTP/1.1" 200`, `API 2026-01-01 200 http/1.1 GET /x 127.0.0.1`.
+    let is_access = words.iter().any(|word| {
+        word.get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case("http/"))
+    });
+    is_access
+        && words.windows(2).any(|pair| {
+            let path = pair[1].split('?').next().unwrap_or_default();
+            match pair[0] {
+                "GET" => POLLED.iter().any(|part| path.contains(part)),
+                "POST" => path.ends_with("/sdapi/v1/interrupt"),
+                _ => false,
+            }
+        })
+}
+
 /// The level that the line's text names. Python writes ordinary messages to both streams, so the stream tells nothing.
 pub(super) fn level(line: &str) -> Level {
     if line.starts_with("Traceback (most recent call last)") {
         return Level::ERROR;
+    }
+    if line.contains(EXPECTED) {
+        return Level::DEBUG;
     }
     // Formats differ: "ERROR: x", "2026-01-01 12:00:00 WARNING  [x] y", "[ERROR] x". The word stands near
     // the beginning, in capitals.
@@ -160,6 +189,32 @@ mod tests {
             ("an ordinary sentence that ends with the word ERROR", Level::INFO),
         ] {
             assert_eq!(level(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_corrected_sampler_name_is_no_warning() {
+        let line = r#"2026-01-01 12:00:00 WARNING  [root] Sampler Scheduler autocorrection: "DPM++ 2M Karras" -> "DPM++ 2M", "None" -> "Karras""#;
+        assert_eq!(level(line), Level::DEBUG);
+    }
+
+    #[test]
+    fn entries_of_the_worker_s_own_polls_are_known() {
+        for own in [
+            r#"INFO:     127.0.0.1:50000 - "GET /sdapi/v1/progress?skip_current_image=true HTTP/1.1" 200 OK"#,
+            "API 2026-01-01 12:00:00.000000 200 http/1.1 GET /sdapi/v1/sd-models 127.0.0.1 0.002",
+            "12:00:00 INFO API user=None code=200 http/1.1 GET /sdapi/v1/progress 127.0.0.1 0.0006",
+            r#"INFO: 127.0.0.1:1 - "GET /prefix/sdapi/v1/schedulers HTTP/1.1" 404 Not Found"#,
+            r#"INFO: 127.0.0.1:1 - "POST /sdapi/v1/interrupt HTTP/1.1" 200 OK"#,
+        ] {
+            assert!(is_own_poll(own), "{own}");
+        }
+        for other in [
+            r#"INFO: 127.0.0.1:1 - "POST /sdapi/v1/txt2img HTTP/1.1" 500 Internal Server Error"#,
+            "GET /sdapi/v1/progress is what a client asks for",
+            "Model loaded in 3.2s",
+        ] {
+            assert!(!is_own_poll(other), "{other}");
         }
     }
 

@@ -1,16 +1,21 @@
 //! Forwards the WebUI's output to the worker's log, and keeps its last lines for errors.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufReader, Read};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tracing::{Level, debug, error, info, warn};
 
 use super::line::{self, Cleaner};
+use super::thinner::{self, Thinned, Thinner};
 
 /// How many lines an error shows.
 const REMEMBERED: usize = 50;
+/// How many different warnings are remembered.
+const WARNINGS: usize = 1000;
 /// The longest part of a line that is kept while it is read.
 const LINE_BUFFER: usize = 16 << 10;
 
@@ -37,23 +42,58 @@ impl LogTail {
 
 /// Reads `stream` to its end. Blocks this thread.
 pub(super) fn forward(stream: impl Read, cleaner: &Cleaner, tail: &LogTail) {
+    let mut thinner = Thinner::default();
+    let mut warnings = KnownWarnings::default();
     split(stream, |bytes, left_out| {
         let line = cleaner.clean(bytes, left_out);
         if line.is_empty() {
             return;
         }
-        if line::is_progress_bar(&line) {
+        if line::is_progress_bar(&line) || line::is_own_poll(&line) {
             debug!(target: "webui", "{line}");
             return;
         }
-        match line::level(&line) {
-            Level::ERROR => error!(target: "webui", "{line}"),
-            Level::WARN => warn!(target: "webui", "{line}"),
-            Level::INFO => info!(target: "webui", "{line}"),
-            _ => debug!(target: "webui", "{line}"),
+        let Thinned { is_shown, left_out } = thinner.line(Instant::now());
+        tell_left_out(left_out);
+        if is_shown {
+            match line::level(&line) {
+                Level::ERROR => error!(target: "webui", "{line}"),
+                Level::WARN if warnings.is_new(&line) => warn!(target: "webui", "{line}"),
+                Level::WARN | Level::INFO => info!(target: "webui", "{line}"),
+                _ => debug!(target: "webui", "{line}"),
+            }
         }
         tail.push(line);
     });
+    tell_left_out(thinner.end());
+}
+
+fn tell_left_out(lines: u64) {
+    if lines > 0 {
+        warn!(target: "webui", "… {}", thinner::notice(lines));
+    }
+}
+
+/// The warnings that were passed on. A warning that every job repeats is one only once.
+#[derive(Debug, Default)]
+struct KnownWarnings {
+    hashes: HashSet<u64>,
+}
+
+impl KnownWarnings {
+    /// Whether a warning has not come before. Numbers such as its time make no difference.
+    fn is_new(&mut self, line: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        for part in line.split(|character: char| character.is_ascii_digit()) {
+            if !part.is_empty() {
+                part.hash(&mut hasher);
+            }
+        }
+        if self.hashes.len() == WARNINGS {
+            self.hashes.clear();
+        }
+        self.hashes.insert(hasher.finish())
+    }
 }
 
 /// Calls `take` with each line and the number of its bytes that were dropped. Progress bars end their lines with a
@@ -118,6 +158,25 @@ mod tests {
             (LINE_BUFFER, 100_000 - LINE_BUFFER)
         );
         assert_eq!(lines[1], ("next".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_warning_that_every_job_repeats_is_a_warning_once() {
+        let mut warnings = KnownWarnings::default();
+        let line = |at: u32| format!("2026-01-01 12:00:{at} WARNING  [x] the seed {at} is large");
+        assert!(warnings.is_new(&line(1)));
+        assert!(!warnings.is_new(&line(59)));
+        assert!(warnings.is_new("WARNING: another"));
+    }
+
+    #[test]
+    fn lines_about_the_worker_s_own_polls_are_not_kept() {
+        let poll =
+            "INFO:     127.0.0.1:5 - \"GET /sdapi/v1/progress?skip_current_image=true HTTP/1.1\" 200 OK\n";
+        let tail = LogTail::default();
+        let text = format!("Model loaded\n{}RuntimeError: boom\n", poll.repeat(100));
+        forward(text.as_bytes(), &Cleaner::default(), &tail);
+        assert_eq!(tail.lines(), ["Model loaded", "RuntimeError: boom"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod log;
 mod memory;
 mod second_signal;
 mod spawn;
+mod thinner;
 
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
