@@ -13,7 +13,7 @@ use crate::coerce::{is_true, number};
 use crate::output::info;
 use crate::render::JobPart;
 use crate::splice::{Edits, Object};
-use crate::webui::Call;
+use crate::webui::{Call, JobKind};
 
 /// Scripts of the WebUI itself that run for each picture alike. A script of an extension may read all pictures of a
 /// request, or draw random numbers once for all.
@@ -26,8 +26,6 @@ const FOR_EACH_PICTURE: [&str; 7] = [
     "seed",
     "soft inpainting",
 ];
-/// The value of `inpainting_fill` that makes noise of the first batch's seeds for all batches.
-const LATENT_NOISE: f64 = 2.0;
 
 /// A render as one request or several.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ impl RenderSplit {
     /// Splits a render, if its batches can be rendered apart.
     pub(super) fn of(call: Call) -> Self {
         let (batches, in_one) = match call.body.as_ref().and_then(|body| Object::read(body.as_str())) {
-            Some(request) => match (batches(&request), obstacle(&request)) {
+            Some(request) => match (batches(&request), obstacle(call.job_kind, &request)) {
                 (batches @ 2.., Some(why)) => (batches.min(1), Some(why)),
                 (batches, _) => (batches, None),
             },
@@ -152,7 +150,7 @@ fn batches(request: &Object<'_>) -> u32 {
 }
 
 /// Why the batches would differ if they were rendered apart.
-fn obstacle(request: &Object<'_>) -> Option<&'static str> {
+fn obstacle(job_kind: JobKind, request: &Object<'_>) -> Option<&'static str> {
     let value = |key| request.decode::<Value>(key);
     let below_zero = |key| {
         // -1 stands for a random seed.
@@ -168,8 +166,9 @@ fn obstacle(request: &Object<'_>) -> Option<&'static str> {
         Some("a script renders all its pictures in one go")
     } else if value("save_images").as_ref().is_some_and(is_true) {
         Some("with save_images they may get a grid")
-    } else if value("inpainting_fill").as_ref().and_then(number) == Some(LATENT_NOISE) {
-        Some("inpainting_fill 2 makes noise of the first seeds for all of them")
+    } else if job_kind == JobKind::Img2Img {
+        // The VAE's encoder draws it (§14), once for all batches.
+        Some("img2img draws noise that no seed repeats")
     } else if below_zero("seed") || below_zero("subseed") {
         Some("a seed below -1 cannot be counted up from")
     } else if !request.get("alwayson_scripts").is_none_or(run_for_each_picture) {

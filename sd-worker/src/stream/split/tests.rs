@@ -76,7 +76,6 @@ fn what_would_differ_stays_one_request_and_says_why() {
     for (more, why) in [
         (r#""script_name": "x/y/z plot""#, "script renders"),
         (r#""save_images": "true""#, "grid"),
-        (r#""inpainting_fill": 2"#, "noise"),
         (r#""seed": -3"#, "below -1"),
         (r#""subseed": "-2""#, "below -1"),
         (
@@ -91,6 +90,25 @@ fn what_would_differ_stays_one_request_and_says_why() {
         assert!(split.in_one.is_some_and(|reason| reason.contains(why)), "{body}");
         assert_eq!(split.call().unwrap().body.unwrap().as_str(), body);
     }
+}
+
+#[test]
+fn a_start_from_pictures_stays_one_request_and_says_why() {
+    for body in [
+        r#"{"n_iter": 4, "init_images": ["…"]}"#,
+        r#"{"n_iter": 4, "init_images": ["…"], "mask": "…", "inpainting_fill": 1}"#,
+        r#"{"n_iter": 2, "seed": 7, "denoising_strength": 0.1}"#,
+    ] {
+        let split = RenderSplit::of(Call::img2img(RawJson::parse(body).unwrap()));
+        assert_eq!(split.part(), Some(JobPart::WHOLE), "{body}");
+        assert!(
+            split.in_one.is_some_and(|reason| reason.contains("noise")),
+            "{body}"
+        );
+        assert_eq!(split.call().unwrap().body.unwrap().as_str(), body);
+    }
+    let one = RenderSplit::of(Call::img2img(RawJson::parse(r#"{"n_iter": 1}"#).unwrap()));
+    assert_eq!(one.in_one, None, "one batch is no matter");
 }
 
 #[test]
