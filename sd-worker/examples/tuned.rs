@@ -27,6 +27,7 @@ fn set(tuning: &mut Tuning, name: &str, value: &str) {
     let number = || -> usize { value.parse().expect("TUNING: a number") };
     match name {
         "probe_interval" => tuning.probe_interval = time(),
+        "other_sign_after" => tuning.other_sign_after = time(),
         "answer_idle" => tuning.answer_idle = time(),
         "retry_wait" => tuning.retry_wait = time(),
         "brief_render" => tuning.brief_render = time(),

@@ -111,6 +111,8 @@ fn worker(settings: Settings, process: Option<Process>) -> Worker {
         // the render's interval.
         .progress_interval(progress_interval)
         .intake(&intake)
+        // An error shows the lines of the WebUI's log, not the worker's own requests to it.
+        .log_tail(0)
         .state_with(move || app::App::start(settings, process, intake, monitor))
 }
 

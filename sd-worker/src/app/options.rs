@@ -24,6 +24,7 @@ pub(super) fn readiness_options(settings: &Settings) -> ReadinessOptions {
         probe_timeout: settings.tuning.probe_timeout,
         checkpoint: settings.backend.checkpoint.clone(),
         warm_up: settings.backend.warm_up.clone(),
+        other_sign_after: settings.tuning.other_sign_after,
     }
 }
 

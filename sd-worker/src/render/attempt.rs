@@ -7,6 +7,7 @@ use runpod_sdk::Context;
 use runpod_sdk::context::CancelReason;
 use runpod_sdk::json::RawJson;
 use tokio::time::{sleep, timeout};
+use tracing::info;
 
 use super::Renderer;
 use super::error::RenderError;
@@ -17,19 +18,25 @@ use super::progress::Follower;
 use super::stall::StallDetector;
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::supervisor::Symptom;
-use crate::webui::{Call, Progress, Rendered, Stopped, WebUiError, interrupt_until_returned};
+use crate::webui::{
+    Call, Progress, Rendered, Stopped, WebUi, WebUiError, interrupt_until_returned, wait_behind_another,
+};
 
 /// How long an interrupted render may take to stop before the supervisor sees to it. Shorter than the grace of a
 /// cancelled job.
 const INTERRUPT_PATIENCE: Duration = Duration::from_secs(5);
 
 type Answered = Result<Rendered, WebUiError>;
+/// A request in flight.
+type Post = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 /// One request, and the facts that are needed if its answer is lost.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) generation: u64,
     pub(super) before: JobBefore,
+    /// What a probe saw just before; `None` if there was none.
+    seen_before: Option<Progress>,
     pub(super) began: Instant,
     /// The render was seen to run, or its answer to begin.
     pub(super) seen_running: bool,
@@ -46,22 +53,23 @@ enum Interruption {
 }
 
 impl Attempt {
-    /// Notes the WebUI's last job. It is probed unless it is known, as it is after most renders.
+    /// Notes the WebUI's last job, and whether another client's render runs. The WebUI is probed unless it was seen just
+    /// before, as it is when jobs follow each other.
     pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, Cancelled> {
         let generation = renderer.health.generation();
         let memory = &renderer.memory;
-        let before = match memory.take(generation) {
-            Some(before) => before,
-            None => {
-                if let Some(seen) = unless_cancelled(ctx, renderer.webui.probe()).await? {
-                    memory.set(generation, seen.state.job_timestamp);
-                }
-                memory.take(generation).unwrap_or_else(JobBefore::unseen)
+        let mut seen_before = None;
+        if !memory.is_fresh(generation, Instant::now()) {
+            seen_before = unless_cancelled(ctx, renderer.webui.probe()).await?;
+            if let Some(seen) = &seen_before {
+                memory.set(generation, seen.state.job_timestamp.clone());
             }
-        };
+        }
+        let before = memory.take(generation).unwrap_or_else(JobBefore::unseen);
         Ok(Self {
             generation,
             before,
+            seen_before,
             began: Instant::now(),
             seen_running: false,
             seen_over: false,
@@ -88,18 +96,22 @@ impl Attempt {
 impl GpuLease {
     /// Sends the request once, and waits until it is answered or has to be interrupted.
     pub(super) async fn attempt(
-        &self,
+        &mut self,
         call: &Call,
         part: JobPart,
         ctx: &Context,
         attempt: &mut Attempt,
     ) -> Result<RawJson, RenderError> {
-        let renderer = &*self.renderer;
+        let renderer = self.renderer.clone();
+        let renderer = &*renderer;
         let mut follower = renderer.reporter.follow(&renderer.webui, call, part, ctx);
         let mut stall = StallDetector::new(renderer.stall_after);
-        // Stays set if this future is dropped: then the render goes on without a request.
-        renderer.set_left_running(true);
-        let mut post = std::pin::pin!(renderer.webui.send_and_probe(call));
+        // It does not end if this future is dropped: then the render goes on without a request.
+        renderer
+            .webui
+            .own_render()
+            .begin(attempt.seen_before.as_ref(), follower.expected_job());
+        let mut post = request(renderer.webui.clone(), call.clone());
         let interruption = tokio::select! {
             biased;
             answer = &mut post => return answered(renderer, attempt, follower, answer),
@@ -107,7 +119,12 @@ impl GpuLease {
             () = sleep(renderer.attempt_timeout) => Interruption::TooSlow,
             () = follower.report(&mut stall) => Interruption::Stalled,
         };
-        let stopped = interrupt(renderer, attempt, &interruption, post).await;
+        let stopped = if renderer.webui.is_behind_another().await {
+            self.leave_behind(post);
+            None
+        } else {
+            interrupt(renderer, attempt, &interruption, post.as_mut()).await
+        };
         match interruption {
             Interruption::Cancelled(reason) => Err(Cancelled(reason).into()),
             Interruption::TooSlow | Interruption::Stalled => match whole_answer(stopped, &follower) {
@@ -119,6 +136,32 @@ impl GpuLease {
             },
         }
     }
+
+    /// Gives up a request that waits behind another client's render, which is left alone. The request cannot be taken
+    /// back, so its render is interrupted when it begins. The GPU is leased until then.
+    fn leave_behind(&mut self, mut post: Post) {
+        info!("the request waits behind another client's render, and is interrupted when its own begins");
+        let renderer = self.renderer.clone();
+        let permit = self.permit.take();
+        tokio::spawn(async move {
+            let returned = wait_behind_another(&renderer.webui, post.as_mut()).await;
+            let is_over = match returned {
+                Some(answer) => !is_lost(&answer),
+                None => stop(&renderer, post.as_mut())
+                    .await
+                    .is_some_and(|stopped| !is_lost(&stopped.output)),
+            };
+            if is_over {
+                renderer.webui.own_render().end();
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Sends the request.
+fn request(webui: WebUi, call: Call) -> Post {
+    Box::pin(async move { webui.send_and_probe(&call).await })
 }
 
 /// The request was answered, or failed.
@@ -130,7 +173,9 @@ fn answered(
 ) -> Result<RawJson, RenderError> {
     // A render whose answer begins has run.
     attempt.seen_running = follower.seen_running() || answer.is_ok();
-    renderer.set_left_running(is_lost(&answer));
+    if !is_lost(&answer) {
+        renderer.webui.own_render().end();
+    }
     let Rendered {
         answer,
         after,
@@ -155,20 +200,16 @@ fn answered(
 ///
 /// The next job may be taken as soon as the attempt returns. So the GPU is free then, or the supervisor frees it before
 /// it is leased again.
-async fn interrupt<F: Future<Output = Answered>>(
+async fn interrupt(
     renderer: &Renderer,
     attempt: &mut Attempt,
     interruption: &Interruption,
-    post: Pin<&mut F>,
+    post: Pin<&mut (dyn Future<Output = Answered> + Send)>,
 ) -> Option<Stopped<Answered>> {
-    let patience = INTERRUPT_PATIENCE.min(renderer.interrupt_patience);
-    let stopping = interrupt_until_returned(&renderer.webui, post);
-    let Ok(stopped) = timeout(patience, stopping).await else {
-        renderer.set_left_running(false);
-        renderer.health.report(Symptom::Stuck);
-        return None;
-    };
-    renderer.set_left_running(is_lost(&stopped.output));
+    let stopped = stop(renderer, post).await?;
+    if !is_lost(&stopped.output) {
+        renderer.webui.own_render().end();
+    }
     if let Some(after) = &stopped.after {
         attempt.note_end(renderer, after);
     }
@@ -176,6 +217,20 @@ async fn interrupt<F: Future<Output = Answered>>(
         renderer.health.report(Symptom::Stalled);
     }
     Some(stopped)
+}
+
+/// Interrupts the render until its request returns. If it does not stop in time, the supervisor sees to it.
+async fn stop(
+    renderer: &Renderer,
+    post: Pin<&mut (dyn Future<Output = Answered> + Send)>,
+) -> Option<Stopped<Answered>> {
+    let patience = INTERRUPT_PATIENCE.min(renderer.interrupt_patience);
+    let stopping = interrupt_until_returned(&renderer.webui, post);
+    let stopped = timeout(patience, stopping).await.ok();
+    if stopped.is_none() {
+        renderer.health.report(Symptom::Stuck);
+    }
+    stopped
 }
 
 /// The answer of a render that was done just before its interrupt arrived.

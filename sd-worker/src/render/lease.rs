@@ -20,7 +20,7 @@ use crate::webui::{Call, WebUiError};
 #[derive(Debug)]
 pub(crate) struct GpuLease {
     pub(super) renderer: Arc<Renderer>,
-    permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
     verified_complete: bool,
 }
 
@@ -71,8 +71,10 @@ impl GpuLease {
             self.renew(ctx).await?;
         }
         let answer = self.render_guarded(call, part, ctx).await;
-        if let Err(RenderError::WebUi(error)) = &answer {
-            self.renderer.health.diagnose(error);
+        match &answer {
+            Ok(_) => self.renderer.health.render_worked(),
+            Err(RenderError::WebUi(error)) => self.renderer.health.diagnose(error),
+            Err(_) => {}
         }
         answer
     }
@@ -115,7 +117,7 @@ impl GpuLease {
                 Err(error) => return Err(error),
             };
             match self.after_failure(ctx, attempt, &error, &mut has_died).await? {
-                AfterFailure::SendAgain => self.renderer.set_left_running(false),
+                AfterFailure::SendAgain => self.renderer.webui.own_render().end(),
                 AfterFailure::Fail => return Err(error.into()),
             }
             let Some(wait) = waits.next() else {
@@ -155,7 +157,7 @@ impl GpuLease {
                 }
                 LostRequestState::NeverBegan | LostRequestState::Gone => {
                     // The request may have had its run on the GPU, and nothing of that is left.
-                    self.renderer.set_left_running(false);
+                    self.renderer.webui.own_render().end();
                     return Err(error.to_lost().into());
                 }
                 LostRequestState::Unknown => retry::may_repeat(error),
@@ -175,7 +177,7 @@ impl GpuLease {
 
     /// Gives the GPU back until the WebUI is well.
     async fn renew(&mut self, ctx: &Context) -> Result<(), RenderError> {
-        self.renderer.set_left_running(false);
+        self.renderer.webui.own_render().end();
         self.permit = None;
         self.permit = Some(unless_cancelled(ctx, self.renderer.free_gpu()).await??);
         Ok(())

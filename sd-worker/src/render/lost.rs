@@ -19,6 +19,9 @@ const PROBE_FOR: Duration = Duration::from_secs(30);
 /// The time between two of these probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long the sight of an idle WebUI counts. Another client's render may begin later.
+const FRESH: Duration = Duration::from_millis(250);
+
 /// The WebUI's last job, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct JobMemory {
@@ -30,11 +33,22 @@ struct KnownJob {
     /// The number of the process that ran it.
     generation: u64,
     before: JobBefore,
+    /// When it was seen last.
+    confirmed_at: Instant,
     /// No request was sent since it was seen.
     is_current: bool,
 }
 
 impl JobMemory {
+    /// Whether the WebUI was seen so shortly before that no probe is needed.
+    pub(super) fn is_fresh(&self, generation: u64, now: Instant) -> bool {
+        self.last.lock().as_ref().is_some_and(|known| {
+            known.generation == generation
+                && known.is_current
+                && now.duration_since(known.confirmed_at) < FRESH
+        })
+    }
+
     /// The last job before a request is sent, if it is known. It counts as unknown from then on, until the request's
     /// end is seen.
     pub(super) fn take(&self, generation: u64) -> Option<JobBefore> {
@@ -60,6 +74,7 @@ impl JobMemory {
         *last = Some(KnownJob {
             generation,
             before: before.clone(),
+            confirmed_at: Instant::now(),
             is_current: true,
         });
         before
@@ -144,6 +159,19 @@ mod tests {
         let known = memory.set(1, Some("0".to_owned()));
         assert_eq!(memory.take(2), None);
         assert_eq!(memory.take(1), Some(known));
+    }
+
+    #[test]
+    fn the_sight_of_an_idle_webui_is_fresh_for_a_moment_and_one_request() {
+        let memory = JobMemory::default();
+        let now = Instant::now();
+        assert!(!memory.is_fresh(1, now));
+        memory.set(1, None);
+        assert!(memory.is_fresh(1, now));
+        assert!(!memory.is_fresh(2, now));
+        assert!(!memory.is_fresh(1, now + FRESH * 2));
+        memory.take(1);
+        assert!(!memory.is_fresh(1, now));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Renders of jobs: one at a time, each from its lease of the GPU to its answer.
 //!
-//! The WebUI would queue renders itself, but its interrupt and its progress are about the render in progress, also that of
-//! another client. With one at a time that render is always the worker's own.
+//! The WebUI would queue renders itself, but its interrupt and its progress are about the render in progress. With one at a
+//! time that render is the worker's own, unless another client uses the WebUI: [`WebUi::own_render`]
+//! tells them apart.
 //!
 //! ```text
 //!  GpuLease ─▶ settings guard ─▶ attempt ─▶ POST ─▶ answer, probed for an early end ─▶ RawJson
 //!                                  │  ▲
 //!                                  │  └─ retry: nothing can have come of the attempt
 //!                                  ├─ progress ─▶ updates; no step for too long: stalled
-//!                                  ├─ cancelled, too slow, stalled ─▶ interrupt until the POST returns
+//!                                  ├─ cancelled, too slow, stalled ─▶ interrupt until the POST returns;
+//!                                  │     behind another client's render: wait for its end first
 //!                                  └─ answer lost ─▶ what became of the render?
 //! ```
 
@@ -26,7 +28,6 @@ mod settings_guard;
 mod stall;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runpod_sdk::Context;
@@ -70,8 +71,6 @@ pub(crate) struct Renderer {
     health: Health,
     /// One permit: its holder uses the GPU.
     gpu: Arc<Semaphore>,
-    /// A request was sent and never returned, so its render may still run.
-    left_running: AtomicBool,
     attempt_timeout: Duration,
     interrupt_patience: Duration,
     stall_after: Duration,
@@ -91,7 +90,6 @@ impl Renderer {
             webui,
             health,
             gpu,
-            left_running: AtomicBool::new(false),
             attempt_timeout: options.attempt_timeout,
             interrupt_patience: options.interrupt_patience,
             stall_after: options.stall_after,
@@ -116,10 +114,6 @@ impl Renderer {
         Ok(GpuLease::new(self.clone(), permit))
     }
 
-    fn set_left_running(&self, left_running: bool) {
-        self.left_running.store(left_running, Ordering::Release);
-    }
-
     async fn free_gpu(&self) -> Result<OwnedSemaphorePermit, RenderError> {
         loop {
             if let Err(symptom) = self.health.well().await {
@@ -130,13 +124,13 @@ impl Renderer {
             if !self.health.is_well() {
                 continue; // the supervisor needs the GPU
             }
-            if self.left_running.load(Ordering::Acquire) {
-                let idle = self.webui.interrupt_until_idle(self.interrupt_patience).await;
-                self.set_left_running(false);
-                if !idle {
+            // A request was sent and never returned, so its render may still run.
+            if self.webui.own_render().may_run() {
+                if !self.webui.interrupt_until_stopped(self.interrupt_patience).await {
                     self.health.report(Symptom::Stuck);
                     continue;
                 }
+                self.webui.own_render().end();
             }
             return Ok(permit);
         }

@@ -12,6 +12,9 @@ pub struct Tuning {
     pub probe_interval: Duration,
     /// How long one readiness probe may take.
     pub probe_timeout: Duration,
+    /// How long the WebUI's list of checkpoints may fail with a status of 5xx before a small render counts as the sign that
+    /// it is ready.
+    pub other_sign_after: Duration,
     /// How long a connection to the WebUI is kept while nothing is sent.
     pub pool_idle: Duration,
     /// How long an answer that has begun may stand still before its connection counts as lost.
@@ -39,6 +42,8 @@ impl Default for Tuning {
             probe_interval: Duration::from_millis(200),
             // A WebUI that loads its modules accepts a connection long before it answers.
             probe_timeout: Duration::from_mins(2),
+            // A proxy answers 5xx while the WebUI starts; some builds of Forge do so for ever.
+            other_sign_after: Duration::from_secs(30),
             // The WebUI closes an idle connection after 30 s; a request that crosses the close is lost.
             pool_idle: Duration::from_secs(20),
             // On one pod an answer comes at once, as it is already in the WebUI's memory.

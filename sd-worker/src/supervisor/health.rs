@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use runpod_sdk::ErrorClass;
 use runpod_sdk::settings::Intake;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::policy::Symptom;
 use super::process::{LogTail, Process};
+use super::streak::FailureStreak;
 use crate::code::{Code, Explain as _};
 use crate::webui::WebUiError;
 
@@ -25,6 +27,7 @@ struct HealthState {
     reports: Mutex<mpsc::UnboundedSender<Symptom>>,
     intake: Intake,
     tail: Option<LogTail>,
+    streak: Mutex<FailureStreak>,
     /// The number of the WebUI's process. Facts about one process do not hold for the next.
     generation: AtomicU64,
 }
@@ -44,6 +47,7 @@ impl Health {
             reports: Mutex::new(reports),
             intake,
             tail: process.map(|process| process.tail().clone()),
+            streak: Mutex::default(),
             generation: AtomicU64::new(1),
         };
         let health = Self {
@@ -61,13 +65,25 @@ impl Health {
         }
     }
 
-    /// Reports the symptom that an error shows, if it shows one. A user's mistake shows none.
+    /// A render worked.
+    pub(crate) fn render_worked(&self) {
+        self.shared.streak.lock().worked();
+    }
+
+    /// Reports the symptom that a failed render shows, if it shows one. A user's mistake shows none. A failure that says
+    /// nothing of the WebUI's health is a symptom if it comes a few times in a row.
     pub(crate) fn diagnose(&self, error: &WebUiError) {
         let symptom = match error.code() {
             Code::OutOfMemory => Symptom::OutOfMemory,
             Code::GpuFailed => Symptom::GpuFailed,
             // A server that answers is there.
             Code::Unavailable if error.status().is_none() => Symptom::Silent,
+            code if code.class() == ErrorClass::Backend => {
+                if !self.shared.streak.lock().failed() {
+                    return;
+                }
+                Symptom::Failing
+            }
             _ => return,
         };
         self.report(symptom);

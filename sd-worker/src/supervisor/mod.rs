@@ -9,6 +9,7 @@ mod policy;
 mod process;
 mod rate_limit;
 mod start;
+mod streak;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -151,7 +152,10 @@ impl Supervisor {
             }
             RecoveryStep::Free => {
                 let _gpu = self.gpu.acquire().await;
-                if self.webui.interrupt_until_idle(self.interrupt_patience).await {
+                let stopped = self.webui.interrupt_until_stopped(self.interrupt_patience).await;
+                // A render that does not stop is left to the restart, or to the WebUI's own queue.
+                self.webui.own_render().end();
+                if stopped {
                     Ok(())
                 } else {
                     Err(format!("it still renders after {:?}", self.interrupt_patience))

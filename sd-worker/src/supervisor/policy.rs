@@ -4,6 +4,7 @@
 //!  out of memory ──▶ reload the checkpoint ──▶ canary ──▶ healthy
 //!  stalled, stuck ─▶ free the GPU ───────────▶ canary        ▲
 //!  silent ─────────▶ wait for it ────────────▶ canary        │
+//!  jobs keep failing ───────────────────────▶ canary        │
 //!  GPU failed, dead, canary failed, step failed ─▶ restart ──┴─▶ canary
 //!  no restart left, or none possible ────────────▶ down: the worker asks to be replaced
 //! ```
@@ -41,6 +42,8 @@ pub(crate) enum Symptom {
     Silent,
     /// The process holds more memory than it may.
     Overgrown,
+    /// Several jobs in a row failed, and none of them says why.
+    Failing,
 }
 
 /// A step of a recovery.
@@ -156,6 +159,11 @@ impl RecoveryPolicy {
                     // It grows faster than restarts help, and still renders.
                     None => RecoveryState::Healthy,
                 },
+                // The jobs may be at fault.
+                Symptom::Failing => RecoveryState::Healing {
+                    symptom,
+                    step: RecoveryStep::Canary,
+                },
                 // A WebUI that cannot be restarted may still render.
                 Symptom::GpuFailed if !self.can_restart => RecoveryState::Healing {
                     symptom,
@@ -234,6 +242,7 @@ impl Symptom {
             Self::Died => "the WebUI has died",
             Self::Silent => "the WebUI accepts no connection",
             Self::Overgrown => "the WebUI uses too much memory",
+            Self::Failing => "several jobs in a row failed",
         }
     }
 }

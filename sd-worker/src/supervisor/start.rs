@@ -77,8 +77,7 @@ impl Starter {
         let lines = process.tail().lines();
         match lines.len() {
             0 => error!("the WebUI has written nothing to its log"),
-            1 => error!("the last line of the WebUI's log:"),
-            more => error!("the last {more} lines of the WebUI's log:"),
+            lines => error!("the last {lines} lines of the WebUI's log:"),
         }
         for line in lines {
             error!(target: "webui", "| {line}");

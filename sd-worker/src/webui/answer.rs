@@ -17,8 +17,21 @@ const LARGEST_RESERVATION: u64 = 64 << 20;
 /// The longest list or error that is read.
 pub(super) const SMALL_BODY: usize = 32 << 20;
 
+/// What an answer without a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EmptyBody {
+    /// `null`: SD.Next answers 204 where A1111 answers 200 with `null` (§12).
+    Null,
+    /// No usable answer.
+    Refused,
+}
+
 /// Reads any JSON answer, byte for byte. It counts as lost when no byte arrives for `idle`.
-pub(super) async fn read(mut response: Response, idle: Duration) -> Result<RawJson, WebUiError> {
+pub(super) async fn read(
+    mut response: Response,
+    idle: Duration,
+    empty: EmptyBody,
+) -> Result<RawJson, WebUiError> {
     let announced = response
         .content_length()
         .unwrap_or_default()
@@ -30,6 +43,9 @@ pub(super) async fn read(mut response: Response, idle: Duration) -> Result<RawJs
         validator
             .feed(&piece)
             .map_err(|error| bad_answer(&response, &text, &error))?;
+    }
+    if text.is_empty() && empty == EmptyBody::Null {
+        return Ok(RawJson::from(serde_json::Value::Null));
     }
     let start = Bytes::copy_from_slice(&text[..text.len().min(problem::LONGEST_TEXT)]);
     RawJson::checked(text, validator).map_err(|error| bad_answer(&response, &start, &error))

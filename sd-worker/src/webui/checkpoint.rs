@@ -3,6 +3,7 @@
 use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::WebUi;
 use super::error::WebUiError;
@@ -34,6 +35,21 @@ pub(crate) enum WrongCheckpoint {
 }
 
 impl Checkpoint {
+    /// A checkpoint of a WebUI that does not list them, by one of its names.
+    fn unlisted(wanted: &str) -> Self {
+        let (file, bracket) = wanted.rsplit_once(" [").unwrap_or((wanted, ""));
+        let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let hash = bracket.strip_suffix(']').unwrap_or_default();
+        Self {
+            title: wanted.to_owned(),
+            model_name: stem.to_owned(),
+            hash: (!hash.is_empty()).then(|| hash.to_owned()),
+            sha256: None,
+            filename: file.to_owned(),
+        }
+    }
+
     /// Whether `wanted` names this checkpoint: by title, name, file name or hash.
     fn answers_to(&self, wanted: &str) -> bool {
         let file = self.filename.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -92,14 +108,31 @@ impl WebUi {
             wanted: wanted.to_owned(),
             reason,
         };
-        let all: Vec<Checkpoint> = self.get_small(MODELS).await.map_err(refused)?;
+        let all: Vec<Checkpoint> = match self.get_small(MODELS).await {
+            Ok(all) => all,
+            Err(error) if error.status().is_some_and(|status| status >= 500) => {
+                warn!(%error, "the WebUI does not list its checkpoints; selecting the one that is wanted all the same");
+                let change = json!({ "sd_model_checkpoint": wanted });
+                self.set_options(&change).await.map_err(refused)?;
+                return Ok(Checkpoint::unlisted(wanted));
+            }
+            Err(error) => return Err(refused(error)),
+        };
         let Some(checkpoint) = all.iter().find(|checkpoint| checkpoint.answers_to(wanted)) else {
             return Err(WrongCheckpoint::Unknown {
                 wanted: wanted.to_owned(),
                 there: list(&all),
             });
         };
-        let options: Value = self.options().await.map_err(refused)?;
+        let options = match self.options().await {
+            Ok(options) => options,
+            // Selecting the current checkpoint once more does no harm.
+            Err(error) if error.status().is_some() || matches!(error, WebUiError::BadAnswer { .. }) => {
+                warn!(%error, "the WebUI does not list its settings; selecting the checkpoint all the same");
+                Value::Null
+            }
+            Err(error) => return Err(refused(error)),
+        };
         let current = options["sd_model_checkpoint"].as_str().unwrap_or_default();
         if !checkpoint.answers_to(current) {
             let change = json!({ "sd_model_checkpoint": checkpoint.title });
@@ -165,6 +198,28 @@ mod tests {
         assert!(checkpoint().check(&used(Some("xl"), Some("72897b720f"))).is_ok());
         let error = checkpoint().check(&used(Some("other"), None)).unwrap_err();
         assert!(error.to_string().contains("renders with 'other'"), "{error}");
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_not_listed_is_known_by_the_name_that_is_wanted() {
+        for wanted in [
+            "xl.safetensors [72897b720f]",
+            "xl.safetensors",
+            "sd/xl.safetensors",
+            "xl",
+        ] {
+            let unlisted = Checkpoint::unlisted(wanted);
+            let used = UsedCheckpoint {
+                sd_model_name: Some("xl".to_owned()),
+                sd_model_hash: None,
+            };
+            assert!(unlisted.check(&used).is_ok(), "{wanted}");
+            let other = UsedCheckpoint {
+                sd_model_name: Some("other".to_owned()),
+                sd_model_hash: None,
+            };
+            assert!(unlisted.check(&other).is_err(), "{wanted}");
+        }
     }
 
     #[test]

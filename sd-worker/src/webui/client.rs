@@ -10,9 +10,11 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::{self, SMALL_BODY};
+use super::answer::{self, EmptyBody, SMALL_BODY};
 use super::call::Call;
+use super::connections::{Connection, Connections};
 use super::error::WebUiError;
+use super::own_render::OwnRender;
 use super::probe::ProgressProbe;
 use super::progress::Progress;
 use super::routes::{INTERRUPT, PROGRESS, PROGRESS_WITH_PREVIEW, SAMPLERS, SCHEDULERS};
@@ -44,12 +46,13 @@ pub(crate) struct NoClient(#[source] reqwest::Error);
 /// A client of one WebUI. Its clones share the connections.
 #[derive(Debug, Clone)]
 pub(crate) struct WebUi {
-    http: Client,
+    connections: Arc<Connections>,
     url: Arc<WebUiUrl>,
     credentials: Option<Arc<Credentials>>,
     pub(super) answer_idle: Duration,
     pub(super) brief_render: Duration,
     pub(super) probe: Arc<ProgressProbe>,
+    pub(super) own_render: Arc<OwnRender>,
 }
 
 impl WebUi {
@@ -58,24 +61,25 @@ impl WebUi {
         // The client speaks no TLS, but reqwest builds none without a provider. An error means that the process has
         // a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .no_proxy()
-            .tls_certs_only([])
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(options.pool_idle)
-            .build()
-            .map_err(NoClient)?;
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("sd-worker/", env!("CARGO_PKG_VERSION")))
+                .http1_only()
+                .no_proxy()
+                .tls_certs_only([])
+                .referer(false)
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        let connections = Connections::new(builder, options.pool_idle).map_err(NoClient)?;
         Ok(Self {
-            http,
+            connections: Arc::new(connections),
             url: Arc::new(options.url.clone()),
             credentials: options.credentials.clone().map(Arc::new),
             answer_idle: options.answer_idle,
             brief_render: options.brief_render,
             probe: Arc::default(),
+            own_render: Arc::default(),
         })
     }
 
@@ -84,14 +88,29 @@ impl WebUi {
         &self.url
     }
 
-    /// Sends a request and reads its answer. A render is answered when it is done, which may take minutes.
-    pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
-        answer::read(self.response(call).await?, self.answer_idle).await
+    /// What is known of the worker's own render.
+    pub(crate) fn own_render(&self) -> &OwnRender {
+        &self.own_render
     }
 
-    /// Sends a request and returns when its answer begins. Every status but 200 is an error.
+    /// Sends a request and reads its answer. A render is answered when it is done, which may take minutes.
+    pub(crate) async fn send(&self, call: &Call) -> Result<RawJson, WebUiError> {
+        self.read_answer(call, self.response(call).await?).await
+    }
+
+    /// Reads the answer to a request. An answer without a body is `null`, but a render has to have one.
+    pub(super) async fn read_answer(&self, call: &Call, response: Response) -> Result<RawJson, WebUiError> {
+        let empty = if call.begins_a_job() {
+            EmptyBody::Refused
+        } else {
+            EmptyBody::Null
+        };
+        answer::read(response, self.answer_idle, empty).await
+    }
+
+    /// Sends a request and returns when its answer begins. Every status that reports no success is an error.
     pub(super) async fn response(&self, call: &Call) -> Result<Response, WebUiError> {
-        let mut request = self.request(call.method.clone(), &call.route);
+        let mut request = self.request(call.method.clone(), &call.route, Connection::Own);
         if let Some(body) = &call.body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
@@ -110,14 +129,20 @@ impl WebUi {
     /// time.
     pub(crate) async fn progress_with(&self, preview: bool) -> Result<Progress, WebUiError> {
         let route = if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS };
-        let seen = self.get_small(route).await?;
+        let request = self
+            .request(Method::GET, route, Connection::Shared)
+            .timeout(SIDE_TIMEOUT);
+        let seen = answer::read_small(self.accepted(request).await?).await?;
         self.probe.answered();
         Ok(seen)
     }
 
     /// Stops the render in progress at its next step. Harmless when nothing renders.
     pub(super) async fn interrupt(&self) -> Result<(), WebUiError> {
-        self.post(INTERRUPT, None, Some(SIDE_TIMEOUT)).await
+        let request = self
+            .request(Method::POST, INTERRUPT, Connection::Shared)
+            .timeout(SIDE_TIMEOUT);
+        self.accepted(request).await.map(drop)
     }
 
     /// The samplers by name.
@@ -136,7 +161,9 @@ impl WebUi {
     }
 
     pub(super) async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
-        let request = self.request(Method::GET, route).timeout(SIDE_TIMEOUT);
+        let request = self
+            .request(Method::GET, route, Connection::Own)
+            .timeout(SIDE_TIMEOUT);
         answer::read_small(self.accepted(request).await?).await
     }
 
@@ -147,7 +174,7 @@ impl WebUi {
         body: Option<&Value>,
         limit: Option<Duration>,
     ) -> Result<(), WebUiError> {
-        let mut request = self.request(Method::POST, route);
+        let mut request = self.request(Method::POST, route, Connection::Own);
         if let Some(body) = body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
@@ -160,8 +187,9 @@ impl WebUi {
     }
 
     /// Begins a request. Every request to the WebUI is made here, so a header for all of them belongs here.
-    pub(super) fn request(&self, method: Method, route: &str) -> RequestBuilder {
-        let request = self.http.request(method, self.url.route(route));
+    pub(super) fn request(&self, method: Method, route: &str, connection: Connection) -> RequestBuilder {
+        let client = self.connections.client(connection);
+        let request = client.request(method, self.url.route(route));
         match &self.credentials {
             Some(credentials) => request.basic_auth(
                 credentials.user.expose_secret(),
@@ -171,19 +199,22 @@ impl WebUi {
         }
     }
 
-    /// Sends a request. Every status but 200 is an error, with as much of its explanation as arrives.
+    /// Sends a request. Every status that reports no success is an error, with as much of its explanation as arrives.
     async fn accepted(&self, request: RequestBuilder) -> Result<Response, WebUiError> {
         let sent = request.send().await;
         let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
-        if response.status() == 200 {
+        if response.status().is_success() {
             return Ok(response);
         }
         Err(self.refusal(response).await)
     }
 
-    /// An answer other than 200 as an error.
+    /// An answer that reports no success, as an error.
     pub(super) async fn refusal(&self, response: Response) -> WebUiError {
         let status = response.status().as_u16();
+        if status >= 500 {
+            self.connections.note_failure();
+        }
         let (body, _) = answer::read_start(response, SMALL_BODY, self.answer_idle).await;
         WebUiError::refused(status, &body)
     }

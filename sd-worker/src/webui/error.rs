@@ -23,7 +23,7 @@ pub(crate) enum WebUiError {
     Refused(Box<Refusal>),
 }
 
-/// An answer other than 200.
+/// An answer that reports no success.
 #[derive(Debug, thiserror::Error)]
 #[error("{} (HTTP {status}){}", .fault.summary(), colon(&described(.problem, .mistakes, .route.as_deref())))]
 pub(crate) struct Refusal {
@@ -59,7 +59,7 @@ impl WebUiError {
         Self::Lost { reason }
     }
 
-    /// The error of an answer other than 200.
+    /// The error of an answer that reports no success.
     pub(crate) fn refused(status: u16, body: &[u8]) -> Self {
         let problem = Problem::read(body);
         let fault = Fault::of(status, &problem);
@@ -97,7 +97,7 @@ impl WebUiError {
         self
     }
 
-    /// The HTTP status of an answer other than 200.
+    /// The HTTP status of an answer that reports no success.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused(refusal) => Some(refusal.status),

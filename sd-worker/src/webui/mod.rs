@@ -5,11 +5,11 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`client`] | sends requests; headers and credentials are added here |
+//! | [`client`], [`connections`] | send requests; headers and credentials are added here |
 //! | [`call`] | describes one request |
 //! | [`answer`] | reads an answer and checks it while it arrives |
 //! | [`error`], [`fault`], [`problem`], [`suspect`], [`not_pictures`] | read an error answer and decide whose mistake it is |
-//! | [`progress`], [`probe`] | ask what the WebUI is doing |
+//! | [`progress`], [`probe`], [`own_render`] | ask what the WebUI is doing, and for whom |
 //! | [`control`], [`interrupt`], [`checkpoint`] | change settings, stop renders, select a checkpoint |
 //! | [`ready`] | waits for the WebUI at its start |
 
@@ -17,11 +17,13 @@ mod answer;
 mod call;
 mod checkpoint;
 mod client;
+mod connections;
 mod control;
 mod error;
 mod fault;
 mod interrupt;
 mod not_pictures;
+mod own_render;
 mod phases;
 mod probe;
 mod problem;
@@ -33,7 +35,8 @@ mod suspect;
 pub(crate) use call::{Call, JobKind};
 pub(crate) use client::{ClientOptions, NoClient, WebUi};
 pub(crate) use error::WebUiError;
-pub(crate) use interrupt::{Stopped, interrupt_until_returned};
+pub(crate) use interrupt::{Stopped, interrupt_until_returned, wait_behind_another};
+pub(crate) use own_render::{ExpectedJob, RenderOwner};
 pub(crate) use phases::StartPhases;
 pub(crate) use probe::Rendered;
 pub(crate) use progress::{Position, Progress};

@@ -9,7 +9,6 @@ use runpod_sdk::json::RawJson;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::answer;
 use super::call::Call;
 use super::client::WebUi;
 use super::error::WebUiError;
@@ -79,7 +78,8 @@ impl WebUi {
     /// time.
     pub(crate) async fn send_and_probe(&self, call: &Call) -> Result<Rendered, WebUiError> {
         let sent = Instant::now();
-        let answer = answer::read(self.response(call).await?, self.answer_idle);
+        let response = self.response(call).await?;
+        let answer = self.read_answer(call, response);
         let is_brief = sent.elapsed() < self.brief_render;
         if is_brief || !call.begins_a_job() {
             let answer = answer.await;

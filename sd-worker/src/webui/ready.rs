@@ -1,12 +1,14 @@
 //! Waits until the WebUI is ready (`docs/protocol/request-flow.md`, step 3).
 //!
 //! It is ready when its API answers and, where a checkpoint or a warm-up is configured, a render has shown that the
-//! model is loaded. One deadline holds for all of it.
+//! model is loaded. The API answers when the list of checkpoints arrives. Where that fails for long with a status of 5xx,
+//! a small render counts instead. One deadline holds for all of it.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tracing::{debug, info, warn};
 
@@ -14,9 +16,10 @@ use super::answer;
 use super::call::Call;
 use super::checkpoint::{Checkpoint, UsedCheckpoint, WrongCheckpoint};
 use super::client::WebUi;
+use super::connections::Connection;
 use super::error::WebUiError;
 use super::phases::StartPhases;
-use super::routes::MODELS;
+use super::routes::{MODELS, OPTIONS};
 use crate::causes::causes;
 use crate::settings::WarmUp;
 
@@ -75,6 +78,8 @@ pub(crate) struct ReadinessOptions {
     pub(crate) checkpoint: Option<String>,
     /// The renders to do.
     pub(crate) warm_up: Option<WarmUp>,
+    /// How long the list of models may fail with a status of 5xx before a render is asked for instead.
+    pub(crate) other_sign_after: Duration,
 }
 
 /// Waits for a WebUI to become ready.
@@ -170,7 +175,25 @@ impl Readiness {
                     }
                     return Ok(());
                 }
-                Some(result) => failures.note(result, url),
+                Some(result) => {
+                    failures.note(result, url);
+                    if failures.failed_for(Instant::now()) >= self.options.other_sign_after {
+                        let sign = self.webui.renders_without_a_list();
+                        let is_ready = match deadline {
+                            Some(deadline) => timeout_at(deadline, sign).await.unwrap_or(false),
+                            None => sign.await,
+                        };
+                        if is_ready {
+                            phases.done("api_answers");
+                            warn!(
+                                %url, waited = ?started.elapsed(),
+                                "the WebUI does not list its checkpoints ({}), but it renders, so it counts as ready", failures.last()
+                            );
+                            return Ok(());
+                        }
+                        failures.failing_since = None;
+                    }
+                }
                 None => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -195,6 +218,8 @@ struct Failures {
     count: u32,
     /// Refused credentials were explained.
     explained: bool,
+    /// Since when every probe was answered with a status of 5xx.
+    failing_since: Option<Instant>,
     last: Option<ProbeResult>,
 }
 
@@ -204,12 +229,18 @@ impl Failures {
             started,
             count: 0,
             explained: false,
+            failing_since: None,
             last: None,
         }
     }
 
     fn note(&mut self, result: ProbeResult, url: &dyn std::fmt::Display) {
         self.count += 1;
+        if result.is_server_error() {
+            self.failing_since.get_or_insert_with(Instant::now);
+        } else {
+            self.failing_since = None;
+        }
         let probes = self.count;
         if probes == 1 {
             info!(%url, "waiting for the WebUI");
@@ -230,6 +261,12 @@ impl Failures {
         self.last = Some(result);
     }
 
+    /// How long nothing but statuses of 5xx have come.
+    fn failed_for(&self, now: Instant) -> Duration {
+        self.failing_since
+            .map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+
     fn last(&mut self) -> &ProbeResult {
         self.last
             .get_or_insert_with(|| ProbeResult::Refused("no answer".to_owned()))
@@ -237,8 +274,28 @@ impl Failures {
 }
 
 impl WebUi {
+    /// Whether the WebUI can be used although it does not list its checkpoints: it lists its settings, and renders a
+    /// small picture. Some builds of Forge answer 500 to that list for ever.
+    async fn renders_without_a_list(&self) -> bool {
+        let sign = async {
+            let _: Map<String, Value> = self.list(OPTIONS).await?;
+            self.canary().await
+        };
+        match sign.await {
+            Ok(()) => true,
+            Err(error) => {
+                debug!(%error, "the WebUI lists no checkpoints, and does not render either");
+                false
+            }
+        }
+    }
+
     async fn probe_models(&self, limit: Duration) -> ProbeResult {
-        let sent = self.request(Method::GET, MODELS).timeout(limit).send().await;
+        let sent = self
+            .request(Method::GET, MODELS, Connection::Own)
+            .timeout(limit)
+            .send()
+            .await;
         let response = match sent {
             Ok(response) => response,
             Err(error) => return ProbeResult::Refused(causes(&error)),
@@ -254,6 +311,10 @@ impl WebUi {
 }
 
 impl ProbeResult {
+    fn is_server_error(&self) -> bool {
+        matches!(self, Self::Starting(error) if error.status().is_some_and(|status| status >= 500))
+    }
+
     fn is_about_credentials(&self) -> bool {
         matches!(self, Self::Starting(error) if matches!(error.status(), Some(401 | 403)))
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use mock_webui::MockWebUi;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::support::{EXAMPLE, RawWebUi, Reply, Stage, aside, error_of, soon, verdict};
@@ -182,4 +183,96 @@ async fn a_render_left_behind_is_stopped_before_the_next_begins() {
     );
     assert_eq!(stage.complete(EXAMPLE).await, br#"{"busy":0}"#);
     stage.worker.says("an abandoned render has stopped").await;
+}
+
+/// The render of another client: ten steps, and its answer.
+fn by_another_client(webui: &MockWebUi) -> tokio::task::JoinHandle<Value> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new()
+        .post(format!("{}/sdapi/v1/txt2img", webui.url()))
+        .body(r#"{"prompt": "theirs", "steps": 10, "width": 64, "height": 64}"#);
+    tokio::spawn(async move {
+        let answer = request.send().await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    })
+}
+
+#[tokio::test]
+async fn a_job_that_waits_behind_another_client_s_render_is_cancelled_without_a_harm_to_that() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let stage = Stage::new(webui.url()).await;
+    let theirs = by_another_client(&webui);
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(3)).await;
+    let unwanted = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().queued(2)).await;
+
+    soon(unwanted.cancel()).await.unwrap();
+    stage.worker.says("waits behind another client's render").await;
+    stage.worker.says("Job stopped.").await;
+    assert_eq!(webui.gpu().interrupts(), 0);
+    soon(webui.gpu().advance(7)).await;
+    let theirs = soon(theirs).await.unwrap();
+    assert_eq!(theirs["images"].as_array().unwrap().len(), 1);
+    assert_eq!(webui.gpu().steps_done(), 10, "theirs is whole");
+
+    // The request cannot be taken back, so its render begins, and ends at once.
+    let line = stage.worker.says("the render has stopped").await;
+    assert!(line.contains("interrupts="), "{line}");
+    assert_eq!(webui.gpu().steps_done(), 10);
+    let next = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().begun(3)).await;
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(next.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
+    assert_eq!(webui.gpu().steps_done(), 35);
+}
+
+#[tokio::test]
+async fn a_job_of_which_the_time_is_up_behind_another_client_s_render_leaves_that_alone() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let variables = [
+        ("SD_WORKER_ATTEMPT_TIMEOUT", "300ms"),
+        ("SD_WORKER_STALL_AFTER", "1s"),
+    ];
+    let stage = Stage::with(webui.url(), &variables).await;
+    let theirs = by_another_client(&webui);
+    soon(webui.gpu().rendering()).await;
+    let error = stage.fail(EXAMPLE).await;
+    assert_eq!(verdict(&error)[0], "GENERATION_TIMEOUT");
+    assert_eq!(webui.gpu().interrupts(), 0);
+    soon(webui.gpu().advance(10)).await;
+    soon(theirs).await.unwrap();
+    stage.worker.says("the render has stopped").await;
+    assert_eq!(webui.gpu().steps_done(), 10);
+}
+
+#[tokio::test]
+async fn another_client_s_render_that_stands_still_is_no_stall_of_a_job_behind_it() {
+    let webui = MockWebUi::builder().manual_clock().start().await;
+    let variables = [
+        ("SD_WORKER_STALL_AFTER", "200ms"),
+        ("SD_WORKER_PROGRESS_INTERVAL", "50ms"),
+    ];
+    let stage = Stage::with(webui.url(), &variables).await;
+    let theirs = by_another_client(&webui);
+    soon(webui.gpu().rendering()).await;
+    soon(webui.gpu().advance(1)).await;
+    let job = stage.submit(EXAMPLE).await;
+    soon(webui.gpu().queued(2)).await;
+    // Long enough for a stall of its own.
+    let seen = webui.stubs().received_requests().await.unwrap().len();
+    soon(async {
+        while webui.stubs().received_requests().await.unwrap().len() < seen + 20 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(webui.gpu().interrupts(), 0);
+    soon(webui.gpu().advance(9)).await;
+    soon(theirs).await.unwrap();
+    soon(webui.gpu().begun(2)).await;
+    soon(webui.gpu().advance(25)).await;
+    let report = soon(job.wait()).await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED", "{:?}", report.error());
 }

@@ -453,3 +453,66 @@ async fn what_one_job_overrides_does_not_stay_for_the_next() {
     assert_eq!(format(&stage.complete(OVERRIDING).await), "/9j/");
     assert_eq!(format(&stage.complete(SMALL).await), "iVBO");
 }
+
+#[tokio::test]
+async fn one_that_fails_every_job_for_no_known_reason_is_tried_and_restarted() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.complete(SMALL).await;
+    webui
+        .inject(json!({ "kind": "exception", "class": "RuntimeError", "text": "boom", "times": 0 }))
+        .await;
+    for _ in 0..3 {
+        assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_ERROR");
+    }
+    stage.complete(SMALL).await;
+    assert_eq!(started(&stage.worker).len(), 2);
+    stage.worker.says("several jobs in a row failed").await;
+}
+
+#[tokio::test]
+async fn one_that_fails_every_job_and_can_not_be_restarted_is_left_to_another_worker() {
+    let webui = MockWebUi::builder()
+        .fault(Fault::exception("RuntimeError", "boom").sticky())
+        .start()
+        .await;
+    let mut stage = Stage::with(webui.url(), &[("SD_WORKER_WEBUI_PATIENCE", "0")]).await;
+    for _ in 0..3 {
+        assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_ERROR");
+    }
+    assert_eq!(stage.worker.exit().await.code(), Some(0));
+    stage.worker.says("the WebUI could not be mended").await;
+}
+
+#[tokio::test]
+async fn one_that_renders_a_small_picture_carries_on_after_failures_in_a_row() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    stage.complete(SMALL).await;
+    webui
+        .inject(json!({ "kind": "exception", "class": "RuntimeError", "text": "boom", "times": 3 }))
+        .await;
+    for _ in 0..3 {
+        assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_ERROR");
+    }
+    stage.worker.says(WELL).await;
+    stage.complete(SMALL).await;
+    assert_eq!(started(&stage.worker).len(), 1);
+}
+
+#[tokio::test]
+async fn users_mistakes_in_a_row_are_no_symptom() {
+    let webui = OwnedWebUi::new("");
+    let stage = webui.stage(&[]).await;
+    for bad in [
+        r#"{"prompt": "x", "steps": "many"}"#,
+        r#"{"prompt": "x", "script_name": "nope"}"#,
+        r#"{"prompt": "x", "width": 0}"#,
+        r#"{"prompt": "x", "override_settings": {"nope": 1}}"#,
+        r#"{"prompt": "x", "init_images": ["no picture"]}"#,
+        r#"{"prompt": "x", "steps": 0}"#,
+    ] {
+        assert_eq!(verdict(&stage.fail(bad).await)[1], "user", "{bad}");
+    }
+    assert!(!stage.worker.log().contains("needs care"));
+}

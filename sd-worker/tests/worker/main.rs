@@ -7,6 +7,7 @@ mod cache;
 mod cancel;
 mod checks;
 mod command_line;
+mod connections;
 mod doctor;
 mod elsewhere;
 mod errors;

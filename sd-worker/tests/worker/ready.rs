@@ -1,6 +1,6 @@
 //! Waiting for the WebUI at the start (`docs/protocol/request-flow.md`, step 3).
 
-use mock_webui::{MockWebUi, Phase};
+use mock_webui::{Fault, MockWebUi, Phase};
 use wiremock::matchers::path;
 use wiremock::{Mock, ResponseTemplate};
 
@@ -71,4 +71,76 @@ async fn without_certificates_everything_on_loopback_works() {
     let webui = MockWebUi::start().await;
     let stage = Stage::with(webui.url(), &[("SSL_CERT_FILE", "/no/such/bundle")]).await;
     stage.complete(EXAMPLE).await;
+}
+
+const MODELS: &str = "/sdapi/v1/sd-models";
+const OPTIONS: &str = "/sdapi/v1/options";
+const SOON: (&str, &str) = ("TUNING", "probe_interval=5ms,other_sign_after=100ms");
+
+#[tokio::test]
+async fn a_webui_that_never_lists_its_checkpoints_is_ready_when_it_renders() {
+    let webui = MockWebUi::builder()
+        .fault(Fault::exception("KeyError", "'x'").on(MODELS).sticky())
+        .start()
+        .await;
+    let stage = Stage::with(webui.url(), &[SOON]).await;
+    let line = stage.worker.says("so it counts as ready").await;
+    assert!(line.contains("WARN") && line.contains("500"), "{line}");
+    assert_eq!(webui.gpu().renders(), 1);
+    stage.complete(EXAMPLE).await;
+}
+
+#[tokio::test]
+async fn a_webui_that_lists_no_checkpoints_and_does_not_render_is_waited_for() {
+    let webui = MockWebUi::builder()
+        .fault(Fault::exception("KeyError", "'x'").on(MODELS).sticky())
+        .fault(Fault::exception("RuntimeError", "boom").times(2))
+        .start()
+        .await;
+    let stage = Stage::with(webui.url(), &[SOON]).await;
+    stage.worker.says("so it counts as ready").await;
+    assert_eq!(webui.gpu().renders(), 3, "the third picture is the first that worked");
+
+    // Other statuses are no sign, and neither is a WebUI without settings.
+    let fails = |route: &str| Fault::exception("KeyError", "'x'").on(route).sticky();
+    for faults in [
+        vec![fails(MODELS), fails(OPTIONS)],
+        vec![Fault::status(404).on(MODELS).sticky()],
+    ] {
+        let builder = faults
+            .into_iter()
+            .fold(MockWebUi::builder(), |builder, fault| builder.fault(fault));
+        let webui = builder.start().await;
+        let variables = [SOON, ("SD_WORKER_READY_TIMEOUT", "1s")];
+        let mut stage = Stage::with(webui.url(), &variables).await;
+        assert_eq!(stage.worker.exit().await.code(), Some(1));
+        assert_eq!(webui.gpu().renders(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_selected_on_a_webui_that_does_not_list_its_settings_or_its_checkpoints() {
+    let models: Vec<serde_json::Value> = {
+        let webui = MockWebUi::start().await;
+        serde_json::from_slice(&crate::support::get(&format!("{}{MODELS}", webui.url())).await).unwrap()
+    };
+    let title = models[0]["title"].as_str().unwrap();
+    for (route, words) in [
+        (OPTIONS, "the WebUI does not list its settings"),
+        (MODELS, "the WebUI does not list its checkpoints"),
+    ] {
+        let webui = MockWebUi::start().await;
+        // Reading fails for ever. Changes are accepted.
+        Mock::given(path(route))
+            .and(wiremock::matchers::method("GET"))
+            .respond_with(ResponseTemplate::new(500))
+            .with_priority(1)
+            .mount(webui.stubs())
+            .await;
+        let variables = [SOON, ("SD_WORKER_CHECKPOINT", title)];
+        let stage = Stage::with(webui.url(), &variables).await;
+        stage.complete(EXAMPLE).await;
+        stage.worker.says(words).await;
+        stage.worker.says("selecting").await;
+    }
 }

@@ -18,7 +18,7 @@ use super::cut_short::EndingSigns;
 use super::part::JobPart;
 use super::stall::StallDetector;
 use crate::settings::ProgressSettings;
-use crate::webui::{Call, Progress, WebUi};
+use crate::webui::{Call, ExpectedJob, Progress, RenderOwner, WebUi};
 
 /// The time before the first probe of a render. Shorter renders cost one probe at their end.
 const FIRST_PROBE: Duration = Duration::from_millis(500);
@@ -54,8 +54,6 @@ impl ProgressReporter {
     ) -> Follower<'a> {
         let workload = Workload::of(call);
         let now = Instant::now();
-        // The WebUI counts each pass of a batch.
-        let batches = i64::from(workload.batches()) * i64::from(workload.passes());
         let follower = Follower {
             reporter: self,
             webui,
@@ -63,8 +61,9 @@ impl ProgressReporter {
             part,
             tracker: Tracker::new(workload, part),
             forecast: Forecast::begin(workload, &self.history.lock(), now),
+            expected_job: workload.expected_job(),
             seen_running: false,
-            signs: EndingSigns::of(batches),
+            signs: EndingSigns::of(workload.batches_counted()),
         };
         follower.report_time_left(now);
         follower
@@ -80,6 +79,7 @@ pub(super) struct Follower<'a> {
     part: JobPart,
     tracker: Tracker,
     forecast: Forecast,
+    expected_job: ExpectedJob,
     seen_running: bool,
     signs: EndingSigns,
 }
@@ -99,15 +99,20 @@ impl Follower<'_> {
         tokio::time::sleep(FIRST_PROBE).await;
         loop {
             let position = match self.webui.progress_with(preview && !is_silent).await {
-                Ok(seen) => {
-                    self.seen_running |= seen.is_rendering();
-                    self.signs.note(&seen);
-                    let position = seen.is_rendering().then(|| seen.state.position());
-                    if !is_silent {
-                        self.update(seen);
+                Ok(seen) => match self.webui.own_render().owner(&seen) {
+                    // Another client's render is neither reported nor interrupted.
+                    RenderOwner::ClientAhead | RenderOwner::ClientAfter => None,
+                    owner @ (RenderOwner::Worker | RenderOwner::Nothing) => {
+                        let runs = owner == RenderOwner::Worker;
+                        self.seen_running |= runs;
+                        self.signs.note(&seen);
+                        let position = runs.then(|| seen.state.position());
+                        if !is_silent {
+                            self.update(seen);
+                        }
+                        position
                     }
-                    position
-                }
+                },
                 Err(error) => {
                     debug!(%error, "no progress to report");
                     None
@@ -118,6 +123,11 @@ impl Follower<'_> {
             }
             tokio::time::sleep(if is_silent { STALL_PROBE } else { progress_interval }).await;
         }
+    }
+
+    /// What progress says of the render, as far as its request decides it.
+    pub(super) fn expected_job(&self) -> ExpectedJob {
+        self.expected_job
     }
 
     /// Whether a probe saw the WebUI at work.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::coerce::{is_true, number};
-use crate::webui::Call;
+use crate::webui::{Call, ExpectedJob, JobKind};
 
 /// The WebUI's defaults (`docs/protocol/webui-api.md` §3).
 const STEPS: f64 = 50.0;
@@ -20,6 +20,9 @@ pub(super) struct Workload {
     /// The number of pictures in one batch.
     batch_size: u32,
     pixels: f64,
+    /// A script or an extension takes part, and may render more batches or steps.
+    has_scripts: bool,
+    job_kind: JobKind,
     /// With hires fix: the work of the second pass of each batch, relative to that of the first.
     hires: Option<f64>,
 }
@@ -34,6 +37,8 @@ struct Fields {
     height: Value,
     enable_hr: Value,
     hr_scale: Value,
+    script_name: Value,
+    alwayson_scripts: Value,
 }
 
 impl Workload {
@@ -55,8 +60,33 @@ impl Workload {
             batches: count(&fields.n_iter),
             batch_size: count(&fields.batch_size),
             pixels: size(&fields.width, SIDE) * size(&fields.height, SIDE),
+            has_scripts: !is_empty(&fields.script_name) || !is_empty(&fields.alwayson_scripts),
+            job_kind: call.job_kind,
             hires: hires.then(|| size(&fields.hr_scale, HIRES_SCALE).powi(2)),
         }
+    }
+
+    /// What progress says of the render, as far as the request decides it.
+    pub(super) fn expected_job(&self) -> ExpectedJob {
+        if self.has_scripts || !self.job_kind.is_render() {
+            return ExpectedJob::default();
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "what is too large becomes the largest"
+        )]
+        let steps = self.steps as i64;
+        // From a picture fewer steps are done than asked for, and hires fix has other steps in its second pass.
+        let decides_steps = self.job_kind == JobKind::Txt2Img && self.hires.is_none();
+        ExpectedJob {
+            batches: Some(self.batches_counted()),
+            steps: decides_steps.then_some(steps),
+        }
+    }
+
+    /// The batches, as the WebUI counts them: each pass of each.
+    pub(super) fn batches_counted(&self) -> i64 {
+        i64::from(self.batches) * i64::from(self.passes())
     }
 
     /// The number of passes of each batch.
@@ -79,6 +109,14 @@ impl Workload {
             * f64::from(self.batch_size)
             * self.pixels
             * (1.0 + self.hires.unwrap_or_default())
+    }
+}
+
+fn is_empty(field: &Value) -> bool {
+    match field {
+        Value::String(text) => text.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        other => other.is_null(),
     }
 }
 
@@ -122,6 +160,24 @@ mod tests {
             workload(r#"{"steps": "many", "n_iter": -1, "batch_size": null, "width": 0}"#),
             plain
         );
+    }
+
+    #[test]
+    fn what_progress_will_say_is_known_where_the_request_decides_it() {
+        let expected = |body: &'static str| {
+            let ExpectedJob { batches, steps } = workload(body).expected_job();
+            (batches, steps)
+        };
+        assert_eq!(expected("{}"), (Some(1), Some(50)));
+        assert_eq!(expected(r#"{"steps": 9, "n_iter": 3}"#), (Some(3), Some(9)));
+        assert_eq!(expected(r#"{"enable_hr": true, "n_iter": 3}"#), (Some(6), None));
+        assert_eq!(expected(r#"{"script_name": "x/y/z plot"}"#), (None, None));
+        assert_eq!(
+            expected(r#"{"alwayson_scripts": {"ADetailer": {}}}"#),
+            (None, None)
+        );
+        let from_picture = Workload::of(&Call::img2img(RawJson::parse("{}").unwrap()));
+        assert_eq!(from_picture.expected_job().steps, None);
     }
 
     #[test]

@@ -27,6 +27,18 @@ fn step(state: RecoveryState) -> RecoveryStep {
 }
 
 #[test]
+fn jobs_that_keep_failing_are_judged_by_a_small_picture() {
+    let (mut policy, now) = (policy(true, 3), Instant::now());
+    assert_eq!(step(policy.report(Symptom::Failing, now)), RecoveryStep::Canary);
+    assert_eq!(policy.done(Worked, now), RecoveryState::Healthy);
+    policy.report(Symptom::Failing, now);
+    assert!(matches!(
+        step(policy.done(Failed, now)),
+        RecoveryStep::Restart { .. }
+    ));
+}
+
+#[test]
 fn out_of_memory_is_mended_by_a_reload_and_a_canary() {
     let (mut policy, now) = (policy(true, 3), Instant::now());
     assert_eq!(
@@ -166,6 +178,7 @@ fn symptoms() -> impl Strategy<Value = Symptom> {
         Symptom::Died,
         Symptom::Silent,
         Symptom::Overgrown,
+        Symptom::Failing,
     ])
 }
 
