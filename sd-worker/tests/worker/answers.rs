@@ -122,7 +122,11 @@ async fn each_answer_of_each_version_has_one_code_and_one_hint() {
             table.push(row(name, &stage.fail(SMALL).await));
             stage.complete(SMALL).await;
         }
-        assert_eq!(started(&stage.worker).len(), 1, "{profile}: no step of mending is lost");
+        assert_eq!(
+            started(&stage.worker).len(),
+            1,
+            "{profile}: no step of mending is lost"
+        );
     }
     insta::assert_snapshot!(table.join("\n"));
 }

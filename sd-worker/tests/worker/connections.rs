@@ -52,11 +52,12 @@ async fn mending_is_not_lost_to_a_connection_that_ends_with_an_exception() {
 async fn a_success_without_a_body_is_null_and_a_render_without_one_is_no_success() {
     let webui = RawWebUi::start(|request| {
         let reply = match request.start() {
-            "POST /sdapi/v1/refresh-checkpoints" => Reply::Answer(b"HTTP/1.1 204 X\r\n\r\n".to_vec()),
+            "POST /sdapi/v1/refresh-checkpoints" | "POST /sdapi/v1/txt2img" => {
+                Reply::Answer(b"HTTP/1.1 204 X\r\n\r\n".to_vec())
+            }
             "POST /sdapi/v1/refresh-vae" => Reply::json(200, ""),
             "POST /sdapi/v1/unload-checkpoint" => Reply::json(202, ""),
             "POST /sdapi/v1/reload-checkpoint" => Reply::json(201, "{}"),
-            "POST /sdapi/v1/txt2img" => Reply::Answer(b"HTTP/1.1 204 X\r\n\r\n".to_vec()),
             _ => return aside(&request),
         };
         Box::pin(async move { reply })

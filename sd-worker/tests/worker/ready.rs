@@ -99,7 +99,11 @@ async fn a_webui_that_lists_no_checkpoints_and_does_not_render_is_waited_for() {
         .await;
     let stage = Stage::with(webui.url(), &[SOON]).await;
     stage.worker.says("so it counts as ready").await;
-    assert_eq!(webui.gpu().renders(), 3, "the third picture is the first that worked");
+    assert_eq!(
+        webui.gpu().renders(),
+        3,
+        "the third picture is the first that worked"
+    );
 
     // Other statuses are no sign, and neither is a WebUI without settings.
     let fails = |route: &str| Fault::exception("KeyError", "'x'").on(route).sticky();
@@ -109,7 +113,7 @@ async fn a_webui_that_lists_no_checkpoints_and_does_not_render_is_waited_for() {
     ] {
         let builder = faults
             .into_iter()
-            .fold(MockWebUi::builder(), |builder, fault| builder.fault(fault));
+            .fold(MockWebUi::builder(), mock_webui::MockWebUiBuilder::fault);
         let webui = builder.start().await;
         let variables = [SOON, ("SD_WORKER_READY_TIMEOUT", "1s")];
         let mut stage = Stage::with(webui.url(), &variables).await;
