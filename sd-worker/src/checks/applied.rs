@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::catalogue::Catalogue;
 use super::finding::Finding;
 use super::list::List;
+use super::lookups::Lookups;
 use super::numbers::{self, number, same, shown};
 use super::reported::ReportedParameters;
-use super::{names, passes, prompts, scripts, styles};
+use super::{names, passes, prompts, scripts, styles, units};
 use crate::coerce::is_true;
 use crate::picture::PictureKind;
 use crate::splice::Object;
@@ -29,11 +29,40 @@ const NUMBERS: [(&str, bool); 6] = [
 pub(super) async fn differences(
     request: &Object<'_>,
     answer: &Object<'_>,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Vec<Finding> {
     let Some(reported) = &ReportedParameters::read(answer) else {
         return Vec::new();
     };
+    let mut found = Vec::new();
+    let script = request.decode::<String>("script_name").unwrap_or_default();
+    if scripts::keeps_parameters(&script, request) {
+        found.extend(parameters(request, reported));
+        found.extend(passes::differences(request, answer, reported, lookups).await);
+    }
+    // A script may render with other samplers and prompts, and more pictures.
+    if script.is_empty() {
+        found.extend(strength(request, reported));
+        found.extend(sampling(request, reported, lookups).await);
+        found.extend(checkpoint(request, reported, lookups).await);
+        found.extend(modules(request, reported));
+        found.extend(loras(request, reported, lookups).await);
+        if !reported.is_of_sd_next() {
+            found.extend(styles::missing(request, reported, lookups).await);
+        }
+        found.extend(pictures(request, answer, reported));
+    } else {
+        found.extend(scripts::result(request, answer, reported));
+    }
+    if scripts::keeps_parameters(&script, request) {
+        found.extend(settings(request, reported));
+        found.extend(units::missing(request, reported));
+    }
+    found
+}
+
+/// Numbers, seeds and switches.
+fn parameters(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding> {
     let mut found = Vec::new();
     for (field, whole) in NUMBERS {
         found.extend(used(request, reported, field, whole));
@@ -43,20 +72,6 @@ pub(super) async fn differences(
         found.extend(seed(request, reported, "subseed"));
     }
     found.extend(switches(request, reported));
-    found.extend(passes::differences(request, answer, reported, catalogue).await);
-    // A script may render with other samplers and prompts, and more pictures.
-    let script = request.decode::<String>("script_name").unwrap_or_default();
-    if script.is_empty() {
-        found.extend(strength(request, reported));
-        found.extend(sampling(request, reported, catalogue).await);
-        found.extend(checkpoint(request, reported, catalogue).await);
-        found.extend(loras(request, reported, catalogue).await);
-        found.extend(styles::missing(request, reported, catalogue).await);
-        found.extend(pictures(request, answer, reported));
-    } else {
-        found.extend(scripts::result(request, answer, reported));
-    }
-    found.extend(settings(request, reported));
     found
 }
 
@@ -68,7 +83,18 @@ fn used(request: &Object<'_>, reported: &ReportedParameters, field: &str, whole:
     let asked = numbers::asked(request, field)?;
     let got = reported.info(field).as_f64()?;
     let asked_for = if whole { asked.trunc() } else { asked };
+    if is_of_the_first_pass(request, field) {
+        return None;
+    }
     (!same(asked_for, got)).then(|| Finding::other(field, shown(asked), reported.info(field).clone()))
+}
+
+/// Whether the old fields for the first pass take the place of a side.
+fn is_of_the_first_pass(request: &Object<'_>, field: &str) -> bool {
+    matches!(field, "width" | "height")
+        && ["firstphase_width", "firstphase_height"]
+            .iter()
+            .any(|field| numbers::asked(request, field).is_some_and(|side| side >= 1.0))
 }
 
 fn seed(request: &Object<'_>, reported: &ReportedParameters, field: &str) -> Option<Finding> {
@@ -90,7 +116,8 @@ fn switches(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding>
     if is_on("restore_faces") && reported.info("restore_faces") == &Value::Bool(false) {
         found.push(Finding::other("restore_faces", true, false));
     }
-    if is_on("tiling") && reported.entry("Tiling").is_none() && reported.entry("Steps").is_some() {
+    let reports_tiling = reported.entry("Steps").is_some() && !reported.is_of_sd_next();
+    if is_on("tiling") && reports_tiling && reported.entry("Tiling").is_none() {
         found.push(Finding::other("tiling", true, Value::Null));
     }
     found
@@ -103,7 +130,8 @@ fn settings(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding>
         && !["Automatic", "None"].contains(&asked.as_str())
     {
         let got = reported.info("sd_vae_name");
-        if got.as_str() != Some(asked.as_str()) {
+        let is_reported = !reported.is_of_sd_next() || !got.is_null();
+        if is_reported && got.as_str() != Some(asked.as_str()) {
             found.push(Finding::other("override_settings.sd_vae", asked, got.clone()));
         }
     }
@@ -123,7 +151,7 @@ fn settings(request: &Object<'_>, reported: &ReportedParameters) -> Vec<Finding>
 async fn sampling(
     request: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let got = reported.info("sampler_name").as_str().unwrap_or_default();
@@ -137,7 +165,7 @@ async fn sampling(
         && asked != got
     {
         // "Euler a" is no "Euler" with another schedule, but a sampler of its own.
-        let is_whole = catalogue.find(List::Samplers, &asked).await.is_some();
+        let is_whole = lookups.find(List::Samplers, &asked).await.is_some();
         match asked.strip_prefix(got).and_then(|rest| rest.strip_prefix(' ')) {
             Some(ending) if !is_whole => {
                 wanted_schedule = wanted_schedule.or_else(|| Some(ending.to_owned()));
@@ -150,8 +178,7 @@ async fn sampling(
         && !asked.eq_ignore_ascii_case(&got)
     {
         // One may be the name and the other the label of the same.
-        let entry = catalogue.find(List::Schedulers, &asked).await;
-        if !entry.is_some_and(|entry| entry.is(&got)) {
+        if !lookups.is_same_schedule(&asked, &got).await {
             found.push(Finding::other("scheduler", asked, got));
         }
     }
@@ -161,16 +188,36 @@ async fn sampling(
 async fn checkpoint(
     request: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Option<Finding> {
     let asked = setting(request, "sd_model_checkpoint").filter(|name| !name.is_empty())?;
     let got = reported.info("sd_model_name").as_str()?;
-    let entry = catalogue.find(List::Checkpoints, &asked).await?;
+    let entry = lookups.find(List::OverrideCheckpoints, &asked).await?;
     (!entry.is_checkpoint(got)).then(|| Finding::other("override_settings.sd_model_checkpoint", asked, got))
 }
 
-/// A `LoRA` that was applied has its hash in the infotext, unless a setting says otherwise.
-async fn loras(request: &Object<'_>, reported: &ReportedParameters, catalogue: &Catalogue) -> Vec<Finding> {
+/// The modules of Forge, of which the infotext has the files' names without their endings.
+fn modules(request: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
+    let asked: Vec<String> = request
+        .object("override_settings")?
+        .decode("forge_additional_modules")?;
+    let got: Vec<String> = (1..)
+        .map_while(|number| reported.parameter(&format!("Module {number}")))
+        .collect();
+    if got.is_empty() {
+        return None; // Only some versions and models report them.
+    }
+    let is_used = |name: &String| {
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        got.iter().any(|got| got == stem || got == file)
+    };
+    (!asked.iter().all(is_used))
+        .then(|| Finding::other("override_settings.forge_additional_modules", asked, got))
+}
+
+/// A `LoRA` that was applied has its hash in the infotext, unless hashes are off.
+async fn loras(request: &Object<'_>, reported: &ReportedParameters, lookups: &Lookups<'_>) -> Vec<Finding> {
     let hashes = reported.parameter("Lora hashes").unwrap_or_default();
     let applied: Vec<&str> = hashes
         .split(", ")
@@ -182,7 +229,7 @@ async fn loras(request: &Object<'_>, reported: &ReportedParameters, catalogue: &
             field == "prompt" && !applied.contains(&name.replace([':', ','], "").as_str())
         })
         .collect();
-    if missing.is_empty() || catalogue.hides_loras().await {
+    if missing.is_empty() || reported.is_of_sd_next() || !lookups.reports_loras(reported).await {
         return Vec::new();
     }
     missing
@@ -199,9 +246,13 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParame
     let mut found = Vec::new();
     let count = |field| numbers::asked(request, field).unwrap_or(1.0).trunc();
     let asked = count("batch_size") * count("n_iter");
-    found.extend(fewer_or_more(asked, &images, reported, "n_iter"));
+    // Maps of ControlNet and masks come behind the pictures, and are not described.
+    let own = reported.described().filter(|described| *described > 0);
+    let own = own.map_or(images.len(), |described| described.min(images.len()));
+    found.extend(fewer(asked, own, reported, "n_iter"));
     if request.decode::<bool>("enable_hr") != Some(true)
         && !is_put_back(request)
+        && !is_of_the_first_pass(request, "width")
         && let Some((width, height)) = size(&images, reported)
     {
         for (field, got) in [("width", width), ("height", height)] {
@@ -218,7 +269,7 @@ fn pictures(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParame
 
 /// Whether the render is a masked part of the request's picture and is put back into it. The answer has the size of that
 /// picture then.
-fn is_put_back(request: &Object<'_>) -> bool {
+pub(super) fn is_put_back(request: &Object<'_>) -> bool {
     let masked = request
         .decode::<String>("mask")
         .is_some_and(|mask| !mask.is_empty());
@@ -234,17 +285,18 @@ pub(super) fn sent<'a>(request: &Object<'_>, answer: &Object<'a>) -> Option<Vec<
     serde_json::from_str(answer.get("images")?.get()).ok()
 }
 
-/// A finding if the number of pictures without grids is not the `asked` one.
-pub(super) fn fewer_or_more(
+/// A finding if there are fewer pictures without grids than the `asked` ones. More are the doing of a script, a unit or a
+/// setting, and no fault.
+pub(super) fn fewer(
     asked: f64,
-    images: &[&RawValue],
+    images: usize,
     reported: &ReportedParameters,
     field: &str,
 ) -> Option<Finding> {
-    let got = images.len().saturating_sub(reported.grids());
+    let got = images.saturating_sub(reported.grids());
     #[expect(clippy::cast_precision_loss, reason = "a few pictures")]
-    let differs = !same(got as f64, asked);
-    differs.then(|| Finding::other(field, shown(asked), got))
+    let is_less = (got as f64) < asked - 0.5;
+    is_less.then(|| Finding::other(field, shown(asked), got))
 }
 
 /// Width and height of the first picture.

@@ -2,20 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex as SyncMutex;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tracing::debug;
+use tracing::warn;
 
-use super::finding::Finding;
 use super::list::{List, ListEntry};
-use super::names::Named;
 use super::scripts::Script;
-use crate::nearest::nearest;
-use crate::webui::WebUi;
+use crate::webui::{OPTIONS, ServerKind, WebUi, WebUiError};
+
+/// How long a list that could not be had is not asked for again. A slow one would delay every job.
+const FAILURE_KEPT: Duration = Duration::from_mins(1);
+const SCRIPT_INFO: &str = "/sdapi/v1/script-info";
+const FLAGS: &str = "/sdapi/v1/cmd-flags";
 
 /// A list as it was last fetched; `None` if this WebUI has no such list.
-type Seen = Option<Arc<Vec<ListEntry>>>;
+pub(super) type Seen = Option<Arc<Vec<ListEntry>>>;
+
+/// A list that cannot be had now, by the last part of its route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unavailable(pub(super) &'static str);
 
 /// The lists of one WebUI, as they were last fetched.
 #[derive(Debug)]
@@ -23,6 +31,8 @@ pub(super) struct Catalogue {
     webui: WebUi,
     seen: Mutex<HashMap<List, Seen>>,
     scripts: Mutex<Option<Arc<Vec<Script>>>>,
+    /// When a route last failed.
+    failures: SyncMutex<HashMap<&'static str, Instant>>,
 }
 
 impl Catalogue {
@@ -31,110 +41,89 @@ impl Catalogue {
             webui,
             seen: Mutex::default(),
             scripts: Mutex::default(),
+            failures: SyncMutex::default(),
         }
     }
 
-    /// A finding if a name is missing. The list is fetched again before, because a file may have been added since.
-    /// `None` also if there is no list.
-    pub(super) async fn look_up(&self, named: Named) -> Option<Finding> {
-        let Named { field, name, list } = named;
-        for fresh in [false, true] {
-            let entries = self.list(list, fresh).await?;
-            if entries.iter().any(|entry| list.has(entry, &name)) || self.is_split(list, &name).await {
-                return None;
-            }
-            if fresh {
-                let known = entries.iter().flat_map(ListEntry::names);
-                let meant = nearest(&name, known.map(String::as_str));
-                return Some(Finding::unknown(field, list.kind(), &name, meant));
-            }
-        }
-        None
-    }
-
-    /// Whether the WebUI splits the name itself, such as "DPM++ 2M Karras": 1.10 and later do.
-    async fn is_split(&self, list: List, name: &str) -> bool {
-        if list != List::Samplers {
-            return false;
-        }
-        let Some(schedulers) = self.list(List::Schedulers, false).await else {
-            return false;
-        };
-        let Some(samplers) = self.list(List::Samplers, false).await else {
-            return false;
-        };
-        schedulers.iter().any(|entry| entry.is("align_your_steps"))
-            && schedulers.iter().flat_map(ListEntry::names).any(|ending| {
-                name.strip_suffix(ending.as_str())
-                    .and_then(|name| name.strip_suffix(' '))
-                    .is_some_and(|name| samplers.iter().any(|sampler| sampler.is(name)))
-            })
-    }
-
-    /// The entry that the WebUI uses for a name.
-    pub(super) async fn find(&self, list: List, name: &str) -> Option<ListEntry> {
-        let entries = self.list(list, false).await?;
-        let exact = entries.iter().find(|entry| entry.is(name));
-        exact
-            .or_else(|| entries.iter().find(|entry| list.has(entry, name)))
-            .cloned()
-    }
-
-    /// Whether the WebUI's settings leave `LoRA`s out of infotexts.
-    pub(super) async fn hides_loras(&self) -> bool {
-        let options: Result<Value, _> = self.webui.list("/sdapi/v1/options").await;
-        options.is_ok_and(|options| options["lora_add_hashes_to_infotext"] == false)
-    }
-
-    /// The scripts with their arguments; `None` if this WebUI does not list them.
-    pub(super) async fn scripts(&self) -> Option<Arc<Vec<Script>>> {
-        let mut known = self.scripts.lock().await;
-        if known.is_none() {
-            match self.webui.list::<Vec<Script>>("/sdapi/v1/script-info").await {
-                Ok(scripts) => *known = Some(Arc::new(scripts)),
-                Err(error) => debug!(%error, "the arguments of scripts are not checked"),
-            }
-        }
-        known.clone()
+    /// Which server answers, if that can be found out.
+    pub(super) async fn server(&self) -> Option<ServerKind> {
+        self.webui.server_kind().await.ok()
     }
 
     /// A list as it was last fetched. `fresh` fetches it again.
-    pub(super) async fn list(&self, list: List, fresh: bool) -> Seen {
+    pub(super) async fn list(&self, list: List, fresh: bool) -> Result<Seen, Unavailable> {
         let known = self.seen.lock().await.get(&list).cloned();
         match known {
-            Some(seen) if !fresh => seen,
+            Some(seen) if !fresh => Ok(seen),
             _ => {
-                let seen = self.ask(list).await?;
-                let seen = seen.map(Arc::new);
+                let seen = self.fetch(list).await?.map(Arc::new);
                 self.seen.lock().await.insert(list, seen.clone());
-                seen
+                Ok(seen)
             }
         }
     }
 
-    /// Fetches a list. The outer `None` means that the WebUI could not be asked now.
-    async fn ask(&self, list: List) -> Option<Option<Vec<ListEntry>>> {
+    /// The scripts with their arguments; `None` if this WebUI does not list them.
+    pub(super) async fn scripts(&self) -> Result<Option<Arc<Vec<Script>>>, Unavailable> {
+        let mut known = self.scripts.lock().await;
+        if known.is_none() {
+            let answer = self.ask(SCRIPT_INFO).await?;
+            *known = answer
+                .and_then(|answer| serde_json::from_value(answer).ok())
+                .map(Arc::new);
+        }
+        Ok(known.clone())
+    }
+
+    /// The WebUI's settings.
+    pub(super) async fn options(&self) -> Result<Option<Value>, Unavailable> {
+        self.ask(OPTIONS).await
+    }
+
+    /// The WebUI's command line. Forge cannot answer it, so a failure is no fault.
+    pub(super) async fn flags(&self) -> Option<Value> {
+        self.webui.list(FLAGS).await.ok()
+    }
+
+    /// Fetches a list. `None` for one that this WebUI does not have.
+    async fn fetch(&self, list: List) -> Result<Option<Vec<ListEntry>>, Unavailable> {
         let mut entries = Vec::new();
         let mut answered = false;
         for (route, read) in list.routes() {
-            match self.webui.list::<Value>(route).await {
-                Ok(answer) => {
-                    answered = true;
-                    entries.extend(
-                        read(&answer)
-                            .into_iter()
-                            .filter(|entry| !entry.names().is_empty()),
-                    );
-                }
-                // This version has no such list, or the extension is not installed.
-                Err(error) if matches!(error.status(), Some(404 | 405)) => {}
-                Err(error) => {
-                    debug!(%error, route, "a list can't be had, so its names are not checked");
-                    return None;
-                }
+            if let Some(answer) = self.ask(route).await? {
+                answered = true;
+                let named = read(&answer).into_iter().filter(|entry| !entry.names().is_empty());
+                entries.extend(named);
             }
         }
         let is_known = !entries.is_empty() || (answered && list.may_be_empty());
-        Some(is_known.then_some(entries))
+        Ok(is_known.then_some(entries))
     }
+
+    /// Asks for a list, unless that has just failed. `None` if this version has no such route, or the extension is not
+    /// installed.
+    async fn ask(&self, route: &'static str) -> Result<Option<Value>, Unavailable> {
+        let name = Unavailable(last_part(route));
+        let failed = self.failures.lock().get(route).copied();
+        if failed.is_some_and(|at| at.elapsed() < FAILURE_KEPT) {
+            return Err(name);
+        }
+        match self.webui.list::<Value>(route).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => {
+                warn!(%error, route, "a list can't be had, so its names are not checked");
+                self.failures.lock().insert(route, Instant::now());
+                Err(name)
+            }
+        }
+    }
+}
+
+fn is_absent(error: &WebUiError) -> bool {
+    matches!(error.status(), Some(404 | 405))
+}
+
+fn last_part(route: &'static str) -> &'static str {
+    route.rsplit('/').next().unwrap_or(route)
 }

@@ -1,20 +1,20 @@
 //! Finds the fields that the WebUI silently drops (`docs/protocol/webui-api.md` §0 and §3).
 
-use super::catalogue::Catalogue;
 use super::finding::Finding;
 use super::list::{List, ListEntry};
+use super::lookups::Lookups;
 use crate::request::{fields_of, meant};
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};
 
 /// The fields of a request to txt2img or img2img that have no effect.
-pub(super) async fn dropped(call: &Call, request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
+pub(super) async fn dropped(call: &Call, request: &Object<'_>, lookups: &Lookups<'_>) -> Vec<Finding> {
     let list = match call.job_kind {
         JobKind::Txt2Img => List::TextFields,
         JobKind::Img2Img => List::PictureFields,
         JobKind::Extras | JobKind::Nothing => return Vec::new(),
     };
-    let served = catalogue.list(list, false).await;
+    let served = lookups.list_if_any(list).await;
     let known: Vec<&str> = match &served {
         Some(entries) => entries
             .iter()

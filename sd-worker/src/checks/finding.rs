@@ -1,5 +1,7 @@
 //! Findings: things that a job asks for and does not get.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -96,6 +98,60 @@ impl Finding {
         }
     }
 
+    /// Arguments of a script in a form that the WebUI passes over, or fails on.
+    pub(super) fn misshapen(field: String, message: &str) -> Self {
+        Self {
+            field,
+            asked: Value::Null,
+            got: Value::Null,
+            meant: None,
+            message: message.to_owned(),
+        }
+    }
+
+    /// A URL that stands where the worker expects no picture, so that it is not fetched.
+    pub(super) fn not_fetched(field: String) -> Self {
+        Self::misshapen(
+            field,
+            "a URL among a script's bare arguments is not fetched but passed on as text; send the picture as base64",
+        )
+    }
+
+    /// A tag that is a word like any other in a negative prompt.
+    pub(super) fn negative_tag(field: &str, tag: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            asked: Value::from(tag),
+            got: Value::Null,
+            meant: None,
+            message: format!("{tag} has no effect in a negative prompt; write it in the prompt"),
+        }
+    }
+
+    /// A side that the WebUI cuts.
+    pub(super) fn cut(field: &str, asked: impl Into<Value>, got: impl Into<Value>) -> Self {
+        let (asked, got) = (asked.into(), got.into());
+        Self {
+            field: field.to_owned(),
+            message: format!("the WebUI cuts sides to a multiple of 8: {asked} gives {got}"),
+            asked,
+            got,
+            meant: None,
+        }
+    }
+
+    /// Lists that could not be had, so that names in them were not looked up.
+    pub(super) fn unchecked(lists: &BTreeSet<&'static str>) -> Self {
+        let lists: Vec<&str> = lists.iter().copied().collect();
+        Self {
+            field: "checks".to_owned(),
+            asked: Value::Null,
+            got: Value::Null,
+            meant: None,
+            message: format!("not checked: {}", lists.join(", ")),
+        }
+    }
+
     /// A value that the answer reports differently.
     pub(super) fn other(field: &str, asked: impl Into<Value>, got: impl Into<Value>) -> Self {
         let (asked, got) = (asked.into(), got.into());
@@ -115,6 +171,11 @@ impl Finding {
 
     pub(super) fn field(&self) -> &str {
         &self.field
+    }
+
+    /// Whether the answer reports nothing of it.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.got.is_null()
     }
 
     /// Whether `other` is about the same field.

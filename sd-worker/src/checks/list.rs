@@ -7,8 +7,14 @@ use serde_json::Value;
 pub(super) enum List {
     Samplers,
     Schedulers,
+    /// Checkpoints by the names that a second pass and the refiner take.
     Checkpoints,
+    /// Checkpoints by the names that `override_settings` takes. Any other is passed over there.
+    OverrideCheckpoints,
     Vaes,
+    /// Forge's text encoders and VAEs.
+    Modules,
+    Presets,
     Loras,
     Hypernetworks,
     FaceRestorers,
@@ -32,6 +38,8 @@ pub(super) enum List {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListEntry {
     names: Vec<String>,
+    /// More names, which count only at the end of a sampler's name.
+    aliases: Vec<String>,
     /// A style's own texts.
     style: Option<Value>,
 }
@@ -44,6 +52,7 @@ impl ListEntry {
             .filter(|name| !name.is_empty());
         Self {
             names: names.map(str::to_owned).collect(),
+            aliases: Vec::new(),
             style: None,
         }
     }
@@ -51,6 +60,7 @@ impl ListEntry {
     fn named(name: &str) -> Self {
         Self {
             names: vec![name.to_owned()],
+            aliases: Vec::new(),
             style: None,
         }
     }
@@ -61,6 +71,16 @@ impl ListEntry {
 
     pub(super) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The first name.
+    pub(super) fn title(&self) -> &str {
+        self.names.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// The names of a scheduler at the end of a sampler's name.
+    pub(super) fn endings(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain(&self.aliases).map(String::as_str)
     }
 
     /// The texts of a style.
@@ -84,14 +104,21 @@ pub(super) type Source = (&'static str, fn(&Value) -> Vec<ListEntry>);
 impl List {
     /// The routes that the list comes from. Some lists are joined of several.
     pub(super) fn routes(self) -> Vec<Source> {
+        const MODULES: Source = ("/sdapi/v1/sd-modules", |list| objects(list, &["model_name"]));
         const UPSCALERS: Source = ("/sdapi/v1/upscalers", |list| objects(list, &["name"]));
         match self {
             Self::Samplers => vec![("/sdapi/v1/samplers", |list| objects(list, &["name"]))],
-            Self::Schedulers => vec![("/sdapi/v1/schedulers", |list| objects(list, &["label", "name"]))],
+            Self::Schedulers => vec![("/sdapi/v1/schedulers", schedulers)],
             Self::Checkpoints => vec![("/sdapi/v1/sd-models", checkpoints)],
+            Self::OverrideCheckpoints => vec![("/sdapi/v1/sd-models", override_checkpoints)],
+            Self::Modules => vec![MODULES],
+            // It is a setting of Forge, which has no list of them.
+            Self::Presets => vec![("/sdapi/v1/sd-modules", |_| {
+                ["sd", "xl", "flux", "all"].map(ListEntry::named).into()
+            })],
             Self::Vaes => vec![
                 ("/sdapi/v1/sd-vae", |list| objects(list, &["model_name"])),
-                ("/sdapi/v1/sd-modules", |list| objects(list, &["model_name"])),
+                MODULES,
             ],
             Self::Loras => vec![("/sdapi/v1/loras", |list| objects(list, &["name", "alias"]))],
             Self::Hypernetworks => vec![("/sdapi/v1/hypernetworks", |list| objects(list, &["name"]))],
@@ -117,17 +144,25 @@ impl List {
     pub(super) fn may_be_empty(self) -> bool {
         matches!(
             self,
-            Self::Loras | Self::Hypernetworks | Self::Styles | Self::Vaes | Self::Embeddings
+            Self::Loras
+                | Self::Hypernetworks
+                | Self::Styles
+                | Self::Vaes
+                | Self::Modules
+                | Self::Embeddings
         )
     }
 
     /// Whether the WebUI uses this entry for `name`.
     pub(super) fn has(self, entry: &ListEntry, name: &str) -> bool {
         match self {
-            // It also takes any part of a title.
+            // It also takes any part of a title, and leaves a hash in brackets out of the comparison.
             Self::Checkpoints => {
-                entry.is(name) || entry.names.first().is_some_and(|title| title.contains(name))
+                let title = entry.title();
+                entry.is(name) || title.contains(name) || title.contains(without_hash(name))
             }
+            // It looks at the file's name alone.
+            Self::Modules => entry.is(name.rsplit(['/', '\\']).next().unwrap_or(name)),
             Self::TextScripts | Self::PictureScripts | Self::ControlModules => {
                 entry.names.iter().any(|own| own.eq_ignore_ascii_case(name))
             }
@@ -145,8 +180,10 @@ impl List {
         match self {
             Self::Samplers => "sampler",
             Self::Schedulers => "scheduler",
-            Self::Checkpoints => "checkpoint",
+            Self::Checkpoints | Self::OverrideCheckpoints => "checkpoint",
             Self::Vaes => "VAE",
+            Self::Modules => "module",
+            Self::Presets => "preset",
             Self::Loras => "LoRA",
             Self::Hypernetworks => "hypernetwork",
             Self::FaceRestorers => "face restorer",
@@ -180,9 +217,50 @@ fn styles(list: &Value) -> Vec<ListEntry> {
     items.map(entry).collect()
 }
 
+/// The keys of an object; of SD.Next a list of names.
 fn keys(object: &Value) -> Vec<ListEntry> {
     let items = object.as_object().into_iter().flatten();
-    items.map(|(name, _)| ListEntry::named(name)).collect()
+    let keys = items.map(|(name, _)| ListEntry::named(name));
+    keys.chain(texts(object)).collect()
+}
+
+/// A scheduler goes by its label and its name.
+fn schedulers(list: &Value) -> Vec<ListEntry> {
+    let items = list.as_array().into_iter().flatten();
+    let entry = |item: &Value| ListEntry {
+        aliases: texts_of(&item["aliases"]),
+        ..ListEntry::of(item, &["label", "name"])
+    };
+    items.map(entry).collect()
+}
+
+fn texts_of(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// A name without a hash in brackets at its end.
+fn without_hash(name: &str) -> &str {
+    name.strip_suffix(']')
+        .and_then(|name| name.rsplit_once(" ["))
+        .map_or(name, |(name, _)| name)
+}
+
+/// A checkpoint of `override_settings` goes by its title, with and without hash, its name, its file's name without the
+/// extension, and its hashes (§9).
+fn override_checkpoints(list: &Value) -> Vec<ListEntry> {
+    let mut entries = objects(list, &["title", "model_name", "hash", "sha256"]);
+    for (entry, item) in entries.iter_mut().zip(list.as_array().into_iter().flatten()) {
+        let file = item["filename"].as_str().unwrap_or_default();
+        let file = file.rsplit(['/', '\\']).next().unwrap_or_default();
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        for name in [without_hash(entry.title()).to_owned(), stem.to_owned(), file.to_owned()] {
+            if !name.is_empty() && !entry.is(&name) {
+                entry.names.push(name);
+            }
+        }
+    }
+    entries
 }
 
 /// A checkpoint goes by its title, its file, its name and its hashes (§9).

@@ -5,27 +5,35 @@
 //! before the render. After it the request is compared with the parameters that the answer reports.
 //!
 //! ```text
-//!  request ─▶ names ──▶ catalogue (lists, kept) ─▶ findings ─▶ strict: NOT_APPLIED, nothing rendered
+//!  request ─▶ names ──▶ lookups ─▶ catalogue (lists, kept) ─▶ findings ─▶ strict: NOT_APPLIED, nothing rendered
 //!  answer ──▶ applied ─▶ findings ─▶ strict: NOT_APPLIED │ warn: `warnings` added to the answer
 //! ```
 
+mod always_on;
 mod applied;
 mod catalogue;
 mod fields;
 mod finding;
 mod list;
+mod lookups;
 mod names;
 mod numbers;
 mod passes;
 mod prompts;
 mod reported;
 mod scripts;
+mod sides;
 mod styles;
+mod units;
+
+use std::collections::BTreeSet;
 
 use runpod_sdk::json::RawJson;
+use serde_json::Value;
 use tracing::warn;
 
 use self::catalogue::Catalogue;
+use self::lookups::Lookups;
 use crate::settings::CheckLevel;
 use crate::splice::{Edits, Object};
 use crate::webui::{Call, WebUi};
@@ -44,6 +52,26 @@ pub(crate) struct Checks {
 pub(crate) struct Checked {
     level: CheckLevel,
     findings: Vec<Finding>,
+    /// The lists that could not be had. That is no fault of the job, and fails none.
+    unchecked: BTreeSet<&'static str>,
+}
+
+impl Checked {
+    /// The findings as answers and errors show them; `None` if there is none.
+    pub(crate) fn warnings(&self) -> Option<Value> {
+        let unchecked = (!self.unchecked.is_empty()).then(|| Finding::unchecked(&self.unchecked));
+        let all: Vec<Finding> = self.findings.iter().cloned().chain(unchecked).collect();
+        (!all.is_empty()).then(|| finding::json(&all))
+    }
+
+    /// Adds what is new: what is said about a field once is not said again.
+    fn add(&mut self, found: Vec<Finding>) {
+        for finding in found {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
+    }
 }
 
 impl Checks {
@@ -60,22 +88,30 @@ impl Checks {
         call: &Call,
         wanted: Option<CheckLevel>,
     ) -> Result<Checked, NotApplied> {
-        let level = wanted.unwrap_or(self.level);
-        let mut findings = Vec::new();
-        if level != CheckLevel::Off
+        let mut checked = Checked {
+            level: wanted.unwrap_or(self.level),
+            findings: Vec::new(),
+            unchecked: BTreeSet::new(),
+        };
+        if checked.level != CheckLevel::Off
             && let Some(request) = call.body.as_ref().and_then(|body| Object::read(body.as_str()))
         {
-            findings.extend(fields::dropped(call, &request, &self.catalogue).await);
+            let lookups = Lookups::new(&self.catalogue);
+            checked.add(fields::dropped(call, &request, &lookups).await);
+            checked.add(sides::cut(call, &request));
             for named in names::of_request(call, &request) {
-                findings.extend(self.catalogue.look_up(named).await);
+                checked.add(lookups.look_up(named).await.into_iter().collect());
             }
-            findings.extend(prompts::embeddings(&request, &self.catalogue).await);
-            findings.extend(scripts::arguments(call, &request, &self.catalogue).await);
+            checked.add(prompts::negative_tags(&request, &lookups).await);
+            checked.add(prompts::embeddings(&request, &lookups).await);
+            checked.add(always_on::misshapen(&request));
+            checked.add(scripts::arguments(call, &request, &lookups).await);
+            checked.unchecked = lookups.missed();
         }
-        if level == CheckLevel::Strict && !findings.is_empty() {
-            return Err(NotApplied::Before(findings));
+        if checked.level == CheckLevel::Strict && !checked.findings.is_empty() {
+            return Err(NotApplied::Before(checked.findings));
         }
-        Ok(Checked { level, findings })
+        Ok(checked)
     }
 
     /// Compares an answer with its request.
@@ -93,24 +129,25 @@ impl Checks {
             call.body.as_ref().and_then(|body| Object::read(body.as_str())),
             Object::read(text),
         ) {
-            let found = applied::differences(&request, &answer, &self.catalogue).await;
+            let lookups = Lookups::new(&self.catalogue);
+            let found = applied::differences(&request, &answer, &lookups).await;
+            checked.unchecked.extend(lookups.missed());
             // Findings from before the render are not repeated.
-            let news = found
-                .into_iter()
-                .filter(|finding| !checked.findings.iter().any(|known| known.explains(finding)));
-            let news: Vec<Finding> = news.collect();
-            if checked.level == CheckLevel::Strict && !news.is_empty() {
-                return Err(NotApplied::After(news));
+            let known = |finding: &Finding| checked.findings.iter().any(|known| known.explains(finding));
+            let news: Vec<Finding> = found.into_iter().filter(|finding| !known(finding)).collect();
+            let before = checked.findings.len();
+            checked.add(news);
+            if checked.level == CheckLevel::Strict && checked.findings.len() > before {
+                return Err(NotApplied::After(checked.findings.split_off(before)));
             }
-            checked.findings.extend(news);
         }
-        if checked.findings.is_empty() {
+        let Some(warnings) = checked.warnings() else {
             return Ok(answer);
-        }
+        };
         let fields: Vec<&str> = checked.findings.iter().map(Finding::field).collect();
-        warn!(?fields, "the job does not get all that it asked for");
+        warn!(?fields, unchecked = ?checked.unchecked, "the job does not get all that it asked for");
         let mut edits = Edits::of(text);
-        edits.append(text, "warnings", &finding::json(&checked.findings).to_string());
+        edits.append(text, "warnings", &warnings.to_string());
         Ok(edits.apply().unwrap_or(answer))
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn of_request(call: &Call, request: &Object<'_>) -> Vec<Named> {
             note(
                 "override_settings.sd_model_checkpoint".to_owned(),
                 name,
-                List::Checkpoints,
+                List::OverrideCheckpoints,
             );
         }
         if let Some(name) = settings.decode::<String>("sd_vae")
@@ -70,6 +70,9 @@ pub(super) fn of_request(call: &Call, request: &Object<'_>) -> Vec<Named> {
                 note(format!("override_settings.{key}"), name, list);
             }
         }
+    }
+    for (field, name, list) in forge(request) {
+        note(field, name, list);
     }
     for style in request.decode::<Vec<String>>("styles").unwrap_or_default() {
         note("styles".to_owned(), style, List::Styles);
@@ -96,6 +99,32 @@ pub(super) fn of_request(call: &Call, request: &Object<'_>) -> Vec<Named> {
                 }
             }
         }
+    }
+    found
+}
+
+/// The text encoders and VAEs of Forge, and its preset. A name that it does not have it passes over.
+fn forge(request: &Object<'_>) -> Vec<(String, String, List)> {
+    let settings = request.object("override_settings");
+    let of_settings = |key: &str| settings.as_ref()?.decode::<Vec<String>>(key);
+    let mut found = Vec::new();
+    let special = ["None", "Built-in", "Automatic", "Use same choices"];
+    for (field, names) in [
+        (
+            "override_settings.forge_additional_modules",
+            of_settings("forge_additional_modules"),
+        ),
+        ("hr_additional_modules", request.decode("hr_additional_modules")),
+    ] {
+        for name in names.into_iter().flatten() {
+            if !special.contains(&name.as_str()) {
+                found.push((field.to_owned(), name, List::Modules));
+            }
+        }
+    }
+    let preset: Option<String> = settings.as_ref().and_then(|settings| settings.decode("forge_preset"));
+    if let Some(preset) = preset {
+        found.push(("override_settings.forge_preset".to_owned(), preset, List::Presets));
     }
     found
 }
@@ -162,7 +191,7 @@ mod tests {
                 "sampler_index Euler Samplers",
                 "scheduler karras Schedulers",
                 "hr_upscaler Latent HiresUpscalers",
-                "override_settings.sd_model_checkpoint m Checkpoints",
+                "override_settings.sd_model_checkpoint m OverrideCheckpoints",
                 "override_settings.face_restoration_model f FaceRestorers",
                 "styles s Styles",
                 "prompt one Loras",

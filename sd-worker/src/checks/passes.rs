@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::applied;
-use super::catalogue::Catalogue;
 use super::finding::Finding;
 use super::list::List;
+use super::lookups::Lookups;
 use super::numbers::{self, same, shown};
 use super::reported::ReportedParameters;
 use crate::splice::Object;
@@ -21,13 +21,17 @@ pub(super) async fn differences(
     request: &Object<'_>,
     answer: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     if request.decode::<bool>("enable_hr") == Some(true) {
-        found.extend(hires(request, answer, reported, catalogue).await);
+        found.extend(hires(request, answer, reported, lookups).await);
     }
-    found.extend(checkpoint(request, reported, catalogue, ("refiner_checkpoint", "Refiner")).await);
+    found.extend(checkpoint(request, reported, lookups, ("refiner_checkpoint", "Refiner")).await);
+    if reported.is_of_sd_next() {
+        // It does not report what these are compared with, or in another form.
+        found.retain(|finding| !finding.is_of_nothing());
+    }
     found
 }
 
@@ -35,7 +39,7 @@ async fn hires(
     request: &Object<'_>,
     answer: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Vec<Finding> {
     // The upscaler is shown only if the request names one.
     let passed = ["Hires upscale", "Hires resize"]
@@ -68,7 +72,7 @@ async fn hires(
     ] {
         if let (Some(asked), Some(got)) = (name(request, field), reported.parameter(entry))
             && !asked.eq_ignore_ascii_case(&got)
-            && !is_the_same_schedule(catalogue, &asked, &got).await
+            && !lookups.is_same_schedule(&asked, &got).await
         {
             found.push(Finding::other(field, asked, got));
         }
@@ -77,19 +81,13 @@ async fn hires(
         checkpoint(
             request,
             reported,
-            catalogue,
+            lookups,
             ("hr_checkpoint_name", "Hires checkpoint"),
         )
         .await,
     );
     found.extend(size(request, answer, reported));
     found
-}
-
-/// Whether one is the name and the other the label of a scheduler.
-async fn is_the_same_schedule(catalogue: &Catalogue, one: &str, other: &str) -> bool {
-    let entry = catalogue.find(List::Schedulers, one).await;
-    entry.is_some_and(|entry| entry.is(other))
 }
 
 /// A name of the request that does not mean "as in the first pass".
@@ -102,21 +100,21 @@ fn name(request: &Object<'_>, field: &str) -> Option<String> {
 async fn checkpoint(
     request: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
     (field, entry): (&str, &str),
 ) -> Option<Finding> {
     let asked = name(request, field)?;
     let Some(got) = reported.parameter(entry) else {
         return Some(Finding::other(field, asked, Value::Null));
     };
-    let known = catalogue.find(List::Checkpoints, &asked).await?;
+    let known = lookups.find(List::Checkpoints, &asked).await?;
     let file = got.rsplit_once(" [").map_or(got.as_str(), |(file, _)| file);
     (!known.is_checkpoint(file)).then(|| Finding::other(field, asked, got.as_str()))
 }
 
 /// A finding if the pictures have another size than the second pass should give.
 fn size(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
-    let (field, (width, height)) = target(request);
+    let (field, (width, height)) = target(request)?;
     let images = applied::sent(request, answer)?;
     let got = applied::size(&images, reported)?;
     let fits = |got: u32, asked: f64| (f64::from(got) - asked).abs() < CUT;
@@ -127,16 +125,20 @@ fn size(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParameters
     })
 }
 
-/// The size that is asked for, and its field.
-fn target(request: &Object<'_>) -> (&'static str, (f64, f64)) {
+/// The size that is asked for, and its field. `None` with the old fields for the first pass, of which versions make
+/// different sizes.
+fn target(request: &Object<'_>) -> Option<(&'static str, (f64, f64))> {
     let side = |field| {
         numbers::asked(request, field)
             .map(f64::trunc)
             .filter(|side| *side >= 1.0)
     };
+    if side("firstphase_width").or(side("firstphase_height")).is_some() {
+        return None;
+    }
     let width = side("width").unwrap_or(SIDE);
     let height = side("height").unwrap_or(SIDE);
-    match (side("hr_resize_x"), side("hr_resize_y")) {
+    Some(match (side("hr_resize_x"), side("hr_resize_y")) {
         (None, None) => {
             let scale = numbers::asked(request, "hr_scale").unwrap_or(SCALE);
             ("hr_scale", ((width * scale).trunc(), (height * scale).trunc()))
@@ -144,7 +146,7 @@ fn target(request: &Object<'_>) -> (&'static str, (f64, f64)) {
         (Some(x), None) => ("hr_resize_x", (x, (height * x / width).trunc())),
         (None, Some(y)) => ("hr_resize_y", ((width * y / height).trunc(), y)),
         (Some(x), Some(y)) => ("hr_resize_x", (x, y)),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -178,7 +180,7 @@ mod tests {
         ] {
             assert_eq!(
                 target(&Object::read(request).unwrap()),
-                (field, size),
+                Some((field, size)),
                 "{request}"
             );
         }

@@ -3,9 +3,12 @@
 //! An embedding is used by its bare name, so a misspelt one is a word like any other and cannot be found. Findings are
 //! the syntax of other programs, and an embedding that exists and is not loaded.
 
-use super::catalogue::Catalogue;
+use serde_json::Value;
+
 use super::finding::Finding;
 use super::list::{List, ListEntry};
+use super::lookups::Lookups;
+use crate::coerce::is_true;
 use crate::nearest::nearest;
 use crate::splice::Object;
 
@@ -13,29 +16,47 @@ const PROMPTS: [&str; 4] = ["prompt", "negative_prompt", "hr_prompt", "hr_negati
 /// The syntax of other programs.
 const FOREIGN: &str = "embedding:";
 
-/// The names in tags such as `<lora:name:1>`, each with the field that it stands in.
+/// The names in tags such as `<lora:name:1>`, each with the field that it stands in. Tags in negative prompts are only
+/// words.
 pub(super) fn tags(request: &Object<'_>, kind: &str) -> Vec<(String, String)> {
-    if request.decode::<bool>("disable_extra_networks") == Some(true) {
+    tags_in(request, kind, &["prompt", "hr_prompt"])
+}
+
+/// Findings for tags in negative prompts. What SD.Next makes of them is not known.
+pub(super) async fn negative_tags(request: &Object<'_>, lookups: &Lookups<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for kind in ["lora", "lyco", "hypernet"] {
+        for (field, name) in tags_in(request, kind, &["negative_prompt", "hr_negative_prompt"]) {
+            found.push(Finding::negative_tag(&field, &format!("<{kind}:{name}>")));
+        }
+    }
+    if found.is_empty() || lookups.is_sd_next().await {
+        return Vec::new();
+    }
+    found
+}
+
+fn tags_in(request: &Object<'_>, kind: &str, fields: &[&str]) -> Vec<(String, String)> {
+    if request.decode::<Value>("disable_extra_networks").is_some_and(|off| is_true(&off)) {
         return Vec::new();
     }
     let begin = format!("<{kind}:");
     let mut found = Vec::new();
-    // Tags in negative prompts are only words.
-    for field in ["prompt", "hr_prompt"] {
+    for field in fields {
         let prompt = request.decode::<String>(field).unwrap_or_default();
         for tag in prompt.split(begin.as_str()).skip(1) {
             let Some((inside, _)) = tag.split_once('>') else {
                 continue;
             };
             let name = inside.split(':').next().unwrap_or_default().to_owned();
-            found.push((field.to_owned(), name));
+            found.push(((*field).to_owned(), name));
         }
     }
     found
 }
 
 /// Findings for embeddings in a foreign syntax, or that are not loaded.
-pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
+pub(super) async fn embeddings(request: &Object<'_>, lookups: &Lookups<'_>) -> Vec<Finding> {
     let prompts: Vec<(&str, String)> = PROMPTS
         .iter()
         .filter_map(|field| Some((*field, request.decode(field)?)))
@@ -44,7 +65,7 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
     let mut found = Vec::new();
     for (field, prompt) in &prompts {
         for asked in foreign(prompt) {
-            let known = catalogue.list(List::Embeddings, true).await;
+            let known = lookups.list(List::Embeddings, true).await;
             let meant = known.as_ref().and_then(|known| {
                 let names = known.iter().flat_map(ListEntry::names);
                 nearest(asked, names.map(String::as_str))
@@ -59,7 +80,7 @@ pub(super) async fn embeddings(request: &Object<'_>, catalogue: &Catalogue) -> V
     if prompts.is_empty() || changes_model {
         return found;
     }
-    if let Some(skipped) = catalogue.list(List::SkippedEmbeddings, true).await {
+    if let Some(skipped) = lookups.list(List::SkippedEmbeddings, true).await {
         for (field, prompt) in &prompts {
             let names = skipped.iter().flat_map(ListEntry::names);
             let words = names.filter(|name| is_word(prompt, name));

@@ -39,6 +39,24 @@ impl ReportedParameters {
             .unwrap_or_default()
     }
 
+    /// The number of pictures that are described, grids included. Maps and masks that come beside them are not.
+    pub(super) fn described(&self) -> Option<usize> {
+        self.info["infotexts"].as_array().map(Vec::len)
+    }
+
+    /// Whether SD.Next answers. It reports less than the others, so what it does not report says nothing.
+    pub(super) fn is_of_sd_next(&self) -> bool {
+        self.entry("App").as_deref() == Some("SD.Next")
+    }
+
+    /// Whether a script or a unit has added a parameter whose name begins so.
+    pub(super) fn has_parameter(&self, start: &str) -> bool {
+        let added = self.info["extra_generation_params"].as_object();
+        let mut added = added.into_iter().flatten();
+        added.any(|(key, value)| key.starts_with(start) && !value.is_null())
+            || entries(&self.infotext).any(|(key, _)| key.starts_with(start))
+    }
+
     /// A parameter that a pass or a script has added. Those that differ between pictures stand in the infotext alone.
     pub(super) fn parameter(&self, key: &str) -> Option<String> {
         match &self.info["extra_generation_params"][key] {
@@ -54,11 +72,15 @@ impl ReportedParameters {
     }
 }
 
-/// An entry of an infotext's last line. Values with commas or colons are in quotes.
+/// An entry of an infotext's last line.
 fn entry(infotext: &str, key: &str) -> Option<String> {
-    let line = infotext.lines().next_back()?;
-    let mut rest = line;
-    while !rest.is_empty() {
+    entries(infotext).find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// The entries of an infotext's last line. Values with commas or colons are in quotes.
+fn entries(infotext: &str) -> impl Iterator<Item = (&str, String)> {
+    let mut rest = infotext.lines().next_back().unwrap_or_default();
+    std::iter::from_fn(move || {
         let (name, after) = rest.split_once(": ")?;
         let (value, next) = if after.starts_with('"') {
             let mut texts = serde_json::Deserializer::from_str(after).into_iter::<String>();
@@ -69,12 +91,9 @@ fn entry(infotext: &str, key: &str) -> Option<String> {
             let (value, next) = after.split_once(", ").unwrap_or((after, ""));
             (value.to_owned(), next)
         };
-        if name == key {
-            return Some(value);
-        }
         rest = next;
-    }
-    None
+        Some((name, value))
+    })
 }
 
 #[cfg(test)]

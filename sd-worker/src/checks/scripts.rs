@@ -5,8 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::applied;
-use super::catalogue::Catalogue;
 use super::finding::Finding;
+use super::lookups::Lookups;
 use super::reported::ReportedParameters;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};
@@ -22,7 +22,7 @@ pub(super) struct Script {
 }
 
 /// Findings for scripts with another number of arguments than they take.
-pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Catalogue) -> Vec<Finding> {
+pub(super) async fn arguments(call: &Call, request: &Object<'_>, lookups: &Lookups<'_>) -> Vec<Finding> {
     let always_on = request.object("alwayson_scripts");
     let selected: String = request.decode("script_name").unwrap_or_default();
     if selected.is_empty()
@@ -32,7 +32,7 @@ pub(super) async fn arguments(call: &Call, request: &Object<'_>, catalogue: &Cat
     {
         return Vec::new();
     }
-    let Some(known) = catalogue.scripts().await else {
+    let Some(known) = lookups.scripts().await else {
         return Vec::new();
     };
     let is_img2img = call.job_kind == JobKind::Img2Img;
@@ -70,7 +70,20 @@ fn count(list: Option<&RawValue>) -> usize {
     list.map_or(0, |list| list.len())
 }
 
-/// A finding if a script made another number of pictures than its arguments ask for, where that can be counted.
+/// Whether a script renders with the request's own numbers and settings. An x/y/z plot takes others, and a line of a list
+/// of prompts may.
+pub(super) fn keeps_parameters(script: &str, request: &Object<'_>) -> bool {
+    match script.to_lowercase().as_str() {
+        "" | "prompt matrix" => true,
+        "prompts from file or textbox" => {
+            let arguments = request.get("script_args").map(RawValue::get).unwrap_or_default();
+            !arguments.contains("--")
+        }
+        _ => false,
+    }
+}
+
+/// A finding if a script made fewer pictures than its arguments ask for, where that can be counted.
 pub(super) fn result(
     request: &Object<'_>,
     answer: &Object<'_>,
@@ -104,7 +117,7 @@ pub(super) fn result(
         }
         _ => return None,
     };
-    applied::fewer_or_more(asked, &images, reported, "script_name")
+    applied::fewer(asked, images.len(), reported, "script_name")
 }
 
 #[cfg(test)]

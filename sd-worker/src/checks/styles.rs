@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::catalogue::Catalogue;
 use super::finding::Finding;
 use super::list::{List, ListEntry};
+use super::lookups::Lookups;
 use super::reported::ReportedParameters;
 use crate::splice::Object;
 
@@ -15,12 +15,12 @@ const ACTIVE: &[char] = &['{', '}', '<', '>', '#', '|', '['];
 pub(super) async fn missing(
     request: &Object<'_>,
     reported: &ReportedParameters,
-    catalogue: &Catalogue,
+    lookups: &Lookups<'_>,
 ) -> Vec<Finding> {
     let asked: Vec<String> = request.decode("styles").unwrap_or_default();
     let mut found = Vec::new();
     for name in asked {
-        let style = catalogue.find(List::Styles, &name).await;
+        let style = lookups.find(List::Styles, &name).await;
         let texts = style.as_ref().and_then(ListEntry::style);
         if texts.is_some_and(|texts| !came_in(texts, reported)) {
             found.push(Finding::other("styles", name, Value::Null));

@@ -9,6 +9,7 @@ use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::answer::{self, EmptyBody, SMALL_BODY};
 use super::call::Call;
@@ -17,6 +18,7 @@ use super::error::WebUiError;
 use super::own_render::OwnRender;
 use super::probe::ProgressProbe;
 use super::progress::Progress;
+use super::server_kind::ServerKind;
 use super::routes::{INTERRUPT, PROGRESS, PROGRESS_WITH_PREVIEW, SAMPLERS, SCHEDULERS};
 use crate::causes::causes;
 use crate::settings::{Credentials, WebUiUrl};
@@ -53,6 +55,7 @@ pub(crate) struct WebUi {
     pub(super) brief_render: Duration,
     pub(super) probe: Arc<ProgressProbe>,
     pub(super) own_render: Arc<OwnRender>,
+    pub(super) kind: Arc<OnceCell<ServerKind>>,
 }
 
 impl WebUi {
@@ -80,6 +83,7 @@ impl WebUi {
             brief_render: options.brief_render,
             probe: Arc::default(),
             own_render: Arc::default(),
+            kind: Arc::default(),
         })
     }
 

@@ -11,6 +11,7 @@
 //! | [`error`], [`fault`], [`problem`], [`suspect`], [`not_pictures`] | read an error answer and decide whose mistake it is |
 //! | [`progress`], [`probe`], [`own_render`] | ask what the WebUI is doing, and for whom |
 //! | [`control`], [`interrupt`], [`checkpoint`] | change settings, stop renders, select a checkpoint |
+//! | [`server_kind`] | finds out which server answers |
 //! | [`ready`] | waits for the WebUI at its start |
 
 mod answer;
@@ -30,6 +31,7 @@ mod problem;
 mod progress;
 mod ready;
 mod routes;
+mod server_kind;
 mod suspect;
 
 pub(crate) use call::{Call, JobKind};
@@ -44,3 +46,4 @@ pub(crate) use ready::{NotReady, Readiness, ReadinessOptions};
 pub(crate) use routes::{
     CONTROLNET_DETECT, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, OPTIONS, TXT2IMG,
 };
+pub(crate) use server_kind::ServerKind;
