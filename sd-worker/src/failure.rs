@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError, JobError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cancelled::Cancelled;
 use crate::checks::NotApplied;
@@ -51,9 +51,10 @@ impl From<StreamError> for Failure {
 
 impl Failure {
     /// The error that the caller gets. A failure of the WebUI has the last lines of its log, if the worker started it.
-    pub(crate) fn report(self, health: &Health) -> JobError {
+    /// `warnings` are the findings of the checks before the failure, which may explain it.
+    pub(crate) fn report(self, health: &Health, warnings: Option<Value>) -> JobError {
         let is_of_the_webui = self.is_of_the_webui();
-        let error = self.into_job_error();
+        let error = with_warnings(self.into_job_error(), warnings);
         if !is_of_the_webui || error.class() != ErrorClass::Backend {
             return error;
         }
@@ -103,6 +104,17 @@ impl Failure {
             }
         }
     }
+}
+
+/// Adds the findings to the details.
+fn with_warnings(error: JobError, warnings: Option<Value>) -> JobError {
+    let Some(warnings) = warnings else { return error };
+    let mut details = match error.details() {
+        Some(Value::Object(details)) => details.clone(),
+        _ => Map::new(),
+    };
+    details.insert("warnings".to_owned(), warnings);
+    error.with_details(Value::Object(details))
 }
 
 /// Code, class, retryability and hint of a failure.

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use runpod_sdk::json::RawJson;
 use runpod_sdk::{Context, JobError, MaybeStreaming, State, Streaming, handler};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::cache::CacheSlot;
@@ -35,11 +36,18 @@ pub(crate) async fn forward(
     ctx: Context,
     State(app): State<App>,
 ) -> Result<Answer, JobError> {
-    let answer = answer(input, &ctx, &app).await;
-    answer.map_err(|failure| failure.report(&app.health))
+    let mut warnings = None;
+    let answer = answer(input, &ctx, &app, &mut warnings).await;
+    answer.map_err(|failure| failure.report(&app.health, warnings))
 }
 
-async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Failure> {
+/// `warnings` get what the checks find before the render, for the error of a job that fails later.
+async fn answer(
+    input: RawJson,
+    ctx: &Context,
+    app: &App,
+    warnings: &mut Option<Value>,
+) -> Result<Answer, Failure> {
     let Request {
         call,
         gpu_use,
@@ -66,6 +74,7 @@ async fn answer(input: RawJson, ctx: &Context, app: &App) -> Result<Answer, Fail
     };
     // The checks fetch the WebUI's lists, which may take long.
     let checked = unless_cancelled(ctx, app.checks.before(&call, options.checks)).await??;
+    *warnings = checked.warnings();
     if let Some(plan) = plan {
         let lease = lease(app, ctx).await?;
         ctx.mark(INFERENCE_STARTED);
@@ -118,8 +127,10 @@ fn streamed(plan: StreamPlan, app: &App, ctx: &Context, render: PreparedRender) 
         checks: app.checks.clone(),
     };
     let health = app.health.clone();
+    let warnings = render.checked.warnings();
     let chunks = plan.chunks(tools, ctx, render);
-    let chunks = chunks.map(move |chunk| chunk.map_err(|error| Failure::from(error).report(&health)));
+    let chunks = chunks
+        .map(move |chunk| chunk.map_err(|error| Failure::from(error).report(&health, warnings.clone())));
     let chunks = Streaming::new(chunks.boxed());
     MaybeStreaming::Chunks(if plan.is_aggregated() {
         chunks.aggregated()

@@ -212,5 +212,8 @@ fn recorded_flags(server: &Server) -> Map<String, Value> {
     flags["nowebui"] = json!(!setup.web_page);
     flags["api_server_stop"] = json!(setup.stop_routes);
     flags["freeze_settings"] = json!(setup.frozen_settings);
+    // A server with --no-hashing, as the recorded one, has no hashes of LoRAs.
+    let hashes = setup.installed.loras.iter().any(|lora| lora.hash().is_some());
+    flags["no_hashing"] = json!(!hashes);
     flags
 }

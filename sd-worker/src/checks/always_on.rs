@@ -35,7 +35,9 @@ pub(super) fn misshapen(request: &Object<'_>) -> Vec<Finding> {
     // A list of prompts or of axis values may hold a URL; the arguments of these scripts are no pictures.
     let script: String = request.decode("script_name").unwrap_or_default();
     if !["prompts from file or textbox", "x/y/z plot", "prompt matrix"].contains(&&*script.to_lowercase()) {
-        let args = request.get("script_args").map(|args| serde_json::from_str::<Vec<&RawValue>>(args.get()));
+        let args = request
+            .get("script_args")
+            .map(|args| serde_json::from_str::<Vec<&RawValue>>(args.get()));
         if let Some(Ok(args)) = args {
             found.extend(urls("script_args", &args));
         }
@@ -57,7 +59,8 @@ fn urls(field: &str, args: &[&RawValue]) -> Vec<Finding> {
         })
     };
     let args = args.iter().enumerate().filter(|(_, value)| is_url(value));
-    args.map(|(index, _)| Finding::not_fetched(format!("{field}.{index}"))).collect()
+    args.map(|(index, _)| Finding::not_fetched(format!("{field}.{index}")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -72,7 +75,13 @@ mod tests {
 
     #[test]
     fn only_an_object_with_a_list_of_arguments_has_an_effect() {
-        for ignored in [r#"[{"model": "m"}]"#, r#""canny""#, r#"{"model": "m"}"#, "7", "null"] {
+        for ignored in [
+            r#"[{"model": "m"}]"#,
+            r#""canny""#,
+            r#"{"model": "m"}"#,
+            "7",
+            "null",
+        ] {
             assert_eq!(
                 fields(&format!(r#"{{"controlnet": {ignored}}}"#)),
                 ["alwayson_scripts.controlnet"],
@@ -92,12 +101,18 @@ mod tests {
     #[test]
     fn a_url_among_bare_arguments_is_no_picture() {
         assert_eq!(
-            fields(r#"{"reactor": {"args": ["https://x.y/face.png", true, "0"]}, "roop": {"args": [" HTTP://x/y"]}}"#),
+            fields(
+                r#"{"reactor": {"args": ["https://x.y/face.png", true, "0"]}, "roop": {"args": [" HTTP://x/y"]}}"#
+            ),
             ["alwayson_scripts.reactor.args.0", "alwayson_scripts.roop.args.0"]
         );
         // The worker fetches it there.
-        assert_eq!(fields(r#"{"controlnet": {"args": [{"image": "https://x.y/z.png"}]}}"#), [""; 0]);
-        let script = Object::read(r#"{"script_name": "faceswap", "script_args": [1, "http://x/y.png"]}"#).unwrap();
+        assert_eq!(
+            fields(r#"{"controlnet": {"args": [{"image": "https://x.y/z.png"}]}}"#),
+            [""; 0]
+        );
+        let script =
+            Object::read(r#"{"script_name": "faceswap", "script_args": [1, "http://x/y.png"]}"#).unwrap();
         assert_eq!(misshapen(&script)[0].field(), "script_args.1");
     }
 }

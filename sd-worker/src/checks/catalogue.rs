@@ -92,7 +92,9 @@ impl Catalogue {
         for (route, read) in list.routes() {
             if let Some(answer) = self.ask(route).await? {
                 answered = true;
-                let named = read(&answer).into_iter().filter(|entry| !entry.names().is_empty());
+                let named = read(&answer)
+                    .into_iter()
+                    .filter(|entry| !entry.names().is_empty());
                 entries.extend(named);
             }
         }

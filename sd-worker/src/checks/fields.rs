@@ -24,9 +24,12 @@ pub(super) async fn dropped(call: &Call, request: &Object<'_>, lookups: &Lookups
         // A server that does not publish its fields.
         None => fields_of(call.job_kind).collect(),
     };
+    let is_sd_next = lookups.is_sd_next().await;
+    // SD.Next takes these whether its page lists them or not.
+    let is_own = |key: &str| is_sd_next && key.starts_with("schedulers_");
     request
         .keys()
-        .filter(|key| !known.contains(key))
+        .filter(|key| !known.contains(key) && !is_own(key))
         .map(|key| Finding::dropped(key, meant(key, known.iter().copied())))
         .collect()
 }

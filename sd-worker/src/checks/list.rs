@@ -144,12 +144,7 @@ impl List {
     pub(super) fn may_be_empty(self) -> bool {
         matches!(
             self,
-            Self::Loras
-                | Self::Hypernetworks
-                | Self::Styles
-                | Self::Vaes
-                | Self::Modules
-                | Self::Embeddings
+            Self::Loras | Self::Hypernetworks | Self::Styles | Self::Vaes | Self::Modules | Self::Embeddings
         )
     }
 
@@ -254,7 +249,11 @@ fn override_checkpoints(list: &Value) -> Vec<ListEntry> {
         let file = item["filename"].as_str().unwrap_or_default();
         let file = file.rsplit(['/', '\\']).next().unwrap_or_default();
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        for name in [without_hash(entry.title()).to_owned(), stem.to_owned(), file.to_owned()] {
+        for name in [
+            without_hash(entry.title()).to_owned(),
+            stem.to_owned(),
+            file.to_owned(),
+        ] {
             if !name.is_empty() && !entry.is(&name) {
                 entry.names.push(name);
             }

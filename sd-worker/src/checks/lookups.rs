@@ -52,7 +52,12 @@ impl<'a> Lookups<'a> {
                 return None;
             }
             if fresh {
-                return Some(Finding::unknown(field, list.kind(), &name, meant(list, &name, &entries)));
+                return Some(Finding::unknown(
+                    field,
+                    list.kind(),
+                    &name,
+                    meant(list, &name, &entries),
+                ));
             }
         }
         None
@@ -83,12 +88,13 @@ impl<'a> Lookups<'a> {
         let Some(samplers) = self.list(List::Samplers, false).await else {
             return false;
         };
+        // The first ending in the list's order counts: "Euler SGM Uniform" ends in "Uniform".
+        let sampler = schedulers.iter().flat_map(ListEntry::endings).find_map(|ending| {
+            let sampler = name.strip_suffix(ending)?;
+            sampler.strip_suffix(' ')
+        });
         schedulers.iter().any(|entry| entry.is("align_your_steps"))
-            && schedulers.iter().flat_map(ListEntry::endings).any(|ending| {
-                name.strip_suffix(ending)
-                    .and_then(|name| name.strip_suffix(' '))
-                    .is_some_and(|name| samplers.iter().any(|sampler| sampler.is(name)))
-            })
+            && sampler.is_some_and(|name| samplers.iter().any(|sampler| sampler.is(name)))
     }
 
     /// The entry that the WebUI uses for a name: of several checkpoints with that part in their titles the one with the
@@ -102,7 +108,7 @@ impl<'a> Lookups<'a> {
             .cloned()
     }
 
-    /// Whether a name and a label are those of the same scheduler. `by_alias`: an alias counts, too.
+    /// Whether a name, a label or an alias, and a label are those of the same scheduler.
     pub(super) async fn is_same_schedule(&self, asked: &str, got: &str) -> bool {
         let schedulers = self.list(List::Schedulers, false).await;
         let mut schedulers = schedulers.iter().flat_map(|entries| entries.iter());
@@ -154,5 +160,8 @@ fn meant(list: List, name: &str, entries: &[ListEntry]) -> Option<String> {
             return Some(title.to_owned());
         }
     }
-    nearest(name, entries.iter().flat_map(ListEntry::names).map(String::as_str))
+    nearest(
+        name,
+        entries.iter().flat_map(ListEntry::names).map(String::as_str),
+    )
 }

@@ -122,7 +122,9 @@ fn forge(request: &Object<'_>) -> Vec<(String, String, List)> {
             }
         }
     }
-    let preset: Option<String> = settings.as_ref().and_then(|settings| settings.decode("forge_preset"));
+    let preset: Option<String> = settings
+        .as_ref()
+        .and_then(|settings| settings.decode("forge_preset"));
     if let Some(preset) = preset {
         found.push(("override_settings.forge_preset".to_owned(), preset, List::Presets));
     }

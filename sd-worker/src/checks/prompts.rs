@@ -37,7 +37,10 @@ pub(super) async fn negative_tags(request: &Object<'_>, lookups: &Lookups<'_>) -
 }
 
 fn tags_in(request: &Object<'_>, kind: &str, fields: &[&str]) -> Vec<(String, String)> {
-    if request.decode::<Value>("disable_extra_networks").is_some_and(|off| is_true(&off)) {
+    if request
+        .decode::<Value>("disable_extra_networks")
+        .is_some_and(|off| is_true(&off))
+    {
         return Vec::new();
     }
     let begin = format!("<{kind}:");

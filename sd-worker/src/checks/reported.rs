@@ -74,7 +74,9 @@ impl ReportedParameters {
 
 /// An entry of an infotext's last line.
 fn entry(infotext: &str, key: &str) -> Option<String> {
-    entries(infotext).find(|(name, _)| *name == key).map(|(_, value)| value)
+    entries(infotext)
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
 }
 
 /// The entries of an infotext's last line. Values with commas or colons are in quotes.

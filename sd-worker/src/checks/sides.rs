@@ -18,10 +18,12 @@ pub(super) fn cut(call: &Call, request: &Object<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let hires = request.decode("enable_hr").is_some_and(|hires| is_true(&hires));
-    // The second pass makes its own size of these.
-    let fields: &[&str] = if hires { &["hr_resize_x", "hr_resize_y"] } else { &["width", "height"] };
+    // The second pass makes a size of its own.
+    if hires {
+        return Vec::new();
+    }
     let mut found = Vec::new();
-    for field in fields {
+    for field in ["width", "height"] {
         let Some(asked) = numbers::asked(request, field).map(f64::trunc) else {
             continue;
         };
@@ -49,10 +51,14 @@ mod tests {
     #[test]
     fn a_side_that_is_no_multiple_of_8_is_cut() {
         assert_eq!(found(r#"{"width": 65, "height": "70"}"#), ["width", "height"]);
-        assert_eq!(found(r#"{"width": 64, "height": 64.9}"#), [""; 0], "it is read as a whole number");
+        assert_eq!(
+            found(r#"{"width": 64, "height": 64.9}"#),
+            [""; 0],
+            "it is read as a whole number"
+        );
         assert_eq!(found(r#"{"width": 5}"#), [""; 0], "the WebUI refuses it");
         assert_eq!(found(r#"{"width": 65, "script_name": "sd upscale"}"#), [""; 0]);
-        assert_eq!(found(r#"{"width": 65, "enable_hr": true, "hr_resize_x": 130}"#), ["hr_resize_x"]);
+        assert_eq!(found(r#"{"width": 65, "enable_hr": true}"#), [""; 0]);
         assert_eq!(found(r#"{"width": 65, "mask": "aGk="}"#), [""; 0]);
     }
 }

@@ -10,7 +10,9 @@ use crate::splice::Object;
 /// A finding if `ADetailer` is asked for, and the answer does not report it.
 pub(super) fn missing(request: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
     let scripts = request.object("alwayson_scripts")?;
-    let (title, script) = scripts.iter().find(|(title, _)| title.eq_ignore_ascii_case("adetailer"))?;
+    let (title, script) = scripts
+        .iter()
+        .find(|(title, _)| title.eq_ignore_ascii_case("adetailer"))?;
     let args: Vec<Value> = Object::read(script.get())?.decode("args")?;
     let asked = adetailer_models(&args);
     let is_described = reported.described().is_some_and(|described| described > 0);
@@ -29,7 +31,10 @@ fn adetailer_models(args: &[Value]) -> Vec<String> {
     let is_on = |unit: &&Map<String, Value>| unit.get("ad_tab_enable").is_none_or(is_true);
     let units = args.iter().filter_map(Value::as_object).filter(is_on);
     let models = units.filter_map(|unit| unit.get("ad_model")?.as_str());
-    models.filter(|model| *model != "None").map(str::to_owned).collect()
+    models
+        .filter(|model| *model != "None")
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -50,7 +55,13 @@ mod tests {
         let finding = found(on, "x\nSteps: 1, Sampler: Euler").unwrap();
         assert_eq!(finding.field(), "alwayson_scripts.ADetailer");
         assert!(found(r#"[{"ad_model": "hand_yolov8n.pt"}]"#, "Steps: 1").is_some());
-        assert!(found(on, "x\nSteps: 1, ADetailer model: face_yolov8n.pt, ADetailer version: 24.8.0").is_none());
+        assert!(
+            found(
+                on,
+                "x\nSteps: 1, ADetailer model: face_yolov8n.pt, ADetailer version: 24.8.0"
+            )
+            .is_none()
+        );
     }
 
     #[test]

@@ -1,22 +1,42 @@
-//! Splits sampler names that the running WebUI version would refuse (`docs/protocol/webui-api.md` §5).
+//! Adapts requests to the running server, where it would refuse or misread them (`docs/protocol/webui-api.md` §5, §12).
 //!
-//! Up to 1.8 "DPM++ 2M Karras" is a sampler. 1.10 splits it into the sampler "DPM++ 2M" and the scheduler
-//! "Karras". The versions between, 1.9.x, answer 404. For them alone the worker does
-//! what 1.10 does.
+//! | server | what is adapted |
+//! |---|---|
+//! | 1.9 | "DPM++ 2M Karras" becomes the sampler "DPM++ 2M" and the scheduler "Karras", as 1.10 does itself |
+//! | SD.Next | the same, with its own field `schedulers_sigma` |
+//! | Forge | `enable_hr` gets `hr_additional_modules`, without which Forge fails after the whole first pass |
 
+mod hires;
+mod sigma;
 mod split;
 
-use serde::Deserialize;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
-use crate::webui::{Call, WebUi, WebUiError};
+use crate::webui::{Call, JobKind, Sampler, Scheduler, ServerKind, WebUi, WebUiError};
 
-/// Rewrites the sampler name of a request, if the running WebUI would refuse it.
+/// How long the server is not asked again after it could not be asked. A slow list would delay every job.
+const FAILURE_KEPT: Duration = Duration::from_mins(1);
+
+/// Adapts requests to the running server.
 #[derive(Debug)]
 pub(crate) struct Compat {
     webui: WebUi,
-    names: OnceCell<Option<Names>>,
+    help: OnceCell<Help>,
+    failed: Mutex<Option<Instant>>,
+}
+
+/// What a server's requests need.
+#[derive(Debug)]
+enum Help {
+    None,
+    Split(Names),
+    /// The samplers of SD.Next.
+    Sigma(Vec<String>),
+    HiresModules,
 }
 
 /// The names that a WebUI of version 1.9 knows.
@@ -26,51 +46,49 @@ struct Names {
     schedulers: Vec<Scheduler>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Sampler {
-    name: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Scheduler {
-    name: String,
-    label: String,
-    #[serde(default)]
-    aliases: Option<Vec<String>>,
-}
-
 impl Compat {
     pub(crate) fn new(webui: WebUi) -> Self {
         Self {
             webui,
-            names: OnceCell::new(),
+            help: OnceCell::new(),
+            failed: Mutex::default(),
         }
     }
 
-    /// Fetches the names that the WebUI knows, unless they are known already.
+    /// Finds out what the server needs, unless that is known already.
     pub(crate) async fn learn(&self) {
-        self.names().await;
+        self.help().await;
     }
 
-    /// The request with its sampler name split where that is needed. Every other byte stays.
+    /// The request as the server takes it. Every byte stays that need not change.
     pub(crate) async fn adapt(&self, call: Call) -> Call {
-        let needs_no_help = matches!(self.names.get(), Some(None));
-        let Some(body) = call
-            .body
-            .as_ref()
-            .filter(|body| !needs_no_help && split::mentions_a_sampler(body))
-        else {
+        let Some(body) = &call.body else { return call };
+        if !split::mentions_a_sampler(body) && !hires::mentions_a_second_pass(body) {
             return call;
+        }
+        let split = match self.help().await {
+            None | Some(Help::None) => None,
+            Some(Help::Split(names)) => split::split(body, names),
+            Some(Help::Sigma(samplers)) => sigma::split(body, samplers),
+            Some(Help::HiresModules) => {
+                let is_txt2img = call.job_kind == JobKind::Txt2Img;
+                return match hires::with_modules(body).filter(|_| is_txt2img) {
+                    Some(body) => {
+                        info!(
+                            "Forge needs hr_additional_modules for a second pass; it gets those of the first"
+                        );
+                        call.with_body(body)
+                    }
+                    None => call,
+                };
+            }
         };
-        let Some(names) = self.names().await else {
-            return call;
-        };
-        match split::split(body, names) {
+        match split {
             Some(split) => {
                 info!(
                     sampler = split.sampler,
                     scheduler = split.scheduler,
-                    "this WebUI version does not know the sampler name; sending sampler and scheduler apart"
+                    "this server does not know the sampler name; sending sampler and scheduler apart"
                 );
                 call.with_body(split.input)
             }
@@ -78,28 +96,35 @@ impl Compat {
         }
     }
 
-    async fn names(&self) -> Option<&Names> {
-        let ask = || async {
-            let lists = async {
-                let samplers: Vec<Sampler> = self.webui.samplers().await?;
-                let schedulers: Vec<Scheduler> = self.webui.schedulers().await?;
-                Ok::<_, WebUiError>((samplers, schedulers))
-            };
-            match lists.await {
-                Ok((samplers, schedulers)) => Ok(Names::of_a_webui_that_needs_help(samplers, schedulers)),
-                // Before 1.9 there is no list of schedulers, and no need for one.
-                Err(error) if error.status() == Some(404) => Ok(None),
-                Err(error) => Err(error),
-            }
-        };
-        match self.names.get_or_try_init(ask).await {
-            Ok(names) => names.as_ref(),
+    async fn help(&self) -> Option<&Help> {
+        if let Some(help) = self.help.get() {
+            return Some(help);
+        }
+        if self.failed.lock().is_some_and(|at| at.elapsed() < FAILURE_KEPT) {
+            return None;
+        }
+        match self.help.get_or_try_init(|| self.ask()).await {
+            Ok(help) => Some(help),
             Err(error) => {
-                // The next job tries again.
                 debug!(%error, "sampler names are sent as they come");
+                *self.failed.lock() = Some(Instant::now());
                 None
             }
         }
+    }
+
+    async fn ask(&self) -> Result<Help, WebUiError> {
+        let server = self.webui.server().await?;
+        let samplers = server.samplers.clone();
+        Ok(match server.kind {
+            ServerKind::UpTo1_8 | ServerKind::V1_10 => Help::None,
+            ServerKind::V1_9 => {
+                let names = Names::of_a_webui_that_needs_help(samplers, server.schedulers.clone());
+                names.map_or(Help::None, Help::Split)
+            }
+            ServerKind::Forge => Help::HiresModules,
+            ServerKind::SdNext => Help::Sigma(samplers.into_iter().map(|sampler| sampler.name).collect()),
+        })
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) fn split(input: &RawJson, known: &Names) -> Option<Split> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Scheduler;
     use super::*;
+    use crate::webui::Scheduler;
 
     fn names() -> Names {
         let scheduler = |label: &str| Scheduler {

@@ -114,7 +114,7 @@ impl GpuLease {
         let mut post = request(renderer.webui.clone(), call.clone());
         let interruption = tokio::select! {
             biased;
-            answer = &mut post => return answered(renderer, attempt, follower, answer),
+            answer = &mut post => return answered(renderer, call, attempt, follower, answer),
             reason = ctx.cancelled() => Interruption::Cancelled(reason),
             () = sleep(renderer.attempt_timeout) => Interruption::TooSlow,
             () = follower.report(&mut stall) => Interruption::Stalled,
@@ -127,7 +127,7 @@ impl GpuLease {
         };
         match interruption {
             Interruption::Cancelled(reason) => Err(Cancelled(reason).into()),
-            Interruption::TooSlow | Interruption::Stalled => match whole_answer(stopped, &follower) {
+            Interruption::TooSlow | Interruption::Stalled => match whole_answer(call, stopped, &follower) {
                 Some(answer) => {
                     follower.finished();
                     Ok(answer)
@@ -167,6 +167,7 @@ fn request(webui: WebUi, call: Call) -> Post {
 /// The request was answered, or failed.
 fn answered(
     renderer: &Renderer,
+    call: &Call,
     attempt: &mut Attempt,
     follower: Follower<'_>,
     answer: Answered,
@@ -182,16 +183,21 @@ fn answered(
         is_brief,
     } = answer?;
     let answer = answer?;
+    let empty = call.require_pictures(&answer, after.as_ref());
     if is_brief {
         attempt.note_brief_end(renderer);
     }
     if let Some(after) = after {
         attempt.note_end(renderer, &after);
-        if let Some(how) = follower.signs().cut_short(&after) {
+        // Without pictures, an interrupted state is no evidence of another client: SD.Next has it after each failure.
+        if empty.is_ok()
+            && let Some(how) = follower.signs().cut_short(&after)
+        {
             let seen = follower.last_seen();
             return Err(RenderError::CutShort { how, seen });
         }
     }
+    empty?;
     follower.finished();
     Ok(answer)
 }
@@ -234,12 +240,12 @@ async fn stop(
 }
 
 /// The answer of a render that was done just before its interrupt arrived.
-fn whole_answer(stopped: Option<Stopped<Answered>>, follower: &Follower<'_>) -> Option<RawJson> {
+fn whole_answer(call: &Call, stopped: Option<Stopped<Answered>>, follower: &Follower<'_>) -> Option<RawJson> {
     let Stopped { output, after } = stopped?;
     let after = after?;
     let answer = output.ok()?.answer.ok()?;
     let is_whole = !after.is_rendering() && follower.signs().cut_short(&after).is_none();
-    is_whole.then_some(answer)
+    (is_whole && call.require_pictures(&answer, None).is_ok()).then_some(answer)
 }
 
 fn interrupted(renderer: &Renderer, interruption: &Interruption, follower: &Follower<'_>) -> RenderError {

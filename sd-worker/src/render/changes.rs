@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::settings_guard;
+use super::settings_guard::Restoration;
 use crate::supervisor::Health;
 use crate::webui::{CONTROLNET_DETECT, Call, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, TXT2IMG};
 
@@ -37,7 +37,11 @@ pub(crate) struct CacheEpoch {
 /// A request that changes the WebUI. One epoch ends when it is sent and another when it is answered, so that a render in
 /// between belongs to neither.
 #[derive(Debug)]
-pub(super) struct PendingChange(Arc<Changes>);
+pub(super) struct PendingChange {
+    changes: Arc<Changes>,
+    /// Whether an epoch ends when the request is answered.
+    counts: bool,
+}
 
 impl Changes {
     pub(super) fn new(health: Health) -> Self {
@@ -55,14 +59,18 @@ impl Changes {
         }
     }
 
-    /// A guard to hold while `call` is being answered; `None` if it changes nothing. `restored` says that the settings
-    /// that it overrides are restored after it.
-    pub(super) fn made_by(self: &Arc<Self>, call: &Call, restored: bool) -> Option<PendingChange> {
-        if CHANGE_NOTHING.contains(&&*call.route) && (restored || !settings_guard::may_stay(call)) {
-            return None;
+    /// A guard to hold while `call` is being answered; `None` if it changes nothing. `restoration` is that of the settings
+    /// that it overrides. Where it is not proven, the end alone counts, unless it is proven until then.
+    pub(super) fn made_by(self: &Arc<Self>, call: &Call, restoration: Restoration) -> Option<PendingChange> {
+        match restoration {
+            Restoration::Proven if CHANGE_NOTHING.contains(&&*call.route) => return None,
+            Restoration::Unproven if CHANGE_NOTHING.contains(&&*call.route) => {}
+            _ => self.count_one(),
         }
-        self.count_one();
-        Some(PendingChange(self.clone()))
+        Some(PendingChange {
+            changes: self.clone(),
+            counts: true,
+        })
     }
 
     fn count_one(&self) {
@@ -70,8 +78,17 @@ impl Changes {
     }
 }
 
+impl PendingChange {
+    /// The settings were seen to be restored, so nothing has changed.
+    pub(super) fn undone(mut self) {
+        self.counts = false;
+    }
+}
+
 impl Drop for PendingChange {
     fn drop(&mut self) {
-        self.0.count_one();
+        if self.counts {
+            self.changes.count_one();
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::attempt::Attempt;
 use super::error::RenderError;
 use super::lost_request::LostRequestState;
 use super::part::JobPart;
+use super::settings_guard::Restoration;
 use super::{Renderer, retry};
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::webui::{Call, WebUiError};
@@ -87,15 +88,21 @@ impl GpuLease {
         ctx: &Context,
     ) -> Result<RawJson, RenderError> {
         let renderer = self.renderer.clone();
-        let mut restored = false;
-        if let Some(request) = &call.body {
-            let generation = renderer.health.generation();
-            let pinned = renderer.guard.pin(&renderer.webui, request, generation);
-            restored = unless_cancelled(ctx, pinned).await?;
-        }
+        let generation = renderer.health.generation();
+        let pinned = renderer.guard.pin(&renderer.webui, call, generation);
+        let restoration = unless_cancelled(ctx, pinned).await?;
         let changes = renderer.changes.as_ref();
-        let _change = changes.and_then(|changes| changes.made_by(call, restored));
-        self.render_with_retries(call, part, ctx).await
+        let change = changes.and_then(|changes| changes.made_by(call, restoration));
+        let answer = self.render_with_retries(call, part, ctx).await;
+        // What is not settled now, such as after a cancelled job, is settled before the next render.
+        if restoration == Restoration::Unproven && has_answered(&answer) {
+            let settled = renderer.guard.settle(&renderer.webui, generation);
+            let is_restored = unless_cancelled(ctx, settled).await.unwrap_or(false);
+            if let Some(change) = change.filter(|_| is_restored) {
+                change.undone();
+            }
+        }
+        answer
     }
 
     async fn render_with_retries(
@@ -181,5 +188,16 @@ impl GpuLease {
         self.permit = None;
         self.permit = Some(unless_cancelled(ctx, self.renderer.free_gpu()).await??);
         Ok(())
+    }
+}
+
+/// Whether the WebUI has answered, so that it can be asked.
+fn has_answered(answer: &Result<RawJson, RenderError>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(RenderError::WebUi(error)) => {
+            error.status().is_some() || matches!(error, WebUiError::NoPictures { .. })
+        }
+        Err(_) => false,
     }
 }

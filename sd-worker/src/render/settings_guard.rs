@@ -2,180 +2,271 @@
 //!
 //! The WebUI restores an overridden setting only if it has a value of its own for it, from its settings file or because
 //! it was set before. So the guard sets each setting to its current value once, before the first job that overrides it.
-//! That holds for a job that ends early, too; comparing settings afterwards would not.
+//! That is not enough everywhere: Forge takes an empty list of modules for unchanged and stores nothing. So the guard
+//! reads the settings again after the render, sets back what has stayed, and trusts a setting only when it was seen to be
+//! restored.
 
-use std::collections::BTreeSet;
+mod overrides;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
-use runpod_sdk::json::RawJson;
 use serde_json::{Map, Value};
 use tracing::{debug, info, warn};
 
-use crate::coerce::is_true;
-use crate::splice::Object;
+use self::overrides::Overrides;
+use self::values::same;
 use crate::webui::{Call, OPTIONS, WebUi, WebUiError};
 
-/// Sets overridden settings to their current values, once for each process of the WebUI.
+/// Whether the settings that a job overrides are restored after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restoration {
+    /// They have been seen to be, or there are none.
+    Proven,
+    /// They should be. [`SettingsGuard::settle`] shows it after the render.
+    Unproven,
+    /// They may stay: the request wants that, or the WebUI refused.
+    Doubtful,
+}
+
+/// Sets overridden settings to their current values, once for each process of the WebUI, and sees that they are
+/// restored.
 #[derive(Debug, Default)]
 pub(super) struct SettingsGuard {
-    state: Mutex<Pinned>,
+    state: Mutex<GuardState>,
 }
 
 #[derive(Debug, Default)]
-struct Pinned {
+struct GuardState {
+    /// The number of the WebUI's process. Of another one nothing is known.
     generation: u64,
-    /// The settings that need no further request.
-    keys: BTreeSet<String>,
-    /// Those among them that may stay all the same.
-    loose: BTreeSet<String>,
+    /// The settings that were set to their own values, with those.
+    pinned: BTreeMap<String, Value>,
+    /// Those that were seen to be restored.
+    proven: BTreeSet<String>,
+    /// Those that were seen to stay, or could not be set.
+    doubtful: BTreeSet<String>,
+    /// Those of a render that has not been settled.
+    pending: BTreeMap<String, Pending>,
+}
+
+/// An overridden setting that is not seen to be restored yet.
+#[derive(Debug, Clone)]
+struct Pending {
+    /// Null for a setting that is not listed.
+    before: Value,
+    asked: Value,
 }
 
 impl SettingsGuard {
-    /// Makes sure that the settings that `request` overrides are restored after it. Returns false if one may stay: the
-    /// request wants that, or the WebUI refused.
-    pub(super) async fn pin(&self, webui: &WebUi, request: &RawJson, generation: u64) -> bool {
-        let keys = overridden(request);
-        let new = self.unknown(keys.clone(), generation);
-        if new.is_empty() {
-            return keys.is_empty() || (self.restores(&keys, generation) && !is_to_stay(request));
+    /// Makes sure that the settings that `call` overrides are restored after it.
+    pub(super) async fn pin(&self, webui: &WebUi, call: &Call, generation: u64) -> Restoration {
+        self.enter(generation);
+        if !self.settle(webui, generation).await {
+            return Restoration::Doubtful;
         }
-        let pinned = async {
-            let mut options: Map<String, Value> = webui.list(OPTIONS).await?;
-            let values: Map<String, Value> = new
-                .iter()
-                .filter_map(|key| Some((key.clone(), options.remove(key)?)))
-                .filter(|(_, value)| !value.is_null())
-                .collect();
-            if !values.is_empty() {
-                webui.set_options(&Value::Object(values.clone())).await?;
-            }
-            Ok::<_, WebUiError>(values)
-        };
-        let loose = match pinned.await {
-            Ok(values) => {
-                let keys: Vec<&String> = values.keys().collect();
-                info!(?keys, "settings that this job overrides are restored after it");
-                new.iter()
-                    .filter(|key| !values.contains_key(*key))
-                    .cloned()
-                    .collect()
-            }
+        if call.route.split('?').next() == Some(OPTIONS) {
+            // It sets other values.
+            self.state.lock().pinned.clear();
+        }
+        let Overrides {
+            settings,
+            are_to_stay,
+        } = Overrides::of(call);
+        if are_to_stay {
+            let mut state = self.state.lock();
+            state.pinned.retain(|key, _| !settings.contains_key(key));
+            return Restoration::Doubtful;
+        }
+        let open = self.open(&settings);
+        if open.is_empty() {
+            return self.verdict(&settings, Restoration::Proven);
+        }
+        match self.pin_open(webui, &open).await {
+            Ok(()) => self.verdict(&settings, Restoration::Unproven),
             Err(error) if error.status().is_none() => {
                 debug!(%error, "can't see to the settings; the job itself will tell what is wrong");
-                return false;
+                Restoration::Doubtful
             }
             Err(error) => {
-                warn!(%error, keys = ?new, "settings that this job overrides may stay for the next");
-                new.clone()
+                let keys: Vec<String> = open.keys().cloned().collect();
+                warn!(%error, ?keys, "settings that this job overrides may stay for the next");
+                self.state.lock().doubtful.extend(keys);
+                Restoration::Doubtful
             }
-        };
-        let mut state = self.state.lock();
-        if state.generation == generation {
-            state.keys.extend(new);
-            state.loose.extend(loose);
         }
-        drop(state);
-        self.restores(&keys, generation) && !is_to_stay(request)
     }
 
-    /// Whether all of `keys` are known to be restored.
-    fn restores(&self, keys: &BTreeSet<String>, generation: u64) -> bool {
+    /// Reads the settings again after a render, and sets back what has stayed. Returns whether all are as before.
+    pub(super) async fn settle(&self, webui: &WebUi, generation: u64) -> bool {
+        let pending = {
+            let state = self.state.lock();
+            if state.generation != generation {
+                return false;
+            }
+            state.pending.clone()
+        };
+        if pending.is_empty() {
+            return true;
+        }
+        match self.read_back(webui, &pending).await {
+            Ok(restored) => {
+                self.state.lock().pending.clear();
+                restored
+            }
+            Err(error) => {
+                warn!(%error, "can't see whether the settings of a job are restored");
+                false
+            }
+        }
+    }
+
+    async fn read_back(
+        &self,
+        webui: &WebUi,
+        pending: &BTreeMap<String, Pending>,
+    ) -> Result<bool, WebUiError> {
+        let now: Map<String, Value> = webui.list(OPTIONS).await?;
+        let mut stayed = BTreeMap::new();
+        for (key, setting) in pending {
+            let current = now.get(key).unwrap_or(&Value::Null);
+            if same(current, &setting.before) {
+                if !same(&setting.asked, &setting.before) {
+                    self.state.lock().proven.insert(key.clone());
+                }
+            } else if !setting.before.is_null() || same(current, &setting.asked) {
+                stayed.insert(key.clone(), setting.clone());
+            }
+        }
+        if stayed.is_empty() {
+            return Ok(true);
+        }
+        let back: Map<String, Value> = stayed
+            .iter()
+            .filter(|(_, setting)| !setting.before.is_null())
+            .map(|(key, setting)| (key.clone(), setting.before.clone()))
+            .collect();
+        if !back.is_empty() {
+            webui.set_options(&Value::Object(back)).await?;
+        }
+        let now: Map<String, Value> = webui.list(OPTIONS).await?;
+        stayed.retain(|key, setting| !same(now.get(key).unwrap_or(&Value::Null), &setting.before));
+        if stayed.is_empty() {
+            info!("settings that a job overrode had stayed, and are set back");
+            return Ok(true);
+        }
+        let keys: Vec<String> = stayed.into_keys().collect();
+        warn!(
+            ?keys,
+            "settings that a job overrode have stayed, and cannot be set back"
+        );
+        self.state.lock().doubtful.extend(keys);
+        Ok(false)
+    }
+
+    /// Sets those of the settings that have not been set to their current values, and notes all of them as pending.
+    async fn pin_open(&self, webui: &WebUi, open: &Map<String, Value>) -> Result<(), WebUiError> {
+        let options: Map<String, Value> = webui.list(OPTIONS).await?;
+        let value_of = |key: &String| options.get(key).cloned().unwrap_or(Value::Null);
+        let new: Map<String, Value> = {
+            let state = self.state.lock();
+            let new = open.keys().filter(|key| !state.pinned.contains_key(*key));
+            let new = new.map(|key| (key.clone(), value_of(key)));
+            new.filter(|(_, value)| !value.is_null()).collect()
+        };
+        if !new.is_empty() {
+            webui.set_options(&Value::Object(new.clone())).await?;
+            let keys: Vec<&String> = new.keys().collect();
+            debug!(
+                ?keys,
+                "settings that this job overrides have values of their own now"
+            );
+        }
+        let mut state = self.state.lock();
+        for (key, asked) in open {
+            let before = value_of(key);
+            state.pinned.insert(key.clone(), before.clone());
+            let asked = asked.clone();
+            state.pending.insert(key.clone(), Pending { before, asked });
+        }
+        Ok(())
+    }
+
+    /// The settings that are not known to be restored. One that is overridden by its own value cannot stay.
+    fn open(&self, settings: &Map<String, Value>) -> Map<String, Value> {
         let state = self.state.lock();
-        state.generation == generation && keys.is_disjoint(&state.loose)
+        let is_open = |key: &str, asked: &Value| {
+            let is_own_value = state.pinned.get(key).is_some_and(|own| same(own, asked));
+            !state.proven.contains(key) && !state.doubtful.contains(key) && !is_own_value
+        };
+        settings
+            .iter()
+            .filter(|(key, asked)| is_open(key, asked))
+            .map(|(key, asked)| (key.clone(), asked.clone()))
+            .collect()
     }
 
-    /// Those of `keys` that have not been set in this process of the WebUI.
-    fn unknown(&self, keys: BTreeSet<String>, generation: u64) -> BTreeSet<String> {
+    fn verdict(&self, settings: &Map<String, Value>, otherwise: Restoration) -> Restoration {
+        let state = self.state.lock();
+        if settings.keys().any(|key| state.doubtful.contains(key)) {
+            Restoration::Doubtful
+        } else {
+            otherwise
+        }
+    }
+
+    /// Forgets what is known of another process.
+    fn enter(&self, generation: u64) {
         let mut state = self.state.lock();
         if state.generation != generation {
-            *state = Pinned {
+            *state = GuardState {
                 generation,
-                ..Pinned::default()
+                ..GuardState::default()
             };
         }
-        keys.into_iter().filter(|key| !state.keys.contains(key)).collect()
     }
-}
-
-/// Whether a call overrides settings, so that they may stay without a guard.
-pub(super) fn may_stay(call: &Call) -> bool {
-    call.body
-        .as_ref()
-        .is_some_and(|request| !overridden(request).is_empty())
-}
-
-/// Whether a request asks for its settings to stay.
-fn is_to_stay(request: &RawJson) -> bool {
-    const KEY: &str = "override_settings_restore_afterwards";
-    let text = request.as_str();
-    text.contains(KEY)
-        && Object::read(text)
-            .and_then(|request| request.decode(KEY))
-            .is_some_and(|restore| !is_true(&restore))
-}
-
-/// The keys of `override_settings`.
-fn overridden(request: &RawJson) -> BTreeSet<String> {
-    // Most requests have none, and some have megabytes of pictures.
-    if !request.as_str().contains("\"override_settings\"") {
-        return BTreeSet::new();
-    }
-    Object::read(request.as_str())
-        .and_then(|request| request.object("override_settings"))
-        .map(|settings| settings.keys().map(str::to_owned).collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    #[test]
-    fn the_keys_of_a_request_are_found() {
-        let keys = |text: &str| {
-            let keys = overridden(&RawJson::parse(text.to_owned()).unwrap());
-            keys.into_iter().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(keys(r#"{"prompt": "override_settings"}"#), "");
-        assert_eq!(keys(r#"{"override_settings": null}"#), "");
-        assert_eq!(keys(r#"{"override_settings": [1]}"#), "");
-        assert_eq!(keys(r#"{"override_settings": {"b": 1, "a": {"x": 2}}}"#), "a b");
+    fn settings(text: &Value) -> Map<String, Value> {
+        text.as_object().unwrap().clone()
     }
 
     #[test]
-    fn a_request_may_want_its_settings_to_stay() {
-        let stays = |text: &str| is_to_stay(&RawJson::parse(text.to_owned()).unwrap());
-        for no in [
-            "{}",
-            r#"{"override_settings_restore_afterwards": null}"#,
-            r#"{"override_settings_restore_afterwards": "yes"}"#,
-            r#"{"prompt": "override_settings_restore_afterwards"}"#,
-        ] {
-            assert!(!stays(no), "{no}");
-        }
-        assert!(stays(r#"{"override_settings_restore_afterwards": false}"#));
-        assert!(stays(r#"{"override_settings_restore_afterwards": 0}"#));
-    }
-
-    #[test]
-    fn what_could_not_be_pinned_may_stay() {
+    fn a_setting_is_open_until_it_is_proven_or_has_its_own_value() {
         let guard = SettingsGuard::default();
-        let keys = BTreeSet::from(["a".to_owned()]);
-        guard.unknown(keys.clone(), 1);
-        assert!(guard.restores(&keys, 1));
-        assert!(!guard.restores(&keys, 2), "of another process nothing is known");
-        guard.state.lock().loose.insert("a".to_owned());
-        assert!(!guard.restores(&keys, 1));
-        assert!(guard.restores(&BTreeSet::from(["b".to_owned()]), 1));
+        let asked = settings(&json!({ "a": 2 }));
+        guard.enter(1);
+        assert_eq!(guard.open(&asked), asked);
+        guard.state.lock().pinned.insert("a".to_owned(), json!(1));
+        assert_eq!(guard.open(&asked), asked, "set, and not seen to be restored");
+        assert!(
+            guard.open(&settings(&json!({ "a": 1.0 }))).is_empty(),
+            "its own value"
+        );
+        guard.state.lock().proven.insert("a".to_owned());
+        assert!(guard.open(&asked).is_empty());
+        guard.enter(2);
+        assert_eq!(guard.open(&asked), asked, "of another process nothing is known");
     }
 
     #[test]
-    fn what_was_pinned_in_another_process_counts_no_more() {
+    fn what_was_seen_to_stay_is_doubtful() {
         let guard = SettingsGuard::default();
-        let keys = || BTreeSet::from(["a".to_owned()]);
-        assert_eq!(guard.unknown(keys(), 1), keys());
-        guard.state.lock().keys.insert("a".to_owned());
-        assert!(guard.unknown(keys(), 1).is_empty());
-        assert_eq!(guard.unknown(keys(), 2), keys());
+        guard.enter(1);
+        guard.state.lock().doubtful.insert("a".to_owned());
+        let verdict = |text: Value| guard.verdict(&settings(&text), Restoration::Proven);
+        assert_eq!(verdict(json!({ "a": 1, "b": 1 })), Restoration::Doubtful);
+        assert_eq!(verdict(json!({ "b": 1 })), Restoration::Proven);
+        assert!(
+            guard.open(&settings(&json!({ "a": 1 }))).is_empty(),
+            "it is not tried again"
+        );
     }
 }

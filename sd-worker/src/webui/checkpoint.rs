@@ -61,6 +61,13 @@ impl Checkpoint {
                 .any(|hash| hash == wanted)
     }
 
+    /// Whether `wanted` names this checkpoint without the hash in brackets at its end. On a server that hashes nothing
+    /// the bracket is no part of the name.
+    fn answers_without_hash(&self, wanted: &str) -> bool {
+        let name = wanted.strip_suffix(']').and_then(|name| name.rsplit_once(" ["));
+        self.hash.is_none() && name.is_some_and(|(name, _)| self.answers_to(name))
+    }
+
     /// Fails if a render reports another checkpoint.
     pub(super) fn check(&self, used: &UsedCheckpoint) -> Result<(), WrongCheckpoint> {
         let (name, hash) = (used.sd_model_name.as_deref(), used.sd_model_hash.as_deref());
@@ -118,7 +125,12 @@ impl WebUi {
             }
             Err(error) => return Err(refused(error)),
         };
-        let Some(checkpoint) = all.iter().find(|checkpoint| checkpoint.answers_to(wanted)) else {
+        let exact = all.iter().find(|checkpoint| checkpoint.answers_to(wanted));
+        let fitting = || {
+            all.iter()
+                .find(|checkpoint| checkpoint.answers_without_hash(wanted))
+        };
+        let Some(checkpoint) = exact.or_else(fitting) else {
             return Err(WrongCheckpoint::Unknown {
                 wanted: wanted.to_owned(),
                 there: list(&all),
@@ -182,6 +194,24 @@ mod tests {
         }
         assert!(!checkpoint().answers_to("x"));
         assert!(!checkpoint().answers_to(""));
+    }
+
+    #[test]
+    fn a_hash_in_brackets_is_no_part_of_the_name_where_nothing_is_hashed() {
+        let unhashed = Checkpoint {
+            title: "v1-5-pruned.safetensors".to_owned(),
+            model_name: "v1-5-pruned".to_owned(),
+            hash: None,
+            sha256: None,
+            filename: "/models/v1-5-pruned.safetensors".to_owned(),
+        };
+        assert!(unhashed.answers_without_hash("v1-5-pruned.safetensors [6ce0161689]"));
+        assert!(unhashed.answers_without_hash("v1-5-pruned [6ce0161689]"));
+        assert!(!unhashed.answers_without_hash("other.safetensors [6ce0161689]"));
+        assert!(
+            !checkpoint().answers_without_hash("xl.safetensors [0000000000]"),
+            "another file"
+        );
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::error::WebUiError;
 use super::own_render::OwnRender;
 use super::probe::ProgressProbe;
 use super::progress::Progress;
-use super::server_kind::ServerKind;
-use super::routes::{INTERRUPT, PROGRESS, PROGRESS_WITH_PREVIEW, SAMPLERS, SCHEDULERS};
+use super::routes::{INTERRUPT, PROGRESS, PROGRESS_WITH_PREVIEW};
+use super::server_kind::Server;
 use crate::causes::causes;
 use crate::settings::{Credentials, WebUiUrl};
 
@@ -55,7 +55,7 @@ pub(crate) struct WebUi {
     pub(super) brief_render: Duration,
     pub(super) probe: Arc<ProgressProbe>,
     pub(super) own_render: Arc<OwnRender>,
-    pub(super) kind: Arc<OnceCell<ServerKind>>,
+    pub(super) server: Arc<OnceCell<Server>>,
 }
 
 impl WebUi {
@@ -83,7 +83,7 @@ impl WebUi {
             brief_render: options.brief_render,
             probe: Arc::default(),
             own_render: Arc::default(),
-            kind: Arc::default(),
+            server: Arc::default(),
         })
     }
 
@@ -147,16 +147,6 @@ impl WebUi {
             .request(Method::POST, INTERRUPT, Connection::Shared)
             .timeout(SIDE_TIMEOUT);
         self.accepted(request).await.map(drop)
-    }
-
-    /// The samplers by name.
-    pub(crate) async fn samplers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
-        self.get_small(SAMPLERS).await
-    }
-
-    /// The schedulers. A WebUI before 1.9 answers 404.
-    pub(crate) async fn schedulers<T: DeserializeOwned>(&self) -> Result<T, WebUiError> {
-        self.get_small(SCHEDULERS).await
     }
 
     /// One of the WebUI's lists, or another small object, by its route.

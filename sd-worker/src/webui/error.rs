@@ -19,6 +19,13 @@ pub(crate) enum WebUiError {
     Lost { reason: String },
     #[error("the WebUI's answer can't be used: {why}{}", colon(.excerpt))]
     BadAnswer { why: String, excerpt: String },
+    #[error("{}", no_pictures(.state, .mistakes))]
+    NoPictures {
+        /// What the WebUI's state says of the end; may be empty.
+        state: String,
+        /// The mistakes of the request that explain it.
+        mistakes: Vec<String>,
+    },
     #[error("{}", .0)]
     Refused(Box<Refusal>),
 }
@@ -111,7 +118,8 @@ impl Explain for WebUiError {
         match self {
             Self::Unreachable { .. } => Code::Unavailable,
             Self::Lost { .. } => Code::Lost,
-            Self::BadAnswer { .. } => Code::BadAnswer,
+            Self::NoPictures { mistakes, .. } if !mistakes.is_empty() => Code::InvalidParameters,
+            Self::BadAnswer { .. } | Self::NoPictures { .. } => Code::BadAnswer,
             Self::Refused(refusal) => refusal.fault.code(),
         }
     }
@@ -119,6 +127,9 @@ impl Explain for WebUiError {
     fn own_hint(&self) -> Option<&'static str> {
         match self {
             Self::Refused(refusal) => refusal.hint.or(refusal.fault.hint()),
+            Self::NoPictures { mistakes, .. } if mistakes.is_empty() => {
+                Some("the WebUI's log tells more: it may have no model, or not enough memory for the picture")
+            }
             _ => None,
         }
     }
@@ -159,6 +170,15 @@ fn described(problem: &Problem, mistakes: &[String], route: Option<&str>) -> Str
         ([], Some(route)) => format!("{route} ({text})"),
         (mistakes, _) if text.is_empty() => mistakes.join("; "),
         (mistakes, _) => format!("{} ({text})", mistakes.join("; ")),
+    }
+}
+
+fn no_pictures(state: &str, mistakes: &[String]) -> String {
+    let text = "the WebUI answered, but with no pictures";
+    match mistakes {
+        [] if state.is_empty() => text.to_owned(),
+        [] => format!("{text}: the render failed, and {state}"),
+        mistakes => format!("{text}: {}", mistakes.join("; ")),
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) enum Fault {
     Unavailable,
     /// Tensors do not fit together: two families of models are mixed.
     MixedModels,
+    /// More requests than the WebUI allows. SD.Next refuses after the render.
+    RateLimit,
+    /// The checkpoint has no text encoder or VAE of its own, as those of Flux.
+    NoModules,
     Other,
 }
 
@@ -46,6 +50,15 @@ const FAULTS_BY_TEXT: &[(Fault, &[&str])] = &[
         &["no space left on device", "disk quota exceeded"],
     ),
     (Fault::NoModel, &["no checkpoints found"]),
+    (
+        Fault::NoModules,
+        &[
+            "clip state dict",
+            "t5 state dict",
+            "text encoder state dict",
+            "vae state dict",
+        ],
+    ),
     (
         Fault::BrokenModel,
         &["error while deserializing header", "headertoolarge"],
@@ -92,7 +105,8 @@ impl Fault {
             // Forge's own errors have the framework's shape.
             404 if problem.shape == Shape::Detail && problem.text != "Not Found" => Self::Parameters,
             401 | 403 => Self::Credentials,
-            429 | 502 | 503 | 504 => Self::Unavailable,
+            429 => Self::RateLimit,
+            502..=504 => Self::Unavailable,
             500.. => Self::of_failure(problem),
             // 405, a bare 404, redirects, and every status that no WebUI sends.
             _ => Self::Route,
@@ -125,10 +139,13 @@ impl Fault {
             Self::Gpu => Code::GpuFailed,
             Self::Nan => Code::NanPicture,
             Self::DiskFull => Code::DiskFull,
-            Self::NoModel | Self::BrokenModel | Self::Credentials | Self::Route | Self::NoRoute => {
-                Code::Misconfigured
-            }
-            Self::Unavailable => Code::Unavailable,
+            Self::NoModel
+            | Self::BrokenModel
+            | Self::Credentials
+            | Self::Route
+            | Self::NoRoute
+            | Self::NoModules => Code::Misconfigured,
+            Self::Unavailable | Self::RateLimit => Code::Unavailable,
             Self::MixedModels | Self::Other => Code::Failed,
         }
     }
@@ -147,8 +164,9 @@ impl Fault {
             Self::Credentials => "the WebUI refused the worker's credentials",
             Self::Route => "what answers at the WebUI's address does not know the route",
             Self::NoRoute => "this WebUI does not have the route",
-            Self::Unavailable => "the WebUI is not available",
+            Self::Unavailable | Self::RateLimit => "the WebUI is not available",
             Self::MixedModels => "the models do not fit together",
+            Self::NoModules => "the checkpoint lacks its text encoders or its VAE",
             Self::Other => "the WebUI failed",
         }
     }
@@ -168,6 +186,12 @@ impl Fault {
                 "families of models are mixed: LoRAs, ControlNet models, VAE, refiner and embeddings have to be made for the checkpoint's own (SD 1.5, SD 2, SDXL, …)",
             ),
             Self::Unavailable => Some("send the job again"),
+            Self::RateLimit => Some(
+                "raise the WebUI's rate limit (SD.Next: server_rate_limit); it refuses after the render, so each repeat costs one",
+            ),
+            Self::NoModules => Some(
+                "name them in override_settings.forge_additional_modules, such as [\"clip_l.safetensors\", \"t5xxl_fp8_e4m3fn.safetensors\", \"ae.safetensors\"]",
+            ),
             _ => None,
         }
     }

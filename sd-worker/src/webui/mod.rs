@@ -8,6 +8,7 @@
 //! | [`client`], [`connections`] | send requests; headers and credentials are added here |
 //! | [`call`] | describes one request |
 //! | [`answer`] | reads an answer and checks it while it arrives |
+//! | [`pictures`] | whether an answer has the pictures that were asked for |
 //! | [`error`], [`fault`], [`problem`], [`suspect`], [`not_pictures`] | read an error answer and decide whose mistake it is |
 //! | [`progress`], [`probe`], [`own_render`] | ask what the WebUI is doing, and for whom |
 //! | [`control`], [`interrupt`], [`checkpoint`] | change settings, stop renders, select a checkpoint |
@@ -26,6 +27,7 @@ mod interrupt;
 mod not_pictures;
 mod own_render;
 mod phases;
+mod pictures;
 mod probe;
 mod problem;
 mod progress;
@@ -46,4 +48,4 @@ pub(crate) use ready::{NotReady, Readiness, ReadinessOptions};
 pub(crate) use routes::{
     CONTROLNET_DETECT, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, OPTIONS, TXT2IMG,
 };
-pub(crate) use server_kind::ServerKind;
+pub(crate) use server_kind::{Sampler, Scheduler, ServerKind};

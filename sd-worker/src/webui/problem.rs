@@ -1,7 +1,7 @@
 //! Reads error answers of every shape (`docs/protocol/webui-api.md` §10 and §12).
 //!
-//! A1111 answers with four keys, SD.Next with five, the web framework with `detail` alone, Forge with
-//! plain text, a proxy with HTML, and some with nothing.
+//! A1111 answers with four keys, SD.Next with five, Forge with `message` in place of `errors`, the web framework with
+//! `detail` alone, older versions of Forge with plain text, a proxy with HTML, and some with nothing.
 
 use serde_json::Value;
 

@@ -37,6 +37,20 @@ pub(crate) struct RenderState {
 }
 
 impl Progress {
+    /// What the state says of the end of a render, in words.
+    pub(crate) fn said_of_the_end(&self) -> String {
+        let state = &self.state;
+        let end = match (state.interrupted, state.skipped) {
+            (true, _) => "interrupted",
+            (_, true) => "skipped",
+            _ => "not interrupted",
+        };
+        format!(
+            "its state says {end}, at step {} of {}",
+            state.sampling_step, state.sampling_steps
+        )
+    }
+
     /// Whether a render runs. After a failed upscaling this stays true until the next job.
     pub(crate) fn is_rendering(&self) -> bool {
         self.state.job_count != 0

@@ -129,8 +129,13 @@ impl Readiness {
         };
         let requests = self.options.warm_up.as_ref().map_or(&[][..], WarmUp::requests);
         for (number, request) in (1..).zip(requests) {
-            let sent = self.webui.send(&Call::txt2img(request.clone())).await;
-            let answer = sent.map_err(|reason| NotReady::WarmUp { number, reason })?;
+            let call = Call::txt2img(request.clone());
+            let failed = |reason| NotReady::WarmUp { number, reason };
+            let answer = self.webui.send(&call).await.map_err(failed)?;
+            if call.require_pictures(&answer, None).is_err() {
+                let after = self.webui.probe().await;
+                call.require_pictures(&answer, after.as_ref()).map_err(failed)?;
+            }
             if let Some(checkpoint) = &checkpoint {
                 checkpoint.check(&UsedCheckpoint::of(&answer))?;
             }

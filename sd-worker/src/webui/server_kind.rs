@@ -1,13 +1,30 @@
 //! Which server answers behind the WebUI's routes (`docs/webui-servers.md`).
 //!
-//! It is recognised by routes and names that only some have. None of these requests renders or changes anything.
+//! It is recognised by its samplers and schedulers, which the worker needs to know anyhow, and where these are unusual, by
+//! routes that only some have. None of these requests renders or changes anything.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::client::WebUi;
 use super::error::WebUiError;
-use super::routes::{LATENT_UPSCALERS, MODULES, SCHEDULERS};
+use super::routes::{LATENT_UPSCALERS, MODULES, SAMPLERS, SCHEDULERS};
+
+/// The schedulers of AUTOMATIC1111. Forge has more.
+const USUAL: [&str; 12] = [
+    "align_your_steps",
+    "automatic",
+    "beta",
+    "ddim",
+    "exponential",
+    "karras",
+    "kl_optimal",
+    "normal",
+    "polyexponential",
+    "sgm_uniform",
+    "simple",
+    "uniform",
+];
 
 /// A server that the worker knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,33 +38,84 @@ pub(crate) enum ServerKind {
     SdNext,
 }
 
-#[derive(Deserialize)]
-struct Scheduler {
+/// What is known of the server that answers.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) kind: ServerKind,
+    pub(crate) samplers: Vec<Sampler>,
+    /// Empty where they are not listed.
+    pub(crate) schedulers: Vec<Scheduler>,
+}
+
+/// An entry of the list of samplers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Sampler {
     #[serde(default)]
-    name: String,
+    pub(crate) name: String,
+    /// SD.Next lists none.
+    #[serde(default)]
+    aliases: Option<Vec<String>>,
+}
+
+/// An entry of the list of schedulers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Scheduler {
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) label: String,
+    #[serde(default)]
+    pub(crate) aliases: Option<Vec<String>>,
 }
 
 impl WebUi {
     /// Which server answers. Once known, it is not asked for again.
     pub(crate) async fn server_kind(&self) -> Result<ServerKind, WebUiError> {
-        self.kind.get_or_try_init(|| self.find_kind()).await.copied()
+        Ok(self.server().await?.kind)
     }
 
-    async fn find_kind(&self) -> Result<ServerKind, WebUiError> {
-        if self.has(MODULES).await? {
-            return Ok(ServerKind::Forge);
-        }
-        // SD.Next has schedulers too, and its list of them fails.
-        let schedulers = self.get_small::<Vec<Scheduler>>(SCHEDULERS).await;
-        if matches!(&schedulers, Err(error) if error.status() == Some(404)) {
-            return Ok(ServerKind::UpTo1_8);
-        }
-        if !self.has(LATENT_UPSCALERS).await? {
-            return Ok(ServerKind::SdNext);
-        }
-        // 1.10 came with this scheduler.
-        let is_newer = schedulers?.iter().any(|scheduler| scheduler.name == "align_your_steps");
-        Ok(if is_newer { ServerKind::V1_10 } else { ServerKind::V1_9 })
+    /// The server that answers. Once known, it is not asked for again.
+    pub(crate) async fn server(&self) -> Result<&Server, WebUiError> {
+        self.server.get_or_try_init(|| self.find_server()).await
+    }
+
+    async fn find_server(&self) -> Result<Server, WebUiError> {
+        let samplers: Vec<Sampler> = self.get_small(SAMPLERS).await?;
+        let schedulers: Result<Vec<Scheduler>, _> = self.get_small(SCHEDULERS).await;
+        let without_aliases =
+            !samplers.is_empty() && samplers.iter().all(|sampler| sampler.aliases.is_none());
+        let status = schedulers.as_ref().err().and_then(WebUiError::status);
+        // SD.Next fails on listing its own.
+        let may_be_sd_next = without_aliases || status == Some(500);
+        let (kind, schedulers) = if may_be_sd_next && !self.has(LATENT_UPSCALERS).await? {
+            (ServerKind::SdNext, schedulers.unwrap_or_default())
+        } else if status == Some(404) {
+            (ServerKind::UpTo1_8, Vec::new())
+        } else {
+            let schedulers = schedulers?;
+            (self.kind_with(&schedulers).await?, schedulers)
+        };
+        Ok(Server {
+            kind,
+            samplers,
+            schedulers,
+        })
+    }
+
+    /// The kind of a server with schedulers.
+    async fn kind_with(&self, schedulers: &[Scheduler]) -> Result<ServerKind, WebUiError> {
+        let is_usual = |scheduler: &Scheduler| USUAL.contains(&scheduler.name.as_str());
+        Ok(if !schedulers.iter().all(is_usual) && self.has(MODULES).await? {
+            ServerKind::Forge
+        } else if schedulers
+            .iter()
+            .any(|scheduler| scheduler.name == "align_your_steps")
+        {
+            // 1.10 came with this one.
+            ServerKind::V1_10
+        } else {
+            ServerKind::V1_9
+        })
     }
 
     /// Whether there is such a route, whatever it answers.

@@ -9,6 +9,7 @@ use super::call::Call;
 use super::problem::Problem;
 use crate::coerce::{is_true, number};
 use crate::settings::split_query;
+use crate::splice::Object;
 
 /// The mistakes of the request that explain the failure, each with its field: `steps: must be at least 1`.
 pub(super) fn mistakes(call: &Call, problem: &Problem) -> Vec<String> {
@@ -257,6 +258,19 @@ fn named_models(body: &Map<String, Value>) -> Vec<String> {
     fields
         .into_iter()
         .map(|field| format!("{field}: names a model that may be of another family than the checkpoint"))
+        .collect()
+}
+
+/// The sides of a render below zero, for which SD.Next answers without a picture and without a reason.
+pub(super) fn sides_below_zero(call: &Call) -> Vec<String> {
+    let body = call.body.as_ref().and_then(|body| Object::read(body.as_str()));
+    let below_zero = |field: &&str| {
+        let side = body.as_ref().and_then(|body| body.decode::<Value>(field));
+        side.as_ref().and_then(number).is_some_and(|side| side < 0.0)
+    };
+    let sides = ["width", "height"].into_iter().filter(below_zero);
+    sides
+        .map(|field| format!("{field}: must be at least 8"))
         .collect()
 }
 

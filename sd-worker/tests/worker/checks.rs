@@ -54,7 +54,7 @@ async fn a_good_request_is_untouched_in_every_version() {
         assert_eq!(output, tap.render().1.body, "{profile}");
         let more = json!({
             "prompt": "a <lora:detail:0.5>", "sampler_name": "Euler a", "seed": 7, "batch_size": 2, "n_iter": 2,
-            "styles": ["sharp"], "width": 68, "cfg_scale": "6.5", "steps": 2,
+            "styles": ["sharp"], "width": 72, "cfg_scale": "6.5", "steps": 2,
             "override_settings": { "sd_model_checkpoint": "anime", "sd_vae": "clear.safetensors" },
             "alwayson_scripts": { "ControlNet": { "args": [{ "module": "Canny", "model": "canny" }] } },
         });

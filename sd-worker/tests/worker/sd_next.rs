@@ -53,7 +53,7 @@ async fn each_of_its_errors_has_one_code_and_leaves_it_alone() {
         ("a wrong kind of value", with(json!({ "steps": "many" }))),
         (
             "no such sampler",
-            with(json!({ "sampler_name": "DPM++ 2M Karras" })),
+            with(json!({ "sampler_name": "No Such Sampler" })),
         ),
         (
             "no such always-on script",
