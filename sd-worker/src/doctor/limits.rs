@@ -1,23 +1,28 @@
-//! Checks the limits of the system, and states those of the platform.
+//! Checks the limits and the first process of the system, and states the platform's limits.
+
+use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::{Finding, Section};
+use super::init;
 
 /// Enough open files: a worker needs a few dozen, a WebUI with its models a few hundred.
 const FEW_FILES: u64 = 1024;
 
 pub(super) fn look() -> Section {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut findings = vec![
+        open_files(getrlimit(Resource::Nofile).current),
+        Finding::note(format!("{cores} core(s)")),
+        Finding::note(
+            "the platform takes results of up to 10 MB (/run) and 20 MB (/runsync), and keeps them for 30 and 1 minutes",
+        ),
+    ];
+    findings.extend(init::shell(Path::new("/proc")));
     Section {
         title: "Limits",
-        findings: vec![
-            open_files(getrlimit(Resource::Nofile).current),
-            Finding::note(format!("{cores} core(s)")),
-            Finding::note(
-                "the platform takes results of up to 10 MB (/run) and 20 MB (/runsync), and keeps them for 30 and 1 minutes",
-            ),
-        ],
+        findings,
     }
 }
 

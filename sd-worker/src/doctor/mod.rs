@@ -6,9 +6,12 @@
 mod checkpoint;
 mod finding;
 mod gpu;
+mod init;
 mod limits;
+mod lists;
 mod models;
 mod platform;
+mod servers;
 mod storage;
 mod volume;
 mod webui;

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::finding::{Finding, Section};
 use super::models::Folders;
+use super::{lists, servers};
 use crate::code::Explain as _;
 use crate::settings::Tuning;
-use crate::webui::{Call, WebUi, WebUiError};
+use crate::webui::{WebUi, WebUiError};
 
 /// A settings file with fewer keys is not complete: that of 1.10.1 has 312 (§9).
 const WHOLE_FILE: usize = 100;
-/// The time for a refusal, which comes at once even during a render.
-const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the WebUI reports about itself.
 pub(super) struct SeenWebUi {
@@ -39,6 +36,7 @@ struct Flags {
     server_name: Option<String>,
     api_auth: Option<Value>,
     api_server_stop: Option<bool>,
+    freeze_settings: Option<bool>,
     timeout_keep_alive: Option<u64>,
 }
 
@@ -61,8 +59,13 @@ pub(super) async fn look(webui: &WebUi) -> SeenWebUi {
         }
     };
     findings.push(Finding::good(format!("the WebUI at {} answers", webui.url())));
-    findings.push(version(webui).await);
-    let flags: Flags = match webui.list("/sdapi/v1/cmd-flags").await {
+    let told: Result<Flags, WebUiError> = webui.list("/sdapi/v1/cmd-flags").await;
+    let has_reasons = told.as_ref().err().and_then(|error| {
+        let details = error.details()?;
+        (error.status() == Some(500)).then(|| details["error"].is_string())
+    });
+    findings.extend(servers::look(webui, has_reasons).await);
+    let flags: Flags = match told {
         Ok(flags) => flags,
         Err(error) => {
             findings.push(Finding::note(format!(
@@ -72,6 +75,7 @@ pub(super) async fn look(webui: &WebUi) -> SeenWebUi {
         }
     };
     findings.extend(judge(&flags));
+    findings.extend(lists::look(webui).await);
     let checkpoints = models
         .iter()
         .filter_map(|model| {
@@ -107,44 +111,6 @@ fn unreachable(webui: &WebUi, error: &WebUiError) -> Finding {
     Finding::failure(format!("the WebUI at {}: {error}", webui.url()), hint)
 }
 
-/// Recognises a version by its routes and names, and SD.Next by how it refuses (§12).
-async fn version(webui: &WebUi) -> Finding {
-    if is_sd_next(webui).await {
-        return Finding::note(
-            "it looks like SD.Next: it gets requests as version 1.10 does, and what is its own is not known here",
-        );
-    }
-    let schedulers = webui.list::<Vec<Value>>("/sdapi/v1/schedulers").await;
-    let has_modules = webui.list::<Value>("/sdapi/v1/sd-modules").await.is_ok();
-    match schedulers {
-        Ok(_) if has_modules => Finding::good("it looks like Forge"),
-        Ok(list)
-            if list
-                .iter()
-                .any(|scheduler| scheduler["name"] == "align_your_steps") =>
-        {
-            Finding::good("it looks like version 1.10 or later")
-        }
-        Ok(_) => Finding::note(
-            "it looks like version 1.9: sampler names such as \"DPM++ 2M Karras\" are split for it",
-        ),
-        Err(error) if error.status() == Some(404) => {
-            Finding::note("it looks like version 1.8 or earlier: it has no schedulers")
-        }
-        Err(error) => Finding::note(format!("its version is not known: {error}")),
-    }
-}
-
-/// SD.Next answers 400 to an img2img request without a picture, the others 404. None of them renders.
-async fn is_sd_next(webui: &WebUi) -> bool {
-    let Ok(body) = RawJson::parse("{}") else {
-        return false;
-    };
-    let nothing = Call::img2img(body);
-    let refused = tokio::time::timeout(PROBE_LIMIT, webui.send(&nothing)).await;
-    refused.is_ok_and(|answer| answer.is_err_and(|error| error.status() == Some(400)))
-}
-
 fn judge(flags: &Flags) -> Vec<Finding> {
     let mut findings = Vec::new();
     if flags.nowebui == Some(false) {
@@ -174,45 +140,47 @@ fn judge(flags: &Flags) -> Vec<Finding> {
             "leave out --timeout-keep-alive, or set it to 30",
         ));
     }
+    let is_frozen = flags.freeze_settings == Some(true);
+    if is_frozen {
+        findings.push(Finding::warning(
+            "its settings are frozen (--freeze-settings), so the worker cannot keep what one job overrides from staying",
+            "leave out --freeze-settings, or put a whole config.json into the image",
+        ));
+    }
     if let Some(file) = &flags.ui_settings_file {
-        findings.push(settings_file(file));
+        findings.push(settings_file(file, is_frozen));
     }
     findings
 }
 
-/// Checks the settings file. Without a complete one, settings of one job leak into the next (§9).
-fn settings_file(file: &Path) -> Finding {
+/// Checks the settings file. Without a complete one, settings of one job leak into the next (§9) unless the worker keeps
+/// them from that, which it cannot where they are frozen.
+fn settings_file(file: &Path, is_frozen: bool) -> Finding {
     let shown = file.display();
-    let fix =
-        "put a whole config.json into the image: save the settings once in the web page and copy the file";
     if !file.parent().is_some_and(Path::is_dir) {
         return Finding::note(format!("its settings file {shown} is not to be seen from here"));
     }
-    let text = match std::fs::read(file) {
-        Ok(text) => text,
-        Err(error) => {
-            return Finding::warning(
-                format!(
-                    "its settings file {shown} can't be read ({error}): what one job overrides stays for the next"
-                ),
-                fix,
-            );
-        }
+    let (what, is_leaking) = match std::fs::read(file) {
+        Err(error) => (format!("can't be read ({error})"), true),
+        Ok(text) => match serde_json::from_slice::<Map<String, Value>>(&text) {
+            Ok(settings) if settings.len() >= WHOLE_FILE => (format!("has {} keys", settings.len()), false),
+            Ok(settings) => (format!("has only {} keys", settings.len()), true),
+            Err(error) => {
+                return Finding::warning(
+                    format!("its settings file {shown} is no JSON object: {error}"),
+                    "replace it by a whole one: save the settings once in the web page and copy the file",
+                );
+            }
+        },
     };
-    match serde_json::from_slice::<Map<String, Value>>(&text) {
-        Ok(settings) if settings.len() >= WHOLE_FILE => {
-            Finding::good(format!("its settings file {shown} has {} keys", settings.len()))
-        }
-        Ok(settings) => Finding::warning(
-            format!(
-                "its settings file {shown} has only {} keys: what one job overrides among the others stays for the next",
-                settings.len()
-            ),
-            fix,
-        ),
-        Err(error) => Finding::warning(
-            format!("its settings file {shown} is no JSON object: {error}"),
-            fix,
+    match (is_leaking, is_frozen) {
+        (false, _) => Finding::good(format!("its settings file {shown} {what}")),
+        (true, false) => Finding::note(format!(
+            "its settings file {shown} {what}; the worker sees that settings of one job do not stay for the next"
+        )),
+        (true, true) => Finding::warning(
+            format!("its settings file {shown} {what}: what one job overrides stays for the next"),
+            "put a whole config.json into the image: save the settings once in the web page and copy the file",
         ),
     }
 }
@@ -233,6 +201,7 @@ fn folders(flags: &Flags) -> Folders {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Verdict;
     use super::*;
 
     /// What a real server answered with.
@@ -270,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.json");
         let told = || {
-            settings_file(&file)
+            settings_file(&file, false)
                 .what
                 .replace(folder.path().to_str().unwrap(), "[webui]")
         };
@@ -285,5 +254,14 @@ mod tests {
             seen.push(told());
         }
         insta::assert_debug_snapshot!(seen);
+    }
+
+    #[test]
+    fn overrides_leak_only_where_settings_are_frozen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, "{}").unwrap();
+        assert_eq!(settings_file(&file, false).verdict, Verdict::Note);
+        assert_eq!(settings_file(&file, true).verdict, Verdict::Warning);
     }
 }

@@ -97,13 +97,48 @@ async fn the_version_is_told_by_what_it_knows() {
         (Profile::V1_9_3, "version 1.9"),
         (Profile::V1_10_1, "1.10 or later"),
         (Profile::SdNext, "SD.Next"),
-        (Profile::Forge, "Forge"),
+        (Profile::Forge, "Forge, from 28 October 2024 or later"),
+        (Profile::Forge2024, "Forge, from before 28 October 2024"),
     ] {
         let webui = MockWebUi::builder().profile(profile).start().await;
         let (text, _) = doctor(webui.url(), &[]).await;
         assert!(text.contains(told), "{text}");
         assert_eq!(webui.gpu().renders(), 0, "{profile}: it only looks");
     }
+}
+
+#[tokio::test]
+async fn what_works_with_each_server_is_told() {
+    for (profile, told) in [
+        (Profile::V1_10_1, "with it work: plain, img2img, hires"),
+        (Profile::Forge, "checks, mending, settings guard"),
+        (Profile::SdNext, "partly: mending"),
+    ] {
+        let webui = MockWebUi::builder().profile(profile).start().await;
+        let (text, code) = doctor(webui.url(), &[]).await;
+        assert!(text.contains(told), "{text}");
+        assert!(!text.contains("not checked:"), "{profile}: {text}");
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn lists_and_settings_that_cannot_be_had_are_told() {
+    let webui = MockWebUi::start().await;
+    for list in ["loras", "options"] {
+        let route = format!("/sdapi/v1/{list}");
+        webui.inject(
+            mock_webui::Fault::exception("RuntimeError", "boom")
+                .on(route)
+                .sticky(),
+        );
+    }
+    let (text, _) = doctor(webui.url(), &[]).await;
+    assert!(
+        text.contains("warn  not checked: loras (the WebUI failed (HTTP 500): RuntimeError: boom)"),
+        "{text}"
+    );
+    assert!(text.contains("its settings can't be read"), "{text}");
 }
 
 #[tokio::test]
