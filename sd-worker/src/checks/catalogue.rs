@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::list::{List, ListEntry};
-use super::scripts::Script;
+use super::script_info::Script;
 use crate::webui::{OPTIONS, ServerKind, WebUi, WebUiError};
 
 /// How long a list that could not be had is not asked for again. A slow one would delay every job.

@@ -296,6 +296,14 @@ fn fields(page: &Value, route: &str) -> Vec<ListEntry> {
         .collect()
 }
 
+/// A name in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) field: String,
+    pub(super) name: String,
+    pub(super) list: List,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

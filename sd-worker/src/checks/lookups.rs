@@ -8,10 +8,9 @@ use serde_json::Value;
 
 use super::catalogue::{Catalogue, Seen, Unavailable};
 use super::finding::Finding;
-use super::list::{List, ListEntry};
-use super::names::Named;
+use super::list::{List, ListEntry, Named};
 use super::reported::ReportedParameters;
-use super::scripts::Script;
+use super::script_info::Script;
 use crate::nearest::nearest;
 use crate::webui::ServerKind;
 

@@ -10,6 +10,7 @@
 //! ```
 
 mod always_on;
+mod answer_pictures;
 mod applied;
 mod catalogue;
 mod fields;
@@ -21,6 +22,7 @@ mod numbers;
 mod passes;
 mod prompts;
 mod reported;
+mod script_info;
 mod scripts;
 mod sides;
 mod styles;

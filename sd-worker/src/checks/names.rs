@@ -2,18 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::list::List;
+use super::list::{List, Named};
 use super::prompts;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};
-
-/// A name in a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) field: String,
-    pub(super) name: String,
-    pub(super) list: List,
-}
 
 /// Fields with a name, and the values that stand for no name there.
 const FIELDS: &[(&str, List, &[&str])] = &[

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::applied;
+use super::answer_pictures;
 use super::finding::Finding;
 use super::list::List;
 use super::lookups::Lookups;
@@ -115,8 +115,8 @@ async fn checkpoint(
 /// A finding if the pictures have another size than the second pass should give.
 fn size(request: &Object<'_>, answer: &Object<'_>, reported: &ReportedParameters) -> Option<Finding> {
     let (field, (width, height)) = target(request)?;
-    let images = applied::sent(request, answer)?;
-    let got = applied::size(&images, reported)?;
+    let images = answer_pictures::sent(request, answer)?;
+    let got = answer_pictures::size(&images, reported)?;
     let fits = |got: u32, asked: f64| (f64::from(got) - asked).abs() < CUT;
     (!fits(got.0, width) || !fits(got.1, height)).then(|| {
         let shown = |(width, height): (f64, f64)| format!("{width:.0}x{height:.0}");

@@ -1,25 +1,14 @@
 //! Checks scripts: the number of their arguments, and the number of their pictures.
 
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::applied;
+use super::answer_pictures;
 use super::finding::Finding;
 use super::lookups::Lookups;
 use super::reported::ReportedParameters;
 use crate::splice::Object;
 use crate::webui::{Call, JobKind};
-
-/// One entry of the list of scripts with their arguments.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Script {
-    name: String,
-    is_alwayson: bool,
-    is_img2img: bool,
-    #[serde(default)]
-    args: Vec<Value>,
-}
 
 /// Findings for scripts with another number of arguments than they take.
 pub(super) async fn arguments(call: &Call, request: &Object<'_>, lookups: &Lookups<'_>) -> Vec<Finding> {
@@ -89,7 +78,7 @@ pub(super) fn result(
     answer: &Object<'_>,
     reported: &ReportedParameters,
 ) -> Option<Finding> {
-    let images = applied::sent(request, answer)?;
+    let images = answer_pictures::sent(request, answer)?;
     let arguments: Vec<Value> = request.decode("script_args").unwrap_or_default();
     let title: String = request.decode("script_name")?;
     let asked = match title.to_lowercase().as_str() {
@@ -117,7 +106,7 @@ pub(super) fn result(
         }
         _ => return None,
     };
-    applied::fewer(asked, images.len(), reported, "script_name")
+    answer_pictures::fewer(asked, images.len(), reported, "script_name")
 }
 
 #[cfg(test)]

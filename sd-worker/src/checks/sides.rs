@@ -1,7 +1,7 @@
 //! Checks the sides of a picture. The WebUI cuts them to a multiple of 8 and reports them as asked for
 //! (`docs/protocol/webui-api.md` §3).
 
-use super::applied::is_put_back;
+use super::answer_pictures::is_put_back;
 use super::finding::Finding;
 use super::numbers::{self, shown};
 use crate::coerce::is_true;

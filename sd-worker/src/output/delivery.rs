@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::blocking::{blocking, unless_it_panics};
 use super::encode::{EncodeError, Encoding};
 use super::error::{OutputError, OversizedItem, TooLarge};
-use super::picture::Picture;
+use super::picture::{Picture, PictureEntry};
 use super::storage::Storage;
 use crate::marks::{UPLOAD_FINISHED, UPLOAD_STARTED};
 use crate::picture::PictureKind;
@@ -184,6 +184,11 @@ impl Delivered {
     }
 
     /// The link, if it was uploaded.
+    /// The entry of `picture` in a list `pictures`, delivered as this.
+    pub(crate) fn entry<'a>(&'a self, picture: &'a Picture) -> PictureEntry<'a> {
+        picture.entry_of(self.url(), self.kind.media_type(), self.bytes)
+    }
+
     pub(crate) fn url(&self) -> Option<&str> {
         match &self.form {
             Form::Url(url) => Some(url),

@@ -211,7 +211,7 @@ fn rewrite(answer: RawJson, pictures: &[Picture], delivered: &[Delivered]) -> Ra
         if !delivered.is_as_it_was() {
             edits.replace_at(picture.place.clone(), delivered.in_place_of(picture));
         }
-        entries.push(picture.entry(delivered));
+        entries.push(delivered.entry(picture));
     }
     let Ok(entries) = serde_json::to_string(&entries) else {
         // Numbers and texts can always be written.

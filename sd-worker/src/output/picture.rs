@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::delivery::Delivered;
 use crate::picture::{ENOUGH, PictureKind, describe};
 use crate::splice::Object;
 
@@ -144,16 +143,21 @@ impl Picture {
     }
 
     /// Its entry in a list `pictures`.
-    pub(crate) fn entry<'a>(&'a self, delivered: &'a Delivered) -> PictureEntry<'a> {
+    pub(super) fn entry_of<'a>(
+        &'a self,
+        url: Option<&'a str>,
+        media_type: &'static str,
+        bytes: usize,
+    ) -> PictureEntry<'a> {
         PictureEntry {
             index: self.index,
-            url: delivered.url(),
+            url,
             grid: self.is_grid,
             seed: self.seed,
             subseed: self.subseed,
             infotext: self.infotext.as_deref(),
-            media_type: delivered.media_type(),
-            bytes: delivered.bytes(),
+            media_type,
+            bytes,
         }
     }
 }

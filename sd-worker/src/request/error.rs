@@ -1,5 +1,7 @@
 //! Why an input is refused.
 
+use super::refusal_reason::RefusalReason;
+use super::routes::only_method;
 use std::borrow::Cow;
 
 use crate::code::{Code, Explain};
@@ -48,8 +50,7 @@ impl RightForm {
             Self::Plain => r#"send {"input": {"prompt": …}} with the fields of /sdapi/v1/txt2img"#.to_owned(),
             Self::FromPicture => format!(r#"send {{"input": {{"prompt": …, {PICTURE}}}}}"#),
             Self::Api(route) => {
-                let (method, body) = match (route, super::routes::only_method(&format!("/sdapi/v1/{route}")))
-                {
+                let (method, body) = match (route, only_method(&format!("/sdapi/v1/{route}"))) {
                     ("txt2img", _) => ("POST", r#", "payload": {"prompt": …}"#.to_owned()),
                     ("img2img", _) => ("POST", format!(r#", "payload": {{"prompt": …, {PICTURE}}}"#)),
                     (_, Some(reqwest::Method::POST)) => ("POST", r#", "payload": {…}"#.to_owned()),
@@ -63,31 +64,12 @@ impl RightForm {
     }
 }
 
-/// Why a route is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RefusalReason {
-    /// It would end the WebUI, or change it for all jobs.
-    Dangerous,
-    /// It would stop the current render, also that of another job.
-    OtherJobs,
-    /// It is a route of other workers, which fetch models.
-    Download,
-    /// The worker does not know the route.
-    Unknown,
-    /// The route takes this method.
-    WrongMethod(&'static str),
-}
-
-impl RefusalReason {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Dangerous => ": it would stop the WebUI or change it for all jobs",
-            Self::OtherJobs => ": it would stop whatever renders, also another job's picture",
-            Self::Download => ": this worker does not download models",
-            Self::Unknown => ": the worker does not know this route",
-            Self::WrongMethod("GET") => ": this route takes GET",
-            Self::WrongMethod(_) => ": this route takes POST",
-        }
+/// The message of a serde error without line and column, which count inside a part of the input.
+pub(super) fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
     }
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod fields;
 mod options;
 mod pictures;
+mod refusal_reason;
 mod render_body;
 mod routes;
 mod shape;

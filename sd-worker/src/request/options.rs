@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::error::RequestError;
-use super::shape::without_position;
+use super::error::without_position;
 use crate::settings::{CheckLevel, OutputMode, Reencode};
 
 /// The options of one job. An absent one is as the worker's settings have it.

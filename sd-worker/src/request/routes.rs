@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::error::RefusalReason;
+use super::refusal_reason::RefusalReason;
 use crate::settings::{is_route, split_query};
 use crate::webui::{Call, JobKind};
 
@@ -43,7 +43,6 @@ const ROUTES: &[(&str, &str, GpuUse)] = &[
     ("POST", "png-info", GpuUse::Unneeded),
     ("GET", "options", GpuUse::Unneeded),
     ("GET", "progress", GpuUse::Unneeded),
-    ("GET", "cmd-flags", GpuUse::Unneeded),
     ("GET", "samplers", GpuUse::Unneeded),
     ("GET", "schedulers", GpuUse::Unneeded),
     ("GET", "upscalers", GpuUse::Unneeded),
@@ -80,6 +79,7 @@ const REFUSED: &[(&str, RefusalReason)] = &[
     ("preprocess", RefusalReason::Dangerous),
     ("interrupt", RefusalReason::OtherJobs),
     ("skip", RefusalReason::OtherJobs),
+    ("cmd-flags", RefusalReason::Secret),
 ];
 
 /// Routes of other workers that fetch models.

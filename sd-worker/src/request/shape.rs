@@ -12,7 +12,8 @@ use runpod_sdk::json::RawJson;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{NotARequest, RefusalReason, RequestError, RightForm};
+use super::error::{NotARequest, RequestError, RightForm, without_position};
+use super::refusal_reason::RefusalReason;
 use super::render_body::RenderBody;
 use super::routes::{self, AllowedRoutes};
 use super::{GpuUse, JobOptions, Request};
@@ -255,13 +256,4 @@ fn is_empty_object(body: &RawJson) -> bool {
 fn slice(whole: &RawJson, part: &str) -> RawJson {
     let bytes = whole.clone().into_bytes().slice_ref(part.as_bytes());
     RawJson::parse(bytes).unwrap_or_else(|_| RawJson::from(serde_json::Value::from(part)))
-}
-
-/// The message of a serde error without line and column, which count inside a part of the input.
-pub(super) fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }

@@ -35,7 +35,7 @@ pub(super) fn json(
     warnings: Option<&RawValue>,
 ) -> serde_json::Result<RawJson> {
     RawJson::encode(&Chunk {
-        entry: picture.entry(delivered),
+        entry: delivered.entry(picture),
         warnings,
         image: delivered.base64(),
     })

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::output::delivery::Delivered;
 
 const PNG: &[u8] = include_bytes!("../../../../tests/fixtures/webui/v1.10.1/txt2img-minimal.png");
 
@@ -14,7 +15,7 @@ fn pictures(answer: &Value) -> Vec<Picture> {
 fn entries(answer: &Value) -> Value {
     let entry = |picture: Picture| {
         let delivered = Delivered::as_it_was(&picture);
-        let mut entry = serde_json::to_value(picture.entry(&delivered)).unwrap();
+        let mut entry = serde_json::to_value(delivered.entry(&picture)).unwrap();
         let fields = entry.as_object_mut().unwrap();
         assert_eq!(fields.remove("media_type"), Some(json!("image/png")));
         assert_eq!(fields.remove("bytes"), Some(json!(PNG.len())));
