@@ -270,6 +270,10 @@ mod tests {
         assert_eq!(post(&usual, "server-kill"), Err(RefusalReason::Dangerous));
         assert_eq!(post(&usual, "train/embedding"), Err(RefusalReason::Dangerous));
         assert_eq!(post(&usual, "interrupt"), Err(RefusalReason::OtherJobs));
+        assert_eq!(
+            usual.gpu_use(&Method::GET, "cmd-flags"),
+            Err(RefusalReason::Secret)
+        );
         assert_eq!(post(&usual, "/my/route"), Err(RefusalReason::Unknown));
         assert_eq!(post(&usual, "/samplers"), Err(RefusalReason::WrongMethod("GET")));
         let more = AllowedRoutes::new(&["server-restart".to_owned(), "/my/*".to_owned()]);

@@ -261,7 +261,7 @@ async fn unless_unfit(
                 running.await?;
                 return Err(unfit);
             }
-            warn!("working on: a job has come all the same");
+            warn!("the network check failed, but a job has come; the worker goes on");
         }
     }
     running.await

@@ -85,7 +85,7 @@ variables! {
     "RUNPOD_WORKER_REFRESH" => refresh: Switch, "false",
         "true: ask to be replaced after the first job, where a job leaves the machine unclean";
     "RUNPOD_WORKER_WHEN_ABANDONED" => when_abandoned: Word<WhenAbandoned>, "requeue",
-        "requeue or post_error: what becomes of jobs that outlast the grace; post_error where none may run twice";
+        "requeue or post_error: what happens to jobs that outlast the grace; post_error where no job may run twice";
     "RUNPOD_WORKER_LOG_TAIL" => log_tail: Number, "10",
         "a failed job's own log lines in its error; 0 where callers must not see them";
     "RUNPOD_WORKER_METRICS" => metrics: OrOff<Address>, "off",
@@ -97,7 +97,7 @@ variables! {
     "RUNPOD_WORKER_JOURNAL_BYTES" => journal_bytes: Bytes, "1073741824",
         "how large the journal may grow; less on a volume that is small";
     "RUNPOD_WORKER_JOURNAL_CRASHES" => journal_crashes: Number, "3",
-        "crashes after which a job is not run again; 0 for no limit, where workers die for other reasons";
+        "how many crashes a job may cause before it is not run again; 0: no limit";
     "RUNPOD_WORKER_AUTOMATIC_CHECKS" => automatic_checks: Switch, "true if deployed",
         "true or false: check memory, disk and network before the first job; false on a machine they misjudge";
     "RUNPOD_WORKER_NETWORK_TARGETS" => network_targets: List, "8.8.8.8:53",
@@ -117,7 +117,7 @@ variables! {
     "RUNPOD_WORKER_CACHE_VOLUME" => cache_volume: File, "/runpod-volume",
         "where VolumeCache keeps its caches, if the volume is mounted elsewhere";
     "RUNPOD_WORKER_CACHE_NAMESPACE" => cache_namespace: Text, "RUNPOD_ENDPOINT_ID",
-        "the name of the caches there; the same for endpoints that share one";
+        "the name of the caches on the volume; the same for endpoints that share one";
 }
 
 /// The variables that were removed, and their successors.
@@ -136,31 +136,31 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_HELD_RESULTS",
-        "16 undelivered results stop the taking",
+        "no job is taken while 16 results are undelivered",
     ),
     (
         "RUNPOD_WORKER_HELD_BYTES",
-        "64 MiB of undelivered results stop the taking",
+        "no job is taken while 64 MiB of results are undelivered",
     ),
     (
         "RUNPOD_WORKER_PROTOCOL_VERSION",
-        "the version is that of the protocol that is spoken",
+        "the version is that of the protocol that this SDK speaks",
     ),
     (
         "RUNPOD_WORKER_HANDLER_THREADS",
-        "the program says it by Worker::handler_threads",
+        "set it in the program: Worker::handler_threads",
     ),
     (
         "RUNPOD_WORKER_DISK_PATHS",
-        "the program says it by fitness::disk().path(…)",
+        "set it in the program: fitness::disk().path(…)",
     ),
     (
         "RUNPOD_WORKER_FITNESS_LIMIT",
-        "the program says it by fitness::within",
+        "set it in the program: fitness::within",
     ),
     (
         "RUNPOD_WORKER_JOURNAL_KEEP",
-        "the program says it by Journal::keep",
+        "set it in the program: Journal::keep",
     ),
     (
         "RUNPOD_WORKER_HTTP_BODY_LIMIT",
@@ -172,11 +172,11 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_STALL_TIMEOUT",
-        "the program says it by DownloaderBuilder::stall_timeout",
+        "set it in the program: DownloaderBuilder::stall_timeout",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_MEMORY",
-        "the program says it by DownloaderBuilder::max_in_memory",
+        "set it in the program: DownloaderBuilder::max_in_memory",
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_ATTEMPTS",
@@ -184,12 +184,12 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_DOWNLOAD_PARALLEL",
-        "the program says it by DownloaderBuilder::parallel",
+        "set it in the program: DownloaderBuilder::parallel",
     ),
     ("RUNPOD_WORKER_UPLOAD_ATTEMPTS", "a request is tried three times"),
     (
         "RUNPOD_WORKER_UPLOAD_PARALLEL",
-        "the program says it by Bucket::parallel",
+        "set it in the program: Bucket::parallel",
     ),
     (
         "RUNPOD_WORKER_CACHE_WORKERS",
@@ -197,7 +197,7 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ),
     (
         "RUNPOD_WORKER_CACHE_COMPARE_CONTENT",
-        "the program says it by VolumeCache::compare_content",
+        "set it in the program: VolumeCache::compare_content",
     ),
     (
         "RUNPOD_WORKER_CACHE_LEASE",
