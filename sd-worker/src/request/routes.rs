@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(post(&usual, "train/embedding"), Err(RefusalReason::Dangerous));
         assert_eq!(post(&usual, "interrupt"), Err(RefusalReason::OtherJobs));
         assert_eq!(
-            usual.gpu_use(&Method::GET, "cmd-flags"),
+            usual.gpu_use(&Method::GET, "/sdapi/v1/cmd-flags"),
             Err(RefusalReason::Secret)
         );
         assert_eq!(post(&usual, "/my/route"), Err(RefusalReason::Unknown));
