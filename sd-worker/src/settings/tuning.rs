@@ -50,7 +50,7 @@ impl Default for Tuning {
             answer_idle: Duration::from_mins(1),
             // Ten retries then take 102 s, the time of a restart.
             retry_wait: Duration::from_millis(100),
-            // Whoever interrupts a render has to see it first. A probe would take a good part of so short a render.
+            // Nobody can see and interrupt a render this short, and a probe would add much to its time.
             brief_render: Duration::from_millis(50),
             // An interrupt takes effect at the next step, and few steps take longer.
             interrupt_patience: Duration::from_secs(30),
