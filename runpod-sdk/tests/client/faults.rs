@@ -120,9 +120,10 @@ async fn a_server_that_asks_for_patience_gets_it() {
 
 #[tokio::test]
 async fn nothing_is_sent_when_no_connection_can_be_opened() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and never listened to: connections are refused, and no other server gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let base = format!("http://{}", socket.local_addr().unwrap());
     let client = EndpointClient::builder(EP)
         .base_url(base)
         .api_key("k")

@@ -356,7 +356,10 @@ fn a_network_check_is_made_only_where_there_is_something_to_reach() {
     let line = server.until("All fitness checks passed. (");
     assert!(line.ends_with("ms)"), "{line}");
     server.until("ready for requests");
-    let closed = format!("127.0.0.1:{}", free_port());
+    // Bound and never listened to: connections are refused, and no other server gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = socket.local_addr().unwrap().to_string();
     let server = Server::begin(&[&variables[..], &[("RUNPOD_WORKER_NETWORK_TARGETS", &closed)]].concat());
     let line = server.until("Fitness check failed");
     assert!(

@@ -407,9 +407,10 @@ async fn each_refusal_has_its_fate() {
 
 #[tokio::test]
 async fn a_platform_that_cannot_be_reached_may_be_reached_later() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound and never listened to: connections are refused, and no other server gets the port.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = format!("http://{}", socket.local_addr().unwrap());
     // A name that no server is asked for: it is longer than a name may be.
     let nameless = format!("http://{}.invalid", "a".repeat(64));
     for base in [closed, nameless] {

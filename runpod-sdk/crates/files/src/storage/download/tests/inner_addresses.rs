@@ -214,11 +214,11 @@ async fn the_escape_hatch_reaches_inner_addresses() {
         .build()
         .unwrap();
     assert_eq!(open.bytes(&inner.url("/")).await.unwrap(), "wanted");
-    let by_name = format!(
-        "http://localhost:{}/",
-        Server::start(|_, _| Reply::ok("x")).await.port()
-    );
-    // The server has stopped. The error shows that the name was looked up and connected to.
+    // Bound and never listened to: connections are refused, and no other server gets the port.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let by_name = format!("http://localhost:{}/", closed.local_addr().unwrap().port());
+    // The error shows that the name was looked up and connected to.
     let error = open.bytes(&by_name).await.unwrap_err();
     assert!(
         matches!(error, DownloadError::Broken { transient: true, .. }),
