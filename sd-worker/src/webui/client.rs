@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, Method};
 use runpod_sdk::json::RawJson;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
@@ -13,8 +12,9 @@ use tokio::sync::OnceCell;
 
 use super::answer::{self, EmptyBody, SMALL_BODY};
 use super::call::Call;
-use super::connections::{Connection, Connections};
+use super::connections::Connections;
 use super::error::WebUiError;
+use super::exchange::{Begun, Request};
 use super::own_render::OwnRender;
 use super::probe::ProgressProbe;
 use super::progress::Progress;
@@ -103,22 +103,22 @@ impl WebUi {
     }
 
     /// Reads the answer to a request. An answer without a body is `null`, but a render has to have one.
-    pub(super) async fn read_answer(&self, call: &Call, response: Response) -> Result<RawJson, WebUiError> {
+    pub(super) async fn read_answer(&self, call: &Call, begun: Begun) -> Result<RawJson, WebUiError> {
         let empty = if call.begins_a_job() {
             EmptyBody::Refused
         } else {
             EmptyBody::Null
         };
-        answer::read(response, self.answer_idle, empty).await
+        let answer = answer::read(begun.response, self.answer_idle, empty).await?;
+        begun.connection.keep();
+        Ok(answer)
     }
 
     /// Sends a request and returns when its answer begins. Every status that reports no success is an error.
-    pub(super) async fn response(&self, call: &Call) -> Result<Response, WebUiError> {
-        let mut request = self.request(call.method.clone(), &call.route, Connection::Own);
+    pub(super) async fn response(&self, call: &Call) -> Result<Begun, WebUiError> {
+        let mut request = self.request(call.method.clone(), &call.route)?;
         if let Some(body) = &call.body {
-            request = request
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.clone().into_bytes());
+            request = request.json(body.clone().into_bytes());
         }
         let answered = self.accepted(request).await;
         answered.map_err(|error| error.about(call))
@@ -133,20 +133,14 @@ impl WebUi {
     /// time.
     pub(crate) async fn progress_with(&self, preview: bool) -> Result<Progress, WebUiError> {
         let route = if preview { PROGRESS_WITH_PREVIEW } else { PROGRESS };
-        let request = self
-            .request(Method::GET, route, Connection::Shared)
-            .timeout(SIDE_TIMEOUT);
-        let seen = answer::read_small(self.accepted(request).await?).await?;
+        let seen = self.get_small(route).await?;
         self.probe.answered();
         Ok(seen)
     }
 
     /// Stops the render in progress at its next step. Harmless when nothing renders.
     pub(super) async fn interrupt(&self) -> Result<(), WebUiError> {
-        let request = self
-            .request(Method::POST, INTERRUPT, Connection::Shared)
-            .timeout(SIDE_TIMEOUT);
-        self.accepted(request).await.map(drop)
+        self.post(INTERRUPT, None, Some(SIDE_TIMEOUT)).await
     }
 
     /// One of the WebUI's lists, or another small object, by its route.
@@ -155,10 +149,11 @@ impl WebUi {
     }
 
     pub(super) async fn get_small<T: DeserializeOwned>(&self, route: &str) -> Result<T, WebUiError> {
-        let request = self
-            .request(Method::GET, route, Connection::Own)
-            .timeout(SIDE_TIMEOUT);
-        answer::read_small(self.accepted(request).await?).await
+        let request = self.request(Method::GET, route)?.limit(SIDE_TIMEOUT);
+        let begun = self.accepted(request).await?;
+        let answer = answer::read_small(begun.response).await?;
+        begun.connection.keep();
+        Ok(answer)
     }
 
     /// Posts a small request whose answer does not matter.
@@ -168,47 +163,45 @@ impl WebUi {
         body: Option<&Value>,
         limit: Option<Duration>,
     ) -> Result<(), WebUiError> {
-        let mut request = self.request(Method::POST, route, Connection::Own);
+        let mut request = self.request(Method::POST, route)?;
         if let Some(body) = body {
-            request = request
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.to_string());
+            request = request.json(body.to_string());
         }
         if let Some(limit) = limit {
-            request = request.timeout(limit);
+            request = request.limit(limit);
         }
         self.accepted(request).await.map(drop)
     }
 
     /// Begins a request. Every request to the WebUI is made here, so a header for all of them belongs here.
-    pub(super) fn request(&self, method: Method, route: &str, connection: Connection) -> RequestBuilder {
-        let client = self.connections.client(connection);
-        let request = client.request(method, self.url.route(route));
-        match &self.credentials {
-            Some(credentials) => request.basic_auth(
+    pub(super) fn request(&self, method: Method, route: &str) -> Result<Request, WebUiError> {
+        let connection = self.connections.connection();
+        let connection = connection.map_err(|error| WebUiError::from_transport(&error))?;
+        let mut request = connection.client().request(method, self.url.route(route));
+        if let Some(credentials) = &self.credentials {
+            request = request.basic_auth(
                 credentials.user.expose_secret(),
                 Some(credentials.password.expose_secret()),
-            ),
-            None => request,
+            );
         }
+        Ok(Request { connection, request })
     }
 
     /// Sends a request. Every status that reports no success is an error, with as much of its explanation as arrives.
-    async fn accepted(&self, request: RequestBuilder) -> Result<Response, WebUiError> {
+    async fn accepted(&self, request: Request) -> Result<Begun, WebUiError> {
         let sent = request.send().await;
-        let response = sent.map_err(|error| WebUiError::from_transport(&error))?;
-        if response.status().is_success() {
-            return Ok(response);
+        let begun = sent.map_err(|error| WebUiError::from_transport(&error))?;
+        if begun.response.status().is_success() {
+            return Ok(begun);
         }
-        Err(self.refusal(response).await)
+        Err(self.refusal(begun).await)
     }
 
-    /// An answer that reports no success, as an error.
-    pub(super) async fn refusal(&self, response: Response) -> WebUiError {
+    /// An answer that reports no success, as an error. Its connection is not kept: after a status of 500 the server may
+    /// close it at any moment.
+    pub(super) async fn refusal(&self, begun: Begun) -> WebUiError {
+        let Begun { response, .. } = begun;
         let status = response.status().as_u16();
-        if status >= 500 {
-            self.connections.note_failure();
-        }
         let (body, _) = answer::read_start(response, SMALL_BODY, self.answer_idle).await;
         WebUiError::refused(status, &body)
     }

@@ -1,75 +1,151 @@
 //! The connections to the WebUI.
 //!
-//! Two servers break a request that follows another one on a kept connection (`docs/protocol/webui-api.md` §1 and §12):
-//! uvicorn up to 0.27.0.post1 does not stop the keep-alive timer of the answer before, and closes the connection 30 s
-//! later in the middle of a render; Forge closes it after an unexpected 500 without saying so. So only the short requests
-//! beside a render share connections. The row `between-requests` of the bench shows what that costs: 0.29 ms, where it
-//! was 0.13 ms with kept connections.
+//! Two servers break a request that follows another one on a kept connection (`docs/protocol/webui-api.md` §1 and §12).
+//! uvicorn up to 0.27.0.post1 does not stop the keep-alive timer of an answer for a request that arrives before it has
+//! finished that answer, and closes the connection 30 s later in the middle of the request. Forge closes a connection
+//! after an unexpected 500 without saying so.
+//!
+//! So a request goes out on a connection whose last answer was no such error and is surely finished, or on a new one.
+//! An answer is surely finished after [`QUIET`], or when the server has answered another request that was sent after
+//! it: its event loop ends what it has begun first. Requests that follow each other at once take two connections in turn.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reqwest::{Client, ClientBuilder};
 
-/// The connection that carries a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Connection {
-    /// One that carries nothing else.
-    Own,
-    /// One that is kept for the next short request.
-    Shared,
-}
+/// After this time the server has surely finished an answer that has arrived (`docs/protocol/webui-api.md` §1).
+const QUIET: Duration = Duration::from_millis(50);
 
-/// The clients for both kinds of connection.
-#[derive(Debug)]
+/// The connections that are kept between two exchanges.
 pub(super) struct Connections {
-    own: Client,
-    shared: Client,
-    trust: SharedTrust,
+    new_client: Box<dyn Fn() -> ClientBuilder + Send + Sync>,
+    kept: Mutex<Kept<Client>>,
 }
 
-/// Whether kept connections may be used: not until each of those that a failure may have spoilt is too old to be kept.
-#[derive(Debug)]
-struct SharedTrust {
-    pool_idle: Duration,
-    failed_at: Mutex<Option<Instant>>,
+/// A connection that carries one exchange: an HTTP client whose pool holds no other. It closes when it is dropped.
+pub(super) struct Connection {
+    number: u64,
+    client: Client,
+    home: Arc<Connections>,
 }
 
 impl Connections {
-    /// `builder` makes the builder of a client. Idle connections are kept for `pool_idle`.
-    pub(super) fn new(builder: impl Fn() -> ClientBuilder, pool_idle: Duration) -> reqwest::Result<Self> {
+    /// `new_client` makes the builder of a client. A quiet connection is kept for `longest`.
+    pub(super) fn new(
+        new_client: impl Fn() -> ClientBuilder + Send + Sync + 'static,
+        longest: Duration,
+    ) -> reqwest::Result<Self> {
+        let first = new_client().build()?;
+        let mut kept = Kept::new(longest);
+        kept.waiting.push_back(Waiting::unused(first));
         Ok(Self {
-            own: builder().pool_max_idle_per_host(0).build()?,
-            shared: builder().pool_idle_timeout(pool_idle).build()?,
-            trust: SharedTrust {
-                pool_idle,
-                failed_at: Mutex::default(),
-            },
+            new_client: Box::new(new_client),
+            kept: Mutex::new(kept),
         })
     }
 
-    pub(super) fn client(&self, connection: Connection) -> &Client {
-        match connection {
-            Connection::Shared if self.trust.holds(Instant::now()) => &self.shared,
-            _ => &self.own,
-        }
-    }
-
-    /// An answer with a status of 500 or more has come: its connection may close at any moment.
-    pub(super) fn note_failure(&self) {
-        self.trust.note_failure(Instant::now());
+    /// A connection for one exchange. A new one is opened by its request.
+    pub(super) fn connection(self: &Arc<Self>) -> reqwest::Result<Connection> {
+        let (number, kept) = self.kept.lock().begin(Instant::now());
+        let client = match kept {
+            Some(client) => client,
+            None => (self.new_client)().build()?,
+        };
+        Ok(Connection {
+            number,
+            client,
+            home: Arc::clone(self),
+        })
     }
 }
 
-impl SharedTrust {
-    fn note_failure(&self, now: Instant) {
-        *self.failed_at.lock() = Some(now);
+impl Connection {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
-    fn holds(&self, now: Instant) -> bool {
-        self.failed_at
-            .lock()
-            .is_none_or(|failed| now.duration_since(failed) > self.pool_idle)
+    /// Keeps the connection for a later exchange: its answer has been read to the end, and is no error after which the
+    /// server closes the connection.
+    pub(super) fn keep(self) {
+        let Self { number, client, home } = self;
+        home.kept.lock().end(number, client, Instant::now());
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+/// Connections that wait for their next exchange, in the order in which their answers ended.
+struct Kept<C> {
+    longest: Duration,
+    waiting: VecDeque<Waiting<C>>,
+    /// Counts the beginnings and ends of exchanges.
+    events: u64,
+    /// The latest beginning among the exchanges that have ended.
+    latest_beginning: u64,
+}
+
+struct Waiting<C> {
+    connection: C,
+    since: Instant,
+    /// The event that was the end of its exchange; `None` before the first one.
+    end: Option<u64>,
+}
+
+impl<C> Waiting<C> {
+    fn unused(connection: C) -> Self {
+        Self {
+            connection,
+            since: Instant::now(),
+            end: None,
+        }
+    }
+
+    /// Whether the server has surely finished its last answer.
+    fn is_safe(&self, now: Instant, latest_beginning: u64) -> bool {
+        now.duration_since(self.since) >= QUIET || self.end.is_none_or(|end| latest_beginning > end)
+    }
+}
+
+impl<C> Kept<C> {
+    fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            waiting: VecDeque::new(),
+            events: 0,
+            latest_beginning: 0,
+        }
+    }
+
+    /// Begins an exchange: its number, and a connection for it. That is the safe one that was used last, so that the
+    /// others become old and are dropped.
+    fn begin(&mut self, now: Instant) -> (u64, Option<C>) {
+        let is_old = |kept: &Waiting<C>| now.duration_since(kept.since) > self.longest;
+        while self.waiting.front().is_some_and(is_old) {
+            self.waiting.pop_front();
+        }
+        self.events += 1;
+        let is_safe = |kept: &Waiting<C>| kept.is_safe(now, self.latest_beginning);
+        let position = self.waiting.iter().rposition(is_safe);
+        let kept = position.and_then(|position| self.waiting.remove(position));
+        (self.events, kept.map(|kept| kept.connection))
+    }
+
+    /// Ends the exchange that had the number `beginning`, and keeps its connection.
+    fn end(&mut self, beginning: u64, connection: C, now: Instant) {
+        self.events += 1;
+        self.latest_beginning = self.latest_beginning.max(beginning);
+        self.waiting.push_back(Waiting {
+            connection,
+            since: now,
+            end: Some(self.events),
+        });
     }
 }
 
@@ -77,16 +153,45 @@ impl SharedTrust {
 mod tests {
     use super::*;
 
+    const LONGEST: Duration = Duration::from_secs(20);
+
     #[test]
-    fn after_a_failure_no_kept_connection_is_used_until_all_of_them_are_gone() {
-        let trust = SharedTrust {
-            pool_idle: Duration::from_secs(20),
-            failed_at: Mutex::default(),
-        };
+    fn a_connection_is_used_again_after_it_was_quiet_and_before_it_is_old() {
+        let mut kept = Kept::new(LONGEST);
         let now = Instant::now();
-        assert!(trust.holds(now));
-        trust.note_failure(now);
-        assert!(!trust.holds(now + Duration::from_secs(20)));
-        assert!(trust.holds(now + Duration::from_secs(21)));
+        let (first, _) = kept.begin(now);
+        kept.end(first, "connection", now);
+        assert_eq!(kept.begin(now + QUIET / 2).1, None);
+        let (second, connection) = kept.begin(now + QUIET);
+        assert_eq!(connection, Some("connection"));
+        kept.end(second, "connection", now + QUIET);
+        assert_eq!(kept.begin(now + 2 * QUIET + LONGEST).1, None, "too old");
+    }
+
+    #[test]
+    fn requests_that_follow_each_other_at_once_take_two_connections_in_turn() {
+        let mut kept = Kept::new(LONGEST);
+        let now = Instant::now();
+        for connection in ["first", "second"] {
+            let (number, none) = kept.begin(now);
+            assert_eq!(none, None);
+            kept.end(number, connection, now);
+        }
+        for expected in ["first", "second", "first", "second"] {
+            let (number, connection) = kept.begin(now);
+            assert_eq!(connection, Some(expected));
+            kept.end(number, expected, now);
+        }
+    }
+
+    #[test]
+    fn an_exchange_that_began_before_an_answer_does_not_show_that_the_answer_is_finished() {
+        let mut kept = Kept::new(LONGEST);
+        let now = Instant::now();
+        let (long, _) = kept.begin(now);
+        let (short, _) = kept.begin(now);
+        kept.end(short, "short", now);
+        kept.end(long, "long", now);
+        assert_eq!(kept.begin(now).1, None);
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`client`], [`connections`] | send requests; headers and credentials are added here |
+//! | [`client`], [`exchange`], [`connections`] | send requests; headers and credentials are added here |
 //! | [`call`] | describes one request |
 //! | [`answer`] | reads an answer and checks it while it arrives |
 //! | [`pictures`] | whether an answer has the pictures that were asked for |
@@ -22,6 +22,7 @@ mod client;
 mod connections;
 mod control;
 mod error;
+mod exchange;
 mod fault;
 mod interrupt;
 mod not_pictures;

@@ -78,8 +78,8 @@ impl WebUi {
     /// time.
     pub(crate) async fn send_and_probe(&self, call: &Call) -> Result<Rendered, WebUiError> {
         let sent = Instant::now();
-        let response = self.response(call).await?;
-        let answer = self.read_answer(call, response);
+        let begun = self.response(call).await?;
+        let answer = self.read_answer(call, begun);
         let is_brief = sent.elapsed() < self.brief_render;
         if is_brief || !call.begins_a_job() {
             let answer = answer.await;

@@ -16,7 +16,6 @@ use super::answer;
 use super::call::Call;
 use super::checkpoint::{Checkpoint, UsedCheckpoint, WrongCheckpoint};
 use super::client::WebUi;
-use super::connections::Connection;
 use super::error::WebUiError;
 use super::phases::StartPhases;
 use super::routes::{MODELS, OPTIONS};
@@ -296,20 +295,22 @@ impl WebUi {
     }
 
     async fn probe_models(&self, limit: Duration) -> ProbeResult {
-        let sent = self
-            .request(Method::GET, MODELS, Connection::Own)
-            .timeout(limit)
-            .send()
-            .await;
-        let response = match sent {
-            Ok(response) => response,
+        let request = match self.request(Method::GET, MODELS) {
+            Ok(request) => request.limit(limit),
+            Err(error) => return ProbeResult::Refused(error.to_string()),
+        };
+        let begun = match request.send().await {
+            Ok(begun) => begun,
             Err(error) => return ProbeResult::Refused(causes(&error)),
         };
-        if response.status() != 200 {
-            return ProbeResult::Starting(self.refusal(response).await);
+        if begun.response.status() != 200 {
+            return ProbeResult::Starting(self.refusal(begun).await);
         }
-        match answer::read_small::<Vec<IgnoredAny>>(response).await {
-            Ok(models) => ProbeResult::Ready { models: models.len() },
+        match answer::read_small::<Vec<IgnoredAny>>(begun.response).await {
+            Ok(models) => {
+                begun.connection.keep();
+                ProbeResult::Ready { models: models.len() }
+            }
             Err(error) => ProbeResult::Starting(error),
         }
     }
