@@ -82,7 +82,7 @@ pub(super) fn run_on(
                 enabled: true,
             },
             heartbeat: Some(config.clone()),
-            connect: connect(config, limits, settings.journal.clone()),
+            connect: Box::pin(connect(config, limits, settings.journal.clone())),
             random: fastrand::Rng::new(),
             start: StartReporting::FirstTake(timer),
             worker,
@@ -96,7 +96,7 @@ async fn connect(
     config: Arc<Config>,
     limits: WorkerLimits,
     journal: Option<Journal>,
-) -> Result<Connected<HttpPlatform>, Error> {
+) -> Result<Connected, Error> {
     let opening = async { Ok(JournalHandle::open(journal).await) };
     let (client, journal) = tokio::try_join!(http_client(config.clone(), limits), opening)?;
     let platform = Arc::new(HttpPlatform::new(&config, limits, client));

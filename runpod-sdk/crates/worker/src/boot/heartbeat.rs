@@ -7,7 +7,7 @@ use tracing::{debug, error, info};
 
 use crate::error::Error;
 use crate::events::Events;
-use crate::platform::{HttpPlatform, client};
+use crate::platform::{HttpPlatform, Platform, client};
 use crate::runtime::{self, ActiveJobs, HeartbeatThread, Liveness};
 use crate::settings::{Config, WorkerLimits};
 
@@ -39,7 +39,8 @@ pub(super) fn start(
     let config = config.clone();
     let connect = move || {
         let client = client(&config, limits, config.needs_tls())?;
-        Ok(HttpPlatform::new(&config, limits, client))
+        let platform: Box<dyn Platform> = Box::new(HttpPlatform::new(&config, limits, client));
+        Ok(platform)
     };
     runtime::on_thread(connect, active_jobs.clone(), liveness, interval, events.clone()).map(Some)
 }

@@ -8,6 +8,7 @@
 //! connection, the main loop, the shutdown hooks.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -27,7 +28,7 @@ use crate::settings::{Config, Settings};
 use crate::worker::{Loader, Observers, Worker, WorkerParts};
 
 /// A worker and everything that it needs to run.
-pub(crate) struct Launch<C> {
+pub(crate) struct Launch {
     /// The worker. Its settings are already overridden by the environment.
     pub(crate) worker: Worker,
     /// The identity under which it reports.
@@ -44,26 +45,27 @@ pub(crate) struct Launch<C> {
     /// The platform that gets heartbeats; `None` without a heartbeat.
     pub(crate) heartbeat: Option<Arc<Config>>,
     /// Connects to the platform and opens the journal while the state loads.
-    pub(crate) connect: C,
+    pub(crate) connect: Connecting,
     /// The source of all jitter.
     pub(crate) random: fastrand::Rng,
     /// How the start is reported.
     pub(crate) start: StartReporting,
 }
 
+/// The attempt to connect.
+pub(crate) type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send>>;
+
 /// The connections of a worker: its platform and its journal.
-pub(crate) struct Connected<P> {
-    pub(crate) platform: Arc<P>,
+pub(crate) struct Connected {
+    pub(crate) platform: Arc<dyn Platform>,
     /// Keeps results and starts of jobs beyond the life of this process.
     pub(crate) journal: JournalHandle,
 }
 
-impl<P> From<Arc<P>> for Connected<P> {
-    /// A platform, and no journal.
-    fn from(platform: Arc<P>) -> Self {
-        let journal = JournalHandle::default();
-        Self { platform, journal }
-    }
+/// A platform that needs no connection, and no journal.
+pub(crate) fn at_hand(platform: Arc<dyn Platform>) -> Connecting {
+    let journal = JournalHandle::default();
+    Box::pin(async { Ok(Connected { platform, journal }) })
 }
 
 /// How the phases of a start are reported.
@@ -105,11 +107,7 @@ impl StartReporting {
     }
 }
 
-impl<P, C> Launch<C>
-where
-    P: Platform,
-    C: Future<Output = Result<Connected<P>, Error>>,
-{
+impl Launch {
     /// Runs the worker from its first event to its last.
     pub(crate) async fn run(self) -> Result<Ended, Error> {
         let Self {
@@ -221,12 +219,12 @@ async fn stopped_early(drain: &CancellationToken) {
 }
 
 /// Connects and loads the state, concurrently.
-async fn get_ready<P>(
-    connect: impl Future<Output = Result<Connected<P>, Error>>,
+async fn get_ready(
+    connect: Connecting,
     load: Loader,
     handlers: &Handle,
     start: &StartReporting,
-) -> Result<(Connected<P>, Arc<dyn ErasedHandler>), Error> {
+) -> Result<(Connected, Arc<dyn ErasedHandler>), Error> {
     let connecting = async {
         let connected = connect.await?;
         if matches!(start, StartReporting::FirstTake(_)) {

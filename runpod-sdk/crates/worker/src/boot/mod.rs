@@ -46,7 +46,7 @@ use flags::{Flags, Parsed};
 #[cfg(test)]
 pub(crate) use launch::Connected;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use launch::{Launch, StartReporting};
+pub(crate) use launch::{Launch, StartReporting, at_hand};
 
 /// The line that the platform's log viewers search for.
 const BANNER: &str = concat!(

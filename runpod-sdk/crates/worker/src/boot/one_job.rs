@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::fitness_plan::FitnessPlan;
 use super::flags::Flags;
-use super::launch::{Launch, StartReporting};
+use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::{StopSignal, StopSignals};
 use super::{complain, say};
 use crate::context::CancelReason;
@@ -141,7 +141,6 @@ async fn one_job(
     let stopped = Arc::new(OnceLock::new());
     let stopping = stop(signals, stopped.clone(), active_jobs.clone(), shutdown.clone());
     let listening = tokio::spawn(stopping);
-    let connected = platform.clone();
     let launch = Launch {
         identity: local_identity(lookup),
         active_jobs,
@@ -150,7 +149,7 @@ async fn one_job(
         shutdown,
         fitness: FitnessPlan::none(),
         heartbeat: None,
-        connect: async { Ok(connected.into()) },
+        connect: at_hand(platform.clone()),
         random: fastrand::Rng::new(),
         start: StartReporting::Silent,
         worker,

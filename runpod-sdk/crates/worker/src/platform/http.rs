@@ -14,7 +14,7 @@ use runpod_protocol::http::{causes, retry_after};
 use runpod_protocol::{header, query, route};
 
 use super::body::Pieces;
-use super::{Platform, PlatformError, taken};
+use super::{Platform, PlatformError, Reply, taken};
 use crate::job::{Job, JobId, JobReport};
 use crate::settings::{Config, Template, WorkerLimits};
 
@@ -151,99 +151,107 @@ impl HttpPlatform {
 }
 
 impl Platform for HttpPlatform {
-    async fn take_jobs(
-        &self,
+    fn take_jobs<'a>(
+        &'a self,
         at_most: NonZeroUsize,
         busy: bool,
-        give_up: &CancellationToken,
-    ) -> Result<Vec<Job>, PlatformError> {
-        let url = match &self.batch {
-            Some(batch) if at_most.get() > 1 => batch
-                .for_worker(&self.worker_id)
-                .with(query::BATCH_SIZE, &at_most.to_string()),
-            _ => self.take.for_worker(&self.worker_id),
-        };
-        let url = url.with(query::JOB_IN_PROGRESS, if busy { "1" } else { "0" });
-        let limit = self.limits.poll;
-        let sent = tokio::time::timeout(limit, send("take", limit, self.get(url.as_str())));
-        // The answer's headers are looked for first: once they are here a job may be on its way,
-        // and it must not be dropped with the poll.
-        let response = tokio::select! {
-            biased;
-            response = sent => match response {
-                Ok(response) => response?,
-                Err(_) => return Ok(Vec::new()),
-            },
-            () = settled(give_up) => return Ok(Vec::new()),
-        };
-        match response.status().as_u16() {
-            200 if is_json(response.headers()) => Ok(taken::jobs(
-                &read_body("take", self.limits.request, response).await?,
-            )),
-            // 400 is what a worker sees while the platform keeps it frozen ("FlashBoot").
-            200 | 204 | 400 => {
-                debug!(status = response.status().as_u16(), "the platform has no job");
-                let _ = response.bytes().await;
-                Ok(Vec::new())
+        give_up: &'a CancellationToken,
+    ) -> Reply<'a, Vec<Job>> {
+        Box::pin(async move {
+            let url = match &self.batch {
+                Some(batch) if at_most.get() > 1 => batch
+                    .for_worker(&self.worker_id)
+                    .with(query::BATCH_SIZE, &at_most.to_string()),
+                _ => self.take.for_worker(&self.worker_id),
+            };
+            let url = url.with(query::JOB_IN_PROGRESS, if busy { "1" } else { "0" });
+            let limit = self.limits.poll;
+            let sent = tokio::time::timeout(limit, send("take", limit, self.get(url.as_str())));
+            // The answer's headers are looked for first: once they are here a job may be on its way,
+            // and it must not be dropped with the poll.
+            let response = tokio::select! {
+                biased;
+                response = sent => match response {
+                    Ok(response) => response?,
+                    Err(_) => return Ok(Vec::new()),
+                },
+                () = settled(give_up) => return Ok(Vec::new()),
+            };
+            match response.status().as_u16() {
+                200 if is_json(response.headers()) => Ok(taken::jobs(
+                    &read_body("take", self.limits.request, response).await?,
+                )),
+                // 400 is what a worker sees while the platform keeps it frozen ("FlashBoot").
+                200 | 204 | 400 => {
+                    debug!(status = response.status().as_u16(), "the platform has no job");
+                    let _ = response.bytes().await;
+                    Ok(Vec::new())
+                }
+                _ => Err(refusal("take", response).await),
             }
-            _ => Err(refusal("take", response).await),
-        }
+        })
     }
 
-    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
-        let template = self.stream.as_ref().ok_or_else(|| {
-            PlatformError::Unavailable(
-                "RUNPOD_WEBHOOK_POST_STREAM is not set: chunks have nowhere to go".into(),
-            )
-        })?;
-        self.post("stream", template, job, chunk).await
+    fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let template = self.stream.as_ref().ok_or_else(|| {
+                PlatformError::Unavailable(
+                    "RUNPOD_WEBHOOK_POST_STREAM is not set: chunks have nowhere to go".into(),
+                )
+            })?;
+            self.post("stream", template, job, chunk).await
+        })
     }
 
-    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
-        self.post("done", &self.done, job, report).await
+    fn post_report<'a>(&'a self, job: &'a JobId, report: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move { self.post("done", &self.done, job, report).await })
     }
 
-    async fn heartbeat(&self, jobs: &[JobId]) -> Result<(), PlatformError> {
-        let template = self
-            .ping
-            .as_ref()
-            .ok_or_else(|| PlatformError::Unavailable("RUNPOD_WEBHOOK_PING is not set".into()))?;
-        let mut url = template.for_worker(&self.worker_id);
-        if !jobs.is_empty() {
-            let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
-            url = url.with(query::JOB_ID, &ids.join(","));
-        }
-        url = url.with(query::RUNPOD_VERSION, &self.protocol_version);
-        let request = self
-            .client
-            .request(Method::GET, url.as_str())
-            .timeout(self.ping_limit);
-        let response = send("ping", self.ping_limit, request).await?;
-        let response = accept("ping", response).await?;
-        let _ = response.bytes().await;
-        Ok(())
+    fn heartbeat<'a>(&'a self, jobs: &'a [JobId]) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let template = self
+                .ping
+                .as_ref()
+                .ok_or_else(|| PlatformError::Unavailable("RUNPOD_WEBHOOK_PING is not set".into()))?;
+            let mut url = template.for_worker(&self.worker_id);
+            if !jobs.is_empty() {
+                let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
+                url = url.with(query::JOB_ID, &ids.join(","));
+            }
+            url = url.with(query::RUNPOD_VERSION, &self.protocol_version);
+            let request = self
+                .client
+                .request(Method::GET, url.as_str())
+                .timeout(self.ping_limit);
+            let response = send("ping", self.ping_limit, request).await?;
+            let response = accept("ping", response).await?;
+            let _ = response.bytes().await;
+            Ok(())
+        })
     }
 
-    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
-        let template = self.stop.as_ref().ok_or_else(|| {
-            PlatformError::Unavailable(
-                "the take URL has no /job-take/ in it, so jobs can't be stopped".into(),
-            )
-        })?;
-        let url = template.for_worker(&self.worker_id);
-        let limit = self.limits.poll;
-        let sent = tokio::time::timeout(limit, send("stop", limit, self.get(url.as_str())));
-        let Ok(response) = sent.await else {
-            return Ok(Vec::new());
-        };
-        let response = response?;
-        match response.status().as_u16() {
-            200 if is_json(response.headers()) => Ok(taken::jobs_to_stop(
-                &read_body("stop", self.limits.request, response).await?,
-            )),
-            200 | 204 => Ok(Vec::new()),
-            _ => Err(refusal("stop", response).await),
-        }
+    fn stop_signals(&self) -> Reply<'_, Vec<JobId>> {
+        Box::pin(async move {
+            let template = self.stop.as_ref().ok_or_else(|| {
+                PlatformError::Unavailable(
+                    "the take URL has no /job-take/ in it, so jobs can't be stopped".into(),
+                )
+            })?;
+            let url = template.for_worker(&self.worker_id);
+            let limit = self.limits.poll;
+            let sent = tokio::time::timeout(limit, send("stop", limit, self.get(url.as_str())));
+            let Ok(response) = sent.await else {
+                return Ok(Vec::new());
+            };
+            let response = response?;
+            match response.status().as_u16() {
+                200 if is_json(response.headers()) => Ok(taken::jobs_to_stop(
+                    &read_body("stop", self.limits.request, response).await?,
+                )),
+                200 | 204 => Ok(Vec::new()),
+                _ => Err(refusal("stop", response).await),
+            }
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Platform, PlatformError};
+use super::{Platform, PlatformError, Reply};
 use crate::job::{Job, JobId, JobReport};
 use crate::json::RawJson;
 
@@ -245,68 +245,79 @@ impl MemoryPlatform {
 }
 
 impl Platform for MemoryPlatform {
-    async fn take_jobs(
-        &self,
+    fn take_jobs<'a>(
+        &'a self,
         at_most: NonZeroUsize,
         busy: bool,
-        give_up: &CancellationToken,
-    ) -> Result<Vec<Job>, PlatformError> {
-        self.receive(
-            "take",
-            Exchange::Take {
-                at_most: at_most.get(),
-                busy,
-            },
-        )
-        .await?;
-        let jobs = self.hold(|state| {
-            let number = state.queue.len().min(at_most.get() + state.extra);
-            let jobs: Vec<Job> = state.queue.drain(..number).collect();
-            state.exchanges.extend(jobs.iter().map(|job| Exchange::HandedOut {
-                job: job.id().clone(),
-            }));
-            (!jobs.is_empty()).then_some(jobs)
-        });
-        tokio::select! {
-            biased;
-            jobs = jobs => Ok(jobs.unwrap_or_default()),
-            () = give_up.cancelled() => Ok(Vec::new()),
-        }
-    }
-
-    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
-        self.receive(
-            "stream",
-            Exchange::Chunk {
-                job: job.clone(),
-                body: text(chunk),
-            },
-        )
-        .await
-    }
-
-    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
-        let (job, body) = (job.clone(), text(report));
-        let exchange = if report.is_progress() {
-            Exchange::Progress { job, body }
-        } else {
-            Exchange::Result {
-                job,
-                body,
-                is_stream: report.is_stream(),
+        give_up: &'a CancellationToken,
+    ) -> Reply<'a, Vec<Job>> {
+        Box::pin(async move {
+            self.receive(
+                "take",
+                Exchange::Take {
+                    at_most: at_most.get(),
+                    busy,
+                },
+            )
+            .await?;
+            let jobs = self.hold(|state| {
+                let number = state.queue.len().min(at_most.get() + state.extra);
+                let jobs: Vec<Job> = state.queue.drain(..number).collect();
+                state.exchanges.extend(jobs.iter().map(|job| Exchange::HandedOut {
+                    job: job.id().clone(),
+                }));
+                (!jobs.is_empty()).then_some(jobs)
+            });
+            tokio::select! {
+                biased;
+                jobs = jobs => Ok(jobs.unwrap_or_default()),
+                () = give_up.cancelled() => Ok(Vec::new()),
             }
-        };
-        self.receive("done", exchange).await
+        })
     }
 
-    async fn heartbeat(&self, jobs: &[JobId]) -> Result<(), PlatformError> {
-        self.receive("ping", Exchange::Heartbeat { jobs: jobs.to_vec() })
+    fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            self.receive(
+                "stream",
+                Exchange::Chunk {
+                    job: job.clone(),
+                    body: text(chunk),
+                },
+            )
             .await
+        })
     }
 
-    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
-        let stops = self.hold(|state| (!state.stops.is_empty()).then(|| std::mem::take(&mut state.stops)));
-        Ok(stops.await.unwrap_or_default())
+    fn post_report<'a>(&'a self, job: &'a JobId, report: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let (job, body) = (job.clone(), text(report));
+            let exchange = if report.is_progress() {
+                Exchange::Progress { job, body }
+            } else {
+                Exchange::Result {
+                    job,
+                    body,
+                    is_stream: report.is_stream(),
+                }
+            };
+            self.receive("done", exchange).await
+        })
+    }
+
+    fn heartbeat<'a>(&'a self, jobs: &'a [JobId]) -> Reply<'a, ()> {
+        Box::pin(async move {
+            self.receive("ping", Exchange::Heartbeat { jobs: jobs.to_vec() })
+                .await
+        })
+    }
+
+    fn stop_signals(&self) -> Reply<'_, Vec<JobId>> {
+        Box::pin(async move {
+            let stops =
+                self.hold(|state| (!state.stops.is_empty()).then(|| std::mem::take(&mut state.stops)));
+            Ok(stops.await.unwrap_or_default())
+        })
     }
 }
 

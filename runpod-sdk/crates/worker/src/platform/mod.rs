@@ -18,6 +18,7 @@ pub(crate) mod memory;
 
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -29,36 +30,33 @@ pub(crate) use http::{HttpPlatform, client};
 pub(crate) use once::OncePlatform;
 pub(crate) use patience::wait_after;
 
+/// The outcome of one request to the platform.
+pub(crate) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, PlatformError>> + Send + 'a>>;
+
 /// The requests of a worker to its platform. Each method sends one request; the runtime retries.
+///
+/// The runtime knows a `dyn Platform`, so that it is compiled once for all modes.
 pub(crate) trait Platform: Send + Sync + 'static {
     /// Asks for at most `at_most` jobs and waits until there is one, the platform ends the poll,
     /// or `give_up` is cancelled. An answer that has begun to arrive is read to its end in any case.
-    fn take_jobs(
-        &self,
+    fn take_jobs<'a>(
+        &'a self,
         at_most: NonZeroUsize,
         busy: bool,
-        give_up: &CancellationToken,
-    ) -> impl Future<Output = Result<Vec<Job>, PlatformError>> + Send;
+        give_up: &'a CancellationToken,
+    ) -> Reply<'a, Vec<Job>>;
 
     /// Posts one chunk of a streaming handler.
-    fn post_chunk(
-        &self,
-        job: &JobId,
-        chunk: &JobReport,
-    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+    fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()>;
 
     /// Posts a progress update or a final result.
-    fn post_report(
-        &self,
-        job: &JobId,
-        report: &JobReport,
-    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+    fn post_report<'a>(&'a self, job: &'a JobId, report: &'a JobReport) -> Reply<'a, ()>;
 
     /// Reports that the worker is alive and that `jobs` are active.
-    fn heartbeat(&self, jobs: &[JobId]) -> impl Future<Output = Result<(), PlatformError>> + Send;
+    fn heartbeat<'a>(&'a self, jobs: &'a [JobId]) -> Reply<'a, ()>;
 
     /// Waits for jobs that are to be stopped. An empty list is a normal answer.
-    fn stop_signals(&self) -> impl Future<Output = Result<Vec<JobId>, PlatformError>> + Send;
+    fn stop_signals(&self) -> Reply<'_, Vec<JobId>>;
 }
 
 /// A request to the platform that failed.

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Platform, PlatformError};
+use super::{Platform, Reply};
 use crate::job::{Job, JobId, JobReport};
 
 /// Hands out one job and keeps what is posted for it.
@@ -38,37 +38,43 @@ impl OncePlatform {
 }
 
 impl Platform for OncePlatform {
-    async fn take_jobs(
-        &self,
+    fn take_jobs<'a>(
+        &'a self,
         _: NonZeroUsize,
         _: bool,
-        give_up: &CancellationToken,
-    ) -> Result<Vec<Job>, PlatformError> {
-        let job = self.job.lock().take();
-        if job.is_none() {
-            give_up.cancelled().await;
-        }
-        Ok(job.into_iter().collect())
+        give_up: &'a CancellationToken,
+    ) -> Reply<'a, Vec<Job>> {
+        Box::pin(async move {
+            let job = self.job.lock().take();
+            if job.is_none() {
+                give_up.cancelled().await;
+            }
+            Ok(job.into_iter().collect())
+        })
     }
 
-    async fn post_chunk(&self, _: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
-        self.chunks.lock().push(chunk.pieces().concat());
-        Ok(())
+    fn post_chunk<'a>(&'a self, _: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            self.chunks.lock().push(chunk.pieces().concat());
+            Ok(())
+        })
     }
 
-    async fn post_report(&self, _: &JobId, report: &JobReport) -> Result<(), PlatformError> {
-        if !report.is_progress() {
-            *self.result.lock() = Some(report.clone());
-            self.finished.cancel();
-        }
-        Ok(())
+    fn post_report<'a>(&'a self, _: &'a JobId, report: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            if !report.is_progress() {
+                *self.result.lock() = Some(report.clone());
+                self.finished.cancel();
+            }
+            Ok(())
+        })
     }
 
-    async fn heartbeat(&self, _: &[JobId]) -> Result<(), PlatformError> {
-        Ok(())
+    fn heartbeat<'a>(&'a self, _: &'a [JobId]) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(()) })
     }
 
-    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
-        std::future::pending().await
+    fn stop_signals(&self) -> Reply<'_, Vec<JobId>> {
+        Box::pin(async move { std::future::pending().await })
     }
 }

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use super::drain::LAST_POSTS;
 use super::{Runtime, intake, pacing, recover, stop};
 use crate::events::WorkerEvent;
-use crate::platform::Platform;
 
 /// The tasks beside the main loop of one worker.
 pub(super) struct Companions {
@@ -23,7 +22,7 @@ pub(super) struct Companions {
 }
 
 impl Companions {
-    pub(super) fn spawn<P: Platform>(runtime: &Arc<Runtime<P>>) -> Self {
+    pub(super) fn spawn(runtime: &Arc<Runtime>) -> Self {
         let concurrency = runtime.settings.concurrency.clone();
         let intake = intake::follow(
             runtime.settings.intake.clone(),
@@ -55,7 +54,7 @@ impl Companions {
 }
 
 /// Applies each change of a [`Concurrency`](crate::Concurrency) at once.
-async fn resize_slots<P: Platform>(runtime: Arc<Runtime<P>>) {
+async fn resize_slots(runtime: Arc<Runtime>) {
     let mut changes = runtime.settings.concurrency.changes();
     loop {
         let limit = *changes.borrow_and_update();

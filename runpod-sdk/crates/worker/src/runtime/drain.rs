@@ -7,7 +7,6 @@ use tracing::warn;
 
 use super::Runtime;
 use crate::context::CancelReason;
-use crate::platform::Platform;
 use crate::settings::{Settings, WhenAbandoned};
 
 /// The time for the last posts of a worker that must end.
@@ -33,7 +32,7 @@ pub(crate) struct Shutdown {
 
 /// Waits for the active jobs: the grace period for those that run, then the cancel grace for those that had to be
 /// cancelled. A second signal ends both.
-pub(super) async fn drain<P: Platform>(runtime: &Runtime<P>) -> Ended {
+pub(super) async fn drain(runtime: &Runtime) -> Ended {
     runtime.jobs.close();
     let Settings {
         shutdown_grace,
@@ -66,7 +65,7 @@ pub(super) async fn drain<P: Platform>(runtime: &Runtime<P>) -> Ended {
 }
 
 /// Whether all jobs are settled within `limit` and before a second signal.
-async fn settled_within<P: Platform>(runtime: &Runtime<P>, limit: Duration) -> bool {
+async fn settled_within(runtime: &Runtime, limit: Duration) -> bool {
     tokio::select! {
         biased;
         () = runtime.jobs.wait() => true,

@@ -54,8 +54,8 @@ impl Liveness {
 }
 
 /// Pings at a fixed interval until `stop` is cancelled.
-pub(crate) async fn beat<P: Platform>(
-    platform: &P,
+pub(crate) async fn beat(
+    platform: &dyn Platform,
     active_jobs: &ActiveJobs,
     liveness: &Liveness,
     interval: Duration,
@@ -95,7 +95,7 @@ pub(crate) async fn beat<P: Platform>(
 }
 
 /// Sends one ping, with retries until the next ping is due.
-async fn ping<P: Platform>(platform: &P, active_jobs: &ActiveJobs, deadline: Instant, events: &Events) {
+async fn ping(platform: &dyn Platform, active_jobs: &ActiveJobs, deadline: Instant, events: &Events) {
     let mut waits = RETRIES.into_iter();
     loop {
         let Some(jobs) = active_jobs.ids() else { return };
@@ -144,8 +144,8 @@ impl Drop for HeartbeatThread {
 }
 
 /// Starts the heartbeat on a thread of its own, on which `connect` makes its platform.
-pub(crate) fn on_thread<P: Platform>(
-    connect: impl FnOnce() -> Result<P, Error> + Send + 'static,
+pub(crate) fn on_thread(
+    connect: impl FnOnce() -> Result<Box<dyn Platform>, Error> + Send + 'static,
     active_jobs: Arc<ActiveJobs>,
     liveness: Arc<Liveness>,
     interval: Duration,
@@ -160,7 +160,7 @@ pub(crate) fn on_thread<P: Platform>(
         };
         match connect() {
             Ok(platform) => runtime.block_on(beat(
-                &platform,
+                &*platform,
                 &active_jobs,
                 &liveness,
                 interval,

@@ -58,8 +58,8 @@ pub(crate) use slots::Slots;
 pub(crate) use span::of as span_of;
 
 /// The values from which a runtime is made.
-pub(crate) struct RuntimeParts<P> {
-    pub(crate) platform: Arc<P>,
+pub(crate) struct RuntimeParts {
+    pub(crate) platform: Arc<dyn Platform>,
     pub(crate) handler: Arc<dyn ErasedHandler>,
     pub(crate) settings: Settings,
     pub(crate) events: Events,
@@ -79,8 +79,8 @@ pub(crate) struct RuntimeParts<P> {
 }
 
 /// The state that the loops of one worker share.
-pub(crate) struct Runtime<P> {
-    platform: Arc<P>,
+pub(crate) struct Runtime {
+    platform: Arc<dyn Platform>,
     handler: Arc<dyn ErasedHandler>,
     settings: Settings,
     events: Events,
@@ -101,8 +101,8 @@ pub(crate) struct Runtime<P> {
     jobs: TaskTracker,
 }
 
-impl<P: Platform> Runtime<P> {
-    pub(crate) fn new(parts: RuntimeParts<P>) -> Self {
+impl Runtime {
+    pub(crate) fn new(parts: RuntimeParts) -> Self {
         let RuntimeParts {
             platform,
             handler,
@@ -185,7 +185,7 @@ impl<P: Platform> Runtime<P> {
 }
 
 /// Takes jobs until the worker drains. Each job runs, and its result is delivered, in a task of its own.
-async fn take_and_run<P: Platform>(runtime: Arc<Runtime<P>>, first_round: CancellationToken) {
+async fn take_and_run(runtime: Arc<Runtime>, first_round: CancellationToken) {
     recover::head_start(&runtime, first_round).await;
     let mut taker = Taker::new(&runtime);
     while let Some(jobs) = taker.take().await {

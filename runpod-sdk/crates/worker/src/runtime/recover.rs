@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use super::Runtime;
 use super::deliver::{ReplacedResult, refused};
 use crate::journal::Leftover;
-use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
+use crate::platform::{PlatformError, PostDisposition, wait_after};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_secs(30);
 const HEAD_START: Duration = Duration::from_secs(2);
 
 /// Delivers leftovers in rounds until the worker drains. Cancels `first_round` after the first round.
-pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: CancellationToken) {
+pub(super) async fn recover(runtime: Arc<Runtime>, first_round: CancellationToken) {
     let mut first_round = Some(first_round.drop_guard());
     if !runtime.journal.is_on() {
         return;
@@ -53,7 +53,7 @@ pub(super) async fn recover<P: Platform>(runtime: Arc<Runtime<P>>, first_round: 
 }
 
 /// Waits until takes may begin.
-pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: CancellationToken) {
+pub(super) async fn head_start(runtime: &Runtime, first_round: CancellationToken) {
     tokio::select! {
         biased;
         () = runtime.shutdown.drain.cancelled() => {}
@@ -64,7 +64,7 @@ pub(super) async fn head_start<P: Platform>(runtime: &Runtime<P>, first_round: C
 
 /// Posts each leftover once, and stops at an error that every post would meet. The error is the one that ended the
 /// round, or else the first: one result that the platform fails on must not delay the others.
-async fn round<P: Platform>(runtime: &Runtime<P>) -> Result<(), PlatformError> {
+async fn round(runtime: &Runtime) -> Result<(), PlatformError> {
     let mut first = Ok(());
     for name in runtime.journal.leftovers().await {
         if runtime.shutdown.drain.is_cancelled() {
@@ -86,7 +86,7 @@ fn is_about_all(error: &PlatformError) -> bool {
     error.is_credentials() || matches!(error.status(), None | Some(429 | 503))
 }
 
-async fn post<P: Platform>(runtime: &Runtime<P>, leftover: Leftover) -> Result<(), PlatformError> {
+async fn post(runtime: &Runtime, leftover: Leftover) -> Result<(), PlatformError> {
     let (id, bytes) = (leftover.job.clone(), leftover.report.len());
     let posted = match runtime.platform.post_report(&id, &leftover.report).await {
         Err(error) if error.disposition() == PostDisposition::Refused && !leftover.report.is_failure() => {

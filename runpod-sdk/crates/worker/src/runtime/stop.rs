@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::Runtime;
 use crate::context::CancelReason;
-use crate::platform::{Platform, PlatformError, wait_after};
+use crate::platform::{PlatformError, wait_after};
 
 /// The shortest time between two polls that bring no signal.
 const FLOOR: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const MISSING: u32 = 3;
 const MISSING_RETRY: Duration = Duration::from_mins(5);
 
-pub(super) async fn stop<P: Platform>(runtime: Arc<Runtime<P>>, end: CancellationToken) {
+pub(super) async fn stop(runtime: Arc<Runtime>, end: CancellationToken) {
     tokio::select! {
         biased;
         () = end.cancelled() => {}
@@ -26,7 +26,7 @@ pub(super) async fn stop<P: Platform>(runtime: Arc<Runtime<P>>, end: Cancellatio
     }
 }
 
-async fn listen<P: Platform>(runtime: &Runtime<P>) {
+async fn listen(runtime: &Runtime) {
     let mut backoff = Backoff::half_jitter(FLOOR, LONGEST_RETRY, runtime.random_for("stop"));
     let mut missing = 0;
     loop {

@@ -15,18 +15,18 @@ use super::slots::Slot;
 use crate::context::Timeline;
 use crate::events::{StartTimer, WorkerEvent};
 use crate::job::Job;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::PlatformError;
 
 /// Takes jobs, one poll after another.
-pub(super) struct Taker<P> {
-    runtime: Arc<Runtime<P>>,
+pub(super) struct Taker {
+    runtime: Arc<Runtime>,
     pace: TakePace,
     /// Ends with the first take.
     start_timer: Option<StartTimer>,
 }
 
-impl<P: Platform> Taker<P> {
-    pub(super) fn new(runtime: &Arc<Runtime<P>>) -> Self {
+impl Taker {
+    pub(super) fn new(runtime: &Arc<Runtime>) -> Self {
         Self {
             pace: TakePace::new(runtime.random_for("take"), runtime.events.clone()),
             start_timer: runtime.start_timer.clone(),
@@ -99,7 +99,7 @@ impl<P: Platform> Taker<P> {
 }
 
 /// Sends one take, and gives it up when no more jobs are wanted.
-async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result<Vec<Job>, PlatformError> {
+async fn ask(runtime: &Runtime, at_most: NonZeroUsize) -> Result<Vec<Job>, PlatformError> {
     let give_up = runtime.shutdown.drain.child_token();
     let asking = runtime
         .platform
@@ -118,7 +118,7 @@ async fn ask<P: Platform>(runtime: &Runtime<P>, at_most: NonZeroUsize) -> Result
 
 /// Waits until a job may be taken: an open intake, few enough undelivered results, and a free slot
 /// or one that soon will be.
-async fn room<P: Platform>(runtime: &Runtime<P>) -> TakeRoom {
+async fn room(runtime: &Runtime) -> TakeRoom {
     loop {
         runtime.settings.intake.opened().await;
         runtime.active_jobs.room().await;
@@ -131,7 +131,7 @@ async fn room<P: Platform>(runtime: &Runtime<P>) -> TakeRoom {
 }
 
 /// Adds a job to the active jobs, with its slot or its wait for one; `None` if it is active already.
-async fn accept<P: Platform>(runtime: &Runtime<P>, job: Job, slot: Option<Slot>) -> Option<TakenJob> {
+async fn accept(runtime: &Runtime, job: Job, slot: Option<Slot>) -> Option<TakenJob> {
     let Some(cancel) = runtime.active_jobs.add(job.id()) else {
         warn!(job.id = %job.id(), "the platform handed out a job that this worker holds already; it runs once");
         return None;

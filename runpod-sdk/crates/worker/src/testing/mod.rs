@@ -26,7 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::boot::{FitnessPlan, Launch, StartReporting};
+use crate::boot::{FitnessPlan, Launch, StartReporting, at_hand};
 use crate::job::WorkerIdentity;
 use crate::platform::memory::MemoryPlatform;
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
@@ -74,7 +74,6 @@ impl Harness {
         let platform = Arc::new(MemoryPlatform::new(HOLD));
         let shutdown = Shutdown::default();
         let (report_end, ended) = watch::channel(None);
-        let connected = platform.clone();
         let launch = Launch {
             identity: WorkerIdentity {
                 hostname: "harness".to_owned(),
@@ -87,7 +86,7 @@ impl Harness {
             shutdown: shutdown.clone(),
             fitness: FitnessPlan::none(),
             heartbeat: None,
-            connect: async { Ok(connected.into()) },
+            connect: at_hand(platform.clone()),
             random: fastrand::Rng::new(),
             start: StartReporting::Silent,
             worker,

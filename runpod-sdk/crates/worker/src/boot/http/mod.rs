@@ -27,7 +27,7 @@ use self::server::Server;
 use self::settings::HttpSettings;
 use super::HttpMode;
 use super::fitness_plan::FitnessPlan;
-use super::launch::{Launch, StartReporting};
+use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::drain_on_signals;
 use super::threads::Threads;
 use crate::error::Error;
@@ -82,7 +82,7 @@ pub(super) fn run(
             shutdown,
             fitness,
             heartbeat,
-            connect: async { Ok(requests.clone().into()) },
+            connect: at_hand(requests.clone()),
             random: fastrand::Rng::new(),
             start: StartReporting::Ready(timer, open(requests.clone(), slots)),
             worker,

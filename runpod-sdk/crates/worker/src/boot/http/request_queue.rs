@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{Job, JobId, JobReport};
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{Platform, Reply};
 use crate::runtime::{ActiveJobs, Slots};
 
 /// The events that may wait for a client to read them. Beyond that the handler's stream waits.
@@ -240,68 +240,76 @@ async fn send_event(listener: &mpsc::Sender<Event>, event: Event) {
 }
 
 impl Platform for RequestQueue {
-    async fn take_jobs(
-        &self,
+    fn take_jobs<'a>(
+        &'a self,
         at_most: NonZeroUsize,
         _busy: bool,
-        give_up: &CancellationToken,
-    ) -> Result<Vec<Job>, PlatformError> {
-        let jobs = until(&self.arrived, || {
-            let mut state = self.lock();
-            let number = state.waiting.len().min(at_most.get());
-            let jobs: Vec<Job> = state.waiting.drain(..number).collect();
-            for job in &jobs {
-                if let Some(open) = state.open.get_mut(job.id()) {
-                    open.taken = Some(Instant::now());
+        give_up: &'a CancellationToken,
+    ) -> Reply<'a, Vec<Job>> {
+        Box::pin(async move {
+            let jobs = until(&self.arrived, || {
+                let mut state = self.lock();
+                let number = state.waiting.len().min(at_most.get());
+                let jobs: Vec<Job> = state.waiting.drain(..number).collect();
+                for job in &jobs {
+                    if let Some(open) = state.open.get_mut(job.id()) {
+                        open.taken = Some(Instant::now());
+                    }
                 }
+                (!jobs.is_empty()).then_some(jobs)
+            });
+            tokio::select! {
+                biased;
+                () = give_up.cancelled() => Ok(Vec::new()),
+                jobs = jobs => Ok(jobs),
             }
-            (!jobs.is_empty()).then_some(jobs)
-        });
-        tokio::select! {
-            biased;
-            () = give_up.cancelled() => Ok(Vec::new()),
-            jobs = jobs => Ok(jobs),
-        }
-    }
-
-    async fn post_chunk(&self, job: &JobId, chunk: &JobReport) -> Result<(), PlatformError> {
-        if let Some(listener) = self.listener(job) {
-            send_event(&listener, Event::Chunk(chunk.clone())).await;
-        }
-        Ok(())
-    }
-
-    async fn post_report(&self, job: &JobId, report: &JobReport) -> Result<(), PlatformError> {
-        if report.is_progress() {
-            // An update without room is dropped: the next one replaces it.
-            if let Some(listener) = self.listener(job) {
-                let _ = listener.try_send(Event::Progress(report.clone()));
-            }
-            return Ok(());
-        }
-        // From here on a dropped ticket does not cancel the job.
-        let Some(open) = self.lock().open.remove(job) else {
-            return Ok(());
-        };
-        let taken = open.taken.unwrap_or(open.came);
-        let end = Event::End {
-            report: report.clone(),
-            waited: taken.duration_since(open.came),
-            ran: taken.elapsed(),
-        };
-        send_event(&open.events, end).await;
-        Ok(())
-    }
-
-    async fn heartbeat(&self, _: &[JobId]) -> Result<(), PlatformError> {
-        Ok(())
-    }
-
-    async fn stop_signals(&self) -> Result<Vec<JobId>, PlatformError> {
-        Ok(until(&self.left, || {
-            let left = std::mem::take(&mut self.lock().left);
-            (!left.is_empty()).then_some(left)
         })
-        .await)
+    }
+
+    fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            if let Some(listener) = self.listener(job) {
+                send_event(&listener, Event::Chunk(chunk.clone())).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn post_report<'a>(&'a self, job: &'a JobId, report: &'a JobReport) -> Reply<'a, ()> {
+        Box::pin(async move {
+            if report.is_progress() {
+                // An update without room is dropped: the next one replaces it.
+                if let Some(listener) = self.listener(job) {
+                    let _ = listener.try_send(Event::Progress(report.clone()));
+                }
+                return Ok(());
+            }
+            // From here on a dropped ticket does not cancel the job.
+            let Some(open) = self.lock().open.remove(job) else {
+                return Ok(());
+            };
+            let taken = open.taken.unwrap_or(open.came);
+            let end = Event::End {
+                report: report.clone(),
+                waited: taken.duration_since(open.came),
+                ran: taken.elapsed(),
+            };
+            send_event(&open.events, end).await;
+            Ok(())
+        })
+    }
+
+    fn heartbeat<'a>(&'a self, _: &'a [JobId]) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(()) })
+    }
+
+    fn stop_signals(&self) -> Reply<'_, Vec<JobId>> {
+        Box::pin(async move {
+            Ok(until(&self.left, || {
+                let left = std::mem::take(&mut self.lock().left);
+                (!left.is_empty()).then_some(left)
+            })
+            .await)
+        })
     }
 }

@@ -12,7 +12,7 @@ use super::request_queue::{Health, Rejection, RequestQueue};
 use super::routes::App;
 use super::settings::HttpSettings;
 use crate::boot::HttpMode;
-use crate::boot::{FitnessPlan, Launch, StartReporting};
+use crate::boot::{FitnessPlan, Launch, StartReporting, at_hand};
 use crate::job::{Job, JobId, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::Platform as _;
@@ -39,7 +39,7 @@ async fn work(app: &Arc<App>, mut worker: Worker) -> Shutdown {
         shutdown: shutdown.clone(),
         fitness: FitnessPlan::none(),
         heartbeat: None,
-        connect: std::future::ready(Ok(requests.clone().into())),
+        connect: at_hand(requests.clone()),
         random: fastrand::Rng::new(),
         start: StartReporting::Silent,
         worker,

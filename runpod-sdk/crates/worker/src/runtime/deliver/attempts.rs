@@ -6,7 +6,7 @@ use runpod_protocol::backoff::Backoff;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::platform::{Platform, PlatformError, PostDisposition, wait_after};
+use crate::platform::{PlatformError, PostDisposition, wait_after};
 use crate::runtime::Runtime;
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    pub(super) fn new<P: Platform>(runtime: &Runtime<P>) -> Self {
+    pub(super) fn new(runtime: &Runtime) -> Self {
         Self {
             backoff: Backoff::full_jitter(
                 FIRST_RETRY,

@@ -1,16 +1,12 @@
 //! Failures in place of results that cannot be delivered.
 
 use crate::job::{ErrorClass, ErrorCode, JobError, JobReport, Outcome, WorkerIdentity};
-use crate::platform::{Platform, PlatformError};
+use crate::platform::PlatformError;
 use crate::runtime::Runtime;
 
 /// The outcome, or a failure in its place if it is larger than this worker sends. It is applied before the end of the
 /// job is announced.
-pub(in crate::runtime) fn limited<P: Platform>(
-    runtime: &Runtime<P>,
-    outcome: Outcome,
-    stop_pod: bool,
-) -> Outcome {
+pub(in crate::runtime) fn limited(runtime: &Runtime, outcome: Outcome, stop_pod: bool) -> Outcome {
     let Some(limit) = runtime.settings.largest_result else {
         return outcome;
     };

@@ -16,18 +16,13 @@ use super::Runtime;
 use super::ended_job::EndedJob;
 use crate::job::{ErrorClass, JobError, JobId, JobReport, Outcome, WorkerIdentity};
 use crate::journal::Claim;
-use crate::platform::Platform;
 
 pub(super) use self::failures::{ReplacedResult, limited, refused};
 pub(super) use self::updates::{Delivery, JobUpdates};
 
 /// Posts the outcome until it has arrived. Returns whether the job is settled; if not, it is left
 /// for another worker.
-pub(super) async fn deliver<P: Platform>(
-    runtime: &Runtime<P>,
-    ended: &EndedJob,
-    claim: Option<Claim>,
-) -> bool {
+pub(super) async fn deliver(runtime: &Runtime, ended: &EndedJob, claim: Option<Claim>) -> bool {
     let EndedJob { id, outcome, .. } = ended;
     if let Some(error) = outcome.error() {
         log_failure(error, &runtime.identity);

@@ -12,7 +12,7 @@ use crate::context::point;
 use crate::events::WorkerEvent;
 use crate::job::JobReport;
 use crate::journal::{Claim, PendingResult};
-use crate::platform::{Platform, PlatformError};
+use crate::platform::PlatformError;
 use crate::runtime::Runtime;
 use crate::runtime::ended_job::EndedJob;
 
@@ -22,8 +22,8 @@ const WORKER_ENDED: &str = "the worker had to go";
 /// A result on its way to the platform.
 ///
 /// The methods that end the delivery return whether the job is settled.
-pub(super) struct ResultDelivery<'a, P> {
-    runtime: &'a Runtime<P>,
+pub(super) struct ResultDelivery<'a> {
+    runtime: &'a Runtime,
     ended: &'a EndedJob,
     report: JobReport,
     /// The copy in the journal.
@@ -32,10 +32,10 @@ pub(super) struct ResultDelivery<'a, P> {
     began: Instant,
 }
 
-impl<'a, P: Platform> ResultDelivery<'a, P> {
+impl<'a> ResultDelivery<'a> {
     /// Begins to write the result to the journal, for its delivery by a later process.
     pub(super) fn begin(
-        runtime: &'a Runtime<P>,
+        runtime: &'a Runtime,
         ended: &'a EndedJob,
         report: JobReport,
         claim: Option<Claim>,
@@ -162,18 +162,12 @@ impl<'a, P: Platform> ResultDelivery<'a, P> {
 }
 
 /// The report in the name of this worker, to which the platform gave the job. A later process delivers it so.
-fn named<P: Platform>(runtime: &Runtime<P>, report: &JobReport) -> JobReport {
+fn named(runtime: &Runtime, report: &JobReport) -> JobReport {
     report.clone().of_worker(runtime.identity.known_worker())
 }
 
 /// Announces what became of a result that did not reach the platform.
-fn undelivered<P: Platform>(
-    runtime: &Runtime<P>,
-    ended: &EndedJob,
-    bytes: usize,
-    reason: &dyn fmt::Display,
-    kept: bool,
-) {
+fn undelivered(runtime: &Runtime, ended: &EndedJob, bytes: usize, reason: &dyn fmt::Display, kept: bool) {
     runtime.events.emit(|| {
         let (job, reason) = (ended.id.clone(), reason.to_string());
         if kept {

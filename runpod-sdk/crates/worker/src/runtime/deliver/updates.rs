@@ -12,7 +12,7 @@ use super::failures::refused;
 use crate::events::WorkerEvent;
 use crate::job::{JobId, JobReport, Outcome};
 use crate::json::RawJson;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::PlatformError;
 use crate::runtime::Runtime;
 
 /// The longest pause between two updates of a job: a longer setting makes no difference, and a clock can hold this one.
@@ -30,16 +30,16 @@ pub(in crate::runtime) struct JobUpdates {
 }
 
 /// Posts the updates of one job while its handler runs.
-pub(in crate::runtime) struct Delivery<'a, P> {
-    runtime: &'a Runtime<P>,
+pub(in crate::runtime) struct Delivery<'a> {
+    runtime: &'a Runtime,
     id: &'a JobId,
     updates: JobUpdates,
     /// The error of a chunk that could not be delivered. It fails the job, because a silent gap is worse.
     lost_chunk: Option<PlatformError>,
 }
 
-impl<'a, P: Platform> Delivery<'a, P> {
-    pub(in crate::runtime) fn open(runtime: &'a Runtime<P>, id: &'a JobId, updates: JobUpdates) -> Self {
+impl<'a> Delivery<'a> {
+    pub(in crate::runtime) fn open(runtime: &'a Runtime, id: &'a JobId, updates: JobUpdates) -> Self {
         Self {
             runtime,
             id,

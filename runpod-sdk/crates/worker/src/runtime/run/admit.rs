@@ -7,7 +7,6 @@ use super::cancelled::cancelled_outcome;
 use crate::context::Cancel;
 use crate::job::{JobId, Outcome};
 use crate::journal::{Claim, StartDecision};
-use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::runtime::slots::Slot;
 
@@ -29,8 +28,8 @@ pub(super) enum Admission {
 
 /// Waits for the job's slot and looks it up in the journal. A cancellation ends both waits: the journal may be slow, or
 /// wait for an earlier run of the job.
-pub(super) async fn admit<P: Platform>(
-    runtime: &Runtime<P>,
+pub(super) async fn admit(
+    runtime: &Runtime,
     id: &JobId,
     slot: SlotOrWait,
     cancel: &Cancel,

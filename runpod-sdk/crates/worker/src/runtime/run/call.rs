@@ -13,14 +13,10 @@ use crate::handler::{LARGEST_CHUNK, Produced, is_text};
 use crate::job::{ErrorClass, ErrorCode, JobError, Outcome};
 use crate::json::RawJson;
 use crate::panics::guarded;
-use crate::platform::Platform;
 use crate::runtime::Runtime;
 
 /// Calls the hooks before the job and then the handler. A panic in either is an error.
-pub(super) fn call<P: Platform>(
-    runtime: &Runtime<P>,
-    call: HandlerCall,
-) -> JoinHandle<Result<Outcome, JobError>> {
+pub(super) fn call(runtime: &Runtime, call: HandlerCall) -> JoinHandle<Result<Outcome, JobError>> {
     let HandlerCall {
         input,
         context,

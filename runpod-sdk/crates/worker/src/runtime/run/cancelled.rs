@@ -6,13 +6,12 @@ use tokio::time::Instant;
 
 use crate::context::CancelReason;
 use crate::job::{ErrorClass, ErrorCode, JobError, Outcome};
-use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::settings::WhenAbandoned;
 
 /// The outcome of a job that was cancelled and has no result.
-pub(super) fn cancelled_outcome<P: Platform>(
-    runtime: &Runtime<P>,
+pub(super) fn cancelled_outcome(
+    runtime: &Runtime,
     reason: Option<CancelReason>,
     deadline: Option<Instant>,
     last_error: Option<JobError>,

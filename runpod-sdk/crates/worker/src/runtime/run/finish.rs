@@ -8,7 +8,6 @@ use super::start::StartedRun;
 use crate::context::{Timeline, point};
 use crate::events::WorkerEvent;
 use crate::job::{JobId, Outcome};
-use crate::platform::Platform;
 use crate::runtime::deliver::limited;
 use crate::runtime::ended_job::EndedJob;
 use crate::runtime::{Runtime, span};
@@ -22,12 +21,7 @@ pub(super) struct JobRecord {
 }
 
 /// Ends a job whose handler has ended.
-pub(super) fn finish<P: Platform>(
-    runtime: &Runtime<P>,
-    record: JobRecord,
-    outcome: Outcome,
-    run: StartedRun,
-) -> EndedJob {
+pub(super) fn finish(runtime: &Runtime, record: JobRecord, outcome: Outcome, run: StartedRun) -> EndedJob {
     record.timeline.mark(point::PROCESSING_COMPLETE);
     let StartedRun { flags, context_after } = run;
     // The chunks of a stream stay, whatever ended it.
@@ -46,23 +40,14 @@ pub(super) fn finish<P: Platform>(
 }
 
 /// Ends a job whose handler was not called.
-pub(super) fn finish_unstarted<P: Platform>(
-    runtime: &Runtime<P>,
-    record: JobRecord,
-    outcome: Outcome,
-) -> EndedJob {
+pub(super) fn finish_unstarted(runtime: &Runtime, record: JobRecord, outcome: Outcome) -> EndedJob {
     record.timeline.mark(point::PROCESSING_COMPLETE);
     let stop_pod = runtime.settings.intake.is_retired();
     let outcome = limited(runtime, outcome, stop_pod);
     announce(runtime, record, outcome, stop_pod)
 }
 
-fn announce<P: Platform>(
-    runtime: &Runtime<P>,
-    record: JobRecord,
-    outcome: Outcome,
-    stop_pod: bool,
-) -> EndedJob {
+fn announce(runtime: &Runtime, record: JobRecord, outcome: Outcome, stop_pod: bool) -> EndedJob {
     span::record_end(&outcome);
     let JobRecord { id, batch, timeline } = record;
     let ended = EndedJob {

@@ -22,7 +22,6 @@ use super::deliver::{Delivery, deliver};
 use super::{Runtime, span};
 use crate::context::{Cancel, Timeline};
 use crate::job::Job;
-use crate::platform::Platform;
 use crate::telemetry;
 
 pub(super) use self::admit::SlotOrWait;
@@ -37,7 +36,7 @@ pub(super) struct TakenJob {
 
 /// Runs a job, delivers its result, and releases it. A job that is not settled stays active and is left for another
 /// worker.
-pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, taken: TakenJob) {
+pub(super) async fn run(runtime: Arc<Runtime>, taken: TakenJob) {
     let span = span::of(&taken.job);
     let id = taken.job.id().clone();
     if follow(&runtime, taken).instrument(span).await {
@@ -46,7 +45,7 @@ pub(super) async fn run<P: Platform>(runtime: Arc<Runtime<P>>, taken: TakenJob) 
 }
 
 /// Follows a job through all its steps. Returns whether it is settled.
-async fn follow<P: Platform>(runtime: &Runtime<P>, taken: TakenJob) -> bool {
+async fn follow(runtime: &Runtime, taken: TakenJob) -> bool {
     telemetry::keep_last_lines(runtime.settings.log_tail);
     let TakenJob {
         job,

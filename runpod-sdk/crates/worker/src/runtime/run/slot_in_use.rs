@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{Cancel, CompletionEstimate};
 use crate::events::{Events, WorkerEvent};
 use crate::job::JobId;
-use crate::platform::Platform;
 use crate::runtime::pacing::RunningGuard;
 use crate::runtime::slots::Slot;
 use crate::runtime::{ActiveJobs, Runtime};
@@ -43,13 +42,7 @@ pub(super) struct SlotInUse {
 }
 
 impl SlotInUse {
-    pub(super) fn new<P: Platform>(
-        runtime: &Runtime<P>,
-        id: &JobId,
-        cancel: &Cancel,
-        flags: &RunFlags,
-        slot: Slot,
-    ) -> Self {
+    pub(super) fn new(runtime: &Runtime, id: &JobId, cancel: &Cancel, flags: &RunFlags, slot: Slot) -> Self {
         Self {
             id: id.clone(),
             run: cancel.clone(),

@@ -12,7 +12,6 @@ use crate::context::{Cancel, Context, ContextParts, Lease, Timeline, point};
 use crate::events::WorkerEvent;
 use crate::job::Job;
 use crate::json::RawJson;
-use crate::platform::Platform;
 use crate::runtime::Runtime;
 use crate::runtime::deliver::JobUpdates;
 use crate::runtime::slots::Slot;
@@ -44,8 +43,8 @@ pub(super) struct StartedRun {
 }
 
 /// Starts a job in `slot` and announces it.
-pub(super) fn start<P: Platform>(
-    runtime: &Runtime<P>,
+pub(super) fn start(
+    runtime: &Runtime,
     job: Job,
     slot: Slot,
     cancel: &Cancel,
@@ -100,7 +99,7 @@ pub(super) fn start<P: Platform>(
 }
 
 /// The time by which a job that starts now must be done; `None` without a limit.
-fn deadline_of<P: Platform>(runtime: &Runtime<P>, job: &Job) -> Option<Instant> {
+fn deadline_of(runtime: &Runtime, job: &Job) -> Option<Instant> {
     let limits = runtime.settings.timeout.into_iter();
     limits
         .chain(job.execution_timeout())

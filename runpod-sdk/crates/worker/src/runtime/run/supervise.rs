@@ -7,12 +7,11 @@ use tracing::{info, warn};
 use super::cancelled::cancelled_outcome;
 use crate::context::{Cancel, CancelReason};
 use crate::job::{ErrorClass, ErrorCode, JobError, Outcome};
-use crate::platform::Platform;
 use crate::runtime::Runtime;
 
 /// Waits for the handler, cancels it at its deadline, and turns its end into an outcome.
-pub(super) async fn supervise<P: Platform>(
-    runtime: &Runtime<P>,
+pub(super) async fn supervise(
+    runtime: &Runtime,
     mut handler: JoinHandle<Result<Outcome, JobError>>,
     cancel: &Cancel,
     deadline: Option<Instant>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Events;
+use crate::platform::Platform;
 use crate::platform::memory::{Exchange, Fault, MemoryPlatform};
 use crate::runtime::heartbeat::{Liveness, beat};
 use crate::runtime::{ActiveJobs, on_thread};
@@ -223,6 +224,7 @@ fn its_thread_goes_on_while_everything_else_is_blocked() {
             let _ = sent.send(());
             None
         });
+        let platform: Box<dyn Platform> = Box::new(platform);
         Ok(platform)
     };
     let heartbeat = on_thread(

@@ -58,7 +58,7 @@ impl Running {
             shutdown: shutdown.clone(),
             fitness: FitnessPlan::none(),
             heartbeat: None,
-            connect: std::future::ready(Ok(connected)),
+            connect: Box::pin(std::future::ready(Ok(connected))),
             random: fastrand::Rng::with_seed(seed),
             start: StartReporting::Silent,
             worker,
