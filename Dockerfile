@@ -1,37 +1,36 @@
 # syntax=docker/dockerfile:1
 #
-# sd-worker alone, for a pod whose WebUI runs beside it:
+# sd-worker alone, for a pod whose WebUI runs in another container or is added to this image:
 #
 #     docker build -t sd-worker .
 #
-# To put it into an image that has a WebUI, copy the program there. The WebUI has to listen on port 3000 with --api;
-# the worker waits for it, and says on its log what it waits for.
+# Dockerfile.webui and Dockerfile.forge have a WebUI, too. To put the program into an image of your own that has one,
+# copy it there. The program needs glibc 2.31 or later (Debian 11, Ubuntu 20.04) and the package ca-certificates:
 #
-#     FROM sd-worker AS worker
-#     FROM your/image-with-a1111
-#     COPY --from=worker /usr/local/bin/sd-worker /usr/local/bin/sd-worker
-#     # `exec` makes the worker process 1 of the container, so that it gets SIGTERM and can finish its job.
-#     CMD ["sh", "-c", "python webui.py --api --nowebui --port 3000 & exec sd-worker"]
-#
-# The program is built against glibc 2.36, so that image needs this or a later one (Debian 12, Ubuntu 24.04), and the
-# package ca-certificates.
+#     FROM your/image-with-a-webui
+#     COPY --from=sd-worker /usr/local/bin/sd-worker /usr/local/bin/sd-worker
+#     ENV SD_WORKER_WEBUI_COMMAND="python webui.py --api --nowebui --port 3000"
+#     ENTRYPOINT ["sd-worker"]
 
-FROM rust:1.95-bookworm AS build
+# Debian 11, for its old glibc: a program runs with the glibc it was built against and with later ones.
+FROM rust:1.95.0-slim-bullseye AS build
 WORKDIR /src
 COPY . .
 # The caches keep downloaded crates and earlier builds; they do not become part of the image, so the program is
 # copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/usr/local/cargo/git \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --package sd-worker \
     && install -D target/release/sd-worker /out/sd-worker
 
 FROM debian:bookworm-slim
 # RunPod is reached over HTTPS, and the worker trusts the system's certificates.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/sd-worker /usr/local/bin/sd-worker
+# The worker needs no rights of root. A journal on the network volume needs a folder that this user may write to.
+USER 65534:65534
 # No shell in between: the worker itself gets SIGTERM, finishes its job and exits.
 ENTRYPOINT ["/usr/local/bin/sd-worker"]

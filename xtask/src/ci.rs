@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use support::cargo::{self, cargo, run as run_cargo};
 use support::screen::Screen;
 
+use crate::images;
 use crate::lean;
 use crate::test;
 
-/// Check everything that CI checks: format, lints, lean builds, docs, tests, conformance.
+/// Check everything that CI checks: format, lints, lean builds, images, docs, tests, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
@@ -115,6 +116,7 @@ fn all(steps: &mut Steps, screen: Screen) -> anyhow::Result<()> {
         Ok(())
     })?;
     steps.step("what lean builds are made of", || lean::check(screen))?;
+    steps.step("images", || images::run(&images::Options {}, screen))?;
     steps.step("tests", || test::run(&test::Options::everything(), screen))?;
     steps.step("conformance with RunPod's published clients and worker", || {
         run_cargo(cargo(CONFORMANCE), screen)

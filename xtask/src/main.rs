@@ -3,6 +3,7 @@
 //! Those that need the SDK are programs of their own under `xtask/crates`, so that this one starts without compiling it.
 
 mod ci;
+mod images;
 mod lean;
 mod new_worker;
 mod programs;
@@ -37,6 +38,7 @@ Examples:
   cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
   cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask layers                               which imports lead upwards
+  cargo xtask images                               whether the images can be built
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +57,7 @@ enum Command {
     Bench(Arguments),
     /// Check that the modules of each crate import only from below
     Layers(Arguments),
+    Images(images::Options),
     Ci(ci::Options),
 }
 
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         }
         Command::Bench(arguments) => programs::turn_into(&Program::new("bench").optimised(), &arguments),
         Command::Layers(arguments) => programs::turn_into(&Program::new("layers"), &arguments),
+        Command::Images(options) => images::run(&options, screen),
         Command::Ci(options) => ci::run(&options, screen),
     };
     support::exit_code(done, screen)
