@@ -34,6 +34,8 @@ pub struct Job {
     input: RawJson,
     batch_id: Option<String>,
     execution_timeout: Option<Duration>,
+    /// Whether the platform sent no `input`, which a single job must have.
+    lacks_input: bool,
     /// Masks the secret of `s3Config` in the log while the job or a clone of it exists.
     _hidden: Option<Arc<Hidden>>,
 }
@@ -58,6 +60,7 @@ impl Job {
             input,
             batch_id: fields.batch_id,
             execution_timeout: fields.execution_timeout,
+            lacks_input: false,
             _hidden: fields.secret.map(|secret| Arc::new(hide_secret(&secret))),
             whole: RawJson::trusted(whole),
         })
@@ -89,8 +92,23 @@ impl Job {
             input,
             batch_id: None,
             execution_timeout: None,
+            lacks_input: false,
             _hidden: None,
         }
+    }
+
+    /// A job that came without an `input`. It is not run, but answered with [`refusal`](Self::refusal).
+    pub(crate) fn without_input(id: &JobId) -> Self {
+        Self {
+            lacks_input: true,
+            ..Self::new(id.as_str(), RawJson::null())
+        }
+    }
+
+    /// The error of a job that cannot be run; `None` for one that can.
+    pub(crate) fn refusal(&self) -> Option<JobError> {
+        self.lacks_input
+            .then(|| JobError::invalid_input("the job has no `input`").with_hint("send {\"input\": …}"))
     }
 
     /// The job's id.

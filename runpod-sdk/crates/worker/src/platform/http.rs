@@ -1,37 +1,46 @@
 //! RunPod's worker protocol over HTTP (`docs/protocol/worker-protocol.md` §3–§6, §9, §10).
 
+mod answer;
+mod client;
+mod redirects;
+
 use std::num::NonZeroUsize;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
-use secrecy::ExposeSecret;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, trace};
+use tracing::{debug, info, trace};
 
-use runpod_protocol::http::{causes, retry_after};
 use runpod_protocol::{header, query, route};
 
+use self::answer::{accept, broken, json_body, lacks_operation, refusal};
+use self::redirects::{MOST_REDIRECTS, same_again_at};
 use super::body::Pieces;
 use super::{Platform, PlatformError, Reply, taken};
 use crate::job::{Job, JobId, JobReport};
 use crate::settings::{Config, Template, WorkerLimits};
 
+pub use self::client::NoClient;
+pub(crate) use self::client::client;
+
 /// The longest time for the report of an unfit worker.
 const UNFIT_LIMIT: Duration = Duration::from_secs(2);
 /// The most characters of its reason.
 const LONGEST_REASON: usize = 256;
-/// The most characters of an answer's body in an error message.
-const EXCERPT: usize = 300;
-/// The most redirects of one request that are followed. The client follows those of GETs itself.
-const MOST_REDIRECTS: usize = 10;
 
 /// The platform behind the URLs of the environment.
 pub(crate) struct HttpPlatform {
     client: Client,
     take: Template,
     batch: Option<Template>,
+    /// Whether the platform has turned out to hand out single jobs only.
+    without_batch: AtomicBool,
+    /// The one report of an answer under another media type than JSON's.
+    other_media_type: Once,
     stop: Option<Template>,
     done: Template,
     stream: Option<Template>,
@@ -48,6 +57,8 @@ impl HttpPlatform {
             client,
             batch: config.take.for_operation(route::JOB_TAKE_BATCH),
             stop: config.take.for_operation(route::JOB_STOP),
+            without_batch: AtomicBool::new(false),
+            other_media_type: Once::new(),
             take: config.take.clone(),
             done: config.done.clone(),
             stream: config.stream.clone(),
@@ -143,6 +154,61 @@ impl HttpPlatform {
         send(operation, self.limits.request, request.body(body)).await
     }
 
+    /// The batch form of the take, if the platform has it.
+    fn batch(&self) -> Option<&Template> {
+        let known_missing = self.without_batch.load(Ordering::Relaxed);
+        self.batch.as_ref().filter(|_| !known_missing)
+    }
+
+    /// Asks for at most `at_most` jobs. `None` if the poll ended without an answer.
+    async fn ask(
+        &self,
+        at_most: NonZeroUsize,
+        busy: bool,
+        give_up: &CancellationToken,
+    ) -> Result<Option<Response>, PlatformError> {
+        let busy = if busy { "1" } else { "0" };
+        let single = self
+            .take
+            .for_worker(&self.worker_id)
+            .with(query::JOB_IN_PROGRESS, busy);
+        let Some(batch) = self.batch().filter(|_| at_most.get() > 1) else {
+            return self.poll(single.as_str(), give_up).await;
+        };
+        let batch = batch
+            .for_worker(&self.worker_id)
+            .with(query::BATCH_SIZE, &at_most.to_string())
+            .with(query::JOB_IN_PROGRESS, busy);
+        let answer = self.poll(batch.as_str(), give_up).await?;
+        if !answer.as_ref().is_some_and(lacks_operation) {
+            return Ok(answer);
+        }
+        let answer = self.poll(single.as_str(), give_up).await?;
+        // A platform that has neither form does not know the endpoint.
+        if answer.as_ref().is_some_and(|answer| !lacks_operation(answer)) {
+            self.without_batch.store(true, Ordering::Relaxed);
+            info!("this platform hands out no batches; jobs are taken one by one");
+        }
+        Ok(answer)
+    }
+
+    /// Sends a take. `None` if it was given up, or the platform held it for longer than a poll may last.
+    async fn poll(&self, url: &str, give_up: &CancellationToken) -> Result<Option<Response>, PlatformError> {
+        let limit = self.limits.poll;
+        let sent = tokio::time::timeout(limit, send("take", limit, self.get(url)));
+        // The answer's headers are looked for first: once they are here a job may be on its way,
+        // and it must not be dropped with the poll.
+        tokio::select! {
+            biased;
+            response = sent => response.map_or(Ok(None), |response| response.map(Some)),
+            () = settled(give_up) => Ok(None),
+        }
+    }
+
+    async fn json(&self, operation: &'static str, response: Response) -> Result<Bytes, PlatformError> {
+        json_body(operation, self.limits.request, response, &self.other_media_type).await
+    }
+
     fn get(&self, url: &str) -> RequestBuilder {
         self.client
             .request(Method::GET, url)
@@ -158,31 +224,13 @@ impl Platform for HttpPlatform {
         give_up: &'a CancellationToken,
     ) -> Reply<'a, Vec<Job>> {
         Box::pin(async move {
-            let url = match &self.batch {
-                Some(batch) if at_most.get() > 1 => batch
-                    .for_worker(&self.worker_id)
-                    .with(query::BATCH_SIZE, &at_most.to_string()),
-                _ => self.take.for_worker(&self.worker_id),
-            };
-            let url = url.with(query::JOB_IN_PROGRESS, if busy { "1" } else { "0" });
-            let limit = self.limits.poll;
-            let sent = tokio::time::timeout(limit, send("take", limit, self.get(url.as_str())));
-            // The answer's headers are looked for first: once they are here a job may be on its way,
-            // and it must not be dropped with the poll.
-            let response = tokio::select! {
-                biased;
-                response = sent => match response {
-                    Ok(response) => response?,
-                    Err(_) => return Ok(Vec::new()),
-                },
-                () = settled(give_up) => return Ok(Vec::new()),
+            let Some(response) = self.ask(at_most, busy, give_up).await? else {
+                return Ok(Vec::new());
             };
             match response.status().as_u16() {
-                200 if is_json(response.headers()) => Ok(taken::jobs(
-                    &read_body("take", self.limits.request, response).await?,
-                )),
+                200 => Ok(taken::jobs(&self.json("take", response).await?)),
                 // 400 is what a worker sees while the platform keeps it frozen ("FlashBoot").
-                200 | 204 | 400 => {
+                204 | 400 => {
                     debug!(status = response.status().as_u16(), "the platform has no job");
                     let _ = response.bytes().await;
                     Ok(Vec::new())
@@ -190,6 +238,10 @@ impl Platform for HttpPlatform {
                 _ => Err(refusal("take", response).await),
             }
         })
+    }
+
+    fn most_per_take(&self) -> usize {
+        if self.batch().is_some() { usize::MAX } else { 1 }
     }
 
     fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
@@ -245,72 +297,12 @@ impl Platform for HttpPlatform {
             };
             let response = response?;
             match response.status().as_u16() {
-                200 if is_json(response.headers()) => Ok(taken::jobs_to_stop(
-                    &read_body("stop", self.limits.request, response).await?,
-                )),
-                200 | 204 => Ok(Vec::new()),
+                200 => Ok(taken::jobs_to_stop(&self.json("stop", response).await?)),
+                204 => Ok(Vec::new()),
                 _ => Err(refusal("stop", response).await),
             }
         })
     }
-}
-
-/// The HTTP client of one thread. Without TLS the system's certificates are not even looked at.
-pub(crate) fn client(config: &Config, limits: WorkerLimits, tls: bool) -> Result<Client, NoClient> {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = &config.api_key {
-        let mut key = HeaderValue::from_str(key.expose_secret()).map_err(|_| NoClient::Key)?;
-        key.set_sensitive(true);
-        headers.insert(AUTHORIZATION, key);
-    }
-    runpod_protocol::tls::install_provider();
-    let mut builder = Client::builder()
-        .default_headers(headers)
-        .user_agent(user_agent(config.user_agent_integration.as_deref()))
-        .no_proxy()
-        // The address of a post names the worker and the job.
-        .referer(false)
-        .redirect(redirect::Policy::custom(|attempt| {
-            if may_follow(attempt.previous(), attempt.url()) {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        }))
-        .http1_only()
-        .connect_timeout(limits.connect)
-        .tcp_keepalive(Duration::from_secs(30));
-    if !tls {
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(NoClient::Tls)
-}
-
-/// The reason for which no HTTP client can be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoClient {
-    /// The key cannot be sent.
-    #[error("RUNPOD_AI_API_KEY holds a character that can't stand in a header")]
-    Key,
-    /// The system's certificates cannot be used.
-    #[error("no HTTPS client: {}; if the image has no certificates, install the package ca-certificates", causes(.0))]
-    Tls(#[source] reqwest::Error),
-}
-
-fn user_agent(integration: Option<&str>) -> String {
-    let mut agent = format!(
-        "RunPod-Rust-SDK/{} ({}; {}) Language/Rust {}",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-        env!("CARGO_PKG_RUST_VERSION"),
-    );
-    if let Some(integration) = integration.filter(|text| text.chars().all(|c| c.is_ascii_graphic())) {
-        agent.push_str(" Integration/");
-        agent.push_str(integration);
-    }
-    agent
 }
 
 /// Waits for the cancellation, and then until everything that has come by then has been looked at: an
@@ -335,71 +327,6 @@ async fn send(
         .map_err(|error| broken(operation, limit, &error))
 }
 
-/// Reads a body into one buffer of its declared length.
-async fn read_body(
-    operation: &'static str,
-    limit: Duration,
-    mut response: Response,
-) -> Result<Bytes, PlatformError> {
-    let reading = async {
-        let announced = response
-            .content_length()
-            .and_then(|length| usize::try_from(length).ok())
-            .unwrap_or(0);
-        // Not trusted beyond 32 MiB: an absurd length must not reserve memory that never fills.
-        let mut body = BytesMut::with_capacity(announced.min(32 << 20));
-        while let Some(piece) = response.chunk().await? {
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.freeze())
-    };
-    match tokio::time::timeout(limit, reading).await {
-        Ok(body) => body.map_err(|error: reqwest::Error| broken(operation, limit, &error)),
-        Err(_) => Err(PlatformError::TimedOut { operation, limit }),
-    }
-}
-
-async fn accept(operation: &'static str, response: Response) -> Result<Response, PlatformError> {
-    // Redirects have been followed. One that could not be has brought nothing anywhere.
-    if response.status().is_success() {
-        Ok(response)
-    } else {
-        Err(refusal(operation, response).await)
-    }
-}
-
-async fn refusal(operation: &'static str, mut response: Response) -> PlatformError {
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
-    let mut body = Vec::new();
-    let reading = async {
-        while body.len() < EXCERPT
-            && let Ok(Some(piece)) = response.chunk().await
-        {
-            body.extend_from_slice(&piece[..piece.len().min(EXCERPT - body.len())]);
-        }
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
-    let body = String::from_utf8_lossy(&body).replace(['\n', '\r'], " ");
-    PlatformError::Refused {
-        operation,
-        status,
-        retry_after,
-        body,
-    }
-}
-
-fn broken(operation: &'static str, limit: Duration, error: &reqwest::Error) -> PlatformError {
-    if error.is_timeout() && !error.is_connect() {
-        PlatformError::TimedOut { operation, limit }
-    } else {
-        PlatformError::Network {
-            operation,
-            reason: causes(error),
-        }
-    }
-}
-
 /// The error of a post that was answered by another URL: after 301, 302 and 303 the client follows with a GET, so the
 /// body was not delivered, whatever the answer says.
 async fn answered_elsewhere(operation: &'static str, response: Response) -> PlatformError {
@@ -413,49 +340,6 @@ async fn answered_elsewhere(operation: &'static str, response: Response) -> Plat
         reason: format!("the post was redirected and lost its body; {status} came from the other URL"),
         body,
     }
-}
-
-/// The URL of a 307 or 308, to which the same request is sent again if that URL may have it. The client follows
-/// neither, because it cannot repeat a body of several pieces. The first server has not accepted the body.
-fn same_again_at(response: &Response) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 307 | 308) {
-        return None;
-    }
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    let next = response.url().join(location).ok()?;
-    may_have(response.url(), &next).then_some(next)
-}
-
-/// Whether a request to `here`, with the key and the output of a job, may be sent to `next`: the same scheme, host and
-/// port, or https on the same host.
-fn may_have(here: &Url, next: &Url) -> bool {
-    let plain = next.username().is_empty() && next.password().is_none();
-    let origin = |url: &Url| (url.scheme().to_owned(), url.port_or_known_default());
-    let upgrade = (here.scheme(), next.scheme()) == ("http", "https");
-    let default_ports = here.port().is_none() && next.port().is_none();
-    plain && here.host() == next.host() && (origin(here) == origin(next) || (upgrade && default_ports))
-}
-
-/// Whether the client may follow a redirect to `next` after `previous`, with a GET. Nothing leaves https, because the
-/// URL names the worker and its jobs. No URL is asked twice.
-fn may_follow(previous: &[Url], next: &Url) -> bool {
-    let leaves_https =
-        previous.last().is_some_and(|last| last.scheme() == "https") && next.scheme() != "https";
-    !leaves_https && previous.len() <= MOST_REDIRECTS && !previous.contains(next)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| {
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .eq_ignore_ascii_case(header::JSON)
-        })
 }
 
 #[cfg(test)]

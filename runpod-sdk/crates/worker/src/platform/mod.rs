@@ -46,6 +46,11 @@ pub(crate) trait Platform: Send + Sync + 'static {
         give_up: &'a CancellationToken,
     ) -> Reply<'a, Vec<Job>>;
 
+    /// The most jobs that one take can bring.
+    fn most_per_take(&self) -> usize {
+        usize::MAX
+    }
+
     /// Posts one chunk of a streaming handler.
     fn post_chunk<'a>(&'a self, job: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()>;
 

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{debug, error, warn};
 
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, MalformedJob};
 
-/// The jobs in a 200 answer to a take. An element that is not a job is logged and skipped; the others are kept.
+/// The jobs in a 200 answer to a take. An element that is not a job is logged and skipped; the others are kept. A job
+/// without `input` is kept, too: its client gets an answer.
 pub(super) fn jobs(body: &Bytes) -> Vec<Job> {
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => one(body.clone(), false).into_iter().collect(),
@@ -32,6 +33,10 @@ fn one(object: Bytes, input_optional: bool) -> Option<Job> {
     let bytes = object.len();
     match Job::read(object, input_optional) {
         Ok(job) => Some(job),
+        Err(MalformedJob::MissingInput { id }) => {
+            warn!(job.id = %id, "the platform sent a job without an input; it is answered as failed");
+            Some(Job::without_input(&id))
+        }
         Err(error) => {
             error!(%error, bytes, "an element of the answer to take is not a job; skipped");
             None
@@ -86,10 +91,22 @@ mod tests {
     }
 
     #[test]
-    fn a_single_job_needs_both_keys() {
+    fn a_single_job_may_have_an_input_of_null_and_needs_an_id() {
         assert_eq!(ids(r#"  {"id":"a","input":null}"#), ["a"]);
-        assert!(ids(r#"{"id":"a"}"#).is_empty());
         assert!(ids(r#"{"input":1}"#).is_empty());
+    }
+
+    #[test]
+    fn a_single_job_without_input_is_kept_to_be_answered() {
+        let job = &jobs(&Bytes::from_static(br#"{"id":"a"}"#))[0];
+        let refusal = job.refusal().unwrap();
+        assert_eq!(
+            (job.id().as_str(), refusal.code().as_str()),
+            ("a", "INVALID_INPUT")
+        );
+        assert_eq!(refusal.message(), "the job has no `input`");
+        let complete = &jobs(&Bytes::from_static(br#"{"id":"a","input":null}"#))[0];
+        assert!(complete.refusal().is_none());
     }
 
     #[test]

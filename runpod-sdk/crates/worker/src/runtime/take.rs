@@ -37,7 +37,8 @@ impl Taker {
     /// Waits for room, then takes jobs for it; `None` when the worker drains. The list is empty if a poll brought none.
     pub(super) async fn take(&mut self) -> Option<Vec<TakenJob>> {
         let mut room = self.room().await?;
-        let at_most = NonZeroUsize::new(room.jobs()).unwrap_or(NonZeroUsize::MIN);
+        let at_most = room.jobs().min(self.runtime.platform.most_per_take());
+        let at_most = NonZeroUsize::new(at_most).unwrap_or(NonZeroUsize::MIN);
         if let Some(timer) = self.start_timer.take() {
             timer.finish("first_take", self.runtime.events.clone());
         }

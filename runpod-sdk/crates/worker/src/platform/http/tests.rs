@@ -10,10 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::redirects::{may_follow, may_have};
 use super::*;
 use crate::job::{JobError, Outcome, WorkerIdentity};
 use crate::json::RawJson;
 use crate::platform::PostDisposition;
+
+mod answers;
 
 /// The longest time of a test that works; less than any default limit.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -21,7 +21,7 @@ use self::supervise::supervise;
 use super::deliver::{Delivery, deliver};
 use super::{Runtime, span};
 use crate::context::{Cancel, Timeline};
-use crate::job::Job;
+use crate::job::{Job, Outcome};
 use crate::telemetry;
 
 pub(super) use self::admit::SlotOrWait;
@@ -59,7 +59,14 @@ async fn follow(runtime: &Runtime, taken: TakenJob) -> bool {
         timeline,
     };
 
-    let (admission, claim) = admit(runtime, &record.id, slot, &cancel).await;
+    let (admission, claim) = match job.refusal() {
+        Some(error) => {
+            // Its slot is free for the next job.
+            drop(slot);
+            (Admission::Answer(Outcome::Failed(error)), None)
+        }
+        None => admit(runtime, &record.id, slot, &cancel).await,
+    };
     let ended = match admission {
         Admission::Run(slot) => {
             let started = start(runtime, job, slot, &cancel, &record.timeline);

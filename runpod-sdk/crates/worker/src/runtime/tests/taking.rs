@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::support::{Running, results, takes};
+use crate::job::Job;
 use crate::platform::memory::{Exchange, Fault};
 use crate::runtime::Ended;
 use crate::{Concurrency, Context, JobError, JobResult, Worker};
@@ -245,4 +246,25 @@ async fn a_blocking_handler_keeps_its_slot_until_its_thread_is_done() {
     );
     release.send(()).unwrap();
     running.platform.result("next").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_without_an_input_is_answered_and_its_handler_is_not_called() {
+    let called = Arc::new(AtomicUsize::new(0));
+    let calls = called.clone();
+    let running = Running::start(Worker::new(move |_: serde_json::Value| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, JobError>(()) }
+    }))
+    .await;
+    running.platform.submit_job(Job::without_input(&"j1".into()));
+    let result = running.platform.result("j1").await;
+    assert!(
+        result.contains("INVALID_INPUT") && result.contains("the job has no `input`"),
+        "{result}"
+    );
+    assert_eq!(called.load(Ordering::Relaxed), 0);
+    running.platform.submit("j2", json!(1));
+    running.platform.result("j2").await;
+    assert_eq!(running.drained().await, Ended::Drained);
 }
