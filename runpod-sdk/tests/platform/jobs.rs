@@ -100,19 +100,36 @@ async fn a_client_that_hangs_up_on_runsync_leaves_its_job_behind() {
 }
 
 #[tokio::test]
-async fn waits_outside_the_documented_range_are_brought_into_it() {
+async fn a_wait_outside_the_documented_range_is_refused_on_every_route_that_has_one() {
     let rig = Rig::new().await;
-    let answer = rig.posting("runsync?wait=0", &json!({"input": 1}));
-    rig.holding(1).await;
-    rig.advance(Duration::from_millis(999));
-    assert!(!answer.is_finished());
-    rig.advance(Duration::from_millis(1));
-    assert_eq!(answer.await.unwrap().ok()["status"], "IN_QUEUE");
-    let text = rig
-        .post("runsync?wait=soon", json!({"input": 1}))
-        .await
-        .error(400);
-    assert!(text.contains("`wait`"), "{text}");
+    let id = rig.run(json!(1)).await;
+    let routes = [
+        "runsync".to_owned(),
+        format!("status-sync/{id}"),
+        format!("stream/{id}"),
+    ];
+    for route in &routes {
+        for wait in ["0", "29", "999", "300001", "-1"] {
+            let text = rig
+                .post(&format!("{route}?wait={wait}"), json!({"input": 1}))
+                .await
+                .error(400);
+            assert!(
+                text.contains("`wait` must be between 1000 and 300000"),
+                "{route}: {text}"
+            );
+        }
+        let text = rig
+            .post(&format!("{route}?wait=soon"), json!({"input": 1}))
+            .await
+            .error(400);
+        assert!(text.contains("`wait` is a number of milliseconds"), "{text}");
+    }
+    assert_eq!(
+        rig.platform.snapshot(EP).unwrap().in_queue,
+        1,
+        "a refused request queues no job"
+    );
 }
 
 #[tokio::test]

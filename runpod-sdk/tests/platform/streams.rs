@@ -71,10 +71,10 @@ async fn an_empty_poll_is_held_for_a_second_unless_it_says_otherwise() {
     rig.holding(1).await;
     rig.advance(Duration::from_secs(1));
     assert_eq!(poll.await.unwrap().ok(), page("IN_QUEUE", &[]));
-    assert_eq!(
-        rig.get(&format!("stream/{id}?wait=0")).await.ok(),
-        page("IN_QUEUE", &[])
-    );
+    let poll = rig.getting(&format!("stream/{id}?wait=1500"));
+    rig.holding(1).await;
+    rig.advance(Duration::from_millis(1500));
+    assert_eq!(poll.await.unwrap().ok(), page("IN_QUEUE", &[]));
 }
 
 #[tokio::test]
@@ -105,7 +105,10 @@ async fn a_large_string_arrives_in_several_chunks_and_other_large_values_are_ref
 
     let text = worker.chunk(&id, &json!([text])).await.error(400);
     assert!(text.contains("max body size"), "{text}");
-    assert_eq!(rig.violations(), [runpod_sdk::local::ViolationKind::TooLarge]);
+    assert_eq!(
+        rig.violations(),
+        [runpod_sdk::local::ViolationKind::ChunkTooLarge]
+    );
 }
 
 #[tokio::test]

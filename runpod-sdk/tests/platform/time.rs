@@ -141,6 +141,24 @@ async fn asking_for_the_status_can_shorten_the_time_to_live() {
 }
 
 #[tokio::test]
+async fn asking_for_the_status_can_shorten_the_retention_of_a_final_job_and_not_lengthen_it() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    rig.advance(20 * SECOND);
+    worker.done(&id, &json!({"output": 1})).await;
+    rig.advance(MINUTE);
+    rig.get(&format!("status/{id}?ttl=86400000")).await.ok();
+    // It is answered, although it was submitted longer ago than that.
+    assert_eq!(rig.get(&format!("status/{id}?ttl=6000")).await.ok()["output"], 1);
+    rig.advance(5 * SECOND);
+    rig.get(&format!("status/{id}?ttl=60000")).await.ok();
+    rig.advance(SECOND);
+    rig.get(&format!("status/{id}")).await.error(404);
+}
+
+#[tokio::test]
 async fn results_are_kept_for_half_an_hour_and_those_of_runsync_for_a_minute() {
     let rig = Rig::new().await;
     let worker = rig.worker("w1");

@@ -157,6 +157,112 @@ async fn a_stop_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_stop_is_sent_again_while_the_worker_lists_the_job() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    rig.post(&format!("cancel/{id}"), json!({})).await.ok();
+    let stops = json!({"jobsToStop": [id]});
+    assert_eq!(worker.stops().await.ok(), stops);
+    for _ in 0..2 {
+        // The signal was lost, so the worker goes on.
+        let poll = tokio::spawn(worker.stops());
+        rig.holding(1).await;
+        worker.ping(&[&id]).await;
+        assert_eq!(poll.await.unwrap().ok(), stops);
+    }
+    worker.ping(&[]).await;
+    let poll = tokio::spawn(worker.stops());
+    rig.holding(1).await;
+    rig.advance(Duration::from_secs(20));
+    assert_eq!(poll.await.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn a_job_that_runs_on_after_a_stop_of_another_is_not_stopped() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let (first, second) = (rig.run(json!(1)).await, rig.run(json!(2)).await);
+    worker.take_batch(2).await.ok();
+    rig.post(&format!("cancel/{first}"), json!({})).await.ok();
+    worker.stops().await.ok();
+    worker.ping(&[&first, &second]).await;
+    assert_eq!(worker.stops().await.ok(), json!({"jobsToStop": [first]}));
+}
+
+#[tokio::test]
+async fn a_worker_that_asks_to_be_replaced_gets_no_further_job_and_counts_as_gone() {
+    let rig = Rig::with(EndpointSettings::default().ping_window(None)).await;
+    let (worker, other) = (rig.worker("w1"), rig.worker("w2"));
+    let id = rig.run(json!(1)).await;
+    worker.take_now().await;
+    let waiting = tokio::spawn(worker.take(true));
+    rig.holding(1).await;
+    worker.done(&id, &json!({"output": 1, "stopPod": true})).await;
+    let workers = rig.get("health").await.ok()["workers"].clone();
+    assert_eq!(
+        (&workers["idle"], &workers["running"], &workers["ready"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+
+    let other_waits = tokio::spawn(other.take(false));
+    rig.holding(2).await;
+    let next = rig.run(json!(2)).await;
+    assert_eq!(waiting.await.unwrap().status, 204, "its open take brings nothing");
+    assert_eq!(other_waits.await.unwrap().ok()["id"], *next);
+
+    // Another take of it is held, and is in no other worker's way.
+    let again = tokio::spawn(worker.take(false));
+    rig.holding(1).await;
+    let last = rig.run(json!(3)).await;
+    assert_eq!(other.take_now().await["id"], *last);
+    rig.advance(Duration::from_secs(20));
+    assert_eq!(again.await.unwrap().status, 204);
+
+    // After it has been silent, its id may be that of a new worker.
+    rig.advance(Duration::from_secs(91));
+    rig.run(json!(4)).await;
+    assert_eq!(worker.take_now().await["input"], 4);
+}
+
+#[tokio::test]
+async fn a_take_beside_a_job_is_held_for_a_second() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    rig.run(json!(1)).await;
+    worker.take_now().await;
+    let beside = tokio::spawn(worker.take(true));
+    rig.holding(1).await;
+    rig.advance(Duration::from_secs(1));
+    assert_eq!(beside.await.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn a_worker_is_ready_only_while_it_asks_for_work() {
+    let rig = Rig::new().await;
+    let worker = rig.worker("w1");
+    let counts = async || {
+        let workers = rig.get("health").await.ok()["workers"].clone();
+        ["idle", "ready", "running"].map(|state| workers[state].as_u64().unwrap())
+    };
+    worker.ping(&[]).await;
+    assert_eq!(counts().await, [1, 0, 0], "it has not asked yet");
+    let take = tokio::spawn(worker.take(false));
+    rig.holding(1).await;
+    assert_eq!(counts().await, [1, 1, 0]);
+    rig.advance(Duration::from_secs(20));
+    take.await.unwrap();
+    assert_eq!(counts().await, [1, 1, 0], "the next take is about to come");
+    rig.advance(Duration::from_secs(6));
+    worker.ping(&[]).await;
+    assert_eq!(counts().await, [1, 0, 0], "it takes a pause");
+    rig.run(json!(1)).await;
+    worker.take_now().await;
+    assert_eq!(counts().await, [0, 0, 1]);
+}
+
+#[tokio::test]
 async fn what_a_worker_does_against_the_protocol_is_recorded() {
     let rig = Rig::new().await;
     let (worker, other) = (rig.worker("w1"), rig.worker("w2"));

@@ -21,6 +21,7 @@ const MIB: usize = 1024 * 1024;
 #[must_use]
 pub struct EndpointSettings {
     pub(crate) take_hold: Duration,
+    pub(crate) busy_take_hold: Duration,
     pub(crate) stop_hold: Duration,
     pub(crate) sync_wait: Duration,
     pub(crate) execution_timeout: Duration,
@@ -65,6 +66,7 @@ impl Default for EndpointSettings {
     fn default() -> Self {
         Self {
             take_hold: Duration::from_secs(20),
+            busy_take_hold: Duration::from_secs(1),
             stop_hold: Duration::from_secs(20),
             sync_wait: Duration::from_secs(90),
             execution_timeout: Duration::from_mins(10),
@@ -89,6 +91,15 @@ impl EndpointSettings {
     /// How long a take with nothing to hand out is held before it is answered with 204. Default 20 s.
     pub fn take_hold(mut self, hold: Duration) -> Self {
         self.take_hold = hold;
+        self
+    }
+
+    /// How long at most the same is held for a worker that says `job_in_progress=1`. Default 1 s.
+    ///
+    /// Some workers end a job only together with the poll that they have sent beside it, so a long hold would show in
+    /// every job's time. A worker that does not wait for its poll asks again.
+    pub fn busy_take_hold(mut self, hold: Duration) -> Self {
+        self.busy_take_hold = hold;
         self
     }
 

@@ -40,7 +40,8 @@ pub struct WorkerSnapshot {
     pub held: Vec<String>,
     /// The check and reason it reported itself unhealthy with.
     pub unhealthy: Option<String>,
-    /// Whether it has asked to be replaced (`stopPod`). RunPod would end it; the local platform only notes it.
+    /// Whether it has asked to be replaced (`stopPod`). RunPod would end it; the local platform gives it no more jobs and
+    /// counts it among the workers only while it holds one.
     pub asked_to_be_replaced: bool,
 }
 

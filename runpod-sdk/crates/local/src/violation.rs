@@ -41,8 +41,10 @@ pub enum ViolationKind {
     ChunkAfterResult,
     /// A posted body is not what the channel takes: no JSON object, or a chunk without `output`.
     MalformedBody,
-    /// A body is larger than the platform takes.
+    /// A result or a progress update is larger than the platform takes.
     TooLarge,
+    /// A chunk was refused because it is larger than the platform takes and no text: its stream has a gap.
+    ChunkTooLarge,
     /// `error` is no string: RunPod shows such a job as completed, without output.
     ErrorIsNoText,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for ViolationKind {
             Self::ChunkAfterResult => "chunk after the result",
             Self::MalformedBody => "malformed body",
             Self::TooLarge => "body too large",
+            Self::ChunkTooLarge => "chunk too large and refused; the stream has a gap",
             Self::ErrorIsNoText => "error is not a string",
         })
     }

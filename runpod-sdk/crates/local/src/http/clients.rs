@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use runpod_protocol::{JobId, JobStatus, key};
 use uuid::Uuid;
@@ -15,12 +16,8 @@ use super::refused::{Answer, Refused};
 use crate::endpoint::Endpoint;
 use crate::json::{JsonWriter, Sent, job_view};
 use crate::received::ReceivedJob;
-use crate::store::{JobView, NotRetried, Origin, Store, StoreFull};
+use crate::store::{ChunkPage, JobView, NotRetried, Origin, Store, StoreFull};
 
-/// The platform holds `/runsync` and `/status-sync` for at least this long.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// The platform holds a request for at most this long (`docs/protocol/endpoint-api.md` §5).
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// How long an empty poll of `/stream` is held when the request does not say.
 const STREAM_HOLD: Duration = Duration::from_secs(1);
 /// The most bytes of a `/runsync` body (`docs/protocol/endpoint-api.md` §3).
@@ -66,15 +63,30 @@ impl ClientCall<'_> {
     }
 
     async fn submit(self, origin: Origin, headers: &HeaderMap, body: Body) -> Result<JobId, Refused> {
+        let body = self.read(origin, headers, body).await?;
+        self.queue(origin, &body)
+    }
+
+    /// Reads the body of a submission.
+    pub(super) async fn read(
+        self,
+        origin: Origin,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Bytes, Refused> {
         let limit = match origin {
             Origin::Run => self.endpoint.settings.run_limit,
             Origin::RunSync => RUN_SYNC_LIMIT,
         };
-        let body = body::read(headers, body, limit)
+        body::read(headers, body, limit)
             .await
-            .map_err(|problem| Refused::body(problem, limit))?;
+            .map_err(|problem| Refused::body(problem, limit))
+    }
+
+    /// Queues the job that a body describes.
+    pub(super) fn queue(self, origin: Origin, body: &Bytes) -> Result<JobId, Refused> {
         let request =
-            ReceivedJob::parse(&body).map_err(|problem| Refused::job_request(problem.to_string()))?;
+            ReceivedJob::parse(body).map_err(|problem| Refused::job_request(problem.to_string()))?;
         let id = new_id(origin);
         self.endpoint
             .with(|store, now| store.submit(now, &id, origin, request))
@@ -115,29 +127,14 @@ impl ClientCall<'_> {
     /// How long `/runsync` and `/status-sync` wait.
     fn wait(self) -> Result<Duration, Refused> {
         let asked = Parameters::of(self.uri).wait()?;
-        Ok(asked.map_or(self.endpoint.settings.sync_wait, |wait| {
-            wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)
-        }))
+        Ok(asked.unwrap_or(self.endpoint.settings.sync_wait))
     }
 
     /// Hands out the chunks that wait. An empty poll is held.
     pub(crate) async fn stream(self, id: &str) -> Answer {
-        let asked = Parameters::of(self.uri).wait()?;
-        let hold = asked.map_or(STREAM_HOLD, |wait| wait.min(LONGEST_WAIT));
+        let hold = Parameters::of(self.uri).wait()?.unwrap_or(STREAM_HOLD);
         let id = JobId::from(id);
-        let read = |store: &mut Store, now| store.read_chunks(now, &id);
-        let job_changed = self.endpoint.jobs.listen(&id);
-        let until = self.endpoint.now().saturating_add(hold);
-        let filled = self
-            .endpoint
-            .wait_for(&job_changed, until, |store, now| match read(store, now) {
-                Some(page) if page.chunks.is_empty() && !page.status.is_final() => None,
-                page_or_gone => Some(page_or_gone),
-            });
-        let page = match filled.await {
-            Some(page) => page,
-            None => self.endpoint.with(read),
-        };
+        let page = next_page(self.endpoint, &id, hold).await;
         let page = page.ok_or_else(Refused::unknown_job)?;
         let mut json = JsonWriter::default();
         json.text("{")
@@ -205,7 +202,7 @@ impl ClientCall<'_> {
             "workers": {
                 "idle": workers.idle,
                 "initializing": 0,
-                "ready": workers.idle,
+                "ready": workers.ready,
                 "running": workers.running,
                 "throttled": 0,
                 "unhealthy": workers.unhealthy,
@@ -256,6 +253,22 @@ impl ClientCall<'_> {
         }
         json.text("]}");
         json.into_ok()
+    }
+}
+
+/// The chunks that wait, once there are some or the job is final; what there is when the hold runs out. `None` once the
+/// job is gone.
+pub(super) async fn next_page(endpoint: &Endpoint, id: &JobId, hold: Duration) -> Option<ChunkPage> {
+    let read = |store: &mut Store, now| store.read_chunks(now, id);
+    let job_changed = endpoint.jobs.listen(id);
+    let until = endpoint.now().saturating_add(hold);
+    let filled = endpoint.wait_for(&job_changed, until, |store, now| match read(store, now) {
+        Some(page) if page.chunks.is_empty() && !page.status.is_final() => None,
+        page_or_gone => Some(page_or_gone),
+    });
+    match filled.await {
+        Some(page) => page,
+        None => endpoint.with(read),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parameters of a request's query.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::Uri;
@@ -22,13 +23,20 @@ pub(crate) struct Parameters {
     limit: Option<String>,
 }
 
-/// A parameter that is no number.
+/// A parameter that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("bad request: query: `{0}` is a number of milliseconds")]
-pub(crate) struct NoNumber(&'static str);
+pub(crate) enum BadParameter {
+    #[error("bad request: query: `{0}` is a number of milliseconds")]
+    NoNumber(&'static str),
+    #[error("bad request: query: `{name}` must be between {} and {} milliseconds", .range.start().as_millis(), .range.end().as_millis())]
+    OutOfRange {
+        name: &'static str,
+        range: RangeInclusive<Duration>,
+    },
+}
 
-impl From<NoNumber> for Refused {
-    fn from(problem: NoNumber) -> Self {
+impl From<BadParameter> for Refused {
+    fn from(problem: BadParameter) -> Self {
         Self::bad_request(problem.to_string())
     }
 }
@@ -62,13 +70,21 @@ impl Parameters {
         })
     }
 
-    /// `wait`, not brought into any range.
-    pub(crate) fn wait(&self) -> Result<Option<Duration>, NoNumber> {
-        milliseconds(query::WAIT, self.wait.as_deref())
+    /// `wait`: for how long the request may be held.
+    pub(crate) fn wait(&self) -> Result<Option<Duration>, BadParameter> {
+        let range = query::SHORTEST_WAIT..=query::LONGEST_WAIT;
+        let wait = milliseconds(query::WAIT, self.wait.as_deref())?;
+        match wait.filter(|wait| !range.contains(wait)) {
+            Some(_) => Err(BadParameter::OutOfRange {
+                name: query::WAIT,
+                range,
+            }),
+            None => Ok(wait),
+        }
     }
 
     /// `ttl`, not brought into any range.
-    pub(crate) fn ttl(&self) -> Result<Option<Duration>, NoNumber> {
+    pub(crate) fn ttl(&self) -> Result<Option<Duration>, BadParameter> {
         milliseconds(query::TTL, self.ttl.as_deref())
     }
 
@@ -87,11 +103,11 @@ fn number(text: Option<&str>) -> Option<usize> {
     text?.parse().ok()
 }
 
-fn milliseconds(name: &'static str, text: Option<&str>) -> Result<Option<Duration>, NoNumber> {
+fn milliseconds(name: &'static str, text: Option<&str>) -> Result<Option<Duration>, BadParameter> {
     let Some(text) = text else { return Ok(None) };
-    let number: f64 = text.parse().map_err(|_| NoNumber(name))?;
+    let number: f64 = text.parse().map_err(|_| BadParameter::NoNumber(name))?;
     if number.is_nan() {
-        return Err(NoNumber(name));
+        return Err(BadParameter::NoNumber(name));
     }
     Ok(Some(from_milliseconds(number.max(0.0)).unwrap_or(Duration::MAX)))
 }
@@ -107,11 +123,25 @@ mod tests {
     #[test]
     fn times_are_milliseconds_and_words_are_refused() {
         assert_eq!(of("wait=1500").wait().unwrap(), Some(Duration::from_millis(1500)));
-        assert_eq!(of("wait=-1").wait().unwrap(), Some(Duration::ZERO));
-        assert_eq!(of("wait=1e300").wait().unwrap(), Some(Duration::MAX));
+        assert_eq!(of("ttl=-1").ttl().unwrap(), Some(Duration::ZERO));
+        assert_eq!(of("ttl=1e300").ttl().unwrap(), Some(Duration::MAX));
         assert_eq!(of("").wait().unwrap(), None);
         assert!(of("wait=soon").wait().is_err());
         assert!(of("ttl=NaN").ttl().is_err());
+    }
+
+    #[test]
+    fn a_wait_outside_its_range_is_refused_with_the_range() {
+        for wait in ["29", "0", "-1", "999.9", "300000.1", "1e300"] {
+            let text = of(&format!("wait={wait}")).wait().unwrap_err().to_string();
+            assert!(
+                text.ends_with("`wait` must be between 1000 and 300000 milliseconds"),
+                "{text}"
+            );
+        }
+        for wait in ["1000", "300000"] {
+            assert!(of(&format!("wait={wait}")).wait().unwrap().is_some());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
 use runpod_protocol::{JobId, key, query};
+use tokio::sync::Notify;
 
 use super::body::{self, BodyError};
 use super::query::Parameters;
@@ -53,16 +54,24 @@ impl WorkerCall<'_> {
     /// Waits for up to `at_most` jobs. While it waits nothing is taken, so a worker that hangs up loses nothing.
     async fn lease(&self, at_most: usize) -> Vec<Lease> {
         let busy = Parameters::of(self.uri).job_in_progress;
-        let says_busy = busy.as_deref() != Some("0");
-        self.endpoint
-            .with(|store, now| store.worker_asks(now, &self.worker, says_busy));
-        let until = self
-            .endpoint
-            .now()
-            .saturating_add(self.endpoint.settings.take_hold);
+        let busy = busy.as_deref();
+        let _open = OpenTake::begin(self, busy != Some("0"));
+        let settings = &self.endpoint.settings;
+        let hold = match busy {
+            Some("1") => settings.take_hold.min(settings.busy_take_hold),
+            _ => settings.take_hold,
+        };
+        let until = self.endpoint.now().saturating_add(hold);
+        if self.endpoint.with(|store, _| store.is_replaced(&self.worker)) {
+            // RunPod would end it. It waits for nothing here, and takes no other worker's turn.
+            let never = Notify::new();
+            let _: Option<()> = self.endpoint.wait_for(&never, until, |_, _| None).await;
+            return Vec::new();
+        }
         let leases = self.endpoint.wait_for(&self.endpoint.work, until, |store, now| {
             let leases = store.take(now, &self.worker, at_most);
-            (!leases.is_empty()).then_some(leases)
+            let answer = !leases.is_empty() || store.is_replaced(&self.worker);
+            answer.then_some(leases)
         });
         leases.await.unwrap_or_default()
     }
@@ -128,7 +137,7 @@ impl WorkerCall<'_> {
 
     pub(crate) async fn done(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
         let job = JobId::from(job);
-        let body = self.read(&job, headers, body).await?;
+        let body = self.read(&job, headers, body, ViolationKind::TooLarge).await?;
         let report = WorkerReport::parse(&body).map_err(|_| self.malformed(&job))?;
         verdict(self.endpoint.with(|store, now| match report {
             WorkerReport::Progress(update) => store.progress(now, &self.worker, &job, update),
@@ -139,27 +148,35 @@ impl WorkerCall<'_> {
     pub(crate) async fn chunk(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
         let job = JobId::from(job);
         let limit = self.endpoint.settings.chunk_limit;
-        let body = self.read(&job, headers, body).await?;
+        let kind = ViolationKind::ChunkTooLarge;
+        let body = self.read(&job, headers, body, kind).await?;
         let output = stream_chunk::parse(&body).map_err(|_| self.malformed(&job))?;
-        let chunks = stream_chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit))?;
+        let chunks = stream_chunk::split(output, limit).ok_or_else(|| self.too_large(&job, limit, kind))?;
         verdict(
             self.endpoint
                 .with(|store, now| store.push_chunks(now, &self.worker, &job, chunks)),
         )
     }
 
-    async fn read(&self, job: &JobId, headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
+    /// Reads a post. One over the limit is a violation of this kind.
+    async fn read(
+        &self,
+        job: &JobId,
+        headers: &HeaderMap,
+        body: Body,
+        too_large: ViolationKind,
+    ) -> Result<Bytes, Refused> {
         let limit = self.endpoint.settings.result_limit;
         body::read(headers, body, limit)
             .await
             .map_err(|problem| match problem {
-                BodyError::TooLarge => self.too_large(job, limit),
+                BodyError::TooLarge => self.too_large(job, limit, too_large),
                 BodyError::Broken => Refused::body(problem, limit),
             })
     }
 
-    fn too_large(&self, job: &JobId, limit: usize) -> Refused {
-        self.record(job, ViolationKind::TooLarge);
+    fn too_large(&self, job: &JobId, limit: usize, kind: ViolationKind) -> Refused {
+        self.record(job, kind);
         Refused::too_large(limit)
     }
 
@@ -171,6 +188,27 @@ impl WorkerCall<'_> {
     fn record(&self, job: &JobId, kind: ViolationKind) {
         self.endpoint
             .with(|store: &mut Store, now| store.record_violation(now, &self.worker, job, kind));
+    }
+}
+
+/// A take that is held open. The store knows of it for as long as this lives.
+struct OpenTake {
+    endpoint: Arc<Endpoint>,
+    worker: WorkerId,
+}
+
+impl OpenTake {
+    fn begin(call: &WorkerCall<'_>, says_busy: bool) -> Self {
+        let (endpoint, worker) = (Arc::clone(call.endpoint), WorkerId::clone(&call.worker));
+        endpoint.with(|store, now| store.worker_asks(now, &worker, says_busy));
+        Self { endpoint, worker }
+    }
+}
+
+impl Drop for OpenTake {
+    fn drop(&mut self) {
+        self.endpoint
+            .with(|store, now| store.worker_asked(now, &self.worker));
     }
 }
 

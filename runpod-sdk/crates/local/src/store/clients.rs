@@ -100,10 +100,18 @@ impl Store {
         queued.len()
     }
 
-    /// Changes a live job's time to live, which counts from its submission.
+    /// Changes a live job's time to live, which counts from its submission. A final job is forgotten `ttl` from now, if
+    /// it is not forgotten before.
     pub(crate) fn set_ttl(&mut self, now: Duration, id: &JobId, ttl: Duration) {
         self.advance(now);
-        self.change(id, |job| job.ttl = ttl);
+        self.change(id, |job| {
+            if job.status().is_final() {
+                let wanted = now.saturating_add(ttl);
+                job.forget_at = Some(job.forget_at.unwrap_or(Duration::MAX).min(wanted));
+            } else {
+                job.ttl = ttl;
+            }
+        });
         self.advance(now);
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) request: Arc<ReceivedJob>,
     pub(crate) submitted: Duration,
     pub(crate) ttl: Duration,
+    /// When a client wants the final job to be forgotten.
+    pub(crate) forget_at: Option<Duration>,
     pub(crate) phase: Phase,
     /// Times the job was handed to a worker and not handed back.
     pub(crate) attempt: u32,
@@ -94,6 +96,7 @@ impl Job {
             request,
             submitted: now,
             ttl,
+            forget_at: None,
             phase: Phase::Queued(position),
             attempt: 0,
             retries: 0,
@@ -149,7 +152,9 @@ impl Job {
                     Origin::Run => settings.run_retention,
                     Origin::RunSync => RUN_SYNC_RETENTION,
                 };
-                (at.saturating_add(retention), Due::Retention)
+                let kept_until = at.saturating_add(retention);
+                let wanted = self.forget_at.unwrap_or(Duration::MAX);
+                (kept_until.min(wanted), Due::Retention)
             }
         }
     }

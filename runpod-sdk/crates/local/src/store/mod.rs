@@ -26,7 +26,7 @@ use runpod_protocol::{JobId, JobStatus, json};
 
 pub(crate) use self::clients::{NotRetried, StoreFull};
 pub(crate) use self::job::{Origin, WorkerId};
-pub(crate) use self::view::JobView;
+pub(crate) use self::view::{ChunkPage, JobView};
 pub(crate) use self::worker_table::Worker;
 pub(crate) use self::workers::{Lease, Verdict};
 

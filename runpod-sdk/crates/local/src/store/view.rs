@@ -71,6 +71,8 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WorkerCounts {
     pub(crate) idle: usize,
+    /// Those of the idle that ask for work.
+    pub(crate) ready: usize,
     pub(crate) running: usize,
     pub(crate) unhealthy: usize,
 }
@@ -105,13 +107,16 @@ impl Store {
         self.advance(now);
         self.workers
             .present(now)
+            // RunPod ends a worker that has asked to be replaced.
+            .filter(|(_, worker)| !worker.stop_pod || !worker.held.is_empty())
             .fold(WorkerCounts::default(), |mut counts, (_, worker)| {
                 if worker.unhealthy.is_some() {
                     counts.unhealthy += 1;
-                } else if worker.held.is_empty() {
-                    counts.idle += 1;
-                } else {
+                } else if !worker.held.is_empty() {
                     counts.running += 1;
+                } else {
+                    counts.idle += 1;
+                    counts.ready += usize::from(worker.asks_for_work(now));
                 }
                 counts
             })

@@ -31,9 +31,18 @@ pub(crate) enum Verdict {
 
 impl Store {
     /// Hands out up to `at_most` queued jobs. Until [`delivered`](Self::delivered) they may be put back.
+    ///
+    /// A worker that has asked to be replaced gets none.
     pub(crate) fn take(&mut self, now: Duration, worker: &WorkerId, at_most: usize) -> Vec<Lease> {
         self.advance(now);
         let mut leases = Vec::new();
+        if self.is_replaced(worker) {
+            if self.queue.len() > 0 {
+                // It was woken in place of another worker.
+                self.events.push(Event::Queued);
+            }
+            return leases;
+        }
         while leases.len() < at_most
             && let Some(id) = self.queue.pop_first()
         {
@@ -43,8 +52,7 @@ impl Store {
     }
 
     fn hand_out(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
-        // A stop meant for an earlier attempt must not hit this one.
-        self.workers.seen(now, worker).stops.retain(|stop| stop != id);
+        self.workers.seen(now, worker).forget_stop(id);
         self.events.push(Event::Changed(JobId::clone(id)));
         self.change(id, |job| {
             job.phase = Phase::Running {
@@ -94,10 +102,26 @@ impl Store {
             .is_some_and(|job| job.is_held_by(worker) && job.attempt == lease.attempt)
     }
 
-    /// A worker asks for work and says whether it is busy.
+    /// Whether the worker has asked to be replaced: the platform ends it.
+    pub(crate) fn is_replaced(&self, worker: &WorkerId) -> bool {
+        self.workers.get(worker).is_some_and(|worker| worker.stop_pod)
+    }
+
+    /// A take of a worker has been answered, or the worker has hung up.
+    pub(crate) fn worker_asked(&mut self, now: Duration, worker: &WorkerId) {
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.open_takes = worker.open_takes.saturating_sub(1);
+            worker.last_take = Some(now);
+        }
+    }
+
+    /// A worker asks for work and says whether it is busy. [`worker_asked`](Self::worker_asked) follows.
     pub(crate) fn worker_asks(&mut self, now: Duration, worker: &WorkerId, says_busy: bool) {
         self.advance(now);
-        let holding = self.workers.seen(now, worker).held.first().cloned();
+        let entry = self.workers.seen(now, worker);
+        entry.open_takes += 1;
+        entry.last_take = Some(now);
+        let holding = entry.held.first().cloned();
         if let Some(job) = holding
             && !says_busy
         {
@@ -204,6 +228,9 @@ impl Store {
         entry.last_ping = Some(now);
         entry.unhealthy = None;
         entry.version = version.map(str::to_owned);
+        if entry.repeat_stops(jobs) {
+            self.events.push(Event::Stop(WorkerId::clone(worker)));
+        }
         for id in jobs {
             if self.jobs.get(id).is_some_and(|job| job.is_held_by(worker)) {
                 self.sign_of_life(now, id);
@@ -220,7 +247,7 @@ impl Store {
     /// Hands out the jobs that a worker is to stop, each once.
     pub(crate) fn take_stops(&mut self, now: Duration, worker: &WorkerId) -> Vec<JobId> {
         self.advance(now);
-        std::mem::take(&mut self.workers.seen(now, worker).stops)
+        self.workers.seen(now, worker).take_stops()
     }
 
     /// Puts stops that did not reach the worker back, unless it no longer matters.
