@@ -5,6 +5,7 @@
 mod access;
 mod churn;
 mod jobs;
+mod openai;
 mod streams;
 mod support;
 mod time;

@@ -17,6 +17,7 @@ pub(crate) enum OperationClass {
     Status,
     StatusSync,
     Stream,
+    OpenAi,
     Cancel,
     Requests,
     PurgeQueue,
@@ -26,7 +27,7 @@ impl OperationClass {
     /// Most calls in a window, and most calls at a time.
     fn limits(self) -> (u32, u32) {
         match self {
-            Self::RunSync | Self::Status | Self::StatusSync | Self::Stream => (2000, 400),
+            Self::RunSync | Self::Status | Self::StatusSync | Self::Stream | Self::OpenAi => (2000, 400),
             Self::Run => (1000, 200),
             Self::Cancel => (100, 20),
             Self::Requests => (10, 2),

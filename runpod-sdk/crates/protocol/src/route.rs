@@ -25,6 +25,8 @@ pub const PURGE_QUEUE: &str = "purge-queue";
 pub const HEALTH: &str = "health";
 /// Lists jobs.
 pub const REQUESTS: &str = "requests";
+/// OpenAI's API; the rest of the path is OpenAI's.
+pub const OPENAI: &str = "openai";
 /// The Python worker's direct way to its handler (`docs/protocol/worker-protocol.md` §13).
 pub const REALTIME: &str = "realtime";
 

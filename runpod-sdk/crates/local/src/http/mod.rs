@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod body;
 mod clients;
+mod openai;
 mod pages;
 mod python;
 mod query;
@@ -162,6 +163,7 @@ async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Pa
         Operation::PurgeQueue => Ok(client.purge_queue()),
         Operation::Health => Ok(client.health()),
         Operation::Requests => Ok(client.requests()),
+        Operation::OpenAi(route) => client.openai(route, &parts.method, &parts.headers, body).await,
         Operation::Realtime => client.realtime(&parts.headers, body).await,
         Operation::Take(id) => Ok(worker(id).take().await),
         Operation::TakeBatch(id) => Ok(worker(id).take_batch().await),

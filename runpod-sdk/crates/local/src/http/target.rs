@@ -18,6 +18,8 @@ pub(crate) enum Operation<'p> {
     PurgeQueue,
     Health,
     Requests,
+    /// OpenAI's API, at a path of its own.
+    OpenAi(&'p str),
     /// A job that is answered with its worker's bare result (`docs/protocol/worker-protocol.md` §13).
     Realtime,
     Take(&'p str),
@@ -49,28 +51,29 @@ impl<'p> Target<'p> {
             return None;
         }
         if let Some(v2) = segments.iter().position(|segment| *segment == route::VERSION) {
-            return Self::named(segments.get(v2 + 1..)?);
+            return Self::named(segments.get(v2 + 1..)?, path);
         }
-        match Operation::parse(&segments) {
+        match Operation::parse(&segments, path) {
             Some(operation) => Some(Self {
                 endpoint: None,
                 operation,
             }),
-            None => Self::named(&segments),
+            None => Self::named(&segments, path),
         }
     }
 
-    fn named(segments: &[&'p str]) -> Option<Self> {
+    fn named(segments: &[&'p str], path: &'p str) -> Option<Self> {
         let (endpoint, rest) = segments.split_first()?;
         Some(Self {
             endpoint: Some(endpoint),
-            operation: Operation::parse(rest)?,
+            operation: Operation::parse(rest, path)?,
         })
     }
 }
 
 impl<'p> Operation<'p> {
-    fn parse(segments: &[&'p str]) -> Option<Self> {
+    /// Reads the segments after the endpoint, which end `path`.
+    fn parse(segments: &[&'p str], path: &'p str) -> Option<Self> {
         Some(match *segments {
             [route::RUN] => Self::Run,
             [route::RUN_SYNC] => Self::RunSync,
@@ -82,6 +85,7 @@ impl<'p> Operation<'p> {
             [route::PURGE_QUEUE] => Self::PurgeQueue,
             [route::HEALTH] => Self::Health,
             [route::REQUESTS] => Self::Requests,
+            [route::OPENAI, _, ..] => Self::OpenAi(&path[path.len() - length(&segments[1..])..]),
             [route::REALTIME] => Self::Realtime,
             [route::JOB_TAKE, worker] => Self::Take(worker),
             [route::JOB_TAKE_BATCH, worker] => Self::TakeBatch(worker),
@@ -104,7 +108,7 @@ impl<'p> Operation<'p> {
             | Self::Realtime
             | Self::Done { .. }
             | Self::Chunk { .. } => "POST",
-            Self::Status(_) | Self::StatusSync(_) | Self::Stream(_) => "GET, POST",
+            Self::Status(_) | Self::StatusSync(_) | Self::Stream(_) | Self::OpenAi(_) => "GET, POST",
             Self::Health
             | Self::Requests
             | Self::Take(_)
@@ -122,6 +126,7 @@ impl<'p> Operation<'p> {
             Self::Status(_) => OperationClass::Status,
             Self::StatusSync(_) => OperationClass::StatusSync,
             Self::Stream(_) => OperationClass::Stream,
+            Self::OpenAi(_) => OperationClass::OpenAi,
             Self::Cancel(_) => OperationClass::Cancel,
             Self::PurgeQueue => OperationClass::PurgeQueue,
             Self::Requests => OperationClass::Requests,
@@ -134,6 +139,11 @@ impl<'p> Operation<'p> {
             .split(", ")
             .any(|allowed| allowed == method.as_str())
     }
+}
+
+/// Bytes of the path that these segments make.
+fn length(segments: &[&str]) -> usize {
+    segments.iter().map(|segment| 1 + segment.len()).sum()
 }
 
 #[cfg(test)]
@@ -168,6 +178,20 @@ mod tests {
             Target::parse("/status/j1").unwrap().operation,
             Operation::Status("j1")
         );
+    }
+
+    #[test]
+    fn a_path_of_openais_api_stays_whole() {
+        let route = "/v1/chat/completions";
+        for path in ["/v2/ep/openai", "/proxy/v2/ep/openai", "/ep/openai", "/openai"] {
+            let path = format!("{path}{route}");
+            assert_eq!(
+                Target::parse(&path).unwrap().operation,
+                Operation::OpenAi(route),
+                "{path}"
+            );
+        }
+        assert_eq!(Target::parse("/v2/ep/openai"), None);
     }
 
     #[test]

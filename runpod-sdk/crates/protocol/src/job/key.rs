@@ -24,6 +24,11 @@ pub const LOW_PRIORITY: &str = "lowPriority";
 /// In `s3Config`: the secret part of the credentials.
 pub const ACCESS_SECRET: &str = "accessSecret";
 
+/// In an input made of a request to OpenAI's API: its path, such as `/v1/chat/completions`.
+pub const OPENAI_ROUTE: &str = "openai_route";
+/// In an input made of a request to OpenAI's API: its body.
+pub const OPENAI_INPUT: &str = "openai_input";
+
 /// The job's state: [`JobStatus`](crate::JobStatus).
 pub const STATUS: &str = "status";
 /// The result, the latest progress update or one chunk of a stream.
