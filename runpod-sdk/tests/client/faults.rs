@@ -218,3 +218,76 @@ async fn an_answer_that_is_no_job_is_an_error() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_wait_outlasts_pages_of_errors_lost_answers_and_states_that_are_not_final() {
+    let page = status(502).set_body_string("<html>Bad Gateway");
+    let server = MockServer::start().await;
+    for (answer, times) in [
+        (page, 8),
+        (status(522), 8),
+        (job("RUNNING"), 1),
+        (job("PAUSED"), 1),
+    ] {
+        at("GET", "status-sync/j")
+            .respond_with(answer)
+            .up_to_n_times(times)
+            .mount(&server)
+            .await;
+    }
+    at("GET", "status-sync/j")
+        .respond_with(job("COMPLETED"))
+        .mount(&server)
+        .await;
+    let report = client(&server).handle("j").wait().await.unwrap();
+    assert_eq!(report.status.as_str(), "COMPLETED");
+    assert_eq!(requests(&server).await, 8 + 8 + 1 + 1 + 1);
+}
+
+#[tokio::test]
+async fn a_wait_outlasts_connections_that_break_and_so_does_one_that_listens() {
+    for listens in [false, true] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let client = EndpointClient::builder(EP)
+            .base_url(base)
+            .api_key("k")
+            .retry(RetryPolicy::NEVER)
+            .build()
+            .unwrap();
+        let job = client.handle("j");
+        let waiting = tokio::spawn(async move {
+            if listens {
+                job.wait_with(|_| {}).await
+            } else {
+                job.wait().await
+            }
+        });
+        for _ in 0..3 {
+            let (connection, _) = listener.accept().await.unwrap();
+            connection.readable().await.unwrap();
+        }
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let body = r#"{"id":"j","status":"COMPLETED"}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        tokio::io::AsyncWriteExt::write_all(&mut connection, answer.as_bytes())
+            .await
+            .unwrap();
+        assert!(waiting.await.unwrap().unwrap().status.is_final());
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_at_once_with_an_answer_that_will_not_change() {
+    for code in [400, 401, 404] {
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .respond_with(status(code))
+            .mount(&server)
+            .await;
+        let waiting = tokio::time::timeout(Duration::from_secs(10), async {
+            client(&server).handle("j").wait().await
+        });
+        assert!(waiting.await.unwrap().is_err(), "{code}");
+    }
+}

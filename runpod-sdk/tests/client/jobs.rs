@@ -199,3 +199,16 @@ async fn unknown_jobs_and_endpoints_are_told_apart() {
         .unwrap();
     assert!(matches!(other.run(&1).await, Err(ClientError::EndpointNotFound(id)) if id == "other"));
 }
+
+#[tokio::test]
+async fn a_server_without_ids_is_called_by_its_url_alone() {
+    let platform = LocalPlatform::builder().endpoint("ep").start().await.unwrap();
+    for url in [platform.url(), format!("{}/", platform.url())] {
+        let client = EndpointClient::at(url).build().unwrap();
+        let job = client.run(&json!({"n": 1})).await.unwrap();
+        assert_eq!(job.status().await.unwrap().status, JobStatus::InQueue);
+        assert_eq!(job.cancel().await.unwrap().status, JobStatus::Cancelled);
+        assert_eq!(client.health().await.unwrap().jobs.in_queue, 0);
+        assert_eq!(client.endpoint_id(), "");
+    }
+}

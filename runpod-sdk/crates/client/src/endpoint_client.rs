@@ -20,9 +20,9 @@ pub struct EndpointClient {
 }
 
 impl EndpointClient {
-    /// The id of the endpoint.
+    /// The id of the endpoint; empty for [a server without ids](Self::at).
     pub fn endpoint_id(&self) -> &str {
-        &self.transport.endpoint_id
+        self.transport.endpoint_id.as_deref().unwrap_or_default()
     }
 
     /// Queues a job (`/run`, §3) and returns at once.

@@ -85,12 +85,24 @@ pub enum ConfigError {
     /// The endpoint id is empty or means another path.
     #[error("client settings: no endpoint id; it is part of the endpoint's URL")]
     NoEndpointId,
+    /// The endpoint id is a URL, a path or something else that is no id.
+    #[error("client settings: {given:?} is not an endpoint id; give the id alone{}", shown(.alone.as_deref()))]
+    EndpointId {
+        /// What was given.
+        given: String,
+        /// The id that is in it, if one can be told.
+        alone: Option<String>,
+    },
     /// The base URL cannot be used.
     #[error("client settings: base URL `{0}` is no http or https URL without a query")]
     BaseUrl(String),
     /// The HTTP client cannot be built.
     #[error("client settings: no HTTP client: {0}; are CA certificates installed?")]
     HttpClient(#[source] Cause),
+}
+
+fn shown(id: Option<&str>) -> String {
+    id.map_or_else(String::new, |id| format!(": `{id}`"))
 }
 
 /// An output that does not fit the type asked for, and where it does not.

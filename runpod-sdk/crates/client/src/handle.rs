@@ -38,7 +38,8 @@ impl JobHandle {
     /// Waits until the job is final, by long polls.
     ///
     /// Without a limit of its own: the job's time to live bounds it. To wait for less, wrap it in
-    /// `tokio::time::timeout`; the job goes on.
+    /// `tokio::time::timeout`; the job goes on. Server errors, lost answers and connections that cannot be opened do not
+    /// end the wait before the endpoint has been out for 30 minutes, which is how long it keeps a result.
     ///
     /// # Errors
     ///

@@ -26,7 +26,7 @@
 //! |---|---|---|---|
 //! | no connection could be opened | again | again | again |
 //! | 429 | again, after `Retry-After` if given | again, likewise | again, likewise |
-//! | 500, 502, 503, 504 | again | an error: it may have been accepted | again |
+//! | 5xx other than 501 and 505 | again | an error: it may have been accepted | again |
 //! | the answer was lost on the way | again | an error: it may have been accepted | an error: chunks may be lost |
 //! | other 4xx | an error | an error | an error |
 //!

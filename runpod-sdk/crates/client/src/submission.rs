@@ -17,9 +17,6 @@ use crate::report::JobReport;
 use crate::transport::{ApiCall, Transport};
 use crate::wait;
 
-/// The longest a request may be held (§5).
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
-
 /// A job about to be submitted (§3). Its `Debug` shows no input and no credentials.
 #[must_use]
 pub struct Submission {
@@ -102,7 +99,7 @@ impl Submission {
     ///
     /// As [`EndpointClient::run_sync`](crate::EndpointClient::run_sync).
     pub async fn run_sync(self) -> Result<JobReport, ClientError> {
-        let wait = self.transport.timeouts.poll.min(LONGEST_WAIT);
+        let wait = self.transport.timeouts.poll;
         let call = ApiCall::once(&[route::RUN_SYNC], Some(self.body()?)).wait(wait);
         let answer = self.transport.send(call).await?;
         let report = JobReport::parse_new(&answer)?;

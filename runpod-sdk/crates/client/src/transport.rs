@@ -110,8 +110,9 @@ impl<'a> ApiCall<'a> {
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Url,
-    pub(crate) endpoint_id: String,
-    pub(crate) authorization: HeaderValue,
+    /// `None` for a server that has no ids.
+    pub(crate) endpoint_id: Option<String>,
+    pub(crate) authorization: Option<HeaderValue>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeouts: Timeouts,
     /// Whether the platform has turned out to have no `/status-sync`: today's documents do not mention it (§2).
@@ -147,7 +148,7 @@ impl Transport {
     async fn try_once(&self, call: &ApiCall<'_>) -> Result<Bytes, FailedTry> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.push(&self.endpoint_id).extend(call.path);
+            path.pop_if_empty().extend(&self.endpoint_id).extend(call.path);
         }
         let mut timeout = self.timeouts.request;
         if let Some(wait) = call.wait {
@@ -155,11 +156,10 @@ impl Transport {
                 .append_pair(query::WAIT, &wait.as_millis().to_string());
             timeout = wait.saturating_add(MARGIN);
         }
-        let mut request = self
-            .http
-            .request(call.method.clone(), url)
-            .header(AUTHORIZATION, &self.authorization)
-            .timeout(timeout);
+        let mut request = self.http.request(call.method.clone(), url).timeout(timeout);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if call.method == Method::POST {
             let body = call.body.clone().unwrap_or_default();
             request = request.header(CONTENT_TYPE, header::JSON).body(body);
@@ -191,7 +191,9 @@ impl Transport {
             (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized,
             (StatusCode::TOO_MANY_REQUESTS, _) => ClientError::RateLimited,
             (StatusCode::NOT_FOUND, [_, job]) => ClientError::JobNotFound((*job).into()),
-            (StatusCode::NOT_FOUND, _) => ClientError::EndpointNotFound(self.endpoint_id.clone()),
+            (StatusCode::NOT_FOUND, _) => {
+                ClientError::EndpointNotFound(self.endpoint_id.clone().unwrap_or_else(|| call.path.join("/")))
+            }
             (StatusCode::PAYLOAD_TOO_LARGE, _) => ClientError::TooLarge { bytes, text },
             (StatusCode::BAD_REQUEST, _) if text.contains("max body size") => {
                 ClientError::TooLarge { bytes, text }
@@ -207,11 +209,20 @@ fn may_repeat(error: &ClientError, repeat: Repeat) -> bool {
     match error {
         ClientError::Connect(_) | ClientError::RateLimited => true,
         ClientError::AnswerLost(_) => repeat == Repeat::Harmless,
-        ClientError::Status { status, .. } => {
-            repeat != Repeat::Never && matches!(status.as_u16(), 500 | 502 | 503 | 504)
-        }
+        ClientError::Status { status, .. } => repeat != Repeat::Never && is_passing(*status),
         _ => false,
     }
+}
+
+/// Whether a server error may be over soon: all of them, those of the network's edge (520 to 530) too, but the two that
+/// say that the server does not know the request.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() && !matches!(status.as_u16(), 501 | 505)
+}
+
+/// Whether what an error reports may be over soon, so that the same question may still be answered.
+pub(crate) fn is_outage(error: &ClientError) -> bool {
+    may_repeat(error, Repeat::Harmless)
 }
 
 /// The beginning of a body, or the text of its `error` field.
@@ -248,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_submission_is_not_repeated_after_a_server_error() {
-        for code in [500, 502, 503, 504] {
+        for code in [500, 502, 503, 504, 520, 522, 524, 530] {
             assert!(may_repeat(&status(code), Repeat::Harmless));
             assert!(may_repeat(&status(code), Repeat::UnlessAnswerLost));
             assert!(!may_repeat(&status(code), Repeat::Never));
@@ -261,6 +272,7 @@ mod tests {
         for error in [
             status(400),
             status(405),
+            status(501),
             ClientError::Unauthorized,
             ClientError::JobNotFound("j".into()),
         ] {

@@ -3,26 +3,55 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use runpod_protocol::route;
+use runpod_protocol::{query, route};
 use tokio::time::Instant;
 
 use crate::error::ClientError;
 use crate::job_calls::JobCalls;
 use crate::pace::PollPace;
 use crate::report::JobReport;
-use crate::transport::ApiCall;
+use crate::transport::{ApiCall, is_outage};
 
-/// The platform holds no long poll for less than this (§5).
-const SHORTEST_POLL: Duration = Duration::from_secs(1);
+/// The longest outage of the endpoint that a wait sits out. The platform keeps a result for no longer (§5).
+const LONGEST_OUTAGE: Duration = Duration::from_mins(30);
 
 /// Waits until the job is final.
 pub(crate) async fn until_final(job: &JobCalls) -> Result<JobReport, ClientError> {
     let wait = job.transport.timeouts.poll;
-    let mut pace = PollPace::default();
+    let mut polls = Polls::default();
     loop {
-        let report = poll(job, wait, &mut pace).await?;
+        let report = polls.next(job, wait).await?;
         if report.status.is_final() {
             return Ok(report);
+        }
+    }
+}
+
+/// Polls of one job, over outages of the endpoint.
+#[derive(Debug, Default)]
+struct Polls {
+    pace: PollPace,
+    /// The time of the first of the polls that fail now.
+    failing: Option<Instant>,
+}
+
+impl Polls {
+    /// Asks until there is an answer. The request itself has been sent again before; an outage may last longer.
+    async fn next(&mut self, job: &JobCalls, wait: Duration) -> Result<JobReport, ClientError> {
+        loop {
+            let error = match poll(job, wait, &mut self.pace).await {
+                Ok(report) => {
+                    self.failing = None;
+                    return Ok(report);
+                }
+                Err(error) => error,
+            };
+            let failing = *self.failing.get_or_insert_with(Instant::now);
+            if !is_outage(&error) || failing.elapsed() >= LONGEST_OUTAGE {
+                return Err(error);
+            }
+            tracing::debug!(%error, job = %job.id, "the endpoint does not answer; the wait for the job goes on");
+            self.pace.pause(Duration::MAX).await;
         }
     }
 }
@@ -32,7 +61,7 @@ pub(crate) async fn until_final(job: &JobCalls) -> Result<JobReport, ClientError
 pub(crate) struct JobUpdates {
     job: JobCalls,
     last: Option<JobReport>,
-    pace: PollPace,
+    polls: Polls,
 }
 
 impl JobUpdates {
@@ -40,7 +69,7 @@ impl JobUpdates {
         Self {
             job,
             last: None,
-            pace: PollPace::default(),
+            polls: Polls::default(),
         }
     }
 
@@ -49,12 +78,13 @@ impl JobUpdates {
         let wait = self.job.transport.timeouts.progress;
         loop {
             let report = match &self.last {
-                None => self.job.status().await?,
-                Some(_) if wait < SHORTEST_POLL => {
-                    tokio::time::sleep(wait).await;
-                    self.job.status().await?
+                None => self.polls.next(&self.job, Duration::ZERO).await?,
+                Some(_) => {
+                    if wait < query::SHORTEST_WAIT {
+                        tokio::time::sleep(wait).await;
+                    }
+                    self.polls.next(&self.job, wait).await?
                 }
-                Some(_) => poll(&self.job, wait, &mut self.pace).await?,
             };
             if self.last.as_ref().is_none_or(|last| report.differs_from(last)) {
                 self.last = Some(report.clone());
@@ -64,8 +94,11 @@ impl JobUpdates {
     }
 }
 
-/// Asks once, held by the platform for up to `wait` if it can.
+/// Asks once, held by the platform for up to `wait` if it can. A wait shorter than it takes makes a plain question.
 async fn poll(job: &JobCalls, wait: Duration, pace: &mut PollPace) -> Result<JobReport, ClientError> {
+    if wait < query::SHORTEST_WAIT {
+        return job.status().await;
+    }
     let known_missing = &job.transport.without_status_sync;
     if !known_missing.load(Ordering::Relaxed) {
         let asked = Instant::now();
