@@ -3,6 +3,8 @@
 mod codes;
 mod error;
 mod fields;
+#[cfg(feature = "testing")]
+mod injected;
 mod invalid;
 mod outcome;
 
@@ -20,6 +22,8 @@ pub use runpod_protocol::JobId;
 pub use codes::KnownCode;
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult, keep_code_of};
 pub(crate) use error::{WorkerIdentity, panic_error};
+#[cfg(feature = "testing")]
+pub(crate) use injected::Injected;
 pub use invalid::InputProblem;
 pub(crate) use outcome::{JobReport, Outcome};
 
@@ -36,6 +40,9 @@ pub struct Job {
     execution_timeout: Option<Duration>,
     /// Whether the platform sent no `input`, which a single job must have.
     lacks_input: bool,
+    /// What a test gives in place of what the environment configures.
+    #[cfg(feature = "testing")]
+    injected: Injected,
     /// Masks the secret of `s3Config` in the log while the job or a clone of it exists.
     _hidden: Option<Arc<Hidden>>,
 }
@@ -61,6 +68,8 @@ impl Job {
             batch_id: fields.batch_id,
             execution_timeout: fields.execution_timeout,
             lacks_input: false,
+            #[cfg(feature = "testing")]
+            injected: Injected::default(),
             _hidden: fields.secret.map(|secret| Arc::new(hide_secret(&secret))),
             whole: RawJson::trusted(whole),
         })
@@ -93,6 +102,8 @@ impl Job {
             batch_id: None,
             execution_timeout: None,
             lacks_input: false,
+            #[cfg(feature = "testing")]
+            injected: Injected::default(),
             _hidden: None,
         }
     }

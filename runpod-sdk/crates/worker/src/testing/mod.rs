@@ -27,7 +27,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::boot::{FitnessPlan, Launch, StartReporting, at_hand};
-use crate::job::WorkerIdentity;
+use crate::job::{Injected, Job, WorkerIdentity};
+use crate::json::RawJson;
 use crate::platform::memory::MemoryPlatform;
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::PROTOCOL_VERSION;
@@ -52,6 +53,7 @@ pub struct Harness {
     active_jobs: Arc<ActiveJobs>,
     shutdown: Shutdown,
     submitted: AtomicUsize,
+    injected: Injected,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -102,8 +104,20 @@ impl Harness {
             active_jobs,
             shutdown,
             submitted: AtomicUsize::new(0),
+            injected: Injected::default(),
             ended,
         }
+    }
+
+    /// Gives a value to the SDK's helpers, in place of what the environment configures, for all jobs submitted from now
+    /// on. So a test sets no variables, and tests that run side by side do not see each other's values.
+    ///
+    /// A `storage::Bucket` is what `Bucket::for_job` then gives, whatever the job and the environment name:
+    /// `Harness::new(paint::worker()).inject(Bucket::directory(folder))`.
+    #[must_use]
+    pub fn inject<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.injected = self.injected.with(value);
+        self
     }
 
     /// Puts a job with this input into the queue. Jobs are called `job-1`, `job-2` and so on.
@@ -118,9 +132,35 @@ impl Harness {
             Ok(input) => input,
             Err(error) => panic!("the input can't be written as JSON: {error}"),
         };
-        self.platform.submit(&id, input);
+        self.submit_job(Job::new(&id, RawJson::from(input)))
+    }
+
+    /// Puts a whole job into the queue, with its own id, `policy`, `s3Config` and what else it has.
+    ///
+    /// ```
+    /// use runpod_sdk::Job;
+    /// use runpod_sdk::prelude::*;
+    /// use runpod_sdk::testing::Harness;
+    ///
+    /// #[handler]
+    /// async fn whose(ctx: Context) -> JobResult<String> {
+    ///     Ok(ctx.job_id().to_string())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let harness = Harness::new(whose::worker());
+    /// let job = r#"{"id": "sync-7", "input": null, "policy": {"executionTimeout": 5000}}"#;
+    /// let run = harness.submit_job(Job::from_json(job)?).finished().await;
+    /// assert_eq!(run.output(), Some(&"sync-7".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit_job(&self, job: Job) -> RunningJob {
+        let id = job.id().clone();
+        self.platform.submit_job(job.with_injected(&self.injected));
         RunningJob::new(
-            id.as_str().into(),
+            id,
             self.platform.clone(),
             self.active_jobs.clone(),
             self.ended.clone(),

@@ -85,6 +85,10 @@ impl Bucket {
     ///
     /// [`UploadError::Missing`] if none is configured.
     pub fn for_job(job: &Job) -> Result<Self, UploadError> {
+        #[cfg(feature = "testing")]
+        if let Some(injected) = job.injected() {
+            return Ok(injected);
+        }
         Self::for_job_with(job, |name| std::env::var(name).ok())
     }
 
