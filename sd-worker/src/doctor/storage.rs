@@ -1,13 +1,17 @@
 //! Checks the bucket for pictures.
 
 use runpod_sdk::IntoJobError as _;
-use runpod_sdk::storage::{Bucket, ProbeStep, UploadError};
+use runpod_sdk::storage::{Bucket, Origin, ProbeStep, UploadError};
 
 use super::finding::{Finding, Section};
 use crate::settings::OutputMode;
 
 /// `output`: where the pictures of a job go that names no place itself.
 pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>, output: OutputMode) -> Section {
+    let origin = configured
+        .as_ref()
+        .ok()
+        .and_then(|bucket| bucket.as_ref()?.origin());
     let finding = match configured {
         Ok(None) if output == OutputMode::Upload => Finding::warning(
             "no bucket is configured: with --output upload, jobs without an s3Config are refused",
@@ -28,9 +32,16 @@ pub(super) async fn look(configured: Result<Option<Bucket>, UploadError>, output
             ),
         },
     };
+    let mut findings = vec![finding];
+    if origin == Some(Origin::AwsEnvironment) {
+        findings.push(Finding::note(format!(
+            "the bucket is the one of {}",
+            Origin::AwsEnvironment
+        )));
+    }
     Section {
         title: "Storage",
-        findings: vec![finding],
+        findings,
     }
 }
 

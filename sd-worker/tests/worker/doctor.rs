@@ -157,6 +157,29 @@ async fn a_bucket_takes_gives_back_and_deletes_an_object() {
 }
 
 #[tokio::test]
+async fn a_bucket_named_by_the_variables_of_aws_is_used_and_said_to_be() {
+    let webui = MockWebUi::start().await;
+    let storage = S3::start(Uploads::Stored).await;
+    let variables = storage.variables().map(|(name, value)| match name {
+        "BUCKET_ENDPOINT_URL" => ("AWS_ENDPOINT_URL", value),
+        "BUCKET_ACCESS_KEY_ID" => ("AWS_ACCESS_KEY_ID", value),
+        "BUCKET_SECRET_ACCESS_KEY" => ("AWS_SECRET_ACCESS_KEY", value),
+        _ => (name, value),
+    });
+    let (text, code) = doctor_in(webui.url(), &[], &variables).await;
+    let section = section(&text, "Storage");
+    assert!(
+        section.contains("the bucket takes, gives back and deletes an object"),
+        "{section}"
+    );
+    assert!(
+        section.contains("the bucket is the one of the AWS_… variables"),
+        "{section}"
+    );
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
 async fn a_bucket_that_refuses_the_key_is_a_failure_with_its_remedy() {
     let webui = MockWebUi::start().await;
     let storage = S3::start(Uploads::Stored).await;

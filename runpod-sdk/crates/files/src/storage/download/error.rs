@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runpod_worker::{ErrorClass, ErrorCode, IntoJobError};
 
-use crate::storage::egress::NotPublic;
+use crate::storage::egress::{NotPublic, remedy};
 use crate::storage::shown::ShownUrl;
 
 /// The rule that forbids a request or a redirect.
@@ -22,7 +22,7 @@ pub enum Blocked {
     #[error("it holds a user name or a password; use a signed URL")]
     Credentials,
     /// The host is, or has among its addresses, one that the public internet cannot reach. The text is its meaning.
-    #[error("its host has an address that is not public ({0})")]
+    #[error("its host has an address that is not public ({meaning}){}", remedy(.0), meaning = .0)]
     Address(&'static str),
     /// The request would have to take a proxy, behind which addresses cannot be checked.
     #[error("this worker has a proxy configured, and behind that its address cannot be checked")]

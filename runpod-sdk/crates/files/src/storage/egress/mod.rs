@@ -5,6 +5,6 @@ mod policy;
 mod proxies;
 mod resolver;
 
-pub(super) use policy::{EgressPolicy, NotPublic};
+pub(super) use policy::{EgressPolicy, NotPublic, remedy};
 pub(super) use proxies::Proxies;
 pub(super) use resolver::{CheckedResolver, NameLookup, SystemLookup};

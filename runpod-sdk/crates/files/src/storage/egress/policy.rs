@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use runpod_protocol::variable;
 use tracing::debug;
 
 use super::address;
@@ -9,9 +10,24 @@ use super::address;
 /// The environment variable that allows URLs from jobs to lead anywhere.
 const ALLOW_PRIVATE: &str = "RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS";
 
+/// The end of a message about an address that is not public: the remedy, on a machine that is no worker. On a worker the
+/// address is a job's mistake, and the variable would open its network to every caller.
+pub(crate) fn remedy(meaning: &str) -> &'static str {
+    remedy_where(meaning, std::env::var_os(variable::WORKER_ID).is_some())
+}
+
+fn remedy_where(meaning: &str, on_worker: bool) -> &'static str {
+    match meaning {
+        "loopback" | "private" if !on_worker => {
+            "; on this machine, which is no worker, RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS=1 allows it"
+        }
+        _ => "",
+    }
+}
+
 /// An address that the public internet cannot reach, with its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the host has an address that is not public ({0})")]
+#[error("the host has an address that is not public ({meaning}){}", remedy(.0), meaning = .0)]
 pub(crate) struct NotPublic(pub(crate) &'static str);
 
 /// Which addresses a client may connect to.
@@ -57,6 +73,19 @@ impl EgressPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_remedy_is_for_addresses_of_this_machine_that_is_no_worker() {
+        for (meaning, on_worker, named) in [
+            ("loopback", false, true),
+            ("private", false, true),
+            ("link-local", false, false),
+            ("loopback", true, false),
+        ] {
+            let remedy = remedy_where(meaning, on_worker);
+            assert_eq!(remedy.contains(ALLOW_PRIVATE), named, "{meaning} {on_worker}");
+        }
+    }
 
     #[test]
     fn only_a_clear_yes_opens_the_escape_hatch() {

@@ -13,6 +13,7 @@ use tracing::info;
 use super::directory::DirectoryStorage;
 use super::error::UploadError;
 use super::object::{Link, Object, Uploaded};
+use super::origin::Origin;
 use super::s3::S3Bucket;
 use super::{key, media_type};
 
@@ -43,14 +44,18 @@ const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 ///    which becomes the prefix of all keys. The endpoint comes from the caller, so it must be one that the public
 ///    internet can reach, unless `RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS` is set;
 /// 2. the environment: `BUCKET_ENDPOINT_URL`, `BUCKET_ACCESS_KEY_ID`, `BUCKET_SECRET_ACCESS_KEY`, and optionally
-///    `BUCKET_NAME` and `BUCKET_REGION`;
+///    `BUCKET_NAME`, `BUCKET_REGION` and `BUCKET_PREFIX`, which stands before all keys. Where those are absent, AWS's
+///    names are used: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+///    `AWS_SESSION_TOKEN`, `AWS_REGION` or `AWS_DEFAULT_REGION`. Without an endpoint they need `BUCKET_NAME` and a
+///    region, and mean AWS; keys alone name no storage;
 /// 3. the directory in `RUNPOD_WORKER_LOCAL_UPLOADS`, for work on a laptop: files are copied there, and links are their
 ///    paths. It is never a default: a deployed worker without storage fails its jobs, and gives no links that lead
 ///    nowhere.
 ///
 /// The bucket is the one that is named, else the one in the endpoint's URL (`https://pics.s3.…` or
 /// `https://….r2.cloudflarestorage.com/pics`), else the current month as `MM-YY`, as in Python's SDK.
-/// The region comes from the endpoint's URL.
+/// The region is the one in `BUCKET_REGION`, else the one in the endpoint's URL. Storage that answers with the name of
+/// another region gets the object there.
 ///
 /// # Requests and limits
 ///
@@ -69,7 +74,7 @@ pub struct Bucket {
 /// Where a bucket keeps its objects.
 #[derive(Debug)]
 pub(super) enum StorageBackend {
-    S3(S3Bucket),
+    S3(Box<S3Bucket>),
     Directory(DirectoryStorage),
 }
 
@@ -81,6 +86,14 @@ impl Bucket {
             prefix: prefix.into(),
             link: Link::default(),
             parallel: PARALLEL,
+        }
+    }
+
+    /// What names the storage; `None` for a directory.
+    pub fn origin(&self) -> Option<Origin> {
+        match &*self.backend {
+            StorageBackend::S3(s3) => Some(s3.origin),
+            StorageBackend::Directory(_) => None,
         }
     }
 

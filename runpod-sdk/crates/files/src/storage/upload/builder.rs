@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::RetryConfig;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
 use runpod_worker::Job;
 use runpod_worker::job::keep_code_of;
 use runpod_worker::settings::Environment;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tracing::warn;
 use url::Host;
 
@@ -19,6 +17,7 @@ use super::directory::DirectoryStorage;
 use super::endpoint::Endpoint;
 use super::error::UploadError;
 use super::origin::Origin;
+use super::region::{StoreAccess, Stores};
 use super::s3::S3Bucket;
 use super::transport::Transport;
 use super::{bucket_name, key};
@@ -136,6 +135,7 @@ impl BucketBuilder {
             endpoint: endpoint.to_owned(),
             access_id: access_id.to_owned(),
             access_secret,
+            session_token: None,
             bucket: None,
             region: None,
             prefix: None,
@@ -209,11 +209,12 @@ impl BucketBuilder {
         let origin = self.config.origin;
         let wrong = |problem: String| UploadError::Config { origin, problem };
         let endpoint = Endpoint::parse(&self.config.endpoint)
-            .map_err(|problem| wrong(format!("{}: {problem}", origin.endpoint())))?;
+            .map_err(|problem| wrong(format!("{}: {problem}", origin.endpoint())))?
+            .naming(self.config.bucket.as_deref());
         // A caller must not reach more through this worker than without it.
         let egress = match origin {
             Origin::Job => EgressPolicy::from_lookup(&lookup),
-            Origin::Environment | Origin::Program => EgressPolicy::Any,
+            Origin::Environment | Origin::AwsEnvironment | Origin::Program => EgressPolicy::Any,
         };
         check_endpoint(&endpoint, &egress, &Proxies::from_lookup(&lookup)).map_err(wrong)?;
         let bucket = bucket_name::of(self.config.bucket.clone(), &endpoint).map_err(wrong)?;
@@ -224,36 +225,27 @@ impl BucketBuilder {
             client: client(egress, names, request_timeout).map_err(wrong)?,
             retry: self.retry,
         };
-        let s3 = S3Bucket {
-            store: self.store(&endpoint, &bucket, transport).map_err(wrong)?,
-            bucket,
-            origin,
-            request_timeout,
-        };
-        Ok(Bucket::new(StorageBackend::S3(s3), &prefix))
-    }
-
-    fn store(&self, endpoint: &Endpoint, bucket: &str, transport: Transport) -> Result<AmazonS3, String> {
         // The certificates of wildcard hosts do not cover a bucket with a dot.
         let in_host = match self.path_style {
             Some(path_style) => !path_style,
             None => endpoint.bucket_in_host && !bucket.contains('.'),
         };
-        AmazonS3Builder::new()
-            .with_endpoint(endpoint.of_bucket(bucket, in_host))
-            .with_virtual_hosted_style_request(in_host)
-            .with_bucket_name(bucket)
-            .with_region(self.config.region.as_ref().unwrap_or(&endpoint.region))
-            .with_access_key_id(&self.config.access_id)
-            .with_secret_access_key(self.config.access_secret.expose_secret())
-            .with_http_connector(transport)
-            // The transport tries again.
-            .with_retry(RetryConfig {
-                max_retries: 0,
-                ..RetryConfig::default()
-            })
-            .build()
-            .map_err(|problem| problem.to_string())
+        let access = StoreAccess {
+            endpoint,
+            bucket: bucket.clone(),
+            in_host,
+            access_id: self.config.access_id,
+            access_secret: self.config.access_secret,
+            session_token: self.config.session_token,
+            transport,
+        };
+        let s3 = S3Bucket {
+            stores: Stores::new(access, self.config.region).map_err(wrong)?,
+            bucket,
+            origin,
+            request_timeout,
+        };
+        Ok(Bucket::new(StorageBackend::S3(Box::new(s3)), &prefix))
     }
 }
 

@@ -14,35 +14,61 @@ pub(super) struct BucketConfig {
     pub(super) endpoint: String,
     pub(super) access_id: String,
     pub(super) access_secret: SecretString,
+    /// Belongs to temporary credentials.
+    pub(super) session_token: Option<SecretString>,
     pub(super) bucket: Option<String>,
     pub(super) region: Option<String>,
     pub(super) prefix: Option<String>,
 }
 
 impl BucketConfig {
-    /// Reads the `BUCKET_…` variables. `None` if none of the three required ones is set.
+    /// Reads the `BUCKET_…` variables, and the `AWS_…` variables where those are absent. `None` if no storage is named.
     pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, UploadError> {
         let get = |name: &str| {
             let value = lookup(name)?;
             let value = value.trim();
             (!value.is_empty()).then(|| value.to_owned())
         };
-        let required = [
-            ("BUCKET_ENDPOINT_URL", get("BUCKET_ENDPOINT_URL")),
-            ("BUCKET_ACCESS_KEY_ID", get("BUCKET_ACCESS_KEY_ID")),
-            ("BUCKET_SECRET_ACCESS_KEY", get("BUCKET_SECRET_ACCESS_KEY")),
-        ];
-        let Some([endpoint, access_id, access_secret]) = complete(Origin::Environment, required)? else {
-            return Ok(None);
+        let bucket = get("BUCKET_NAME");
+        let region = get("BUCKET_REGION").or_else(|| first(get, &["AWS_REGION", "AWS_DEFAULT_REGION"]));
+        let endpoint = get("BUCKET_ENDPOINT_URL");
+        let own_keys = [get("BUCKET_ACCESS_KEY_ID"), get("BUCKET_SECRET_ACCESS_KEY")];
+        let aws_keys = (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY"));
+        let (Some(access_id), Some(access_secret), [None, None]) = (aws_keys.0, aws_keys.1, &own_keys) else {
+            let [access_id, access_secret] = own_keys;
+            let required = [
+                ("BUCKET_ENDPOINT_URL", endpoint),
+                ("BUCKET_ACCESS_KEY_ID", access_id),
+                ("BUCKET_SECRET_ACCESS_KEY", access_secret),
+            ];
+            let values = complete(Origin::Environment, required)?;
+            return Ok(values.map(|[endpoint, access_id, access_secret]| Self {
+                origin: Origin::Environment,
+                endpoint,
+                access_id,
+                access_secret: access_secret.into(),
+                session_token: None,
+                bucket,
+                region,
+                prefix: get("BUCKET_PREFIX"),
+            }));
         };
-        Ok(Some(Self {
-            origin: Origin::Environment,
+        // Keys of AWS alone may be there for something else. Storage is meant where an endpoint or a bucket is named.
+        let endpoint = endpoint
+            .or_else(|| first(get, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]))
+            .or_else(|| {
+                let region = region.as_deref().filter(|_| bucket.is_some())?;
+                Some(format!("https://s3.{region}.amazonaws.com"))
+            });
+        Ok(endpoint.map(|endpoint| Self {
+            origin: Origin::AwsEnvironment,
             endpoint,
             access_id,
             access_secret: access_secret.into(),
-            bucket: get("BUCKET_NAME"),
-            region: get("BUCKET_REGION"),
-            prefix: None,
+            session_token: get("AWS_SESSION_TOKEN").map(SecretString::from),
+            bucket,
+            region,
+            prefix: get("BUCKET_PREFIX"),
         }))
     }
 
@@ -75,6 +101,7 @@ impl BucketConfig {
             endpoint,
             access_id,
             access_secret: access_secret.into(),
+            session_token: None,
             bucket: given(config.bucket_name),
             region: None,
             prefix: given(config.object_path),
@@ -91,6 +118,11 @@ struct S3Config {
     access_secret: Option<String>,
     bucket_name: Option<String>,
     object_path: Option<String>,
+}
+
+/// The first of these variables that is set.
+fn first(get: impl Fn(&str) -> Option<String>, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| get(name))
 }
 
 /// All three values, or none. One or two of them are a mistake.
@@ -115,6 +147,7 @@ fn complete(
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
     use serde_json::json;
 
     use super::*;
@@ -142,6 +175,86 @@ mod tests {
         assert!(read(&["BUCKET_NAME"]).unwrap().is_none());
         let problem = read(&three[..2]).unwrap_err().to_string();
         assert!(problem.contains("BUCKET_SECRET_ACCESS_KEY not set"), "{problem}");
+    }
+
+    fn of(variables: &[(&str, &str)]) -> Result<Option<BucketConfig>, UploadError> {
+        BucketConfig::from_lookup(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    const AWS_KEYS: [(&str, &str); 3] = [
+        ("AWS_ACCESS_KEY_ID", "aws-id"),
+        ("AWS_SECRET_ACCESS_KEY", "aws-secret"),
+        ("AWS_SESSION_TOKEN", "aws-token"),
+    ];
+
+    #[test]
+    fn names_of_aws_are_used_where_ours_are_absent() {
+        let endpoint = ("AWS_ENDPOINT_URL", "http://minio:9000");
+        let config = of(&[&AWS_KEYS[..], &[endpoint, ("AWS_DEFAULT_REGION", "eu-west-1")]].concat());
+        let config = config.unwrap().unwrap();
+        assert_eq!(
+            (config.origin, config.endpoint.as_str()),
+            (Origin::AwsEnvironment, endpoint.1)
+        );
+        assert_eq!(
+            (config.access_id.as_str(), config.region.as_deref()),
+            ("aws-id", Some("eu-west-1"))
+        );
+        assert_eq!(config.session_token.unwrap().expose_secret(), "aws-token");
+
+        let ours = [
+            endpoint,
+            ("BUCKET_ENDPOINT_URL", "http://ours:9000"),
+            ("BUCKET_ACCESS_KEY_ID", "our-id"),
+            ("BUCKET_SECRET_ACCESS_KEY", "our-secret"),
+            ("BUCKET_PREFIX", "results"),
+        ];
+        let config = of(&[&AWS_KEYS[..], &ours].concat()).unwrap().unwrap();
+        assert_eq!(
+            (config.origin, config.endpoint.as_str()),
+            (Origin::Environment, "http://ours:9000")
+        );
+        assert_eq!(
+            (config.access_id.as_str(), config.prefix.as_deref()),
+            ("our-id", Some("results"))
+        );
+        assert!(config.session_token.is_none(), "it belongs to the other keys");
+
+        let mixed = of(&[&AWS_KEYS[..], &[("BUCKET_ENDPOINT_URL", "http://ours:9000")]].concat())
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (mixed.access_id.as_str(), mixed.endpoint.as_str()),
+            ("aws-id", "http://ours:9000")
+        );
+    }
+
+    #[test]
+    fn keys_of_aws_alone_name_no_storage() {
+        assert!(of(&AWS_KEYS).unwrap().is_none());
+        assert!(
+            of(&[&AWS_KEYS[..], &[("AWS_REGION", "eu-west-1")]].concat())
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            of(&[("AWS_ENDPOINT_URL", "http://minio:9000")])
+                .unwrap()
+                .is_none()
+        );
+        let named = [("AWS_REGION", "eu-west-1"), ("BUCKET_NAME", "pics")];
+        let config = of(&[&AWS_KEYS[..], &named].concat()).unwrap().unwrap();
+        assert_eq!(config.endpoint, "https://s3.eu-west-1.amazonaws.com");
+        let half = of(&[AWS_KEYS[1], ("BUCKET_ACCESS_KEY_ID", "our-id")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            half.contains("BUCKET_ENDPOINT_URL and BUCKET_SECRET_ACCESS_KEY not set"),
+            "{half}"
+        );
     }
 
     #[test]

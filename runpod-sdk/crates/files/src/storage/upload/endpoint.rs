@@ -33,6 +33,14 @@ impl Endpoint {
     /// Reads an endpoint's URL. The error is the problem in words.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        if let Some((scheme, rest)) = text.split_once("://")
+            && (rest.contains("://")
+                || ["http:", "https:"]
+                    .iter()
+                    .any(|twice| starts_with_ignoring_case(rest, twice)))
+        {
+            return Err(format!("{scheme}:// is followed by another scheme; give one"));
+        }
         let mut base = Url::parse(text).map_err(|problem| format!("not a URL: {problem}"))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(format!("{} is not a scheme of S3; use https", base.scheme()));
@@ -69,6 +77,36 @@ impl Endpoint {
             bucket,
             bucket_in_host,
         })
+    }
+
+    /// The same endpoint for a bucket of this name, which its path may name as well.
+    pub(super) fn naming(mut self, name: Option<&str>) -> Self {
+        let path = self.base.path().trim_end_matches('/');
+        if let (Some(name), Some((before, last))) = (name, path.rsplit_once('/'))
+            && last == name
+        {
+            let before = before.to_owned();
+            self.base.set_path(&before);
+            self.bucket = Some(name.to_owned());
+        }
+        self
+    }
+
+    /// The same endpoint in another region. AWS has a host for each; other storage is asked where it is.
+    pub(super) fn in_region(mut self, region: &str) -> Self {
+        let host = self.base.host_str().unwrap_or_default();
+        if is_aws(host) {
+            let host = if host.contains(&self.region) {
+                host.replace(&self.region, region)
+            } else {
+                // The host without a region is that of the first one.
+                host.replacen(".amazonaws", &format!(".{region}.amazonaws"), 1)
+            };
+            // A region has no character that a host cannot have.
+            let _ = self.base.set_host(Some(&host));
+        }
+        region.clone_into(&mut self.region);
+        self
     }
 
     /// The URL for requests to `bucket`.
@@ -140,7 +178,7 @@ impl<'a> ParsedHost<'a> {
         let region = region
             .filter(|(_, domain)| domain.contains('.'))
             .map_or(ANY_REGION, |(region, _)| region);
-        if host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn") {
+        if is_aws(host) {
             Self::split(host, at, region, Provider::Aws)
         } else if KNOWN.iter().any(|known| under(host, known).is_some()) {
             Self::split(host, at, region, Provider::Known)
@@ -158,6 +196,15 @@ impl<'a> ParsedHost<'a> {
             provider,
         }
     }
+}
+
+fn is_aws(host: &str) -> bool {
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+}
+
+fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
+    text.get(..start.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
 /// The part of a host before `domain`.
@@ -233,6 +280,10 @@ mod tests {
             ("", "not a URL"),
             ("ftp://s3.amazonaws.com", "not a scheme of S3"),
             ("s3://bucket", "not a scheme of S3"),
+            ("https://https://s3.amazonaws.com", "followed by another scheme"),
+            ("https://HTTP://minio:9000", "followed by another scheme"),
+            ("https://https:s3.amazonaws.com", "followed by another scheme"),
+            ("http://s3://pics", "followed by another scheme"),
             ("https://key:secret@s3.amazonaws.com", "user name or a password"),
             ("https://s3.amazonaws.com/?x", "query"),
             ("https://s3.amazonaws.com/a/b", "more than a bucket"),
@@ -240,6 +291,38 @@ mod tests {
         ] {
             let found = Endpoint::parse(text).unwrap_err();
             assert!(found.contains(problem), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_the_path_names_as_well_is_no_part_of_the_base() {
+        for (text, base) in [
+            ("http://minio:9000/pics", "http://minio:9000/"),
+            ("http://minio:9000/s3/pics/", "http://minio:9000/s3"),
+            ("http://minio:9000/s3", "http://minio:9000/s3"),
+            ("http://minio:9000/other", "http://minio:9000/other"),
+            ("http://minio:9000", "http://minio:9000/"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap().naming(Some("pics"));
+            assert_eq!(endpoint.base.as_str(), base, "{text}");
+        }
+        let unnamed = Endpoint::parse("http://minio:9000/pics").unwrap().naming(None);
+        assert_eq!(unnamed.base.as_str(), "http://minio:9000/pics");
+    }
+
+    #[test]
+    fn another_region_of_aws_has_another_host() {
+        for (text, host) in [
+            ("https://s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+            ("https://s3-us-west-2.amazonaws.com", "s3-eu-west-1.amazonaws.com"),
+            ("https://s3.amazonaws.com/pics", "s3.eu-west-1.amazonaws.com"),
+            ("https://minio.example", "minio.example"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap().in_region("eu-west-1");
+            assert_eq!(
+                (endpoint.base.host_str(), endpoint.region.as_str()),
+                (Some(host), "eu-west-1")
+            );
         }
     }
 

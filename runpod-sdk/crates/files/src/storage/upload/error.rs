@@ -50,6 +50,8 @@ pub enum UploadError {
         code: String,
         /// S3's message, or the beginning of another answer.
         message: String,
+        /// The bucket's region, if the answer names it: requests were signed for another.
+        region: Option<String>,
         /// Which part of the deployment names credentials and bucket.
         origin: Origin,
     },
@@ -100,6 +102,18 @@ pub enum UploadError {
 }
 
 impl UploadError {
+    /// The region that the storage has named in a refusal.
+    pub(super) fn region(&self) -> Option<&str> {
+        match self {
+            Self::Refused {
+                status: 301 | 307 | 400,
+                region,
+                ..
+            } => region.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether another upload may succeed. This one has already been tried several times.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -149,6 +163,16 @@ impl IntoJobError for UploadError {
             Self::Refused { code, .. } if code == "RequestTimeTooSkewed" => {
                 "this worker's clock is wrong".into()
             }
+            Self::Refused {
+                status: 301 | 307 | 400,
+                region: Some(region),
+                origin,
+                ..
+            } => format!(
+                "the bucket is in the region {region}: {}",
+                origin.set_region(region)
+            )
+            .into(),
             Self::Refused {
                 status: 301 | 307 | 400,
                 origin,

@@ -12,6 +12,7 @@ mod media_type;
 mod object;
 mod origin;
 mod probe;
+mod region;
 mod s3;
 #[cfg(test)]
 mod tests;

@@ -14,13 +14,13 @@ use object_store::{
 };
 use runpod_protocol::causes;
 use tokio::runtime::Handle;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::error::UploadError;
 use super::object::{Link, PIECE, Source};
 use super::origin::Origin;
+use super::region::Stores;
 use super::transport::RequestFailure;
-use crate::storage::egress::NotPublic;
 
 /// The most parts of one object, as S3 has it.
 const MOST_PARTS: u64 = 10_000;
@@ -29,15 +29,37 @@ const PARTS_AT_ONCE: usize = 4;
 
 /// A bucket of S3-compatible storage.
 pub(super) struct S3Bucket {
-    pub(super) store: AmazonS3,
+    pub(super) stores: Stores,
     pub(super) bucket: String,
     pub(super) origin: Origin,
     pub(super) request_timeout: Duration,
 }
 
 impl S3Bucket {
-    /// Uploads an object, and checks that it has arrived whole.
+    /// Uploads an object, and checks that it has arrived whole. Where the storage says that the bucket is in another
+    /// region, it is uploaded there.
     pub(super) async fn put(&self, key: &Key, source: &Source, media_type: &str) -> Result<(), UploadError> {
+        let tried = self.stores.current();
+        let Err(error) = self.put_in(&tried.store, key, source, media_type).await else {
+            return Ok(());
+        };
+        let right = error
+            .region()
+            .and_then(|region| self.stores.in_region(region, &tried));
+        let Some(right) = right else { return Err(error) };
+        info!(%error, "the bucket is in another region; trying again there");
+        self.put_in(&right.store, key, source, media_type).await?;
+        self.stores.keep(right);
+        Ok(())
+    }
+
+    async fn put_in(
+        &self,
+        store: &AmazonS3,
+        key: &Key,
+        source: &Source,
+        media_type: &str,
+    ) -> Result<(), UploadError> {
         let attributes = Attributes::from_iter([(Attribute::ContentType, media_type.to_owned())]);
         if source.len() < PIECE {
             let bytes = source.piece(0, PIECE).await?;
@@ -45,16 +67,17 @@ impl S3Bucket {
                 attributes,
                 ..PutOptions::default()
             };
-            let put = self.store.put_opts(key, bytes.into(), options).await;
+            let put = store.put_opts(key, bytes.into(), options).await;
             put.map_err(|error| self.failed(key, error))?;
         } else {
-            self.put_in_parts(key, source, attributes).await?;
+            self.put_in_parts(store, key, source, attributes).await?;
         }
-        self.verify(key, source.len()).await
+        self.verify(store, key, source.len()).await
     }
 
     async fn put_in_parts(
         &self,
+        store: &AmazonS3,
         key: &Key,
         source: &Source,
         attributes: Attributes,
@@ -66,7 +89,7 @@ impl S3Bucket {
             attributes,
             ..PutMultipartOptions::default()
         };
-        let upload = self.store.put_multipart_opts(key, options).await;
+        let upload = store.put_multipart_opts(key, options).await;
         let mut upload = AbortOnDrop(Some(upload.map_err(|error| self.failed(key, error))?));
         let parts = (0..length.div_ceil(size)).map(|number| {
             let source = source.clone();
@@ -94,8 +117,8 @@ impl S3Bucket {
     }
 
     /// Compares the stored size. The storage has already checked every byte against the signature.
-    async fn verify(&self, key: &Key, sent: u64) -> Result<(), UploadError> {
-        match self.store.head(key).await {
+    async fn verify(&self, store: &AmazonS3, key: &Key, sent: u64) -> Result<(), UploadError> {
+        match store.head(key).await {
             Ok(found) if found.size == sent => Ok(()),
             Ok(found) => Err(UploadError::Mismatch {
                 key: key.to_string(),
@@ -121,7 +144,12 @@ impl S3Bucket {
             Link::Presigned(time) => time,
             Link::Plain => Link::LONGEST,
         };
-        let signed = self.store.signed_url(Method::GET, key, time).await;
+        let signed = self
+            .stores
+            .current()
+            .store
+            .signed_url(Method::GET, key, time)
+            .await;
         let mut url = signed.map_err(|error| self.failed(key, error))?;
         if link == Link::Plain {
             url.set_query(None);
@@ -130,13 +158,13 @@ impl S3Bucket {
     }
 
     pub(super) async fn get(&self, key: &Key) -> Result<Vec<u8>, UploadError> {
-        let got = async { self.store.get(key).await?.bytes().await };
+        let got = async { self.stores.current().store.get(key).await?.bytes().await };
         let bytes = got.await.map_err(|error| self.failed(key, error))?;
         Ok(bytes.into())
     }
 
     pub(super) async fn delete(&self, key: &Key) -> Result<(), UploadError> {
-        let deleted = self.store.delete(key).await;
+        let deleted = self.stores.current().store.delete(key).await;
         deleted.map_err(|error| self.failed(key, error))
     }
 
@@ -148,11 +176,13 @@ impl S3Bucket {
                 status,
                 code,
                 message,
+                region,
             }) => UploadError::Refused {
                 key,
                 status,
                 code,
                 message,
+                region,
                 origin,
             },
             Some(RequestFailure::Broken {
@@ -172,9 +202,9 @@ impl S3Bucket {
                 limit: self.request_timeout,
                 attempts,
             },
-            Some(RequestFailure::Blocked(NotPublic(meaning))) => UploadError::Config {
+            Some(RequestFailure::Blocked(address)) => UploadError::Config {
                 origin,
-                problem: format!("the endpoint's host has an address that is not public ({meaning})"),
+                problem: format!("the endpoint: {address}"),
             },
             None => UploadError::Broken {
                 key,
@@ -188,11 +218,11 @@ impl S3Bucket {
     }
 }
 
-/// Leaves the store out: it holds the secret.
 impl fmt::Debug for S3Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Bucket")
             .field("bucket", &self.bucket)
+            .field("stores", &self.stores)
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }

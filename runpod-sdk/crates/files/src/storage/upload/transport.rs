@@ -30,6 +30,8 @@ pub(super) enum RequestFailure {
         status: u16,
         code: String,
         message: String,
+        /// The bucket's region, if the answer names it.
+        region: Option<String>,
     },
     #[error("{reason}")]
     Broken {
@@ -125,6 +127,13 @@ impl Transport {
             return Ok(HttpResponse::from_parts(head, bytes.freeze().into()));
         }
         let mut failed = error_answer(head.status, &text, failed_late, attempts);
+        if let RequestFailure::Refused { region, .. } = &mut failed.failure {
+            let header = head.headers.get("x-amz-bucket-region");
+            let named = header.and_then(|region| region.to_str().ok()).map(str::to_owned);
+            *region = element(&text, "Region")
+                .or(named)
+                .filter(|region| is_region(region));
+        }
         failed.retry_after = retry_after(&head.headers);
         Err(failed)
     }
@@ -175,7 +184,16 @@ fn error_answer(status: StatusCode, text: &str, failed_late: bool, attempts: u32
         status,
         code,
         message,
+        region: None,
     })
+}
+
+/// Whether it is a name that a region can have, safe in a host.
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The failure of a request that got no whole answer.

@@ -17,6 +17,7 @@ fn of_environment(endpoint: &str, secret: &str, bucket: &str) -> Bucket {
         endpoint: endpoint.to_owned(),
         access_id: ACCESS_ID.to_owned(),
         access_secret: SecretString::from(secret),
+        session_token: None,
         bucket: Some(bucket.to_owned()),
         region: None,
         prefix: None,
@@ -238,4 +239,76 @@ async fn a_redirect_is_not_followed() {
         "{error}"
     );
     assert!(other.requests().is_empty());
+}
+
+/// A storage that takes only what is signed for `eu-west-1`, and else names that region with this status.
+async fn of_another_region(status: &'static str, in_body: bool) -> Server {
+    Server::start(move |_, head| {
+        if head.contains("/eu-west-1/s3/aws4_request") {
+            return stores(head, 1);
+        }
+        let code = "<Error><Code>AuthorizationHeaderMalformed</Code>";
+        if in_body {
+            Reply::with(status, "", format!("{code}<Region>eu-west-1</Region></Error>"))
+        } else {
+            Reply::with(
+                status,
+                "x-amz-bucket-region: eu-west-1\r\n",
+                format!("{code}</Error>"),
+            )
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_gets_its_objects_there() {
+    for (status, in_body) in [("400 Bad Request", true), ("301 Moved Permanently", false)] {
+        let server = of_another_region(status, in_body).await;
+        let bucket = at(&server.url("")).build().unwrap();
+        let first = bucket.put("a.png", "x", None).await.unwrap();
+        assert!(
+            first.url.contains("eu-west-1"),
+            "its link is signed for it, too: {}",
+            first.url
+        );
+        bucket.put("b.png", "x", None).await.unwrap();
+        // The region is remembered.
+        assert_eq!(server.requests().len(), 1 + 2 + 2, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_the_storage_goes_on_to_refuse_is_named_with_its_setting() {
+    let server =
+        Server::start(|_, _| Reply::with("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", ""))
+            .await;
+    let bucket = of_environment(&server.url(""), SECRET, "pics");
+    let error = JobError::from(bucket.put("a.png", "x", None).await.unwrap_err());
+    assert_eq!(
+        error.hint(),
+        Some(
+            "the bucket is in the region eu-west-1: set BUCKET_REGION=eu-west-1, and see that BUCKET_ENDPOINT_URL is the \
+             endpoint of it"
+        )
+    );
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_name_that_no_region_can_have_is_not_followed() {
+    let server = Server::start(|_, _| {
+        Reply::with(
+            "400 Bad Request",
+            "",
+            "<Error><Region>evil.example/x</Region></Error>",
+        )
+    })
+    .await;
+    bucket_of(&server).put("a.png", "x", None).await.unwrap_err();
+    assert_eq!(server.requests().len(), 1);
+}
+
+fn bucket_of(server: &Server) -> Bucket {
+    at(&server.url("")).build().unwrap()
 }

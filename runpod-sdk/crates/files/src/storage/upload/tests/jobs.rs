@@ -86,6 +86,8 @@ async fn a_jobs_endpoint_must_be_public() {
     ] {
         let error = Bucket::for_job_with(&job(&endpoint, &json!({})), |_| None).unwrap_err();
         assert!(error.to_string().contains("not public"), "{endpoint}: {error}");
+        let names_the_variable = error.to_string().contains("RUNPOD_ALLOW_PRIVATE_DOWNLOAD_URLS=1");
+        assert_eq!(names_the_variable, !endpoint.contains("169.254"), "{error}");
         let error = JobError::from(error);
         assert_eq!(
             (error.code().as_str(), error.class()),
@@ -150,5 +152,58 @@ async fn a_jobs_wrong_secret_is_the_callers_mistake() {
             .contains("accessSecret of the job's s3Config"),
         "{:?}",
         error.hint()
+    );
+}
+
+#[tokio::test]
+async fn the_environments_prefix_stands_before_keys_and_a_bucket_named_twice_is_used_once() {
+    let server = S3Server::start().await;
+    let endpoint = format!("{}/pics/", server.url());
+    let lookup = move |name: &str| match name {
+        "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+        "AWS_ACCESS_KEY_ID" => Some(ACCESS_ID.to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some(SECRET.to_owned()),
+        "BUCKET_NAME" => Some("pics".to_owned()),
+        "BUCKET_PREFIX" => Some("results/today".to_owned()),
+        _ => None,
+    };
+    let bucket = Bucket::for_job_with(&Job::new("job-1", RawJson::null()), lookup).unwrap();
+    assert_eq!(bucket.origin(), Some(Origin::AwsEnvironment));
+    let uploaded = bucket.put("a.png", "x", None).await.unwrap();
+    assert_eq!(uploaded.key, "results/today/a.png");
+    assert!(server.stored("results/today/a.png").exists());
+    assert!(
+        server.requests()[0].starts_with("PUT /pics/results/"),
+        "{:?}",
+        server.requests()
+    );
+}
+
+#[tokio::test]
+async fn a_session_token_goes_with_each_request_and_each_link() {
+    let server = crate::storage::test_server::Server::start(|_, head| stores(head, 1)).await;
+    let endpoint = server.url("");
+    let lookup = move |name: &str| match name {
+        "AWS_ENDPOINT_URL_S3" => Some(endpoint.clone()),
+        "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:9".to_owned()),
+        "AWS_ACCESS_KEY_ID" => Some(ACCESS_ID.to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some(SECRET.to_owned()),
+        "AWS_SESSION_TOKEN" => Some("the-token".to_owned()),
+        "BUCKET_NAME" => Some("pics".to_owned()),
+        _ => None,
+    };
+    let bucket = Bucket::for_job_with(&Job::new("job-1", RawJson::null()), lookup).unwrap();
+    assert!(!format!("{bucket:?}").contains("the-token"));
+    let uploaded = bucket.put("a.png", "x", None).await.unwrap();
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|head| head.contains("x-amz-security-token: the-token"))
+    );
+    assert!(
+        uploaded.url.contains("X-Amz-Security-Token=the-token"),
+        "{}",
+        uploaded.url
     );
 }
