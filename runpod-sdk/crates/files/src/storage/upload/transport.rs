@@ -1,9 +1,9 @@
 //! Requests to the storage: tries, and the reasons of failures.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use object_store::ClientOptions;
@@ -108,18 +108,20 @@ impl Transport {
 
     async fn send_once(&self, request: HttpRequest, attempts: u32) -> Result<HttpResponse, FailedTry> {
         let completes_upload = request.method() == Method::POST;
-        let broken = |error: HttpError| transport_failure(&error, attempts);
-        let response = HttpService::call(&self.client, request).await.map_err(broken)?;
-        let (head, body) = response.into_parts();
+        // The address holds the signature.
+        let broken = |error: reqwest::Error| transport_failure(&error.without_url(), attempts);
+        let request = request.map(reqwest::Body::wrap);
+        let request = reqwest::Request::try_from(request).map_err(broken)?;
+        let mut response = self.client.execute(request).await.map_err(broken)?;
         let mut bytes = BytesMut::new();
-        let mut pieces = body.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            bytes.extend_from_slice(&piece.map_err(broken)?);
+        while let Some(piece) = response.chunk().await.map_err(broken)? {
+            bytes.extend_from_slice(&piece);
             if bytes.len() > LONGEST_ANSWER {
                 let reason = "the answer is too long to be that of a storage".to_owned();
                 return Err(FailedTry::broken(reason, attempts, false));
             }
         }
+        let (head, ()) = http::Response::from(response).map(drop).into_parts();
         let text = String::from_utf8_lossy(&bytes);
         // The request that completes an upload in parts may fail after its 200 has been sent.
         let failed_late = completes_upload && head.status.is_success() && text.contains("<Error>");
@@ -197,12 +199,13 @@ fn is_region(text: &str) -> bool {
 }
 
 /// The failure of a request that got no whole answer.
-fn transport_failure(error: &HttpError, attempts: u32) -> FailedTry {
+fn transport_failure(error: &reqwest::Error, attempts: u32) -> FailedTry {
     if let Some(address) = causes::find::<NotPublic>(error) {
         return FailedTry::refused(RequestFailure::Blocked(*address));
     }
-    let connecting = causes::find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect);
-    if error.kind() == HttpErrorKind::Timeout && !connecting {
+    let is_slow = error.is_timeout()
+        || causes::find::<std::io::Error>(error).is_some_and(|io| io.kind() == ErrorKind::TimedOut);
+    if is_slow && !error.is_connect() {
         return FailedTry {
             failure: RequestFailure::TimedOut { attempts },
             retryable: true,
