@@ -109,12 +109,20 @@ impl<'a> Edits<'a> {
         self.changes.push((place, json));
     }
 
+    /// Writes another key and `json` in place of a key of this text and its value. False if the key is written with
+    /// escapes.
+    pub(crate) fn rename(&mut self, key: &str, value: &'a RawValue, to: &str, json: &str) -> bool {
+        let Some((before, after)) = self.around(key, value) else {
+            return false;
+        };
+        let place = before.len()..self.text.len() - after.len();
+        self.replace_at(place, [&quoted(to), ": ", json].concat());
+        true
+    }
+
     /// Takes a key of this text and its value out. False if the key is written with escapes.
     pub(crate) fn remove(&mut self, key: &str, value: &'a RawValue) -> bool {
-        let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
-        let after = &self.text[start + value.get().len()..];
-        let before = self.text[..start].trim_end().strip_suffix(':').map(str::trim_end);
-        let Some(before) = before.and_then(|before| before.strip_suffix(&quoted(key))) else {
+        let Some((before, after)) = self.around(key, value) else {
             return false;
         };
         let before = before.trim_end();
@@ -126,6 +134,14 @@ impl<'a> Edits<'a> {
         };
         self.replace_at(before.len()..self.text.len() - after.len(), String::new());
         true
+    }
+
+    /// The text before a key and the text behind its value. `None` if the key is written with escapes.
+    fn around(&self, key: &str, value: &'a RawValue) -> Option<(&'a str, &'a str)> {
+        let start = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
+        let after = &self.text[start + value.get().len()..];
+        let before = self.text[..start].trim_end().strip_suffix(':')?.trim_end();
+        Some((before.strip_suffix(&quoted(key))?, after))
     }
 
     /// Whether there are no changes.
@@ -209,6 +225,16 @@ mod tests {
         let text = r#"{"\u0077": 1}"#;
         let object = Object::read(text).unwrap();
         assert!(!Edits::of(text).remove("w", object.get("w").unwrap()));
+    }
+
+    #[test]
+    fn a_key_is_written_anew_in_its_place() {
+        let text = r#"{ "a" : "x", "b": 2 }"#;
+        let object = Object::read(text).unwrap();
+        let mut edits = Edits::of(text);
+        assert!(edits.rename("a", object.get("a").unwrap(), "c", "3"));
+        assert!(!edits.rename("other", object.get("b").unwrap(), "d", "4"));
+        assert_eq!(edits.apply().unwrap().as_str(), r#"{ "c": 3, "b": 2 }"#);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::route::Route;
 use crate::profile::Profile;
-use crate::request::{Field, generation};
+use crate::request::{Field, Mode, generation, sd_next};
 use crate::server::Server;
 
 /// The page for the routes that this server has.
@@ -22,7 +22,7 @@ pub(super) fn page(server: &Server, routes: &[Route]) -> Value {
     }
     let schemas: Map<String, Value> = SCHEMAS
         .iter()
-        .map(|(_, name, fields)| ((*name).to_owned(), schema(name, fields(), server.profile())))
+        .map(|(_, name, mode)| ((*name).to_owned(), schema(name, *mode, server.profile())))
         .collect();
     json!({
         "openapi": "3.0.2",
@@ -32,17 +32,18 @@ pub(super) fn page(server: &Server, routes: &[Route]) -> Value {
     })
 }
 
-/// A route's fields, made when they are first needed.
-type Table = fn() -> &'static [Field];
-
 /// Routes whose fields the page lists, with the real server's names for their bodies.
-const SCHEMAS: [(&str, &str, Table); 2] = [
-    ("/sdapi/v1/txt2img", "StableDiffusionTxt2ImgProcessingAPI", || {
-        &generation::TXT2IMG
-    }),
-    ("/sdapi/v1/img2img", "StableDiffusionImg2ImgProcessingAPI", || {
-        &generation::IMG2IMG
-    }),
+const SCHEMAS: [(&str, &str, Mode); 2] = [
+    (
+        "/sdapi/v1/txt2img",
+        "StableDiffusionTxt2ImgProcessingAPI",
+        Mode::Txt2Img,
+    ),
+    (
+        "/sdapi/v1/img2img",
+        "StableDiffusionImg2ImgProcessingAPI",
+        Mode::Img2Img,
+    ),
 ];
 
 fn with_body(mut operation: Value, path: &str) -> Value {
@@ -54,9 +55,19 @@ fn with_body(mut operation: Value, path: &str) -> Value {
     operation
 }
 
+/// The fields of a generation, those of other versions included.
+fn fields_of(mode: Mode, profile: Profile) -> &'static [Field] {
+    match (mode, profile.is_sd_next()) {
+        (Mode::Txt2Img, true) => &sd_next::TXT2IMG,
+        (Mode::Img2Img, true) => &sd_next::IMG2IMG,
+        (Mode::Txt2Img, false) => &generation::TXT2IMG,
+        (Mode::Img2Img, false) => &generation::IMG2IMG,
+    }
+}
+
 /// The fields that this version knows, with their defaults.
-fn schema(name: &str, fields: &[Field], profile: Profile) -> Value {
-    let properties: Map<String, Value> = fields
+fn schema(name: &str, mode: Mode, profile: Profile) -> Value {
+    let properties: Map<String, Value> = fields_of(mode, profile)
         .iter()
         .filter(|field| field.since <= profile)
         .map(|field| {

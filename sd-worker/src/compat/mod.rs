@@ -3,7 +3,7 @@
 //! | server | what is adapted |
 //! |---|---|
 //! | 1.9 | "DPM++ 2M Karras" becomes the sampler "DPM++ 2M" and the scheduler "Karras", as 1.10 does itself |
-//! | SD.Next | the same, with its own field `schedulers_sigma` |
+//! | SD.Next | the same, with its own field `schedulers_sigma`, which it has in place of `scheduler`, too |
 //! | Forge | `enable_hr` gets `hr_additional_modules`, without which Forge fails after the whole first pass |
 
 mod hires;
@@ -63,13 +63,17 @@ impl Compat {
     /// The request as the server takes it. Every byte stays that need not change.
     pub(crate) async fn adapt(&self, call: Call) -> Call {
         let Some(body) = &call.body else { return call };
-        if !split::mentions_a_sampler(body) && !hires::mentions_a_second_pass(body) {
+        let may_need_help = split::mentions_a_sampler(body)
+            || sigma::mentions_a_scheduler(body)
+            || hires::mentions_a_second_pass(body);
+        if !may_need_help {
             return call;
         }
-        let split = match self.help().await {
+        let help = self.help().await;
+        let split = match help {
             None | Some(Help::None) => None,
             Some(Help::Split(names)) => split::split(body, names),
-            Some(Help::Sigma(samplers)) => sigma::split(body, samplers),
+            Some(Help::Sigma(samplers)) => sigma::translate(body, samplers),
             Some(Help::HiresModules) => {
                 let is_txt2img = call.job_kind == JobKind::Txt2Img;
                 return match hires::with_modules(body).filter(|_| is_txt2img) {
@@ -85,11 +89,13 @@ impl Compat {
         };
         match split {
             Some(split) => {
-                info!(
-                    sampler = split.sampler,
-                    scheduler = split.scheduler,
-                    "this server does not know the sampler name; sending sampler and scheduler apart"
-                );
+                let why = match help {
+                    Some(Help::Sigma(_)) => {
+                        "SD.Next has schedulers_sigma in place of a scheduler; sending that"
+                    }
+                    _ => "this server does not know the sampler name; sending sampler and scheduler apart",
+                };
+                info!(sampler = split.sampler, scheduler = split.scheduler, "{why}");
                 call.with_body(split.input)
             }
             None => call,

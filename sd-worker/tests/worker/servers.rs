@@ -216,6 +216,30 @@ async fn the_example_event_is_rendered_by_each_server() {
 }
 
 #[tokio::test]
+async fn a_scheduler_reaches_sd_next_by_its_own_field_and_is_no_finding() {
+    let webui = server(Profile::SdNext).await;
+    let tap = Tap::before(webui.address()).await;
+    let url = format!("http://{}", tap.address);
+    let stage = Stage::with(&url, &[("SD_WORKER_CHECKS", "strict")]).await;
+    stage
+        .complete(&small(
+            &json!({ "sampler_name": "DPM++ 2M", "scheduler": "Exponential" }),
+        ))
+        .await;
+    let sent: Value = serde_json::from_slice(&tap.render().0.body).unwrap();
+    assert_eq!(sent["schedulers_sigma"], "exponential");
+    assert_eq!(sent["scheduler"], Value::Null);
+    // SD.Next has no such schedule, and passes over the field.
+    let error = stage
+        .fail(&small(
+            &json!({ "sampler_name": "DPM++ 2M", "scheduler": "SGM Uniform" }),
+        ))
+        .await;
+    assert_eq!(verdict(&error), ["NOT_APPLIED", "user", "final"], "{error}");
+    assert_eq!(error["details"]["findings"][0]["field"], "scheduler", "{error}");
+}
+
+#[tokio::test]
 async fn a_second_pass_gets_its_modules_on_forge_alone() {
     let hires = small(&json!({ "enable_hr": true, "denoising_strength": 0.5, "hr_scale": 2 }));
     for profile in [Profile::Forge, Profile::Forge2024, Profile::V1_10_1] {
