@@ -44,7 +44,9 @@ impl From<StreamError> for Failure {
             StreamError::Render(error) => error.into(),
             StreamError::NotApplied(error) => error.into(),
             StreamError::Output(error) => error.into(),
-            StreamError::NoPictures | StreamError::NoSeed | StreamError::NotJson(_) => Self::Stream(error),
+            StreamError::NoPictures { .. } | StreamError::NoSeed | StreamError::NotJson(_) => {
+                Self::Stream(error)
+            }
         }
     }
 }

@@ -20,7 +20,6 @@ use tracing::warn;
 
 use self::encode::Encoding;
 use self::error::{OversizedItem, TooLarge, UploadRequestedBy};
-use self::picture::NotAPicture;
 use self::storage::{OwnBucket, Storage};
 use crate::request::JobOptions;
 use crate::settings::{OutputMode, OutputSettings, Reencode};
@@ -29,7 +28,7 @@ use crate::splice::Edits;
 pub(crate) use blocking::blocking;
 pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use error::OutputError;
-pub(crate) use picture::{Picture, PictureEntry, info};
+pub(crate) use picture::{NotAPicture, Picture, PictureEntry, info};
 
 /// The quality of a JPEG whose job names none. Above it files grow faster than pictures improve.
 const JPEG_QUALITY: u8 = 90;

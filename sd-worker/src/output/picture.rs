@@ -173,14 +173,14 @@ fn values<'a>(answer: &Object<'a>) -> impl Iterator<Item = (usize, &'a RawValue)
 
 /// A value in the place of a picture that is none.
 #[derive(Debug, Serialize)]
-pub(super) struct NotAPicture {
+pub(crate) struct NotAPicture {
     index: usize,
     found: String,
 }
 
 impl NotAPicture {
     /// All of an answer, of which `pictures` are recognised.
-    pub(super) fn all_of(answer: &RawJson, pictures: &[Picture]) -> Vec<Self> {
+    pub(crate) fn all_of(answer: &RawJson, pictures: &[Picture]) -> Vec<Self> {
         let Some(object) = Object::read(answer.as_str()) else {
             return Vec::new();
         };
@@ -191,6 +191,13 @@ impl NotAPicture {
                 found: found(value),
             })
             .collect()
+    }
+}
+
+/// `at 1: text/html, 4 KB`.
+impl std::fmt::Display for NotAPicture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "at {}: {}", self.index, self.found)
     }
 }
 

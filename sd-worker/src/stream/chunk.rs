@@ -15,28 +15,40 @@ const THE_REST: usize = 300;
 struct Chunk<'a> {
     #[serde(flatten)]
     entry: PictureEntry<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warnings: Option<&'a RawValue>,
+    #[serde(flatten)]
+    notes: Notes<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<&'a str>,
 }
 
+/// What is said about the render of a picture.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Notes<'a> {
+    /// The warnings of the checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warnings: Option<&'a RawValue>,
+    /// What the render's answer has in the place of pictures, with the last of its pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) not_streamed: Option<&'a RawValue>,
+}
+
 /// The bytes of JSON that are left for the picture in a chunk of `chunk` bytes.
-pub(super) fn room(picture: &Picture, warnings: Option<&RawValue>, chunk: usize) -> usize {
+pub(super) fn room(picture: &Picture, notes: Notes<'_>, chunk: usize) -> usize {
     let infotext = picture.infotext.as_deref().map_or(0, |text| quoted(text).len());
-    let warnings = warnings.map_or(0, |warnings| warnings.get().len());
-    chunk.saturating_sub(THE_REST + infotext + warnings)
+    let notes = [notes.warnings, notes.not_streamed];
+    let notes: usize = notes.iter().flatten().map(|note| note.get().len()).sum();
+    chunk.saturating_sub(THE_REST + infotext + notes)
 }
 
 /// The chunk of a delivered picture.
 pub(super) fn json(
     picture: &Picture,
     delivered: &Delivered,
-    warnings: Option<&RawValue>,
+    notes: Notes<'_>,
 ) -> serde_json::Result<RawJson> {
     RawJson::encode(&Chunk {
         entry: delivered.entry(picture),
-        warnings,
+        notes,
         image: delivered.base64(),
     })
 }

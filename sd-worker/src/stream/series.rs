@@ -10,7 +10,7 @@ use runpod_sdk::Context;
 use runpod_sdk::handler::LARGEST_CHUNK;
 use runpod_sdk::json::RawJson;
 use serde_json::value::RawValue;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::chunk;
 use super::error::StreamError;
@@ -19,7 +19,7 @@ use super::split::{RenderSplit, Seeds};
 use crate::cancelled::unless_cancelled;
 use crate::checks::{Checked, Checks};
 use crate::marks::{INFERENCE_FINISHED, PART_FINISHED, PART_STARTED};
-use crate::output::{Delivery, Picture, blocking};
+use crate::output::{Delivery, NotAPicture, Picture, blocking};
 use crate::render::{GpuLease, Renderer};
 use crate::splice::Object;
 use crate::supervisor::Health;
@@ -56,6 +56,8 @@ pub(super) struct Series {
     finished: VecDeque<Picture>,
     /// The warnings of the checks about the last answer.
     warnings: Option<Box<RawValue>>,
+    /// What the last answer has in the place of pictures, if there is such a thing.
+    not_streamed: Option<Box<RawValue>>,
     /// The number of delivered pictures.
     delivered: usize,
     /// The list of all chunks, if that is the job's output.
@@ -88,6 +90,7 @@ impl Series {
             delivery,
             finished: VecDeque::new(),
             warnings: None,
+            not_streamed: None,
             delivered: 0,
             list,
         }
@@ -139,14 +142,16 @@ impl Series {
         let has_warnings = !std::ptr::eq(before.as_str(), answer.as_str());
         drop(before);
         let wants_seeds = self.split.wants_seeds();
-        let (pictures, seeds, warnings) = blocking(move || {
+        let (pictures, others, seeds, warnings) = blocking(move || {
             let seeds = wants_seeds.then(|| Seeds::of(&answer)).flatten();
             let warnings = has_warnings.then(|| warnings(&answer)).flatten();
-            (Picture::all_of(&answer), seeds, warnings)
+            let pictures = Picture::all_of(&answer);
+            let others = NotAPicture::all_of(&answer, &pictures);
+            (pictures, others, seeds, warnings)
         })
         .await;
         if pictures.is_empty() {
-            return Err(StreamError::NoPictures);
+            return Err(StreamError::NoPictures { found: others });
         }
         self.split.done(seeds);
         // A picture that is added behind those of a render, such as a map, is streamed once, after the last part. It
@@ -155,15 +160,25 @@ impl Series {
         let belongs = |picture: &Picture| part.is_last() || !seeds_are_listed || picture.is_seeded;
         self.finished.extend(pictures.into_iter().filter(belongs));
         self.warnings = warnings;
+        self.not_streamed = None;
+        if !others.is_empty() {
+            warn!("the answer has something in the place of pictures that cannot be streamed");
+            let others = serde_json::value::to_raw_value(&others);
+            self.not_streamed = Some(others.map_err(StreamError::NotJson)?);
+        }
         Ok(true)
     }
 
     async fn deliver(&mut self, mut picture: Picture) -> Result<RawJson, StreamError> {
         picture.index = self.delivered;
         self.delivered += 1;
-        let warnings = self.warnings.as_deref();
+        let is_last_of_its_render = self.finished.is_empty();
+        let notes = chunk::Notes {
+            warnings: self.warnings.as_deref(),
+            not_streamed: self.not_streamed.as_deref().filter(|_| is_last_of_its_render),
+        };
         let left = self.list.as_ref().map_or(usize::MAX, ChunkList::left);
-        let room = chunk::room(&picture, warnings, LARGEST_CHUNK.min(left));
+        let room = chunk::room(&picture, notes, LARGEST_CHUNK.min(left));
         let delivering = unless_cancelled(&self.ctx, self.delivery.picture(&picture, room));
         let delivered = lending(&mut self.lease, &self.tools.health, delivering).await?;
         let delivered = delivered.map_err(|error| {
@@ -173,7 +188,7 @@ impl Series {
                 error
             }
         })?;
-        let chunk = chunk::json(&picture, &delivered, warnings).map_err(StreamError::NotJson)?;
+        let chunk = chunk::json(&picture, &delivered, notes).map_err(StreamError::NotJson)?;
         if let Some(list) = &mut self.list {
             list.add(&chunk);
         }

@@ -2,6 +2,8 @@
 
 use std::pin::pin;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use mock_webui::{Fault, MockWebUi};
 use runpod_sdk::client::ClientError;
@@ -181,4 +183,27 @@ async fn an_answer_that_cannot_be_streamed_is_an_error() {
             "{error}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_named_with_the_last_picture_of_its_render() {
+    let (png, text) = (png_64(), STANDARD.encode("hello"));
+    let answer = |images: Value| json!({ "images": images, "info": "{}" }).to_string();
+    let webui = answering(answer(json!([png, text, null, png]))).await;
+    let stage = Stage::new(&webui.url).await;
+    let input = streaming(&json!({ "prompt": "x" }), &json!({}));
+    let streamed = chunks(&stage, &input).await;
+    assert_eq!(streamed.len(), 2);
+    assert_eq!(streamed[0]["not_streamed"], Value::Null);
+    assert_eq!(
+        streamed[1]["not_streamed"],
+        json!([{ "index": 1, "found": "text/plain, 5 bytes" }, { "index": 2, "found": "null" }])
+    );
+
+    let webui = answering(answer(json!([text]))).await;
+    let stage = Stage::new(&webui.url).await;
+    let error = stage.fail(&input).await;
+    assert_eq!(verdict(&error), ["BACKEND_BAD_ANSWER", "backend", "retryable"]);
+    let message = error["error_message"].as_str().unwrap();
+    assert!(message.contains("at 0: text/plain, 5 bytes"), "{message}");
 }
