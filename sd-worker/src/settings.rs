@@ -72,7 +72,7 @@ options! {
 
         attempt_timeout: Duration =
             "attempt-timeout", "SD_WORKER_ATTEMPT_TIMEOUT", (value_name = "TIME", default_value = "600s", value_parser = time),
-            "How long one attempt at a render may take. An attempt that took longer is interrupted and not repeated; 0 sets no limit",
+            "How long one attempt at a render may take. An attempt that took longer is interrupted and not repeated; 0 sets no limit. The time behind another client's render counts apart, with the same limit",
             when "renders of many large pictures take more than 10 minutes, and the endpoint's execution timeout allows it";
 
         retries: u32 =

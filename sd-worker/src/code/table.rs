@@ -97,7 +97,7 @@ codes! {
         when "the WebUI could not write: its disk is full",
         hint "send the job again; free space on this worker's disk or volume";
     Unavailable = "BACKEND_UNAVAILABLE", Backend, retryable true,
-        when "no connection, or 429, 502, 503, 504, all retries included",
+        when "no connection, or 429, 502, 503, 504, all retries included; or another client's render kept the WebUI busy for `--attempt-timeout`",
         hint "send the job again; if it stays like this, look whether the WebUI runs";
     Lost = "BACKEND_LOST", Backend, retryable true,
         when "the connection broke after the request had been sent, or the answer stood still in its middle",

@@ -9,13 +9,13 @@ use runpod_sdk::json::RawJson;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use super::Renderer;
 use super::error::RenderError;
 use super::lease::GpuLease;
-use super::lost_request::JobBefore;
+use super::lost_request::{JobBefore, LostRequest};
 use super::part::JobPart;
 use super::progress::Follower;
 use super::stall::StallDetector;
+use super::{Renderer, retry};
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::supervisor::Symptom;
 use crate::webui::{
@@ -44,12 +44,36 @@ pub(super) struct Attempt {
     pub(super) seen_over: bool,
 }
 
+/// How often a request that waits behind another client's render is looked after.
+const WAIT_PROBE: Duration = Duration::from_millis(500);
+
 /// Why a render is not waited for any longer.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interruption {
     Cancelled(CancelReason),
+    /// The worker's own render has taken too long.
     TooSlow,
+    /// Another client's render was ahead for too long.
+    Behind,
     Stalled,
+}
+
+/// Waits until the time of an attempt is up. The time behind another client's render does not count, and has the same
+/// limit of its own.
+async fn time_is_up<F: Future<Output = bool>>(
+    limit: Duration,
+    mut is_behind: impl FnMut() -> F,
+) -> Interruption {
+    let another = async {
+        while is_behind().await {
+            sleep(WAIT_PROBE).await;
+        }
+    };
+    if timeout(limit, another).await.is_err() {
+        return Interruption::Behind;
+    }
+    sleep(limit).await;
+    Interruption::TooSlow
 }
 
 impl Attempt {
@@ -74,6 +98,22 @@ impl Attempt {
             seen_running: false,
             seen_over: false,
         })
+    }
+
+    /// The request, if its answer is lost.
+    pub(super) fn request(&self) -> LostRequest<'_> {
+        LostRequest {
+            before: &self.before,
+            sent_at: self.began,
+            seen_running: self.seen_running,
+        }
+    }
+
+    /// Whether a render was running before the request that nothing tells from the one that `seen` reports: this WebUI
+    /// gives no times of jobs.
+    pub(super) fn ran_before(&self, seen: &Progress) -> bool {
+        let ran = self.seen_before.as_ref().is_some_and(Progress::is_rendering);
+        ran && seen.state.job_timestamp.is_none()
     }
 
     /// Notes what was seen after the answer. It tells the next render from this one.
@@ -112,27 +152,28 @@ impl GpuLease {
             .own_render()
             .begin(attempt.seen_before.as_ref(), follower.expected_job());
         let mut post = request(renderer.webui.clone(), call.clone());
+        let is_behind = || renderer.webui.is_behind_another();
         let interruption = tokio::select! {
             biased;
             answer = &mut post => return answered(renderer, call, attempt, follower, answer),
             reason = ctx.cancelled() => Interruption::Cancelled(reason),
-            () = sleep(renderer.attempt_timeout) => Interruption::TooSlow,
+            interruption = time_is_up(renderer.attempt_timeout, is_behind) => interruption,
             () = follower.report(&mut stall) => Interruption::Stalled,
         };
         let stopped = if renderer.webui.is_behind_another().await {
             self.leave_behind(post);
             None
         } else {
-            interrupt(renderer, attempt, &interruption, post.as_mut()).await
+            interrupt(renderer, attempt, interruption, post.as_mut()).await
         };
         match interruption {
             Interruption::Cancelled(reason) => Err(Cancelled(reason).into()),
-            Interruption::TooSlow | Interruption::Stalled => match whole_answer(call, stopped, &follower) {
+            _ => match whole_answer(call, stopped, &follower) {
                 Some(answer) => {
                     follower.finished();
                     Ok(answer)
                 }
-                None => Err(interrupted(renderer, &interruption, &follower)),
+                None => Err(interrupted(renderer, interruption, &follower)),
             },
         }
     }
@@ -146,10 +187,10 @@ impl GpuLease {
         tokio::spawn(async move {
             let returned = wait_behind_another(&renderer.webui, post.as_mut()).await;
             let is_over = match returned {
-                Some(answer) => !is_lost(&answer),
+                Some(answer) => !may_render_on(&answer),
                 None => stop(&renderer, post.as_mut())
                     .await
-                    .is_some_and(|stopped| !is_lost(&stopped.output)),
+                    .is_some_and(|stopped| !may_render_on(&stopped.output)),
             };
             if is_over {
                 renderer.webui.own_render().end();
@@ -174,7 +215,7 @@ fn answered(
 ) -> Result<RawJson, RenderError> {
     // A render whose answer begins has run.
     attempt.seen_running = follower.seen_running() || answer.is_ok();
-    if !is_lost(&answer) {
+    if !may_render_on(&answer) {
         renderer.webui.own_render().end();
     }
     let Rendered {
@@ -209,11 +250,11 @@ fn answered(
 async fn interrupt(
     renderer: &Renderer,
     attempt: &mut Attempt,
-    interruption: &Interruption,
+    interruption: Interruption,
     post: Pin<&mut (dyn Future<Output = Answered> + Send)>,
 ) -> Option<Stopped<Answered>> {
     let stopped = stop(renderer, post).await?;
-    if !is_lost(&stopped.output) {
+    if !may_render_on(&stopped.output) {
         renderer.webui.own_render().end();
     }
     if let Some(after) = &stopped.after {
@@ -248,12 +289,15 @@ fn whole_answer(call: &Call, stopped: Option<Stopped<Answered>>, follower: &Foll
     (is_whole && call.require_pictures(&answer, None).is_ok()).then_some(answer)
 }
 
-fn interrupted(renderer: &Renderer, interruption: &Interruption, follower: &Follower<'_>) -> RenderError {
+fn interrupted(renderer: &Renderer, interruption: Interruption, follower: &Follower<'_>) -> RenderError {
     let seen = follower.last_seen();
     match interruption {
         Interruption::Stalled => RenderError::Stalled {
             after: renderer.stall_after,
             seen,
+        },
+        Interruption::Behind => RenderError::Behind {
+            limit: renderer.attempt_timeout,
         },
         _ => RenderError::TooSlow {
             limit: renderer.attempt_timeout,
@@ -262,11 +306,35 @@ fn interrupted(renderer: &Renderer, interruption: &Interruption, follower: &Foll
     }
 }
 
-/// Whether the connection broke, so that the render may still run.
-fn is_lost(answer: &Answered) -> bool {
+/// Whether the render may still run: the connection broke, or a proxy has given it up.
+fn may_render_on(answer: &Answered) -> bool {
     let error = match answer {
         Ok(rendered) => rendered.answer.as_ref().err(),
         Err(error) => Some(error),
     };
-    matches!(error, Some(WebUiError::Lost { .. }))
+    error.is_some_and(|error| matches!(error, WebUiError::Lost { .. }) || retry::needs_a_probe(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// The end of an attempt of `LIMIT`, and its time, where another client's render is ahead for `others`.
+    async fn end_behind(others: Duration) -> (Interruption, Duration) {
+        let began = Instant::now();
+        let end = time_is_up(LIMIT, || async { began.elapsed() < others }).await;
+        (end, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_behind_another_client_s_render_is_not_that_of_the_job_s_own() {
+        let seconds = Duration::from_secs;
+        assert_eq!(end_behind(seconds(0)).await, (Interruption::TooSlow, LIMIT));
+        assert_eq!(end_behind(seconds(9)).await, (Interruption::TooSlow, seconds(19)));
+        assert_eq!(end_behind(seconds(60)).await, (Interruption::Behind, LIMIT));
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) enum RenderError {
     TooSlow { limit: Duration, seen: Option<String> },
     #[error("the render made no step for {after:?}{}", in_brackets("", .seen.as_deref()))]
     Stalled { after: Duration, seen: Option<String> },
+    #[error("another client's render kept the WebUI busy for {limit:?}, and the job's own did not begin")]
+    Behind { limit: Duration },
     #[error("the WebUI could not be mended: {0}")]
     GivenUp(&'static str),
     #[error("the pictures are not whole: {} by another client{}", .how.describe(), in_brackets("last seen ", .seen.as_deref()))]
@@ -37,7 +39,7 @@ impl Explain for RenderError {
             Self::Cancelled(error) => error.code(),
             Self::TooSlow { .. } => Code::GenerationTimeout,
             Self::Stalled { .. } => Code::Stalled,
-            Self::GivenUp(_) => Code::Unavailable,
+            Self::GivenUp(_) | Self::Behind { .. } => Code::Unavailable,
             Self::CutShort { .. } => Code::InterruptedElsewhere,
         }
     }
@@ -47,6 +49,9 @@ impl Explain for RenderError {
             Self::WebUi(error) => error.own_hint(),
             Self::Cancelled(error) => error.own_hint(),
             Self::GivenUp(_) => Some("send the job again; another worker takes it"),
+            Self::Behind { .. } => {
+                Some("send the job again; find out who else uses this WebUI, its web page or its API")
+            }
             Self::TooSlow { .. } | Self::Stalled { .. } | Self::CutShort { .. } => None,
         }
     }

@@ -148,32 +148,37 @@ impl GpuLease {
         error: &WebUiError,
         has_died: &mut bool,
     ) -> Result<AfterFailure, RenderError> {
-        let again = if retry::may_hide_a_render(error, attempt.seen_running) {
-            let state = unless_cancelled(ctx, self.lost_request_state(&attempt)).await?;
-            warn!(%error, ?state, "an answer was lost");
-            match state {
-                // A second render would take the GPU twice for one job. The next lease interrupts what still renders.
-                LostRequestState::Running | LostRequestState::Over => return Err(error.to_lost().into()),
-                // Sent once more after a death, and then no more: a request that kills the process would kill every
-                // next one.
-                LostRequestState::NeverBegan if !*has_died => true,
-                LostRequestState::Gone if !*has_died && !attempt.seen_running => {
-                    *has_died = true;
-                    self.renew(ctx).await?;
-                    true
-                }
-                LostRequestState::NeverBegan | LostRequestState::Gone => {
-                    // The request may have had its run on the GPU, and nothing of that is left.
-                    self.renderer.webui.own_render().end();
-                    return Err(error.to_lost().into());
-                }
-                LostRequestState::Unknown => retry::may_repeat(error),
-            }
+        let state = if retry::may_hide_a_render(error, attempt.seen_running) {
+            unless_cancelled(ctx, self.lost_request_state(&attempt)).await?
         } else if retry::needs_a_probe(error) {
-            // A proxy that gives up at once has not passed the request on. Nothing is sent while something renders.
-            unless_cancelled(ctx, self.until_idle(&mut attempt)).await?
+            unless_cancelled(ctx, self.state_behind_a_proxy(&mut attempt)).await?
+        } else if retry::may_repeat(error) {
+            return Ok(AfterFailure::SendAgain);
         } else {
-            retry::may_repeat(error)
+            return Ok(AfterFailure::Fail);
+        };
+        if !matches!(state, LostRequestState::NeverBegan | LostRequestState::Unknown)
+            || !retry::may_repeat(error)
+        {
+            warn!(%error, ?state, "an answer was lost");
+        }
+        let again = match state {
+            // A second render would take the GPU twice for one job. The next lease interrupts what still renders.
+            LostRequestState::Running | LostRequestState::Over => return Err(error.to_lost().into()),
+            // Sent once more after a death, and then no more: a request that kills the process would kill every
+            // next one.
+            LostRequestState::NeverBegan if !*has_died => true,
+            LostRequestState::Gone if !*has_died && !attempt.seen_running => {
+                *has_died = true;
+                self.renew(ctx).await?;
+                true
+            }
+            LostRequestState::NeverBegan | LostRequestState::Gone => {
+                // The request may have had its run on the GPU, and nothing of that is left.
+                self.renderer.webui.own_render().end();
+                return Err(error.to_lost().into());
+            }
+            LostRequestState::Unknown => retry::may_repeat(error),
         };
         Ok(if again {
             AfterFailure::SendAgain

@@ -8,9 +8,10 @@ use tracing::debug;
 
 use super::attempt::Attempt;
 use super::lease::GpuLease;
-use super::lost_request::{JobBefore, LostRequest, LostRequestState};
+use super::lost_request::{JobBefore, LostRequestState};
 use super::{Renderer, retry};
 use crate::supervisor::Symptom;
+use crate::webui::RenderOwner;
 
 /// A process that dies closes its connections a moment before its exit is known.
 const DEATH_NOTICE: Duration = Duration::from_secs(1);
@@ -94,11 +95,7 @@ impl GpuLease {
         if health.owns_process() && tokio::time::timeout(DEATH_NOTICE, health.ill()).await.is_ok() {
             return LostRequestState::Gone;
         }
-        let request = LostRequest {
-            before: &attempt.before,
-            sent_at: attempt.began,
-            seen_running: attempt.seen_running,
-        };
+        let request = attempt.request();
         let started = Instant::now();
         while started.elapsed() < PROBE_FOR {
             if health.generation() != attempt.generation || !health.is_well() {
@@ -127,24 +124,32 @@ impl GpuLease {
         LostRequestState::Unknown
     }
 
-    /// Waits until nothing renders. False if it takes too long. A WebUI that cannot be asked counts as idle.
-    pub(super) async fn until_idle(&self, attempt: &mut Attempt) -> bool {
+    /// Finds out what became of a request that a proxy gave up, of which nothing was seen. Waits while another client's
+    /// render is ahead of it.
+    pub(super) async fn state_behind_a_proxy(&self, attempt: &mut Attempt) -> LostRequestState {
+        let webui = &self.renderer.webui;
         let started = Instant::now();
         while started.elapsed() < self.renderer.attempt_timeout {
-            match self.renderer.webui.progress().await {
-                Ok(seen) if seen.is_rendering() => {}
-                Ok(seen) => {
-                    attempt.note_end(&self.renderer, &seen);
-                    return true;
-                }
+            let seen = match webui.progress().await {
+                Ok(seen) => seen,
                 Err(error) => {
-                    debug!(%error, "can't see whether a render runs");
-                    return true;
+                    debug!(%error, "can't see what became of the render");
+                    return LostRequestState::Unknown;
+                }
+            };
+            match webui.own_render().owner(&seen) {
+                RenderOwner::Worker if !attempt.ran_before(&seen) => return LostRequestState::Running,
+                RenderOwner::Worker | RenderOwner::ClientAhead => {}
+                RenderOwner::ClientAfter => return LostRequestState::Over,
+                RenderOwner::Nothing => {
+                    let state = attempt.request().state(&seen);
+                    attempt.note_end(&self.renderer, &seen);
+                    return state;
                 }
             }
             sleep(PROBE_INTERVAL).await;
         }
-        false
+        LostRequestState::Running
     }
 }
 

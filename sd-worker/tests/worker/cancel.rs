@@ -239,7 +239,9 @@ async fn a_job_of_which_the_time_is_up_behind_another_client_s_render_leaves_tha
     let theirs = by_another_client(&webui);
     soon(webui.gpu().rendering()).await;
     let error = stage.fail(EXAMPLE).await;
-    assert_eq!(verdict(&error)[0], "GENERATION_TIMEOUT");
+    assert_eq!(verdict(&error), ["BACKEND_UNAVAILABLE", "backend", "retryable"]);
+    let message = error["error_message"].as_str().unwrap();
+    assert!(message.contains("another client's render"), "{message}");
     assert_eq!(webui.gpu().interrupts(), 0);
     soon(webui.gpu().advance(10)).await;
     soon(theirs).await.unwrap();

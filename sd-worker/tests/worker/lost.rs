@@ -194,3 +194,78 @@ async fn an_interrupt_that_comes_after_the_end_of_a_render_spoils_nothing() {
         assert!(!webui.asked("POST /sdapi/v1/interrupt").is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_render_that_a_proxy_gives_up_is_interrupted_before_the_next_job() {
+    for was_seen in [false, true] {
+        let busy = Arc::new(AtomicUsize::new(0));
+        let (seen, came) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let webui = RawWebUi::start(move |request| {
+            let (busy, seen, came) = (busy.clone(), seen.clone(), came.clone());
+            match request.start() {
+                "POST /sdapi/v1/txt2img" => Box::pin(async move {
+                    if came.fetch_add(1, Ordering::SeqCst) > 0 {
+                        return Reply::json(200, json!({ "busy": busy.load(Ordering::SeqCst) }).to_string());
+                    }
+                    busy.store(1, Ordering::SeqCst);
+                    if was_seen {
+                        seen.notified().await;
+                    }
+                    Reply::typed(504, "text/html", "<title>504 Gateway Time-out</title>")
+                }),
+                "POST /sdapi/v1/interrupt" => {
+                    busy.store(0, Ordering::SeqCst);
+                    aside(&request)
+                }
+                start if start.starts_with("GET /sdapi/v1/progress") => {
+                    let busy = busy.load(Ordering::SeqCst);
+                    let began = if came.load(Ordering::SeqCst) == 0 {
+                        "0"
+                    } else {
+                        EARLIER
+                    };
+                    if busy == 1 {
+                        seen.notify_one();
+                    }
+                    let state = json!({ "job_count": busy, "job_timestamp": began });
+                    Box::pin(async move {
+                        Reply::json(200, json!({ "progress": 0.1, "state": state }).to_string())
+                    })
+                }
+                _ => aside(&request),
+            }
+        })
+        .await;
+        let stage = Stage::new(&webui.url).await;
+        let error = stage.fail(SMALL).await;
+        assert_eq!(verdict(&error), ["BACKEND_LOST", "backend", "retryable"]);
+        let message = error["error_message"].as_str().unwrap();
+        assert!(message.contains("504"), "{message}");
+        assert_eq!(webui.renders().len(), 1, "it is not rendered twice");
+        assert_eq!(stage.complete(SMALL).await, br#"{"busy":0}"#, "seen: {was_seen}");
+        assert!(!webui.asked("POST /sdapi/v1/interrupt").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_render_that_was_done_behind_a_proxy_that_gave_it_up_is_not_rendered_twice() {
+    let came = Arc::new(AtomicUsize::new(0));
+    let webui = RawWebUi::start(move |request| {
+        let reply = match request.start() {
+            "POST /sdapi/v1/txt2img" => {
+                came.fetch_add(1, Ordering::SeqCst);
+                Reply::json(504, "")
+            }
+            start if start.starts_with("GET /sdapi/v1/progress") => match came.load(Ordering::SeqCst) {
+                0 => idle("0", false),
+                _ => idle(EARLIER, false),
+            },
+            _ => return aside(&request),
+        };
+        Box::pin(async move { reply })
+    })
+    .await;
+    let stage = Stage::new(&webui.url).await;
+    assert_eq!(verdict(&stage.fail(SMALL).await)[0], "BACKEND_LOST");
+    assert_eq!(webui.renders().len(), 1);
+}
