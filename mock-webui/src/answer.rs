@@ -111,6 +111,29 @@ impl Failure {
         }
     }
 
+    /// What a server writes into its log of an exception that no handler caught. Forge leaves that to uvicorn, which
+    /// writes after the answer, because its own error middleware is switched off.
+    pub(crate) fn log_entry(&self, profile: Profile) -> Option<String> {
+        let Self::Unexpected { class, text } = self else {
+            return None;
+        };
+        let traceback = |indent: &str| {
+            let file = format!("{}/modules/api/api.py", profile.root());
+            [
+                "Traceback (most recent call last):".to_owned(),
+                format!("  File \"{file}\", line 1, in text2imgapi"),
+                "    processed = process_images(p)".to_owned(),
+                format!("{class}: {text}"),
+            ]
+            .map(|line| format!("{indent}{line}\n"))
+            .concat()
+        };
+        Some(match profile.family() {
+            Family::Forge => format!("ERROR:    Exception in ASGI application\n{}", traceback("")),
+            _ => format!("*** API error: {class}\n{}---\n", traceback("    ")),
+        })
+    }
+
     /// The answer in the shapes of a server.
     pub(crate) fn into_answer(self, profile: Profile) -> Answer {
         match self {

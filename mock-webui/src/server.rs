@@ -1,5 +1,6 @@
 //! The imitated program: everything its routes share.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -34,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) stop_routes: bool,
     /// Starts from one picture are alike, which those of the real server are not.
     pub(crate) repeatable_img2img: bool,
+    /// Unexpected exceptions are written to standard error.
+    pub(crate) error_log: bool,
     /// ControlNet's maps come back beside the pictures.
     pub(crate) controlnet_maps: bool,
     pub(crate) startup: Startup,
@@ -262,7 +265,15 @@ impl Server {
 
     /// Turns a result into an answer in this version's error shapes.
     pub(crate) fn answer(&self, result: Result<Answer, Failure>) -> Answer {
-        result.unwrap_or_else(|failure| failure.into_answer(self.profile()))
+        result.unwrap_or_else(|failure| {
+            if self.setup().error_log
+                && let Some(entry) = failure.log_entry(self.profile())
+            {
+                // Without a standard error there is nowhere to log to.
+                let _ = std::io::stderr().write_all(entry.as_bytes());
+            }
+            failure.into_answer(self.profile())
+        })
     }
 }
 

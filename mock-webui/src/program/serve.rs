@@ -139,6 +139,7 @@ impl ServeOptions {
             .settings_file(self.settings_file)
             .stop_routes(self.api_server_stop)
             .controlnet_models(self.controlnet_model.clone())
+            .error_log(true)
             .recording(false);
         if let Some(threads) = self.threads {
             builder = builder.worker_threads(threads);

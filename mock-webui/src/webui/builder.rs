@@ -45,6 +45,7 @@ impl Default for MockWebUiBuilder {
                 web_page: false,
                 stop_routes: false,
                 repeatable_img2img: false,
+                error_log: false,
                 controlnet_maps: false,
                 startup: Startup::default(),
                 seed: None,
@@ -188,6 +189,13 @@ impl MockWebUiBuilder {
     /// Default: false.
     pub fn stop_routes(mut self, exist: bool) -> Self {
         self.setup.stop_routes = exist;
+        self
+    }
+
+    /// Writes each unexpected exception to standard error, with a traceback, as the real servers do. Default: false; the
+    /// program does it.
+    pub fn error_log(mut self, written: bool) -> Self {
+        self.setup.error_log = written;
         self
     }
 

@@ -71,7 +71,14 @@ impl GpuLease {
         if !part.is_first() && !self.renderer.health.is_well() {
             self.renew(ctx).await?;
         }
-        let answer = self.render_guarded(call, part, ctx).await;
+        let mark = self.renderer.health.log_mark();
+        let mut answer = self.render_guarded(call, part, ctx).await;
+        if let Err(RenderError::WebUi(error)) = &mut answer
+            && error.is_unexplained()
+            && let Some(logged) = self.renderer.health.logged_exception(mark).await
+        {
+            error.explain_by(logged.class, &logged.text, call);
+        }
         match &answer {
             Ok(_) => self.renderer.health.render_worked(),
             Err(RenderError::WebUi(error)) => self.renderer.health.diagnose(error),

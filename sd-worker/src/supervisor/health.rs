@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use runpod_sdk::ErrorClass;
 use runpod_sdk::settings::Intake;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::policy::Symptom;
 use super::process::{LogTail, Process};
 use super::streak::FailureStreak;
+use super::traceback::{LoggedException, last_exception};
 use crate::code::{Code, Explain as _};
 use crate::webui::WebUiError;
 
@@ -37,6 +40,28 @@ enum HealthCondition {
     Well,
     Ill,
     GivenUp(Symptom),
+}
+
+/// How long an exception that was answered is looked for in the log.
+const LOG_LAG: Duration = Duration::from_millis(500);
+/// A log without a new line for this long has told the whole traceback.
+const LOG_QUIET: Duration = Duration::from_millis(50);
+
+async fn last_exception_since(tail: &LogTail, mark: u64) -> Option<LoggedException> {
+    let mut news = tail.subscribe();
+    let deadline = Instant::now() + LOG_LAG;
+    loop {
+        news.mark_unchanged();
+        let found = last_exception(&tail.since(mark));
+        let until = if found.is_some() {
+            deadline.min(Instant::now() + LOG_QUIET)
+        } else {
+            deadline
+        };
+        if !matches!(timeout_at(until, news.changed()).await, Ok(Ok(()))) {
+            return found;
+        }
+    }
 }
 
 impl Health {
@@ -132,6 +157,17 @@ impl Health {
         self.shared.tail.as_ref().map(LogTail::lines)
     }
 
+    /// A mark in the WebUI's log, for [`logged_exception`](Self::logged_exception).
+    pub(crate) fn log_mark(&self) -> u64 {
+        self.shared.tail.as_ref().map_or(0, LogTail::written)
+    }
+
+    /// The exception that the WebUI has logged since `mark`, if the worker started it. Waits a moment for it, because the
+    /// log and the answer come by different ways.
+    pub(crate) async fn logged_exception(&self, mark: u64) -> Option<LoggedException> {
+        last_exception_since(self.shared.tail.as_ref()?, mark).await
+    }
+
     /// Marks the WebUI as ill. Returns whether it was well before.
     pub(super) fn fall_ill(&self, symptom: Symptom) -> bool {
         let was_well = self.shared.condition.send_if_modified(|condition| {
@@ -166,5 +202,47 @@ impl Health {
         self.shared
             .condition
             .send_replace(HealthCondition::GivenUp(symptom));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exception_is_found_in_the_log_although_its_lines_come_after_the_answer() {
+        let tail = LogTail::default();
+        for old in ["Traceback (most recent call last):", "ValueError: of another job"] {
+            tail.push(old.to_owned());
+        }
+        let mark = tail.written();
+        let late = tail.clone();
+        tokio::spawn(async move {
+            for (pause, line) in [
+                (100, "Traceback (most recent call last):"),
+                (10, "KeyError: 'x'"),
+                (
+                    20,
+                    "During handling of the above exception, another exception occurred:",
+                ),
+                (20, "RuntimeError: boom"),
+                (60, "NameError: of the next one"),
+            ] {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                late.push(line.to_owned());
+            }
+        });
+        let found = last_exception_since(&tail, mark).await.unwrap();
+        assert_eq!((&*found.class, &*found.text), ("RuntimeError", "boom"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_without_an_exception_is_not_waited_for_long() {
+        let tail = LogTail::default();
+        tail.push("Traceback (most recent call last):".to_owned());
+        tail.push("ValueError: of another job".to_owned());
+        let began = Instant::now();
+        assert_eq!(last_exception_since(&tail, tail.written()).await, None);
+        assert_eq!(began.elapsed(), LOG_LAG);
     }
 }

@@ -10,6 +10,7 @@ mod process;
 mod rate_limit;
 mod start;
 mod streak;
+mod traceback;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

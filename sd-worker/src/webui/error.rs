@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::fault::Fault;
 use super::not_pictures::not_pictures;
-use super::problem::Problem;
+use super::problem::{Problem, Shape};
 use super::{routes, suspect};
 use crate::causes::causes;
 use crate::code::{Code, Explain};
@@ -80,26 +80,30 @@ impl WebUiError {
         }))
     }
 
+    /// Whether it is a failure of which the answer says nothing: Forge's plain text, or an empty body.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        let Self::Refused(refusal) = self else {
+            return false;
+        };
+        let Refusal { status, problem, .. } = refusal.as_ref();
+        let says_nothing =
+            problem.text.is_empty() || problem.text.eq_ignore_ascii_case("internal server error");
+        *status == 500 && problem.shape == Shape::Other && says_nothing
+    }
+
+    /// Explains it by the exception that the WebUI has logged.
+    pub(crate) fn explain_by(&mut self, class: String, text: &str, call: &Call) {
+        let Self::Refused(refusal) = self else { return };
+        let problem = Problem::logged(class, text);
+        refusal.fault = Fault::of(refusal.status, &problem);
+        refusal.problem = problem;
+        refusal.explain(call);
+    }
+
     /// This error with what the request explains of it: a 500 may be the request's fault, and so may a 404.
     pub(super) fn about(mut self, call: &Call) -> Self {
-        let Self::Refused(refusal) = &mut self else {
-            return self;
-        };
-        match refusal.fault {
-            Fault::Other | Fault::MixedModels => {
-                refusal.mistakes = suspect::mistakes(call, &refusal.problem);
-                if !refusal.mistakes.is_empty() {
-                    refusal.hint = refusal.fault.hint();
-                    refusal.fault = Fault::Parameters;
-                }
-            }
-            Fault::Picture => refusal.mistakes = not_pictures(call),
-            Fault::Route if matches!(refusal.status, 404 | 405) && !routes::is_everywhere(&call.route) => {
-                refusal.fault = Fault::NoRoute;
-                refusal.hint = routes::where_it_is(&call.route);
-                refusal.route = Some(format!("{} {}", call.method, call.route));
-            }
-            _ => {}
+        if let Self::Refused(refusal) = &mut self {
+            refusal.explain(call);
         }
         self
     }
@@ -109,6 +113,28 @@ impl WebUiError {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
             _ => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// Adds what the request explains of it.
+    fn explain(&mut self, call: &Call) {
+        match self.fault {
+            Fault::Other | Fault::MixedModels => {
+                self.mistakes = suspect::mistakes(call, &self.problem);
+                if !self.mistakes.is_empty() {
+                    self.hint = self.fault.hint();
+                    self.fault = Fault::Parameters;
+                }
+            }
+            Fault::Picture => self.mistakes = not_pictures(call),
+            Fault::Route if matches!(self.status, 404 | 405) && !routes::is_everywhere(&call.route) => {
+                self.fault = Fault::NoRoute;
+                self.hint = routes::where_it_is(&call.route);
+                self.route = Some(format!("{} {}", call.method, call.route));
+            }
+            _ => {}
         }
     }
 }
@@ -150,6 +176,9 @@ impl Explain for WebUiError {
             details["detail"] = fields.clone();
         } else if !problem.text.is_empty() {
             details["detail"] = Value::from(problem.text.as_str());
+        }
+        if problem.is_logged {
+            details["from_log"] = Value::from(true);
         }
         if !mistakes.is_empty() {
             details["mistakes"] = Value::from(mistakes.clone());

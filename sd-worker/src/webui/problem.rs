@@ -18,6 +18,8 @@ pub(super) struct Problem {
     pub(super) text: String,
     /// The list of fields at fault, without the parts that repeat the request.
     pub(super) fields: Option<Value>,
+    /// It was read in the WebUI's log, because the answer says nothing.
+    pub(super) is_logged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,7 @@ impl Problem {
             exception: String::new(),
             text,
             fields: None,
+            is_logged: false,
         };
         match serde_json::from_slice::<Value>(body) {
             Ok(Value::Object(mut keys)) => {
@@ -66,6 +69,7 @@ impl Problem {
                         },
                         exception,
                         fields: None,
+                        is_logged: false,
                     },
                 }
             }
@@ -74,6 +78,17 @@ impl Problem {
                 other("its explanation broke off".to_owned())
             }
             _ => other(excerpt(body)),
+        }
+    }
+
+    /// The exception that the WebUI has logged.
+    pub(super) fn logged(exception: String, text: &str) -> Self {
+        Self {
+            shape: Shape::Application,
+            exception,
+            text: shorten(text),
+            fields: None,
+            is_logged: true,
         }
     }
 
@@ -93,6 +108,7 @@ impl Problem {
             exception: String::new(),
             text: shorten(&text.join("; ")),
             fields: Some(Value::Array(items)),
+            is_logged: false,
         }
     }
 

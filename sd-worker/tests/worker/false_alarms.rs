@@ -3,7 +3,7 @@
 use mock_webui::{Fault, Lora, MockWebUi, MockWebUiBuilder, Model};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, program, soon, verdict};
+use crate::support::{RawWebUi, Reply, Stage, aside, png_64, program, soon, verdict};
 
 const STRICT: &[(&str, &str)] = &[("SD_WORKER_CHECKS", "strict")];
 const WARN: &[(&str, &str)] = &[("SD_WORKER_CHECKS", "warn")];
@@ -177,6 +177,43 @@ async fn what_has_no_effect_is_said_before_the_render() {
         assert_eq!(found.len(), 1, "{more}: {found:?}");
         assert_eq!(found[0].0, field);
         assert!(found[0].1.contains(words), "{found:?}");
+    }
+}
+
+/// `ADetailer` shows itself in the infotext alone.
+#[tokio::test]
+async fn adetailer_that_is_asked_for_and_has_not_run_is_no_success() {
+    for (entries, runs) in [
+        ("", false),
+        (
+            ", ADetailer model: face_yolov8n.pt, ADetailer version: 24.9.0",
+            true,
+        ),
+    ] {
+        let infotext = format!("x\nSteps: 2, Sampler: Euler, Size: 64x64{entries}");
+        let info =
+            json!({ "infotexts": [infotext], "all_seeds": [1], "steps": 2, "width": 64, "height": 64 });
+        let answer = json!({ "images": [png_64()], "info": info.to_string() }).to_string();
+        let webui = RawWebUi::start(move |request| match request.start() {
+            "POST /sdapi/v1/txt2img" => {
+                let answer = answer.clone();
+                Box::pin(async move { Reply::json(200, answer) })
+            }
+            _ => aside(&request),
+        })
+        .await;
+        let stage = Stage::with(&webui.url, STRICT).await;
+        let unit = json!({ "ad_model": "face_yolov8n.pt" });
+        let input = small(&json!({ "alwayson_scripts": { "ADetailer": { "args": [true, false, unit] } } }));
+        if runs {
+            stage.complete(&input).await;
+            continue;
+        }
+        let error = stage.fail(&input).await;
+        assert_eq!(verdict(&error), ["NOT_APPLIED", "backend", "final"], "{error}");
+        let finding = &error["details"]["findings"][0];
+        assert_eq!(finding["field"], "alwayson_scripts.ADetailer", "{error}");
+        assert_eq!(finding["asked"], "face_yolov8n.pt", "{error}");
     }
 }
 

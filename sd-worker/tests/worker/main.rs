@@ -20,6 +20,7 @@ mod lost;
 mod monitor;
 mod operations;
 mod output;
+mod owned_forge;
 mod pictures;
 mod probes;
 mod ready;

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use tokio::sync::watch;
 use tracing::{Level, debug, error, info, warn};
 
 use super::line::{self, Cleaner};
@@ -22,21 +22,49 @@ const LINE_BUFFER: usize = 16 << 10;
 /// The last lines that the WebUI wrote. Its clones share them.
 #[derive(Debug, Clone, Default)]
 pub(in crate::supervisor) struct LogTail {
-    lines: Arc<Mutex<VecDeque<String>>>,
+    tail: Arc<watch::Sender<TailLines>>,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::supervisor) struct TailLines {
+    lines: VecDeque<String>,
+    /// The number of all lines that were ever kept.
+    written: u64,
 }
 
 impl LogTail {
     /// The lines, oldest first; at most 50.
     pub(in crate::supervisor) fn lines(&self) -> Vec<String> {
-        self.lines.lock().iter().cloned().collect()
+        self.tail.borrow().lines.iter().cloned().collect()
     }
 
-    pub(super) fn push(&self, line: String) {
-        let mut lines = self.lines.lock();
-        if lines.len() == REMEMBERED {
-            lines.pop_front();
-        }
-        lines.push_back(line);
+    /// The number of lines so far, as a mark for [`since`](Self::since).
+    pub(in crate::supervisor) fn written(&self) -> u64 {
+        self.tail.borrow().written
+    }
+
+    /// The lines that came after `mark`, as far as they are remembered.
+    pub(in crate::supervisor) fn since(&self, mark: u64) -> Vec<String> {
+        let tail = self.tail.borrow();
+        let news = tail.written.saturating_sub(mark);
+        let known = tail.lines.len();
+        let skipped = known - usize::try_from(news).map_or(known, |news| news.min(known));
+        tail.lines.iter().skip(skipped).cloned().collect()
+    }
+
+    /// Is notified of each new line.
+    pub(in crate::supervisor) fn subscribe(&self) -> watch::Receiver<TailLines> {
+        self.tail.subscribe()
+    }
+
+    pub(in crate::supervisor) fn push(&self, line: String) {
+        self.tail.send_modify(|tail| {
+            if tail.lines.len() == REMEMBERED {
+                tail.lines.pop_front();
+            }
+            tail.lines.push_back(line);
+            tail.written += 1;
+        });
     }
 }
 
@@ -177,6 +205,19 @@ mod tests {
         let text = format!("Model loaded\n{}RuntimeError: boom\n", poll.repeat(100));
         forward(text.as_bytes(), &Cleaner::default(), &tail);
         assert_eq!(tail.lines(), ["Model loaded", "RuntimeError: boom"]);
+    }
+
+    #[test]
+    fn the_lines_after_a_mark_are_told_from_those_before_it() {
+        let tail = LogTail::default();
+        for number in 0..60 {
+            tail.push(number.to_string());
+        }
+        let mark = tail.written();
+        assert_eq!(tail.since(mark), [""; 0]);
+        tail.push("new".to_owned());
+        assert_eq!(tail.since(mark), ["new"]);
+        assert_eq!(tail.since(0).len(), REMEMBERED);
     }
 
     #[test]
