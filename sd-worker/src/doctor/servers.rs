@@ -51,7 +51,7 @@ const TABLE: [(&str, [&str; 4]); 9] = [
         [
             "yes",
             "yes",
-            "yes: versions before 28 October 2024 give no reason for a failure, so only a death or a stall is seen",
+            "yes: versions before 28 October 2024 give no reason for a failure, so it is read in the log of one that the worker started",
             "partly: a failed render has no reason, so only a death or a stall is seen",
         ],
     ),
