@@ -278,7 +278,6 @@ async fn checks_compare_what_sd_next_reports_and_know_forge_s_modules() {
     let stage = Stage::with(webui.url(), &[("SD_WORKER_CHECKS", "strict")]).await;
     for more in [
         json!({ "tiling": true }),
-        json!({ "restore_faces": true }),
         json!({ "enable_hr": true, "denoising_strength": 0.5 }),
         json!({ "sampler_name": "DPM++ 2M Karras" }),
     ] {
