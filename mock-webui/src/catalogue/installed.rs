@@ -72,6 +72,15 @@ impl Style {
     pub(crate) fn to_json(&self) -> Value {
         json!({ "name": self.name, "prompt": self.prompt, "negative_prompt": self.negative_prompt })
     }
+
+    /// The entry of SD.Next's list, by its public source. The folder is that of its settings.
+    pub(crate) fn to_sd_next_json(&self) -> Value {
+        let mut entry = self.to_json();
+        entry["extra"] = json!("");
+        entry["filename"] = json!(format!("models/styles/{}.json", self.name));
+        entry["preview"] = Value::Null;
+        entry
+    }
 }
 
 fn merge(style: &str, prompt: &str) -> String {

@@ -69,46 +69,57 @@ const SAMPLERS: &[Sampler] = &[
 /// Samplers that only Forge has.
 const OF_FORGE: [&str; 5] = ["HeunPP2", "IPNDM", "IPNDM_V", "DEIS", "DDPM"];
 
-/// Samplers of SD.Next, as far as clients are known to ask for them. It has 114.
+/// Samplers of SD.Next by its public source of 2025. The version that the recordings are of lists 114 of which the names
+/// were not recorded; those of its `RES4LYF` family and newer ones are missing here, and so are the options of each.
 const OF_SD_NEXT: &[&str] = &[
     "UniPC",
-    "DEIS",
-    "SA Solver",
-    "DC Solver",
-    "VDM Solver",
-    "DPM++",
-    "DPM++ 1S",
-    "DPM++ 2M",
-    "DPM++ 3M",
-    "DPM++ 1S SDE",
-    "DPM++ 2M SDE",
-    "DPM++ 3M SDE",
-    "DPM++ 2M EDM",
-    "DPM++ SDE",
-    "DPM++ 2M Inverse",
-    "DPM++ Cosine",
-    "DPM SDE",
-    "DPM2++ FlowMatch",
-    "Heun",
-    "Heun FlowMatch",
+    "DDIM",
     "Euler",
     "Euler a",
     "Euler SGM",
     "Euler EDM",
     "Euler FlowMatch",
-    "DDIM",
-    "DDPM",
-    "LMSD",
-    "PNDM",
-    "IPNDM",
-    "KDPM2",
-    "KDPM2 a",
+    "DPM++",
+    "DPM++ 2M",
+    "DPM++ 3M",
+    "DPM++ 1S",
+    "DPM++ SDE",
+    "DPM++ 2M SDE",
+    "DPM++ 2M EDM",
+    "DPM++ Cosine",
+    "DPM SDE",
+    "DPM++ Inverse",
+    "DPM++ 2M Inverse",
+    "DPM++ 3M Inverse",
+    "UniPC FlowMatch",
+    "DPM2 FlowMatch",
+    "DPM2a FlowMatch",
+    "DPM2++ 2M FlowMatch",
+    "DPM2++ 2S FlowMatch",
+    "DPM2++ SDE FlowMatch",
+    "DPM2++ 2M SDE FlowMatch",
+    "DPM2++ 3M SDE FlowMatch",
+    "Heun",
+    "Heun FlowMatch",
     "LCM",
+    "LCM FlowMatch",
+    "DEIS",
+    "SA Solver",
+    "DC Solver",
+    "VDM Solver",
     "TCD",
-    "CMSI",
-    "CogX DDIM",
+    "TDD",
+    "Flash FlowMatch",
     "PeRFlow",
     "UFOGen",
+    "BDIA DDIM",
+    "PNDM",
+    "IPNDM",
+    "DDPM",
+    "LMSD",
+    "KDPM2",
+    "KDPM2 a",
+    "CMSI",
 ];
 
 /// The samplers up to 1.8, where the schedule was part of the name.
@@ -181,7 +192,8 @@ pub(super) fn samplers(profile: Profile) -> impl Iterator<Item = &'static Sample
 
 /// The name of a sampler of SD.Next: as it is, or in another case.
 pub(super) fn of_sd_next(name: &str) -> Option<&'static str> {
-    std::iter::once("Default")
+    ["Default", "Same as primary"]
+        .into_iter()
         .chain(OF_SD_NEXT.iter().copied())
         .find(|known| known.eq_ignore_ascii_case(name))
 }

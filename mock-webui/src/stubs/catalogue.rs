@@ -18,8 +18,8 @@ pub(crate) fn routes() -> Vec<Route> {
         }),
         Route::get("/sdapi/v1/schedulers", schedulers).since(Profile::V1_9_3),
         Route::get("/sdapi/v1/cmd-flags", cmd_flags),
-        Route::get("/sdapi/v1/upscalers", |_, _| {
-            Ok(Answer::json(upscaler::upscalers_json()))
+        Route::get("/sdapi/v1/upscalers", |server, _| {
+            Ok(Answer::json(&upscaler::upscalers_json(server.profile())))
         }),
         Route::get("/sdapi/v1/latent-upscale-modes", |_, _| {
             Ok(Answer::json(
@@ -62,14 +62,13 @@ pub(crate) fn routes() -> Vec<Route> {
         })
         .only(&[Family::A1111, Family::Forge]),
         Route::get("/sdapi/v1/prompt-styles", |server, _| {
+            let entry = if server.profile().is_sd_next() {
+                crate::Style::to_sd_next_json
+            } else {
+                crate::Style::to_json
+            };
             Ok(Answer::json(
-                &server
-                    .setup()
-                    .installed
-                    .styles
-                    .iter()
-                    .map(crate::Style::to_json)
-                    .collect(),
+                &server.setup().installed.styles.iter().map(entry).collect(),
             ))
         }),
         Route::get("/sdapi/v1/embeddings", |server, _| {
