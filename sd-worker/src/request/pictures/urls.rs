@@ -14,7 +14,7 @@ pub(super) struct PictureUrl<'a> {
 }
 
 /// Keys of a picture, a list of pictures, or an object with a picture under such a key.
-const PICTURES: [&str; 11] = [
+const PICTURES: [&str; 14] = [
     "init_images",
     "mask",
     "latent_mask",
@@ -26,7 +26,13 @@ const PICTURES: [&str; 11] = [
     "input_image",
     "mask_image",
     "input_mask",
+    // Of face swaps: ReActor's own route, and the units of FaceSwapLab.
+    "source_image",
+    "target_image",
+    "source_img",
 ];
+/// Always-on scripts whose first argument is a picture without a key: the face that is swapped in.
+const FACE_SWAPS: [&str; 2] = ["reactor", "roop"];
 /// The key of the arguments of always-on scripts such as ControlNet, which have any shape.
 const SCRIPTS: &str = "alwayson_scripts";
 
@@ -41,11 +47,32 @@ pub(super) fn picture_urls(text: &str) -> Vec<PictureUrl<'_>> {
             if PICTURES.contains(&key) {
                 search(value, key, true, &mut found);
             } else if key == SCRIPTS {
-                search(value, key, false, &mut found);
+                search_scripts(value, &mut found);
             }
         }
     }
     found
+}
+
+fn search_scripts<'a>(scripts: &'a RawValue, found: &mut Vec<PictureUrl<'a>>) {
+    let Some(scripts) = Object::read(scripts.get()) else {
+        return;
+    };
+    for (title, script) in scripts.iter() {
+        let path = format!("{SCRIPTS}.{title}");
+        if FACE_SWAPS.contains(&title.to_lowercase().as_str())
+            && let Some(face) = first_argument(script)
+        {
+            search(face, &format!("{path}.args.0"), true, found);
+        }
+        search(script, &path, false, found);
+    }
+}
+
+fn first_argument(script: &RawValue) -> Option<&RawValue> {
+    let args = Object::read(script.get())?.get("args")?;
+    let args: Vec<&RawValue> = serde_json::from_str(args.get()).ok()?;
+    args.first().copied()
 }
 
 /// Searches a value and the values in it. A text counts only where a picture is expected.
@@ -126,6 +153,30 @@ mod tests {
             found(text),
             expected.map(|(path, url)| (path.to_owned(), url.to_owned()))
         );
+    }
+
+    #[test]
+    fn the_face_of_a_face_swap_is_a_picture_without_a_key() {
+        let text = r#"{"alwayson_scripts": {
+            "ReActor": {"args": ["https://h/face.png", true, "https://h/no-picture"]},
+            "roop": {"args": ["HTTP://h/other.png"]},
+            "faceswaplab": {"args": [{"source_img": "https://h/unit.png"}]},
+            "other": {"args": ["https://h/no-picture"]}
+        }}"#;
+        let expected = [
+            ("alwayson_scripts.ReActor.args.0", "https://h/face.png"),
+            ("alwayson_scripts.roop.args.0", "HTTP://h/other.png"),
+            (
+                "alwayson_scripts.faceswaplab.args.0.source_img",
+                "https://h/unit.png",
+            ),
+        ];
+        assert_eq!(
+            found(text),
+            expected.map(|(path, url)| (path.to_owned(), url.to_owned()))
+        );
+        let route = r#"{"source_image": "https://h/a.png", "target_image": "https://h/b.png"}"#;
+        assert_eq!(found(route).len(), 2);
     }
 
     #[test]
