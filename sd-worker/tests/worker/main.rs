@@ -28,6 +28,7 @@ mod requests_page;
 mod sd_next;
 mod servers;
 mod shutdown;
+mod side_requests;
 mod start;
 mod stream;
 mod support;
