@@ -5,7 +5,6 @@ mod options;
 use std::sync::Arc;
 
 use runpod_sdk::settings::Intake;
-use secrecy::ExposeSecret as _;
 use tracing::warn;
 
 use crate::cache::Cache;
@@ -16,7 +15,7 @@ use crate::output::Output;
 use crate::render::Renderer;
 use crate::request::{AllowedRoutes, PictureFetcher};
 use crate::settings::{self, Settings, StreamSettings};
-use crate::supervisor::{Health, Process, StartError, Starter, Supervisor};
+use crate::supervisor::{Health, Process, StartError, Starter, Supervisor, WebUiProgram};
 use crate::webui::{NoClient, Readiness, WebUi};
 
 pub(crate) use options::client_options;
@@ -116,13 +115,6 @@ fn warn_of_removed_variables() {
 pub(crate) fn own_process(settings: &Settings) -> Option<Process> {
     let backend = &settings.backend;
     let command = backend.webui_command.clone()?;
-    let secrets = settings.webui_auth.iter().flat_map(|credentials| {
-        [&credentials.user, &credentials.password].map(|secret| secret.expose_secret().to_owned())
-    });
-    Some(Process::new(
-        command,
-        backend.webui_dir.clone(),
-        settings.tuning.stop_grace,
-        secrets,
-    ))
+    let program = WebUiProgram::new(command, backend.webui_dir.clone(), &backend.webui_env);
+    Some(Process::new(program, settings.tuning.stop_grace))
 }

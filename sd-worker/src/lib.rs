@@ -15,6 +15,7 @@
 //!
 //! ```text
 //! code splice coerce picture nearest backoff causes marks    values and helpers
+//! secrets                                                    what is never shown
 //! cancelled                                                  waiting for work until its job is cancelled
 //! settings                                                   the options
 //! webui                                                      the client of the WebUI
@@ -53,6 +54,7 @@ mod pages;
 mod picture;
 mod render;
 mod request;
+mod secrets;
 mod settings;
 mod splice;
 mod stream;
@@ -63,6 +65,7 @@ use std::process::ExitCode;
 
 use runpod_sdk::Worker;
 use runpod_sdk::settings::Intake;
+use secrecy::ExposeSecret as _;
 
 use self::supervisor::Process;
 
@@ -79,6 +82,7 @@ pub use settings::{
 /// returns, also when the worker fails or panics.
 #[must_use = "return the exit code from `main`"]
 pub fn run(settings: Settings) -> ExitCode {
+    hide_credentials(&settings);
     let process = app::own_process(&settings);
     if let Some(process) = &process {
         process.kill_on_second_signal();
@@ -89,6 +93,7 @@ pub fn run(settings: Settings) -> ExitCode {
 
 /// Checks the worker's environment and prints the findings: `sd-worker doctor`.
 pub fn examine(settings: &Settings, doctor: &DoctorOptions) -> ExitCode {
+    hide_credentials(settings);
     doctor::examine(&app::client_options(settings), settings.output.output, doctor)
 }
 
@@ -97,6 +102,15 @@ pub fn examine(settings: &Settings, doctor: &DoctorOptions) -> ExitCode {
 #[must_use = "a helper process must do nothing else"]
 pub fn help_if_asked() -> Option<ExitCode> {
     supervisor::run_if_asked()
+}
+
+fn hide_credentials(settings: &Settings) {
+    if let Some(credentials) = &settings.webui_auth {
+        secrets::hide(
+            credentials.user.expose_secret(),
+            credentials.password.expose_secret(),
+        );
+    }
 }
 
 fn worker(settings: Settings, process: Option<Process>) -> Worker {

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::options_macro::options;
-use super::values::{size, time};
+use super::values::{size, time, variable_name};
 use super::{CommandLine, WarmUp};
 
 options! {
@@ -24,6 +24,11 @@ options! {
             "webui-dir", "SD_WORKER_WEBUI_DIR", (value_name = "DIRECTORY", requires = "webui_command"),
             "Directory to start the WebUI in",
             when "the WebUI's own directory is not the worker's";
+
+        webui_env: Vec<String> =
+            "webui-env", "SD_WORKER_WEBUI_ENV", (value_name = "NAME", value_delimiter = ',', value_parser = variable_name, requires = "webui_command"),
+            "A further variable of the worker that the WebUI of --webui-command gets, with * at its end for all that begin so: `CIVITAI_*`. It gets those of every program, the GPU and Python; a variable with a key or a token only if it is named in full. May be given several times; in the variable, separate by commas",
+            when "an extension or a start script reads a variable of its own, such as HF_TOKEN";
 
         webui_restart_by_api: bool =
             "webui-restart-by-api", "SD_WORKER_WEBUI_RESTART_BY_API", (conflicts_with = "webui_command", value_parser = BoolishValueParser::new()),

@@ -43,6 +43,22 @@ pub(super) fn route(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Reads the name of a variable, which may end with `*`.
+pub(super) fn variable_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if is_name(name.strip_suffix('*').unwrap_or(name)) {
+        Ok(name.to_owned())
+    } else {
+        Err("write the name of a variable, such as HF_TOKEN or CIVITAI_*")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +83,15 @@ mod tests {
         assert_eq!(size("5"), Ok(5));
         for bad in ["", "GB", "1.5GB", "-1", "3 apples", "99999999999GB"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_variables_are_names() {
+        assert_eq!(variable_name(" HF_TOKEN").as_deref(), Ok("HF_TOKEN"));
+        assert_eq!(variable_name("CIVITAI_*").as_deref(), Ok("CIVITAI_*"));
+        for bad in ["", "*", "A=b", "A B", "$A", "A*B", "A**"] {
+            assert!(variable_name(bad).is_err(), "{bad}");
         }
     }
 }

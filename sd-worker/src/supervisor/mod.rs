@@ -26,7 +26,7 @@ use crate::webui::WebUi;
 
 pub(crate) use health::Health;
 pub(crate) use policy::{RestartLimits, Symptom};
-pub(crate) use process::{Process, run_if_asked};
+pub(crate) use process::{Process, WebUiProgram, run_if_asked};
 pub(crate) use start::{StartError, Starter};
 
 /// The limit of reloading a checkpoint. A slow disk needs a minute.

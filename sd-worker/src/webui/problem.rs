@@ -3,7 +3,11 @@
 //! A1111 answers with four keys, SD.Next with five, Forge with `message` in place of `errors`, the web framework with
 //! `detail` alone, older versions of Forge with plain text, a proxy with HTML, and some with nothing.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
+
+use crate::secrets;
 
 /// Longer texts are cut.
 pub(super) const LONGEST_TEXT: usize = 2000;
@@ -51,7 +55,7 @@ impl Problem {
                     _ => String::new(),
                 };
                 // Forge has the exception's text under another key.
-                let (exception, errors, message) = (take("error"), take("errors"), take("message"));
+                let (exception, errors, message) = (shorten(&take("error")), take("errors"), take("message"));
                 match keys.remove("detail") {
                     Some(Value::Array(items)) => Self::of_fields(items),
                     detail => Self {
@@ -94,6 +98,7 @@ impl Problem {
 
     fn of_fields(mut items: Vec<Value>) -> Self {
         for item in &mut items {
+            mask(item);
             if let Value::Object(item) = item {
                 // `ctx.doc` and `input` repeat the request.
                 item.remove("input");
@@ -115,6 +120,20 @@ impl Problem {
     /// Whether any text of the answer contains `words`, in lower case.
     pub(super) fn mentions(&self, words: &str) -> bool {
         self.text.to_lowercase().contains(words) || self.exception.to_lowercase().contains(words)
+    }
+}
+
+/// Masks the WebUI's credentials in the texts of a value.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = secrets::masked(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(keys) => keys.values_mut().for_each(mask),
+        _ => {}
     }
 }
 
@@ -165,10 +184,12 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     shorten(text)
 }
 
+/// The text without the WebUI's credentials, which it may repeat, and cut.
 fn shorten(text: &str) -> String {
+    let text = &secrets::masked(text);
     match text.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{} …", &text[..end]),
-        None => text.to_owned(),
+        None => text.as_ref().to_owned(),
     }
 }
 

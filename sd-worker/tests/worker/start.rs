@@ -107,6 +107,7 @@ async fn its_log_comes_with_levels_and_without_secrets() {
     let variables = [
         ("SD_WORKER_WEBUI_COMMAND", command.as_str()),
         ("HF_TOKEN", "hf_verysecret"),
+        ("SD_WORKER_WEBUI_ENV", "HF_TOKEN"),
     ];
     let stage = Stage::with(&webui.url, &variables).await;
     stage.worker.says("my [secret]").await;

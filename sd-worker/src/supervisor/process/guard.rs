@@ -5,10 +5,9 @@
 //! The pipe closes when the worker is gone, and the guard then kills the WebUI's process group.
 
 use std::io::{self, BufReader, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::process::{ChildStdin, ExitCode, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use runpod_child::{ChildBuilder, GroupLeader, Inheritance, ProcessGroup};
 
 /// The first and only argument of a guard.
 const ARGUMENT: &str = "__guard-webui";
@@ -16,28 +15,30 @@ const ARGUMENT: &str = "__guard-webui";
 /// The guard's process, as the worker holds it.
 #[derive(Debug)]
 pub(super) struct Guard {
-    child: Child,
+    /// `None` when it is reaped.
+    child: Option<GroupLeader>,
     orders: Option<ChildStdin>,
 }
 
 impl Guard {
     /// Starts the guard in a process group of its own, so that Ctrl-C reaches the worker alone.
     pub(super) fn start() -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg(ARGUMENT)
-            .env_clear()
+        let mut child = ChildBuilder::new(std::env::current_exe()?, &Inheritance::nothing())
+            .arguments([ARGUMENT])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn()?;
-        let orders = child.stdin.take();
-        Ok(Self { child, orders })
+        let orders = child.stdin();
+        Ok(Self {
+            child: Some(child),
+            orders,
+        })
     }
 
     /// Sets the group to kill when the worker is gone; `None` for no group.
-    pub(super) fn watch(&mut self, group: Option<Pid>) -> io::Result<()> {
-        let group = group.map_or(0, |group| group.as_raw_nonzero().get());
+    pub(super) fn watch(&mut self, group: Option<ProcessGroup>) -> io::Result<()> {
+        let group = group.map_or(0, ProcessGroup::id);
         match &mut self.orders {
             Some(orders) => writeln!(orders, "{group}"),
             None => Ok(()),
@@ -49,7 +50,11 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // It reads the end of the pipe and exits.
         self.orders = None;
-        let _ = self.child.wait();
+        if let Some(child) = self.child.take() {
+            child.wait_for_end();
+            // Its status tells nothing.
+            let _ = child.reap();
+        }
     }
 }
 
@@ -61,19 +66,15 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     }
     if let Some(group) = last_order(BufReader::new(io::stdin().lock())) {
         // It may have ended by itself.
-        let _ = kill_process_group(group, Signal::KILL);
+        let _ = group.kill();
     }
     Some(ExitCode::SUCCESS)
 }
 
 /// The group of the last order.
-fn last_order(orders: impl io::BufRead) -> Option<Pid> {
+fn last_order(orders: impl io::BufRead) -> Option<ProcessGroup> {
     let last = orders.lines().map_while(Result::ok).last()?;
-    // `kill` gives 0 and 1 meanings of their own.
-    last.parse()
-        .ok()
-        .filter(|group| *group > 1)
-        .and_then(Pid::from_raw)
+    ProcessGroup::of(last.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn only_the_last_order_counts() {
-        let last = |text: &str| last_order(text.as_bytes()).map(|group| group.as_raw_nonzero().get());
+        let last = |text: &str| last_order(text.as_bytes()).map(ProcessGroup::id);
         assert_eq!(last("12\n0\n34\n"), Some(34));
         assert_eq!(last("12\n0\n"), None);
         assert_eq!(last(""), None);

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use tracing::Level;
 
+use crate::secrets::{self, Secrets};
+
 /// Longer lines are cut.
 const LONGEST: usize = 1000;
 /// A run of this many base64 characters is a picture, not a word or a path.
@@ -24,31 +26,23 @@ const EXPECTED: &str = "Sampler Scheduler autocorrection";
 /// Removes secrets, pictures and prompts from lines.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cleaner {
-    secrets: Vec<String>,
+    secrets: Secrets,
 }
 
 impl Cleaner {
-    /// Hides the values of all variables whose names say that they are secret, and `more`.
-    pub(super) fn new(
-        variables: impl IntoIterator<Item = (String, String)>,
-        more: impl IntoIterator<Item = String>,
-    ) -> Self {
-        let named = variables
+    /// Hides the values of all variables whose names say that they are secret.
+    pub(super) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let is_secret = |name: &str| {
+            let name = name.to_uppercase();
+            SECRET_NAMES.iter().any(|secret| name.contains(secret))
+        };
+        let values = variables
             .into_iter()
-            .filter(|(name, _)| {
-                SECRET_NAMES
-                    .iter()
-                    .any(|secret| name.to_uppercase().contains(secret))
-            })
+            .filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_SECRET)
             .map(|(_, value)| value);
-        let mut secrets: Vec<String> = named
-            .chain(more)
-            .filter(|value| value.len() >= SHORTEST_SECRET)
-            .collect();
-        // The longest first: one may be part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.dedup();
-        Self { secrets }
+        Self {
+            secrets: Secrets::new(values),
+        }
     }
 
     /// The line without secrets, pictures and prompts, cut to the longest length. `left_out` more bytes of it were not
@@ -59,12 +53,9 @@ impl Cleaner {
         if text.starts_with(ARGUMENTS) {
             return format!("{ARGUMENTS} [not shown]");
         }
-        let mut text = without_pictures(text);
-        for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = Cow::Owned(text.replace(secret.as_str(), "[secret]"));
-            }
-        }
+        let text = without_pictures(text);
+        let text = secrets::masked(&text);
+        let text = self.secrets.masked(&text);
         let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
         let cut = text.len() - end.unwrap_or(text.len()) + left_out;
         let shown = &text[..end.unwrap_or(text.len())];
@@ -230,10 +221,11 @@ mod tests {
     fn secrets_pictures_and_prompts_are_not_shown() {
         let variables = [
             ("HF_TOKEN".to_owned(), "hf_abcdefgh".to_owned()),
+            ("DB_PASSWORD".to_owned(), "hunter2222".to_owned()),
             ("PATH".to_owned(), "/usr/local/bin".to_owned()),
             ("API_KEY".to_owned(), "no".to_owned()),
         ];
-        let cleaner = Cleaner::new(variables, ["hunter2222".to_owned()]);
+        let cleaner = Cleaner::new(variables);
         let clean = |line: &str| cleaner.clean(line.as_bytes(), 0);
         assert_eq!(
             clean("hf_abcdefgh and hunter2222, no /usr/local/bin\n"),

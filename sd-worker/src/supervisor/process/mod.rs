@@ -13,25 +13,24 @@ mod spawn;
 mod thinner;
 
 use std::io;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use runpod_child::{GroupLeader, ProcessGroup, hide_own_environment, reap_orphans};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use self::guard::Guard;
 use self::line::Cleaner;
-use crate::settings::CommandLine;
 
 pub(crate) use guard::run_if_asked;
 pub(super) use log::LogTail;
+pub(crate) use spawn::WebUiProgram;
 
 /// How long the last lines of a dead process are waited for. A child that left the group may hold the pipe open for
 /// ever.
@@ -45,8 +44,7 @@ pub(crate) struct Process {
 
 #[derive(Debug)]
 struct ProcessShared {
-    command: CommandLine,
-    directory: Option<PathBuf>,
+    program: WebUiProgram,
     stop_grace: Duration,
     cleaner: Cleaner,
     tail: LogTail,
@@ -59,7 +57,7 @@ struct ProcessShared {
 struct Group {
     /// The group's id, which is that of its leader. It is cleared when the leader is reaped, because the system may
     /// then give the id to another process.
-    id: Option<Pid>,
+    id: Option<ProcessGroup>,
     guard: Option<Guard>,
     starts: u64,
     /// The worker is ending, so nothing is started any more.
@@ -98,19 +96,14 @@ pub(crate) enum CannotStart {
 }
 
 impl Process {
-    /// A process that is not started yet. Its log hides `secrets`, and the values of variables with secret names.
-    pub(crate) fn new(
-        command: CommandLine,
-        directory: Option<PathBuf>,
-        stop_grace: Duration,
-        secrets: impl IntoIterator<Item = String>,
-    ) -> Self {
+    /// A process that is not started yet. Its log hides the WebUI's credentials, and the values of variables with secret
+    /// names.
+    pub(crate) fn new(program: WebUiProgram, stop_grace: Duration) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let inner = ProcessShared {
-            cleaner: Cleaner::new(variables, secrets),
-            command,
-            directory,
+            cleaner: Cleaner::new(variables),
+            program,
             stop_grace,
             tail: LogTail::default(),
             state: watch::Sender::new(ProcessState::NeverStarted),
@@ -132,6 +125,9 @@ impl Process {
         if group.id.is_some() {
             return Ok(group.starts);
         }
+        if group.starts == 0 {
+            prepare(&inner.program);
+        }
         if group.guard.is_none() {
             match Guard::start() {
                 Ok(guard) => group.guard = Some(guard),
@@ -139,17 +135,11 @@ impl Process {
             }
         }
         let not_started = |reason| CannotStart::NotStarted {
-            program: inner.command.program().to_owned(),
+            program: inner.program.name().to_owned(),
             reason,
         };
-        let mut child = spawn::command(&inner.command, inner.directory.as_deref())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(not_started)?;
-        let id = Pid::from_child(&child);
+        let mut child = inner.program.command().spawn().map_err(not_started)?;
+        let id = child.group();
         group.id = Some(id);
         group.ending = false;
         group.guard_against_orphans();
@@ -157,18 +147,21 @@ impl Process {
         let start = group.starts;
         inner.state.send_replace(ProcessState::Running { start });
         info!(
-            pid = child.id(),
-            program = inner.command.program(),
+            pid = id.id(),
+            program = inner.program.name(),
             "the WebUI was started"
         );
 
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (reading, read) = channel::<()>();
-        let streams = stdout
-            .map(|stream| Box::new(stream) as Box<dyn io::Read + Send>)
-            .into_iter()
-            .chain(stderr.map(|stream| Box::new(stream) as Box<dyn io::Read + Send>));
-        for stream in streams {
+        let streams = [
+            child
+                .stdout()
+                .map(|stream| Box::new(stream) as Box<dyn io::Read + Send>),
+            child
+                .stderr()
+                .map(|stream| Box::new(stream) as Box<dyn io::Read + Send>),
+        ];
+        for stream in streams.into_iter().flatten() {
             let (inner, reading) = (inner.clone(), reading.clone());
             thread::spawn(move || {
                 log::forward(stream, &inner.cleaner, &inner.tail);
@@ -176,7 +169,7 @@ impl Process {
             });
         }
         let inner = inner.clone();
-        thread::spawn(move || inner.reap(child, id, start, &read));
+        thread::spawn(move || inner.reap(child, start, &read));
         Ok(start)
     }
 
@@ -198,7 +191,7 @@ impl Process {
             .is_err()
         {
             warn!(?grace, "the WebUI does not end; killing it");
-            self.inner.signal(Signal::KILL);
+            self.inner.kill();
             // The sender lives in `self`, so the channel cannot be closed.
             let _ = state.wait_for(is_over).await;
         }
@@ -211,7 +204,7 @@ impl Process {
         let grace = inner.terminate();
         if !inner.is_reaped_within(grace) {
             warn!(?grace, "the WebUI does not end; killing it");
-            inner.signal(Signal::KILL);
+            inner.kill();
             inner.is_reaped_within(Duration::MAX);
         }
         let guard = inner.group.lock().guard.take();
@@ -244,24 +237,20 @@ impl Process {
     /// The bytes of memory that the process and its children hold. `None` if it does not run.
     pub(super) fn resident(&self) -> Option<u64> {
         let id = self.inner.group.lock().id?;
-        Some(memory::resident(id.as_raw_nonzero().get()))
+        Some(memory::resident(id.id()))
     }
 }
 
 impl ProcessShared {
     /// Waits for the end of the process, on a thread of its own, and reaps it.
-    fn reap(&self, mut child: Child, id: Pid, start: u64, read: &Receiver<()>) {
+    fn reap(&self, child: GroupLeader, start: u64, read: &Receiver<()>) {
         let began = Instant::now();
         // The dead process is left unreaped for now, so that the system cannot give the group's id to another one.
-        while let Err(rustix::io::Errno::INTR) =
-            waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-        {}
+        child.wait_for_end();
         let ran = began.elapsed();
         let status = {
             let mut group = self.group.lock();
-            // Its children would keep the port and the GPU's memory.
-            let _ = kill_process_group(id, Signal::KILL);
-            let status = child.wait();
+            let status = child.reap();
             group.id = None;
             group.ending = false;
             group.guard_against_orphans();
@@ -280,7 +269,7 @@ impl ProcessShared {
     fn terminate(&self) -> Duration {
         let mut group = self.group.lock();
         group.ending = group.id.is_some();
-        group.signal(Signal::TERM);
+        group.signal("SIGTERM", ProcessGroup::terminate);
         if group.without_grace {
             Duration::ZERO
         } else {
@@ -294,12 +283,12 @@ impl ProcessShared {
         group.without_grace = true;
         if group.ending && group.id.is_some() {
             info!("told to stop once more; killing the WebUI");
-            group.signal(Signal::KILL);
+            group.kill();
         }
     }
 
-    fn signal(&self, signal: Signal) {
-        self.group.lock().signal(signal);
+    fn kill(&self) {
+        self.group.lock().kill();
     }
 
     fn is_reaped_within(&self, limit: Duration) -> bool {
@@ -311,11 +300,15 @@ impl ProcessShared {
 }
 
 impl Group {
-    fn signal(&self, signal: Signal) {
+    fn kill(&self) {
+        self.signal("SIGKILL", ProcessGroup::kill);
+    }
+
+    fn signal(&self, name: &str, send: impl FnOnce(ProcessGroup) -> io::Result<()>) {
         if let Some(id) = self.id
-            && let Err(error) = kill_process_group(id, signal)
+            && let Err(error) = send(id)
         {
-            debug!(%error, ?signal, "the WebUI got no signal");
+            debug!(%error, "the WebUI got no {name}");
         }
     }
 
@@ -326,6 +319,23 @@ impl Group {
             warn!(%error, "the WebUI's guard has gone");
             self.guard = None;
         }
+    }
+}
+
+/// Before the first start: what the WebUI leaves behind is reaped, and it cannot read the worker's own keys.
+fn prepare(program: &WebUiProgram) {
+    if let Err(error) = reap_orphans() {
+        warn!(%error, "processes that the WebUI leaves behind are not reaped");
+    }
+    if let Err(error) = hide_own_environment() {
+        warn!(%error, "the WebUI may read the worker's environment under /proc");
+    }
+    let withheld = program.withheld();
+    if !withheld.is_empty() {
+        info!(
+            "the WebUI does not get these variables: {}; name those that it needs in SD_WORKER_WEBUI_ENV",
+            withheld.join(", ")
+        );
     }
 }
 
