@@ -79,6 +79,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+/// A quick test before a text is parsed: whether a string in it may have `words` in it, however it is written. False is
+/// certain, because JSON can spell a letter only as itself or by `\u`, and a slash also as `\/`.
+pub(crate) fn may_have(text: &str, words: &str) -> bool {
+    text.contains(words) || text.contains("\\u") || (words.contains('/') && text.contains("\\/"))
+}
+
 /// Changes to a JSON text, applied together.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
@@ -235,6 +241,30 @@ mod tests {
         assert!(edits.rename("a", object.get("a").unwrap(), "c", "3"));
         assert!(!edits.rename("other", object.get("b").unwrap(), "d", "4"));
         assert_eq!(edits.apply().unwrap().as_str(), r#"{ "c": 3, "b": 2 }"#);
+    }
+
+    #[test]
+    fn every_spelling_of_a_word_may_have_it() {
+        let spellings = |letter: char| {
+            let code = u32::from(letter);
+            let mut all = vec![
+                letter.to_string(),
+                format!("\\u{code:04x}"),
+                format!("\\u{code:04X}"),
+            ];
+            all.extend((letter == '/').then(|| "\\/".to_owned()));
+            all
+        };
+        for at in 0.."://".len() {
+            for spelling in spellings("://".as_bytes()[at].into()) {
+                let written = format!("{}{spelling}{}", &"://"[..at], &"://"[at + 1..]);
+                let text = format!("[\"http{written}h\"]");
+                assert_eq!(serde_json::from_str::<[String; 1]>(&text).unwrap(), ["http://h"]);
+                assert!(may_have(&text, "://"), "{text}");
+            }
+        }
+        assert!(may_have(r#"{"enable\u005fhr": true}"#, "enable_hr"));
+        assert!(!may_have(r#"{"image": "aGk=", "prompt": "a\nb \"c\""}"#, "://"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use runpod_sdk::json::RawJson;
 use serde_json::Value;
 
 use crate::coerce::is_true;
-use crate::splice::{Edits, Object};
+use crate::splice::{Edits, Object, may_have};
 
 const KEY: &str = "hr_additional_modules";
 /// What Forge's own page sends.
@@ -12,7 +12,7 @@ const SAME: &str = r#"["Use same choices"]"#;
 
 /// A quick test for a second pass, so that most inputs need not be parsed.
 pub(super) fn mentions_a_second_pass(input: &RawJson) -> bool {
-    input.as_str().contains("\"enable_hr\"")
+    may_have(input.as_str(), "enable_hr")
 }
 
 /// The request with the modules of its first pass for the second. `None` if it names modules, or has no second pass.

@@ -3,7 +3,7 @@
 use runpod_sdk::json::RawJson;
 
 use super::split::Split;
-use crate::splice::{Edits, Object, quoted};
+use crate::splice::{Edits, Object, may_have, quoted};
 
 const KEY: &str = "schedulers_sigma";
 const SCHEDULER: &str = "scheduler";
@@ -17,7 +17,7 @@ const SIGMAS: [(&str, &str); 4] = [
 
 /// A quick test for a scheduler, so that most inputs need not be parsed.
 pub(super) fn mentions_a_scheduler(input: &RawJson) -> bool {
-    input.as_str().contains("\"scheduler\"")
+    may_have(input.as_str(), "scheduler")
 }
 
 /// The request with its schedule in SD.Next's field, and without one in the sampler's name. `None` if it has no schedule

@@ -3,7 +3,7 @@
 use runpod_sdk::json::RawJson;
 
 use super::Names;
-use crate::splice::{Edits, Object, quoted};
+use crate::splice::{Edits, Object, may_have, quoted};
 
 /// An input whose sampler name was split.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Split {
 
 /// A quick test for any sampler field, so that most inputs need not be parsed.
 pub(super) fn mentions_a_sampler(input: &RawJson) -> bool {
-    input.as_str().contains("\"sampler_")
+    may_have(input.as_str(), "sampler_")
 }
 
 /// The request with its sampler name split. `None` if no split is needed, or if the request is ambiguous.

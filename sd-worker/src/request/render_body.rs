@@ -275,6 +275,7 @@ fn is_empty(value: &RawValue) -> bool {
     match Shape::of(value) {
         Shape::Null => true,
         Shape::Other => false,
+        Shape::Text if text.contains('\\') => self::text(value).is_some_and(|text| text.trim().is_empty()),
         _ => text[1..text.len() - 1].trim().is_empty(),
     }
 }

@@ -10,7 +10,7 @@ use super::series::{PreparedRender, Series, StreamTools};
 use crate::coerce::is_true;
 use crate::request::{GpuUse, JobOptions, RequestError};
 use crate::settings::StreamSettings;
-use crate::splice::Object;
+use crate::splice::{Object, may_have};
 use crate::webui::Call;
 
 /// The plan of a job that is streamed.
@@ -74,7 +74,7 @@ impl StreamPlan {
 
 fn sends_no_images(call: &Call) -> bool {
     let body = call.body.as_ref().map(RawJson::as_str).unwrap_or_default();
-    body.contains("\"send_images\"")
+    may_have(body, "send_images")
         && Object::read(body)
             .and_then(|request| request.decode("send_images"))
             .is_some_and(|value| !is_true(&value))

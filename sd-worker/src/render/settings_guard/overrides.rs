@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::coerce::is_true;
-use crate::splice::Object;
+use crate::splice::{Object, may_have};
 use crate::webui::Call;
 
 /// The settings that a request overrides.
@@ -18,7 +18,7 @@ impl Overrides {
     /// Reads a request. Most have none, and some have megabytes of pictures.
     pub(super) fn of(call: &Call) -> Self {
         let text = call.body.as_ref().map_or("", |body| body.as_str());
-        if !text.contains("\"override_settings\"") {
+        if !may_have(text, "override_settings") {
             return Self::default();
         }
         let Some(request) = Object::read(text) else {
@@ -53,8 +53,10 @@ mod tests {
         ] {
             assert_eq!(of(none), Overrides::default(), "{none}");
         }
-        let found = of(r#"{"override_settings": {"b": 1, "a": {"x": 2}}}"#);
-        assert_eq!(found.settings.len(), 2);
+        for written in ["override_settings", r"override\u005fsettings"] {
+            let found = of(&format!(r#"{{"{written}": {{"b": 1, "a": {{"x": 2}}}}}}"#));
+            assert_eq!(found.settings.len(), 2);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use runpod_sdk::Context;
 use runpod_sdk::storage::{DownloadError, Downloader};
 use tracing::info;
 
-use self::urls::picture_urls;
+use self::urls::{Unreadable, picture_urls};
 use crate::cancelled::{Cancelled, unless_cancelled};
 use crate::code::{Code, Explain};
 use crate::picture::{PictureKind, describe};
@@ -39,6 +39,11 @@ pub(crate) enum PictureError {
     NotAPicture { path: String, found: String },
     #[error("input: {count} pictures by URL are more than the {MOST} that a job may name")]
     TooMany { count: usize },
+    #[error(
+        "input{}{path}: cannot be read: it has half of a surrogate pair, or is a list in the place of an object",
+        if .path.is_empty() { "" } else { "." }
+    )]
+    Unreadable { path: String },
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
@@ -58,7 +63,7 @@ impl PictureFetcher {
             return Ok(call);
         };
         let text = body.as_str();
-        let found = picture_urls(text);
+        let found = picture_urls(text).map_err(|Unreadable { path }| PictureError::Unreadable { path })?;
         if found.is_empty() {
             return Ok(call);
         }
@@ -106,7 +111,7 @@ impl Explain for PictureError {
         match self {
             // The conversion to the job's error takes the code of the download itself.
             Self::NotAPicture { .. } | Self::Download { .. } => Code::InvalidPicture,
-            Self::TooMany { .. } => Code::InvalidInput,
+            Self::TooMany { .. } | Self::Unreadable { .. } => Code::InvalidInput,
             Self::Cancelled(error) => error.code(),
         }
     }
@@ -114,6 +119,9 @@ impl Explain for PictureError {
     fn own_hint(&self) -> Option<&'static str> {
         match self {
             Self::Cancelled(error) => error.own_hint(),
+            Self::Unreadable { .. } => Some(
+                "write both halves of a pair of \\ud800 to \\udfff, or neither; and pairs of key and value as an object",
+            ),
             Self::TooMany { .. } => Some("send fewer, or send some as base64"),
             _ => {
                 Some("send a URL that leads to a PNG, JPEG or WebP file itself, not to a page that shows it")

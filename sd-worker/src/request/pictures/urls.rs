@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::splice::Object;
+use crate::splice::{Object, may_have};
 
 /// A URL in the place of a picture.
 #[derive(Debug)]
@@ -13,8 +13,16 @@ pub(super) struct PictureUrl<'a> {
     pub(super) url: String,
 }
 
+/// What the WebUI reads and this worker cannot: a text or a key with half a surrogate pair, or a list of pairs in the
+/// place of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// `alwayson_scripts.ControlNet.args.0`
+    pub(super) path: String,
+}
+
 /// Keys of a picture, a list of pictures, or an object with a picture under such a key.
-const PICTURES: [&str; 14] = [
+const PICTURES: [&str; 16] = [
     "init_images",
     "mask",
     "latent_mask",
@@ -23,6 +31,8 @@ const PICTURES: [&str; 14] = [
     "imageList",
     "data",
     "controlnet_input_images",
+    "controlnet_masks",
+    "effective_region_mask",
     "input_image",
     "mask_image",
     "input_mask",
@@ -36,37 +46,46 @@ const FACE_SWAPS: [&str; 2] = ["reactor", "roop"];
 /// The key of the arguments of always-on scripts such as ControlNet, which have any shape.
 const SCRIPTS: &str = "alwayson_scripts";
 
-/// All URLs in the places of pictures, in the text's order.
-pub(super) fn picture_urls(text: &str) -> Vec<PictureUrl<'_>> {
+/// All URLs in the places of pictures, in the text's order. Fails at what cannot be read where a URL could stand.
+pub(super) fn picture_urls(text: &str) -> Result<Vec<PictureUrl<'_>>, Unreadable> {
     let mut found = Vec::new();
     // Most requests have no URL, and are not parsed.
-    if may_have_a_url(text)
-        && let Some(request) = Object::read(text)
-    {
-        for (key, value) in request.iter() {
-            if PICTURES.contains(&key) {
-                search(value, key, true, &mut found);
-            } else if key == SCRIPTS {
-                search_scripts(value, &mut found);
-            }
+    if !may_have_a_url(text) {
+        return Ok(found);
+    }
+    let Some(request) = Object::read(text) else {
+        return if is_object(text) {
+            Err(unreadable(""))
+        } else {
+            Ok(found)
+        };
+    };
+    for (key, value) in request.iter() {
+        if PICTURES.contains(&key) {
+            search(value, key, true, &mut found)?;
+        } else if key == SCRIPTS {
+            search_scripts(value, &mut found)?;
         }
     }
-    found
+    Ok(found)
 }
 
-fn search_scripts<'a>(scripts: &'a RawValue, found: &mut Vec<PictureUrl<'a>>) {
-    let Some(scripts) = Object::read(scripts.get()) else {
-        return;
-    };
+fn search_scripts<'a>(scripts: &'a RawValue, found: &mut Vec<PictureUrl<'a>>) -> Result<(), Unreadable> {
+    if !may_have_a_url(scripts.get()) {
+        return Ok(());
+    }
+    // The WebUI would read a list of pairs as an object.
+    let scripts = Object::read(scripts.get()).ok_or_else(|| unreadable(SCRIPTS))?;
     for (title, script) in scripts.iter() {
         let path = format!("{SCRIPTS}.{title}");
         if FACE_SWAPS.contains(&title.to_lowercase().as_str())
-            && let Some(face) = first_argument(script)
+            && let Some(face) = first_argument(script).filter(|face| face.get().starts_with('"'))
         {
-            search(face, &format!("{path}.args.0"), true, found);
+            search(face, &format!("{path}.args.0"), true, found)?;
         }
-        search(script, &path, false, found);
+        search(script, &path, false, found)?;
     }
+    Ok(())
 }
 
 fn first_argument(script: &RawValue) -> Option<&RawValue> {
@@ -76,13 +95,20 @@ fn first_argument(script: &RawValue) -> Option<&RawValue> {
 }
 
 /// Searches a value and the values in it. A text counts only where a picture is expected.
-fn search<'a>(value: &'a RawValue, path: &str, is_picture: bool, found: &mut Vec<PictureUrl<'a>>) {
+fn search<'a>(
+    value: &'a RawValue,
+    path: &str,
+    is_picture: bool,
+    found: &mut Vec<PictureUrl<'a>>,
+) -> Result<(), Unreadable> {
     let text = value.get();
+    if !may_have_a_url(text) {
+        return Ok(());
+    }
     match text.as_bytes().first() {
-        Some(b'"') if is_picture && may_have_a_url(text) => {
-            if let Ok(text) = serde_json::from_str::<String>(text)
-                && let Some(url) = url(&text)
-            {
+        Some(b'"') if is_picture => {
+            let text: String = serde_json::from_str(text).map_err(|_| unreadable(path))?;
+            if let Some(url) = url(&text) {
                 found.push(PictureUrl {
                     path: path.to_owned(),
                     value,
@@ -90,25 +116,36 @@ fn search<'a>(value: &'a RawValue, path: &str, is_picture: bool, found: &mut Vec
                 });
             }
         }
-        Some(b'[') if may_have_a_url(text) => {
-            let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| unreadable(path))?;
             for (index, item) in items.into_iter().enumerate() {
-                search(item, &format!("{path}.{index}"), is_picture, found);
+                search(item, &format!("{path}.{index}"), is_picture, found)?;
             }
         }
-        Some(b'{') if may_have_a_url(text) => {
-            let Some(object) = Object::read(text) else { return };
+        Some(b'{') => {
+            let object = Object::read(text).ok_or_else(|| unreadable(path))?;
             for (key, value) in object.iter() {
-                search(value, &format!("{path}.{key}"), PICTURES.contains(&key), found);
+                search(value, &format!("{path}.{key}"), PICTURES.contains(&key), found)?;
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+fn unreadable(path: &str) -> Unreadable {
+    Unreadable {
+        path: path.to_owned(),
     }
 }
 
 /// Whether a JSON text may have a URL in it. Base64 has no colon.
 fn may_have_a_url(text: &str) -> bool {
-    text.contains("://") || text.contains(":\\/")
+    may_have(text, "://")
 }
 
 /// The URL that a text is. Spaces around it and the case of its scheme make no difference.
@@ -123,7 +160,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(String, String)> {
-        let urls = picture_urls(text).into_iter();
+        let urls = picture_urls(text).unwrap().into_iter();
         urls.map(|url| (url.path, url.url)).collect()
     }
 
@@ -191,6 +228,57 @@ mod tests {
             assert_eq!(found(&text), [expected], "{text}");
         }
         assert_eq!(found(r#"{"image": "HTTP://h"}"#)[0].1, "HTTP://h");
+    }
+
+    /// The WebUI decodes them all, and would fetch the URL itself.
+    #[test]
+    fn a_url_is_found_however_its_text_and_its_key_are_written() {
+        for written in [
+            r"\u0068ttp://127.0.0.1:1/a",
+            r"http\u003a//127.0.0.1:1/a",
+            r"http:\u002f\u002f127.0.0.1:1/a",
+            r"http:\u002F/127.0.0.1:1/a",
+            r"http:/\/127.0.0.1:1/a",
+            r"http:\/\/127.0.0.1:1/a",
+            r"\u0068\u0074\u0074\u0070\u003A\u002F\u002F127.0.0.1:1/a",
+        ] {
+            for key in ["mask", r"m\u0061sk"] {
+                let text = format!(r#"{{"{key}": "{written}"}}"#);
+                let expected = ("mask".to_owned(), "http://127.0.0.1:1/a".to_owned());
+                assert_eq!(found(&text), [expected], "{text}");
+            }
+        }
+        // The WebUI reads pairs as an object.
+        let pairs = r#"{"imageList": [[["data", "http://h/a.png"], ["name", "a"]]]}"#;
+        assert_eq!(found(pairs)[0].1, "http://h/a.png");
+    }
+
+    #[test]
+    fn a_url_in_a_face_that_is_an_object_is_found_once() {
+        let text = r#"{"alwayson_scripts": {"reactor": {"args": [{"image": "http://h/a.png"}]}}}"#;
+        assert_eq!(found(text).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_request_where_a_url_could_stand() {
+        for (text, path) in [
+            (r#"{"image": "http://h/\ud800"}"#, "image"),
+            (r#"{"init_images": ["a", "\udc00http://h"]}"#, "init_images.1"),
+            (r#"{"image": {"\ud800": 1, "image": "http://h"}}"#, "image"),
+            (r#"{"\ud800": 1, "image": "http://h"}"#, ""),
+            (
+                r#"{"alwayson_scripts": [["reactor", {"args": ["http://h"]}]]}"#,
+                "alwayson_scripts",
+            ),
+            (
+                r#"{"alwayson_scripts": {"reactor": {"args": ["http://h/\ud800"]}}}"#,
+                "alwayson_scripts.reactor.args.0",
+            ),
+        ] {
+            let path = path.to_owned();
+            assert_eq!(picture_urls(text).unwrap_err(), Unreadable { path }, "{text}");
+        }
+        assert!(picture_urls(r#"{"prompt": "\ud800"}"#).unwrap().is_empty());
     }
 
     #[test]
