@@ -13,7 +13,7 @@ use crate::compat::Compat;
 use crate::monitor::Monitor;
 use crate::output::Output;
 use crate::render::Renderer;
-use crate::request::{AllowedRoutes, PictureFetcher};
+use crate::request::{Allowed, PictureFetcher};
 use crate::settings::{self, Settings, StreamSettings};
 use crate::supervisor::{Health, Process, StartError, Starter, Supervisor, WebUiProgram};
 use crate::webui::{NoClient, Readiness, WebUi};
@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(crate) compat: Arc<Compat>,
     /// The client for requests that need no lease of the GPU.
     pub(crate) webui: WebUi,
-    pub(crate) allowed: Arc<AllowedRoutes>,
+    pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<PictureFetcher>>,
     pub(crate) checks: Arc<Checks>,
     /// The response cache, if it is on.
@@ -97,7 +97,7 @@ impl App {
             cache: cache.map(Arc::new),
             output: Arc::new(Output::new(settings.output)),
             stream: settings.stream,
-            allowed: Arc::new(AllowedRoutes::new(&requests.allowed_routes)),
+            allowed: Arc::new(Allowed::new(&requests.allowed_routes, &requests.allowed_settings)),
             webui,
         })
     }

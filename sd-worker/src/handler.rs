@@ -21,7 +21,7 @@ use crate::cancelled::unless_cancelled;
 use crate::failure::Failure;
 use crate::marks::{INFERENCE_FINISHED, INFERENCE_STARTED, READINESS_CHECKED};
 use crate::render::GpuLease;
-use crate::request::{GpuUse, Request};
+use crate::request::{GpuUse, Request, without_secrets};
 use crate::stream::{PreparedRender, StreamPlan, StreamTools};
 use crate::webui::Call;
 
@@ -66,7 +66,7 @@ async fn answer(
     };
     if gpu_use == GpuUse::Unneeded {
         let answer = unless_cancelled(ctx, app.webui.send(&call)).await??;
-        return Ok(Answer::Value(answer));
+        return Ok(Answer::Value(without_secrets(&call, answer)));
     }
     let call = match gpu_use {
         GpuUse::Render => unless_cancelled(ctx, app.compat.adapt(call)).await?,

@@ -36,7 +36,7 @@ pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub(crate) use self::removed::{removed, still_set};
 pub use self::requests::{CheckLevel, RequestSettings};
-pub(crate) use self::route::{is_route, split_query};
+pub(crate) use self::route::{fits, is_route, split_query};
 pub use self::stream::StreamSettings;
 pub use self::tuning::Tuning;
 pub use self::warm_up::WarmUp;

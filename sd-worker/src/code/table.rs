@@ -67,6 +67,9 @@ codes! {
     RouteRefused = "ROUTE_REFUSED", User, retryable false,
         when "the worker does not pass requests to that route; nothing was sent",
         hint "check the spelling; the worker's owner can allow the route with --allow-route";
+    SettingRefused = "SETTING_REFUSED", User, retryable false,
+        when "the request sets where the WebUI writes, or under which name, for later jobs as well; nothing was sent",
+        hint "leave the setting out; the worker's owner can allow it with --allow-setting";
     InvalidParameters = "INVALID_PARAMETERS", User, retryable false,
         when "the WebUI refused the parameters; the message names each field",
         hint "change the request as the message says";

@@ -37,6 +37,7 @@ struct Flags {
     api_auth: Option<Value>,
     api_server_stop: Option<bool>,
     freeze_settings: Option<bool>,
+    hide_ui_dir_config: Option<bool>,
     timeout_keep_alive: Option<u64>,
 }
 
@@ -129,6 +130,11 @@ fn judge(flags: &Flags) -> Vec<Finding> {
     if flags.api_server_stop == Some(true) {
         findings.push(Finding::note(
             "it can be restarted by its API (--api-server-stop)",
+        ));
+    }
+    if flags.hide_ui_dir_config == Some(false) {
+        findings.push(Finding::note(
+            "jobs may not set where it writes, but whatever else reaches it may; --hide-ui-dir-config refuses that there, too",
         ));
     }
     let pool_idle = Tuning::default().pool_idle.as_secs();

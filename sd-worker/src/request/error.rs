@@ -21,6 +21,8 @@ pub(crate) enum RequestError {
         route: String,
         why: RefusalReason,
     },
+    #[error("input.{path}: this setting says where the server writes, for later jobs as well")]
+    Setting { path: String },
 }
 
 /// An object that the WebUI would render, and that is no request to render.
@@ -78,6 +80,7 @@ impl Explain for RequestError {
         match self {
             Self::NotAnObject { .. } | Self::Form { .. } | Self::NotARequest(_) => Code::InvalidInput,
             Self::Refused { .. } => Code::RouteRefused,
+            Self::Setting { .. } => Code::SettingRefused,
         }
     }
 
@@ -100,7 +103,9 @@ impl Explain for RequestError {
                 why: RefusalReason::WrongMethod(_),
                 ..
             } => Some("change api.method"),
-            Self::NotAnObject { .. } | Self::NotARequest(_) | Self::Refused { .. } => None,
+            Self::NotAnObject { .. } | Self::NotARequest(_) | Self::Refused { .. } | Self::Setting { .. } => {
+                None
+            }
         }
     }
 

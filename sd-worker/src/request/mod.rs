@@ -10,10 +10,13 @@ mod pictures;
 mod refusal_reason;
 mod render_body;
 mod routes;
+mod server_settings;
 mod shape;
 
 use runpod_sdk::json::RawJson;
 
+use self::routes::AllowedRoutes;
+use self::server_settings::AllowedSettings;
 use self::shape::ApiForm;
 use crate::webui::Call;
 
@@ -21,7 +24,8 @@ pub(crate) use error::RequestError;
 pub(crate) use fields::{fields_of, meant};
 pub(crate) use options::JobOptions;
 pub(crate) use pictures::{PictureError, PictureFetcher};
-pub(crate) use routes::{AllowedRoutes, GpuUse};
+pub(crate) use routes::GpuUse;
+pub(crate) use server_settings::without_secrets;
 
 /// A job's request.
 #[derive(Debug)]
@@ -31,13 +35,30 @@ pub(crate) struct Request {
     pub(crate) options: JobOptions,
 }
 
+/// What jobs may ask for beside the usual.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Allowed {
+    routes: AllowedRoutes,
+    settings: AllowedSettings,
+}
+
+impl Allowed {
+    /// Routes and settings by their names, or by the beginnings of their names with `*` behind.
+    pub(crate) fn new(routes: &[String], settings: &[String]) -> Self {
+        Self {
+            routes: AllowedRoutes::new(routes),
+            settings: AllowedSettings::new(settings),
+        }
+    }
+}
+
 impl Request {
-    /// Reads a job's input. `allowed` are the routes that jobs may call beside the usual ones.
-    pub(crate) fn read(input: &RawJson, allowed: &AllowedRoutes) -> Result<Self, RequestError> {
+    /// Reads a job's input. `allowed` is what jobs may ask for beside the usual.
+    pub(crate) fn read(input: &RawJson, allowed: &Allowed) -> Result<Self, RequestError> {
         let object = shape::keys(input)?;
         match ApiForm::read(input, &object)? {
             Some(form) => form.request(allowed),
-            None => shape::plain(input, &object),
+            None => shape::plain(input, &object, allowed),
         }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) enum RefusalReason {
     Dangerous,
     /// It would stop the current render, also that of another job.
     OtherJobs,
-    /// Its answer holds the credentials of the WebUI.
+    /// Its answer holds secrets: the WebUI's credentials, its log, its environment.
     Secret,
     /// It is a route of other workers, which fetch models.
     Download,
@@ -23,7 +23,7 @@ impl RefusalReason {
         match self {
             Self::Dangerous => ": it would stop the WebUI or change it for all jobs",
             Self::OtherJobs => ": it would stop whatever renders, also another job's picture",
-            Self::Secret => ": its answer holds the WebUI's credentials",
+            Self::Secret => ": its answer holds secrets of the WebUI",
             Self::Download => ": this worker does not download models",
             Self::Unknown => ": the worker does not know this route",
             Self::WrongMethod("GET") => ": this route takes GET",

@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use super::refusal_reason::RefusalReason;
-use crate::settings::{is_route, split_query};
+use crate::settings::{fits, is_route, split_query};
 use crate::webui::{Call, JobKind};
 
 /// How a request uses the GPU.
@@ -80,6 +80,10 @@ const REFUSED: &[(&str, RefusalReason)] = &[
     ("interrupt", RefusalReason::OtherJobs),
     ("skip", RefusalReason::OtherJobs),
     ("cmd-flags", RefusalReason::Secret),
+    // SD.Next's log, with the prompts of other jobs.
+    ("/sdapi/v1/log", RefusalReason::Secret),
+    ("/internal/sysinfo", RefusalReason::Secret),
+    ("/internal/sysinfo-download", RefusalReason::Secret),
 ];
 
 /// Routes of other workers that fetch models.
@@ -93,6 +97,9 @@ const DOWNLOADS: [&str; 6] = [
 ];
 
 const PREFIX: &str = "/sdapi/v1/";
+
+/// The most bytes of a path and its query. What servers take as the head of a request is not much more.
+pub(super) const LONGEST_ROUTE: usize = 8 << 10;
 
 /// The routes that the worker's settings allow beside the usual ones.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +117,13 @@ impl AllowedRoutes {
         if let Some((_, _, gpu_use)) = entries(path).find(|(known, _, _)| *known == method.as_str()) {
             return Ok(*gpu_use);
         }
-        if self.0.iter().any(|allowed| matches(allowed, path)) {
+        let refused = REFUSED.iter().find(|(name, _)| is_under_any_path(name, path));
+        // A route that is refused with a reason has to be named in full: `/sdapi/*` does not open it.
+        let is_allowed = |allowed: &String| match refused {
+            Some(_) => allowed == path,
+            None => fits(allowed, path),
+        };
+        if self.0.iter().any(is_allowed) {
             // How it uses the GPU is unknown. A GET hardly does.
             return Ok(if *method == Method::GET {
                 GpuUse::Unneeded
@@ -124,7 +137,6 @@ impl AllowedRoutes {
         if DOWNLOADS.iter().any(|name| is(name, path)) {
             return Err(RefusalReason::Download);
         }
-        let refused = REFUSED.iter().find(|(name, _)| is(name, path));
         Err(refused.map_or(RefusalReason::Unknown, |(_, why)| *why))
     }
 }
@@ -177,6 +189,11 @@ pub(super) fn job_kind(route: &str) -> JobKind {
     }
 }
 
+/// Whether it is the path of a usual route.
+pub(super) fn is_usual(path: &str) -> bool {
+    entries(path).next().is_some()
+}
+
 fn entries(path: &str) -> impl Iterator<Item = &'static (&'static str, &'static str, GpuUse)> {
     ROUTES.iter().filter(move |(_, name, _)| is(name, path))
 }
@@ -193,11 +210,14 @@ fn is(name: &str, path: &str) -> bool {
     }
 }
 
-fn matches(allowed: &str, path: &str) -> bool {
-    match allowed.strip_suffix('*') {
-        Some(beginning) => path.starts_with(beginning),
-        None => allowed == path,
-    }
+/// Whether a path is that of the named route, also where the server is reached under a path of its own, and in any case.
+fn is_under_any_path(name: &str, path: &str) -> bool {
+    let full = if name.starts_with('/') {
+        name.to_owned()
+    } else {
+        format!("{PREFIX}{name}")
+    };
+    path.to_ascii_lowercase().ends_with(&full)
 }
 
 #[cfg(test)]
@@ -281,6 +301,69 @@ mod tests {
         assert_eq!(post(&more, "/my/route"), Ok(GpuUse::Other));
         assert_eq!(more.gpu_use(&Method::GET, "/my/list"), Ok(GpuUse::Unneeded));
         assert_eq!(post(&more, "server-kill"), Err(RefusalReason::Dangerous));
+    }
+
+    #[test]
+    fn a_route_that_holds_secrets_is_refused_in_every_spelling() {
+        let usual = AllowedRoutes::default();
+        let wide = AllowedRoutes::new(&[
+            "/sdapi/*".to_owned(),
+            "/webui/*".to_owned(),
+            "/internal/*".to_owned(),
+        ]);
+        for spelling in [
+            "cmd-flags",
+            "/sdapi/v1/cmd-flags",
+            "sdapi/v1/cmd-flags/",
+            "//sdapi/v1/cmd-flags//",
+            "cmd-flags?",
+            "cmd-flags?x=1",
+            "/sdapi/v1/cmd-flags?next=/sdapi/v1/samplers",
+            "/sdapi/v1/CMD-FLAGS",
+            "/SDAPI/V1/Cmd-Flags",
+            "/webui/sdapi/v1/cmd-flags",
+            "/internal/sysinfo",
+            "/internal/sysinfo-download",
+            "/webui/internal/sysinfo?attachment=true",
+            "/sdapi/v1/log",
+        ] {
+            let route = normal(spelling).unwrap();
+            for method in [Method::GET, Method::POST] {
+                assert_eq!(
+                    wide.gpu_use(&method, &route),
+                    Err(RefusalReason::Secret),
+                    "{spelling}"
+                );
+                assert!(usual.gpu_use(&method, &route).is_err(), "{spelling}");
+            }
+        }
+        for spelling in [
+            "cmd%2dflags",
+            "%63md-flags",
+            "/sdapi//v1/cmd-flags",
+            "/sdapi/v1/./cmd-flags",
+            "/sdapi/v1/x/../cmd-flags",
+            "/sdapi\\v1\\cmd-flags",
+            "cmd-flags#",
+            "/sdapi/v1/cmd-flags\t",
+            "/sdapi/v1/cmd\u{2010}flags",
+        ] {
+            assert_eq!(normal(spelling), None, "{spelling}");
+        }
+        // Another route, which no server has.
+        assert_eq!(
+            wide.gpu_use(&Method::GET, "/sdapi/v1/cmd-flags;x"),
+            Ok(GpuUse::Unneeded)
+        );
+        assert_eq!(
+            wide.gpu_use(&Method::POST, "/sdapi/v1/server-kill"),
+            Err(RefusalReason::Dangerous)
+        );
+        let named = AllowedRoutes::new(&["cmd-flags".to_owned()]);
+        assert_eq!(
+            named.gpu_use(&Method::GET, "/sdapi/v1/cmd-flags"),
+            Ok(GpuUse::Unneeded)
+        );
     }
 
     #[test]

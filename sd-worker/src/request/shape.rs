@@ -15,10 +15,10 @@ use serde_json::value::RawValue;
 use super::error::{NotARequest, RequestError, RightForm, without_position};
 use super::refusal_reason::RefusalReason;
 use super::render_body::RenderBody;
-use super::routes::{self, AllowedRoutes};
-use super::{GpuUse, JobOptions, Request};
+use super::routes::{self, LONGEST_ROUTE};
+use super::{Allowed, GpuUse, JobOptions, Request};
 use crate::splice::{Edits, Object};
-use crate::webui::{Call, JobKind};
+use crate::webui::{Call, IMG2IMG, JobKind, TXT2IMG};
 
 const OPTIONS: &str = "worker";
 /// The names of the body beside `api`. The first is this worker's own.
@@ -40,7 +40,11 @@ pub(super) fn keys(input: &RawJson) -> Result<Object<'_>, RequestError> {
 }
 
 /// The request of an input without `api`: the body of txt2img or img2img, with the job's options beside its fields.
-pub(super) fn plain(input: &RawJson, object: &Object<'_>) -> Result<Request, RequestError> {
+pub(super) fn plain(
+    input: &RawJson,
+    object: &Object<'_>,
+    allowed: &Allowed,
+) -> Result<Request, RequestError> {
     let kind = if object.get("init_images").is_some() {
         JobKind::Img2Img
     } else {
@@ -53,6 +57,12 @@ pub(super) fn plain(input: &RawJson, object: &Object<'_>) -> Result<Request, Req
         place: "",
     };
     let single = body.check()?;
+    let route = if kind == JobKind::Img2Img {
+        IMG2IMG
+    } else {
+        TXT2IMG
+    };
+    allowed.settings.check(route, input.as_str(), "")?;
     let mut edits = Edits::of(input.as_str());
     if let Some(picture) = single {
         edits.replace(picture, format!("[{}]", picture.get()));
@@ -145,7 +155,13 @@ impl ApiForm {
     }
 
     /// The request of the form.
-    pub(super) fn request(self, allowed: &AllowedRoutes) -> Result<Request, RequestError> {
+    pub(super) fn request(self, allowed: &Allowed) -> Result<Request, RequestError> {
+        if self.endpoint.len() > LONGEST_ROUTE {
+            return Err(RequestError::Form {
+                path: "api.endpoint".into(),
+                why: format!("longer than {LONGEST_ROUTE} bytes"),
+            });
+        }
         let route = routes::normal(&self.endpoint).ok_or_else(|| RequestError::Form {
             path: "api.endpoint".into(),
             why: "expected the path of a route, such as /sdapi/v1/txt2img".to_owned(),
@@ -167,6 +183,7 @@ impl ApiForm {
             }
         };
         let gpu_use = allowed
+            .routes
             .gpu_use(&method, &route)
             .map_err(|why| refused(&method, &route, why))?;
         let (key, given) = match given {
@@ -190,6 +207,9 @@ impl ApiForm {
             Some(body) if job_kind.is_render() => Some(render_body(&body, job_kind, key)?),
             body => body,
         };
+        if let Some(body) = &body {
+            allowed.settings.check(&route, body.as_str(), key)?;
+        }
         Ok(Request {
             call: Call {
                 job_kind,

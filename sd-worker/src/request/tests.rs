@@ -6,10 +6,7 @@ use super::*;
 use crate::code::Explain as _;
 
 fn read(input: &str) -> Result<Request, RequestError> {
-    Request::read(
-        &RawJson::parse(input.to_owned()).unwrap(),
-        &AllowedRoutes::default(),
-    )
+    Request::read(&RawJson::parse(input.to_owned()).unwrap(), &Allowed::default())
 }
 
 fn refused(input: &str) -> (String, String) {
@@ -61,7 +58,7 @@ fn a_plain_input_is_the_same_bytes() {
         ),
     ] {
         let input = RawJson::parse(input.to_owned()).unwrap();
-        let request = Request::read(&input, &AllowedRoutes::default()).unwrap();
+        let request = Request::read(&input, &Allowed::default()).unwrap();
         assert_eq!(request.call.route, route);
         assert_eq!(request.gpu_use, GpuUse::Render);
         let body = request.call.body.unwrap();
@@ -164,7 +161,7 @@ fn routes_that_fetch_models_are_those_of_other_workers() {
         );
         assert!(!error.hint().unwrap().contains("--allow-route"));
     }
-    let allowed = AllowedRoutes::new(&["/v1/*".to_owned()]);
+    let allowed = Allowed::new(&["/v1/*".to_owned()], &[]);
     let input = RawJson::parse(r#"{"api": {"endpoint": "/v1/download"}, "payload": {"a": 1}}"#).unwrap();
     assert!(Request::read(&input, &allowed).is_ok());
 }
@@ -197,7 +194,7 @@ fn the_api_form_names_its_route() {
 #[test]
 fn a_payload_is_not_copied() {
     let input = RawJson::parse(r#"{"api": {"endpoint": "png-info"}, "payload": {"image": "x"}}"#).unwrap();
-    let request = Request::read(&input, &AllowedRoutes::default()).unwrap();
+    let request = Request::read(&input, &Allowed::default()).unwrap();
     let body = request.call.body.unwrap();
     assert!(
         input
@@ -269,5 +266,58 @@ fn mistakes_in_the_form_are_named_with_their_place() {
         ),
     ] {
         assert_eq!(refused(input), (code.to_owned(), message.to_owned()));
+    }
+}
+
+#[test]
+fn a_route_that_is_too_long_to_be_sent_is_refused_at_once() {
+    let read = |length: usize| {
+        let endpoint = format!("samplers?{}", "x".repeat(length - "samplers?".len()));
+        let input = serde_json::json!({ "api": { "endpoint": endpoint } });
+        Request::read(&RawJson::from(input), &Allowed::new(&["/my/*".to_owned()], &[]))
+    };
+    assert!(read(8192).is_ok());
+    for length in [8193, 70_000] {
+        let error = read(length).unwrap_err();
+        assert_eq!(error.code(), crate::code::Code::InvalidInput);
+        assert_eq!(error.to_string(), "input.api.endpoint: longer than 8192 bytes");
+    }
+}
+
+#[test]
+fn a_setting_about_where_the_server_writes_is_refused_in_every_form_of_a_request() {
+    for (input, path) in [
+        (
+            r#"{"prompt": "x", "override_settings": {"outdir_samples": "/x"}}"#,
+            "override_settings.outdir_samples",
+        ),
+        (
+            r#"{"init_images": ["aGk="], "override_settings": {"temp_dir": "/x"}}"#,
+            "override_settings.temp_dir",
+        ),
+        (
+            r#"{"api": {"endpoint": "txt2img"}, "params": {"prompt": "x", "override_settings": {"outdir_grids": "/x"}}}"#,
+            "params.override_settings.outdir_grids",
+        ),
+        (
+            r#"{"api": {"endpoint": "options"}, "payload": {"sd_vae": "a", "samples_filename_pattern": "x"}}"#,
+            "payload.samples_filename_pattern",
+        ),
+        (
+            r#"{"api": {"endpoint": "/queue/txt2img", "method": "POST"}, "payload": {"override_settings": {"outdir_save": "/x"}}}"#,
+            "payload.override_settings.outdir_save",
+        ),
+    ] {
+        let input = RawJson::parse(input).unwrap();
+        let queue = ["/queue/*".to_owned()];
+        let error = Request::read(&input, &Allowed::new(&queue, &[])).unwrap_err();
+        assert_eq!(error.code(), crate::code::Code::SettingRefused);
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("input.{path}: this setting says where")),
+            "{message}"
+        );
+        let all = ["outdir_*", "temp_dir", "samples_*"].map(str::to_owned);
+        assert!(Request::read(&input, &Allowed::new(&queue, &all)).is_ok());
     }
 }

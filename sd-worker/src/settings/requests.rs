@@ -5,7 +5,7 @@ use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 
 use super::options_macro::options;
-use super::values::route;
+use super::values::{route, variable_name};
 
 options! {
     /// What jobs may ask for.
@@ -16,6 +16,11 @@ options! {
             "allow-route", "SD_WORKER_ALLOW_ROUTES", (value_name = "PATH", value_delimiter = ',', value_parser = route),
             "A further route that jobs may call by `{\"api\": {\"endpoint\": …}}`, with * at its end for all that begin so: `/sam/*`. May be given several times; in the variable, separate by commas",
             when "jobs use the API of an extension";
+
+        allowed_settings: Vec<String> =
+            "allow-setting", "SD_WORKER_ALLOW_SETTINGS", (value_name = "NAME", value_delimiter = ',', value_parser = variable_name),
+            "A setting about where the WebUI writes that jobs may set by `override_settings` and `options`, with * at its end for all that begin so: `outdir_*`. May be given several times; in the variable, separate by commas",
+            when "jobs save their pictures on the network volume, and choose the folder or the file names";
 
         no_url_inputs: bool =
             "no-url-inputs", "SD_WORKER_NO_URL_INPUTS", (value_parser = BoolishValueParser::new()),

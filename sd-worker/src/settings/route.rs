@@ -13,6 +13,14 @@ pub(crate) fn is_route(text: &str) -> bool {
     !path.is_empty() && !path.contains(odd) && !has_odd_part && !is_odd_query
 }
 
+/// Whether a name is the allowed one, or begins as one that has `*` at its end.
+pub(crate) fn fits(allowed: &str, name: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => allowed == name,
+    }
+}
+
 /// The path and the query of a route.
 pub(crate) fn split_query(route: &str) -> (&str, &str) {
     route.split_once('?').unwrap_or((route, ""))

@@ -176,7 +176,10 @@ impl WebUi {
     /// Begins a request. Every request to the WebUI is made here, so a header for all of them belongs here.
     pub(super) fn request(&self, method: Method, route: &str) -> Result<Request, WebUiError> {
         let connection = self.connections.connection();
-        let connection = connection.map_err(|error| WebUiError::from_transport(&error))?;
+        // Without a client nothing is sent, and a request is not to blame.
+        let connection = connection.map_err(|error| WebUiError::Unreachable {
+            reason: causes(&error),
+        })?;
         let mut request = connection.client().request(method, self.url.route(route));
         if let Some(credentials) = &self.credentials {
             request = request.basic_auth(

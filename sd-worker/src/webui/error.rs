@@ -15,6 +15,8 @@ use crate::code::{Code, Explain};
 pub(crate) enum WebUiError {
     #[error("the WebUI accepts no connection: {reason}")]
     Unreachable { reason: String },
+    #[error("the request cannot be sent: {reason}")]
+    NotSent { reason: String },
     #[error("the connection to the WebUI was lost after the request had been sent: {reason}")]
     Lost { reason: String },
     #[error("the WebUI's answer can't be used: {why}{}", colon(.excerpt))]
@@ -48,9 +50,12 @@ pub(crate) struct Refusal {
 impl WebUiError {
     /// The error of a request that got no complete answer.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
-        // A connection that did not open has carried no byte of the request.
         let reason = causes(error);
-        if error.is_connect() {
+        if error.is_builder() {
+            // It is no request that HTTP can carry.
+            Self::NotSent { reason }
+        } else if error.is_connect() {
+            // A connection that did not open has carried no byte of the request.
             Self::Unreachable { reason }
         } else {
             Self::Lost { reason }
@@ -142,6 +147,7 @@ impl Refusal {
 impl Explain for WebUiError {
     fn code(&self) -> Code {
         match self {
+            Self::NotSent { .. } => Code::InvalidInput,
             Self::Unreachable { .. } => Code::Unavailable,
             Self::Lost { .. } => Code::Lost,
             Self::NoPictures { mistakes, .. } if !mistakes.is_empty() => Code::InvalidParameters,

@@ -255,3 +255,25 @@ fn models_that_do_not_fit_together_get_a_hint_of_their_own() {
         assert!(error.hint().unwrap().starts_with("families of models are mixed"));
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_the_users_mistake_and_no_lost_connection() {
+    let options = crate::webui::ClientOptions {
+        url: "http://127.0.0.1:9".parse().unwrap(),
+        credentials: None,
+        pool_idle: std::time::Duration::ZERO,
+        answer_idle: std::time::Duration::ZERO,
+        brief_render: std::time::Duration::ZERO,
+    };
+    let webui = crate::webui::WebUi::new(&options).unwrap();
+    let call = Call {
+        method: Method::GET,
+        route: format!("/sdapi/v1/samplers?{}", "x".repeat(70_000)).into(),
+        body: None,
+        job_kind: JobKind::Nothing,
+    };
+    let error = webui.send(&call).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidInput, "{error}");
+    assert!(matches!(error, WebUiError::NotSent { .. }));
+    assert!(error.to_string().len() < 1000, "the query is not repeated");
+}
