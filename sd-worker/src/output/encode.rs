@@ -10,6 +10,10 @@ use png::Transformations;
 
 use crate::picture::PictureKind;
 
+/// The most pixels of a picture that is re-encoded: 8192 × 8192. A file of some kilobytes can claim to have billions, and
+/// memory is taken for what it claims. With four pictures at once it is 1 GiB at most.
+const MOST_PIXELS: u64 = 1 << 26;
+
 /// The format to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -31,6 +35,8 @@ pub(super) enum EncodeError {
     Png(#[from] png::DecodingError),
     #[error("it cannot be read: {0}")]
     WebP(#[from] image_webp::DecodingError),
+    #[error("it has {width}×{height} pixels, more than {MOST_PIXELS}")]
+    TooManyPixels { width: u32, height: u32 },
     #[error("it is too large for the format")]
     TooLarge,
     #[error("it cannot be written: {0}")]
@@ -80,6 +86,8 @@ impl Pixels {
         let mut decoder = png::Decoder::new(Cursor::new(file));
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info()?;
+        let (width, height) = reader.info().size();
+        check_pixels(width, height)?;
         if reader.info().bit_depth == png::BitDepth::Sixteen {
             return Err(EncodeError::Deep);
         }
@@ -104,6 +112,7 @@ impl Pixels {
     fn of_webp(file: &[u8]) -> Result<Self, EncodeError> {
         let mut decoder = WebPDecoder::new(Cursor::new(file))?;
         let (width, height) = decoder.dimensions();
+        check_pixels(width, height)?;
         let mut data = vec![0; decoder.output_buffer_size().ok_or(EncodeError::TooLarge)?];
         decoder.read_image(&mut data)?;
         let channels = if decoder.has_alpha() {
@@ -153,6 +162,13 @@ impl Pixels {
             .map_err(|error| EncodeError::Write(error.into()))?;
         Ok(file)
     }
+}
+
+fn check_pixels(width: u32, height: u32) -> Result<(), EncodeError> {
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(EncodeError::TooManyPixels { width, height });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -221,6 +237,50 @@ mod tests {
         let deep = png(png::ColorType::Rgb, png::BitDepth::Sixteen, &[7; 24]);
         for encoding in [Encoding::WebP, Encoding::Jpeg { quality: 90 }] {
             assert!(matches!(encoding.encode(&deep), Err(EncodeError::Deep)));
+        }
+    }
+
+    fn chunk(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+        [&kind[..], &length, body].concat()
+    }
+
+    /// The first bytes of a WebP of this size. An extended one has it twice.
+    fn webp_of(width: u32, height: u32, is_extended: bool) -> Vec<u8> {
+        let size = (width - 1) | ((height - 1) << 14);
+        let mut chunks = chunk(*b"VP8L", &[&[0x2f][..], &size.to_le_bytes(), &[0; 3]].concat());
+        if is_extended {
+            let three = |length: u32| (length - 1).to_le_bytes()[..3].to_vec();
+            let size = [vec![0; 4], three(width), three(height)].concat();
+            chunks = [chunk(*b"VP8X", &size), chunks].concat();
+        }
+        chunk(*b"RIFF", &[&b"WEBP"[..], &chunks].concat())
+    }
+
+    #[test]
+    fn no_memory_is_taken_for_the_size_that_a_file_claims() {
+        let claims = |width: u32, height: u32| {
+            let mut file = Vec::new();
+            let mut encoder = png::Encoder::new(&mut file, width, height);
+            encoder.set_color(png::ColorType::Rgba);
+            let mut writer = encoder.write_header().unwrap();
+            writer.write_chunk(png::chunk::IDAT, &[0x78, 0x9c]).unwrap();
+            drop(writer);
+            file
+        };
+        let jpeg = Encoding::Jpeg { quality: 90 };
+        for (width, height) in [(60_000, 60_000), (8193, 8192), (1, (1 << 26) + 1)] {
+            for encoding in [Encoding::WebP, jpeg] {
+                let error = encoding.encode(&claims(width, height)).unwrap_err();
+                assert!(matches!(error, EncodeError::TooManyPixels { .. }), "{error}");
+            }
+        }
+        // At the limit it is read, and found to be broken.
+        let error = jpeg.encode(&claims(8192, 8192)).unwrap_err();
+        assert!(matches!(error, EncodeError::Png(_)), "{error}");
+        for file in [webp_of(16_383, 16_383, false), webp_of(16_383, 60_000, true)] {
+            let error = jpeg.encode(&file).unwrap_err();
+            assert!(matches!(error, EncodeError::TooManyPixels { .. }), "{error}");
         }
     }
 
