@@ -10,6 +10,7 @@ mod overrides;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -18,6 +19,11 @@ use tracing::{debug, info, warn};
 use self::overrides::Overrides;
 use self::values::same;
 use crate::webui::{Call, OPTIONS, WebUi, WebUiError};
+
+/// How long settings that could not be read are not asked for again. A slow failure would delay every job.
+const FAILURE_KEPT: Duration = Duration::from_mins(1);
+/// A failure that took no longer than this delays nothing, and is not kept.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Whether the settings that a job overrides are restored after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,8 @@ struct GuardState {
     doubtful: BTreeSet<String>,
     /// Those of a render that has not been settled.
     pending: BTreeMap<String, Pending>,
+    /// When reading the settings last failed after a long time.
+    failed_at: Option<Instant>,
 }
 
 /// An overridden setting that is not seen to be restored yet.
@@ -83,6 +91,9 @@ impl SettingsGuard {
         if open.is_empty() {
             return self.verdict(&settings, Restoration::Proven);
         }
+        if self.has_failed(Instant::now()) {
+            return Restoration::Doubtful;
+        }
         match self.pin_open(webui, &open).await {
             Ok(()) => self.verdict(&settings, Restoration::Unproven),
             Err(error) if error.status().is_none() => {
@@ -110,6 +121,9 @@ impl SettingsGuard {
         if pending.is_empty() {
             return true;
         }
+        if self.has_failed(Instant::now()) {
+            return false;
+        }
         match self.read_back(webui, &pending).await {
             Ok(restored) => {
                 self.state.lock().pending.clear();
@@ -122,12 +136,34 @@ impl SettingsGuard {
         }
     }
 
+    /// Reads all settings, and notes a failure that took long.
+    async fn read(&self, webui: &WebUi) -> Result<Map<String, Value>, WebUiError> {
+        let began = Instant::now();
+        let read = webui.list(OPTIONS).await;
+        let failed_at = read.as_ref().err().map(|_| Instant::now());
+        let is_slow = |failed: &Instant| failed.duration_since(began) > SLOW;
+        let failed_at = failed_at.filter(is_slow);
+        if failed_at.is_some() {
+            warn!(
+                "settings that jobs override may stay for a while: the WebUI does not list its settings in time"
+            );
+        }
+        self.state.lock().failed_at = failed_at;
+        read
+    }
+
+    /// Whether reading the settings has failed lately, after a long time.
+    fn has_failed(&self, now: Instant) -> bool {
+        let failed_at = self.state.lock().failed_at;
+        failed_at.is_some_and(|failed| now.duration_since(failed) < FAILURE_KEPT)
+    }
+
     async fn read_back(
         &self,
         webui: &WebUi,
         pending: &BTreeMap<String, Pending>,
     ) -> Result<bool, WebUiError> {
-        let now: Map<String, Value> = webui.list(OPTIONS).await?;
+        let now: Map<String, Value> = self.read(webui).await?;
         let mut stayed = BTreeMap::new();
         for (key, setting) in pending {
             let current = now.get(key).unwrap_or(&Value::Null);
@@ -150,7 +186,7 @@ impl SettingsGuard {
         if !back.is_empty() {
             webui.set_options(&Value::Object(back)).await?;
         }
-        let now: Map<String, Value> = webui.list(OPTIONS).await?;
+        let now: Map<String, Value> = self.read(webui).await?;
         stayed.retain(|key, setting| !same(now.get(key).unwrap_or(&Value::Null), &setting.before));
         if stayed.is_empty() {
             info!("settings that a job overrode had stayed, and are set back");
@@ -167,7 +203,7 @@ impl SettingsGuard {
 
     /// Sets those of the settings that have not been set to their current values, and notes all of them as pending.
     async fn pin_open(&self, webui: &WebUi, open: &Map<String, Value>) -> Result<(), WebUiError> {
-        let options: Map<String, Value> = webui.list(OPTIONS).await?;
+        let options: Map<String, Value> = self.read(webui).await?;
         let value_of = |key: &String| options.get(key).cloned().unwrap_or(Value::Null);
         let new: Map<String, Value> = {
             let state = self.state.lock();
@@ -254,6 +290,19 @@ mod tests {
         assert!(guard.open(&asked).is_empty());
         guard.enter(2);
         assert_eq!(guard.open(&asked), asked, "of another process nothing is known");
+    }
+
+    #[test]
+    fn a_slow_failure_is_kept_for_a_minute() {
+        let guard = SettingsGuard::default();
+        guard.enter(1);
+        let failed = Instant::now();
+        assert!(!guard.has_failed(failed));
+        guard.state.lock().failed_at = Some(failed);
+        assert!(guard.has_failed(failed + Duration::from_secs(59)));
+        assert!(!guard.has_failed(failed + FAILURE_KEPT));
+        guard.enter(2);
+        assert!(!guard.has_failed(failed), "another process may be faster");
     }
 
     #[test]
