@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, the helpers too")]
 
 mod answers;
+mod attacks;
 mod cache;
 mod cancel;
 mod checks;
