@@ -55,6 +55,18 @@ pub(super) fn mask_entries(fields: &Fields) -> Map<String, Value> {
     entries
 }
 
+/// The factor of a start's noise, if it is another than 1.
+pub(super) fn noise_entry(server: &Server, fields: &Fields) -> Option<(String, Value)> {
+    const NAME: &str = "initial_noise_multiplier";
+    let factor = match fields.float(NAME) {
+        Some(factor) => factor,
+        None => server.settings().get(NAME).as_f64()?,
+    };
+    #[expect(clippy::float_cmp, reason = "the real server compares them so")]
+    let differs = factor != 1.0;
+    differs.then(|| ("Noise multiplier".to_owned(), json!(factor)))
+}
+
 /// The request's `eta`, or that of the settings, if the sampler reads one and it is not the usual one.
 pub(super) fn eta_entry(server: &Server, fields: &Fields, sampler: &str) -> Option<(String, Value)> {
     let (entry, usual) = sampling::eta_entry(sampler)?;

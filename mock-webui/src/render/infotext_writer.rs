@@ -26,7 +26,6 @@ pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
     entries.add("Sampler", &plan.sampling.sampler);
     entries.add_if("Schedule type", plan.sampling.schedule.as_deref());
     entries.add("CFG scale", float(plan.cfg_scale));
-    entries.add_if("Image CFG scale", plan.image_cfg_scale.map(float));
     entries.add("Seed", plan.seeds[index]);
     entries.add_if("Face restoration", set.restore_faces.then_some("CodeFormer"));
     entries.add("Size", format_args!("{}x{}", plan.width, plan.height));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::entries::{eta_entry, lora_entries, mask_entries, refiner_entries};
+use super::entries::{eta_entry, lora_entries, mask_entries, noise_entry, refiner_entries};
 use super::from_settings::FromSettings;
 use super::hires::Hires;
 use super::input_picture::InputPicture;
@@ -48,7 +48,6 @@ pub(crate) struct Plan {
     /// Steps that are really sampled: fewer than asked when a picture is the start.
     pub(crate) sampled_steps: u32,
     pub(crate) cfg_scale: f64,
-    pub(crate) image_cfg_scale: Option<f64>,
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) denoising: Option<f64>,
@@ -156,7 +155,6 @@ impl Plan {
             steps,
             sampled_steps,
             cfg_scale,
-            image_cfg_scale: fields.float("image_cfg_scale"),
             width,
             height,
             denoising,
@@ -283,6 +281,9 @@ fn extra_entries(
     let mut extra = pass_entries(mode, fields, sampling, hires);
     if let Some(prompts) = prompts {
         extra.extend(lora_entries(server, prompts));
+    }
+    if mode == Mode::Img2Img {
+        extra.extend(noise_entry(server, fields));
     }
     if let Some(schedule) = &sampling.named_schedule {
         extra.insert("Schedule type".to_owned(), json!(schedule));

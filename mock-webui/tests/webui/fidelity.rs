@@ -55,6 +55,44 @@ async fn eta_is_in_the_infotext_of_samplers_that_read_it() {
 }
 
 #[tokio::test]
+async fn a_start_s_noise_is_in_the_infotext_and_a_picture_s_cfg_scale_is_not() {
+    for profile in [Profile::V1_9_3, Profile::V1_10_1, Profile::Forge] {
+        let webui = MockWebUi::builder().profile(profile).start().await;
+        let mut request = small("x", 4);
+        request["sampler_name"] = json!("DPM++ 2M");
+        request["init_images"] = json!([render(&webui, &request).await["images"][0]]);
+        for (factor, entry) in [(json!(1.1), "Noise multiplier: 1.1, "), (json!(1), "")] {
+            request["initial_noise_multiplier"] = factor;
+            // Only a model that edits pictures by an instruction reads it; others set it to none.
+            request["image_cfg_scale"] = json!(1.5);
+            let (_, answer) = answer(&webui, "img2img", &request).await;
+            let text = text_of(&answer);
+            let expected = format!("Denoising strength: 0.75, {entry}Version");
+            assert!(text.contains(&expected), "{profile}: {text}");
+            assert!(!text.contains("Image CFG scale"), "{profile}: {text}");
+        }
+        let info = info(
+            &answer(&webui, "img2img", &{
+                request["initial_noise_multiplier"] = json!(0.9);
+                request
+            })
+            .await
+            .1,
+        );
+        let names: Vec<&String> = info["extra_generation_params"]
+            .as_object()
+            .expect("an object")
+            .keys()
+            .collect();
+        assert_eq!(
+            names,
+            ["Denoising strength", "Noise multiplier", "Schedule type"],
+            "{profile}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_refiner_can_be_asked_for_by_its_always_on_script() {
     let webui = MockWebUi::builder()
         .models([Model::new("base"), Model::new("fine")])
