@@ -103,7 +103,7 @@ codes! {
         when "no connection, or 429, 502, 503, 504, all retries included; or another client's render kept the WebUI busy for `--attempt-timeout`",
         hint "send the job again; if it stays like this, look whether the WebUI runs";
     Lost = "BACKEND_LOST", Backend, retryable true,
-        when "the connection broke after the request had been sent, or the answer stood still in its middle",
+        when "the connection broke after the request had been sent, the answer stood still in its middle, or a proxy gave up a render that had begun (502, 504)",
         hint "send the job again; what may have been rendered is not repeated by itself. The WebUI's log tells more";
     Stalled = "BACKEND_STALLED", Backend, retryable true,
         when "the render made no step for `--stall-after`, and was interrupted",
