@@ -4,8 +4,11 @@
 
 mod access;
 mod churn;
+mod faults;
 mod jobs;
+mod observe;
 mod openai;
+mod pages;
 mod streams;
 mod support;
 mod time;

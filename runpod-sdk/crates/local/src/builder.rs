@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Router;
 use axum::serve::ListenerExt as _;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::http::access::Access;
 use crate::http::record::Recorder;
 use crate::http::{PlatformState, router};
+use crate::observed::{Observed, Observer};
 use crate::platform::LocalPlatform;
 use crate::settings::EndpointSettings;
 use crate::webhook::WebhookSender;
@@ -33,6 +35,8 @@ pub struct LocalPlatformBuilder {
     hosts: Vec<String>,
     clock: Clock,
     recording: bool,
+    observer: Option<Observer>,
+    pages: Option<Router>,
 }
 
 /// Why a platform did not start.
@@ -67,6 +71,8 @@ impl LocalPlatform {
             hosts: Vec::new(),
             clock: Clock::real(),
             recording: false,
+            observer: None,
+            pages: None,
         }
     }
 }
@@ -117,6 +123,24 @@ impl LocalPlatformBuilder {
         self
     }
 
+    /// Calls `observer` with the endpoint's id and everything that happens on it, in order.
+    ///
+    /// It is called under the endpoint's lock: it must neither wait nor call the platform, and is best a channel that
+    /// another task reads.
+    pub fn observe(mut self, observer: impl Fn(&str, Observed) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer::new(observer));
+        self
+    }
+
+    /// Pages of a program's own at the platform's address: `/`, and what is below `/console/`. Default: an overview at `/`.
+    ///
+    /// Like every request, those for pages are refused for foreign hosts and sites. The API key, if there is one, is
+    /// asked for below `/console/api/` alone: a browser has none when it loads a page.
+    pub fn pages(mut self, pages: Router) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
     /// Binds the address and begins to serve.
     ///
     /// # Errors
@@ -164,10 +188,13 @@ impl LocalPlatformBuilder {
     /// Makes the endpoints and starts their timekeepers and webhook senders.
     fn into_state(self, closing: &CancellationToken, background: &TaskTracker) -> PlatformState {
         let clock = self.clock;
-        let endpoint = |settings| {
+        let observer = self.observer;
+        let endpoint = |id: &str, settings| {
             let (webhooks, sender) = WebhookSender::new(clock.clone());
             background.spawn(sender.run(closing.clone()));
-            let endpoint = Arc::new(Endpoint::new(settings, clock.clone(), closing.clone(), webhooks));
+            let observer = observer.clone().map(|observer| (id.to_owned(), observer));
+            let (clock, closing) = (clock.clone(), closing.clone());
+            let endpoint = Arc::new(Endpoint::new(settings, clock, closing, webhooks, observer));
             let timekeeper = Arc::clone(&endpoint);
             background.spawn(async move { timekeeper.keep_time().await });
             endpoint
@@ -176,13 +203,17 @@ impl LocalPlatformBuilder {
             endpoints: self
                 .endpoints
                 .into_iter()
-                .map(|(id, settings)| (id, endpoint(settings)))
+                .map(|(id, settings)| {
+                    let endpoint = endpoint(&id, settings);
+                    (id, endpoint)
+                })
                 .collect(),
             access: Access {
                 key: self.key,
                 loopback_only: self.address.ip().is_loopback(),
                 hosts: self.hosts,
             },
+            pages: self.pages,
             recorder: self.recording.then(Recorder::default),
             clock,
         }

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::ActivityWatch;
 use crate::clock::Clock;
+use crate::faults::Faults;
 use crate::keyed_notify::KeyedNotify;
+use crate::observed::Observer;
 use crate::rate_limits::{Admitted, OperationClass, RateLimits};
 use crate::settings::EndpointSettings;
 use crate::store::{Event, Store, WorkerId};
@@ -31,6 +33,8 @@ pub(crate) struct Endpoint {
     sooner: Notify,
     pub(crate) activity: ActivityWatch,
     webhooks: WebhookQueue,
+    observer: Option<(String, Observer)>,
+    pub(crate) faults: Faults,
     rate_limits: Option<RateLimits>,
 }
 
@@ -44,12 +48,17 @@ impl Endpoint {
         clock: Clock,
         closing: CancellationToken,
         webhooks: WebhookQueue,
+        observer: Option<(String, Observer)>,
     ) -> Self {
+        let mut store = Store::new(settings.clone());
+        if observer.is_some() {
+            store.observations.switch_on();
+        }
         Self {
             rate_limits: settings.rate_limits.then(RateLimits::default),
             clock,
             closing,
-            store: Mutex::new(Store::new(settings.clone())),
+            store: Mutex::new(store),
             settings,
             work: Notify::new(),
             jobs: KeyedNotify::default(),
@@ -57,11 +66,21 @@ impl Endpoint {
             sooner: Notify::new(),
             activity: webhooks.activity().clone(),
             webhooks,
+            observer,
+            faults: Faults::default(),
         }
     }
 
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
+    }
+
+    /// Returns after `span` has passed, or at once when the platform closes.
+    pub(crate) async fn pause(&self, span: Duration) {
+        tokio::select! {
+            () = self.closing.cancelled() => {}
+            () = self.clock.sleep(span) => {}
+        }
     }
 
     /// Counts a call towards its rate limit, if there is one, for as long as the answer lives.
@@ -85,6 +104,12 @@ impl Endpoint {
                 (None, after) => after.is_some(),
                 (Some(_), None) => false,
             };
+            if let Some((endpoint, observer)) = &self.observer {
+                // Under the lock: the order is that in which it happened.
+                for observed in store.observations.take() {
+                    observer.call(endpoint, observed);
+                }
+            }
             (answer, store.events(), sooner)
         };
         for event in events {

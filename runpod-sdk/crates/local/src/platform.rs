@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
+use crate::faults::{ActiveFault, Fault};
 use crate::http::PlatformState;
 use crate::http::record::{RecordedCall, Recorder};
+use crate::settings::JobsOf;
 use crate::snapshot::EndpointSnapshot;
 use crate::violation::Violation;
 
@@ -111,6 +113,40 @@ impl LocalPlatform {
             .endpoints
             .get(endpoint)
             .map(|endpoint| endpoint.with(EndpointSnapshot::of))
+    }
+
+    /// Says that a worker's process has ended: its jobs are queued again at once, instead of when its pings are missed.
+    ///
+    /// An unknown endpoint or worker changes nothing.
+    pub fn worker_ended(&self, endpoint: &str, worker: &str, jobs: JobsOf) {
+        if let Some(endpoint) = self.state.endpoints.get(endpoint) {
+            endpoint.with(|store, now| store.worker_ended(now, worker, jobs));
+        }
+    }
+
+    /// Lets a fault happen on an endpoint from now on, and gives the id for its removal; `None` for an unknown endpoint.
+    pub fn inject(&self, endpoint: &str, fault: Fault) -> Option<u64> {
+        let endpoint = self.state.endpoints.get(endpoint)?;
+        Some(endpoint.faults.add(fault))
+    }
+
+    /// The faults of an endpoint, oldest first, spent ones included. Empty for an unknown endpoint.
+    pub fn faults(&self, endpoint: &str) -> Vec<ActiveFault> {
+        let endpoint = self.state.endpoints.get(endpoint);
+        endpoint
+            .map(|endpoint| endpoint.faults.list())
+            .unwrap_or_default()
+    }
+
+    /// Ends a fault. Whether there was one of this id.
+    pub fn remove_fault(&self, endpoint: &str, id: u64) -> bool {
+        let endpoint = self.state.endpoints.get(endpoint);
+        endpoint.is_some_and(|endpoint| endpoint.faults.remove(id))
+    }
+
+    /// Time passed since the platform's clock began, to compare with the times it reports.
+    pub fn now(&self) -> Duration {
+        self.state.clock.now()
     }
 
     /// Every call answered so far, of clients and workers, in the order of their answers.

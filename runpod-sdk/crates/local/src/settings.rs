@@ -62,6 +62,16 @@ pub enum ExecutionEnd {
     TimedOut,
 }
 
+/// Why a worker's process ended, which decides what its jobs cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobsOf {
+    /// It died: each of its jobs has lost a worker, and fails once it has lost too many.
+    Lost,
+    /// Another one takes its place on purpose: its jobs are as if no worker had taken them.
+    Replaced,
+}
+
 impl Default for EndpointSettings {
     fn default() -> Self {
         Self {

@@ -32,6 +32,8 @@ pub struct WorkerSnapshot {
     pub id: String,
     /// When it last called, on the platform's clock.
     pub last_seen: Duration,
+    /// When it last asked for a job; `None` while it is starting.
+    pub asked_at: Option<Duration>,
     /// When it last pinged.
     pub last_ping: Option<Duration>,
     /// The `runpod_version` of its last ping.
@@ -68,6 +70,7 @@ impl WorkerSnapshot {
         Self {
             id: id.to_owned(),
             last_seen: worker.last_seen,
+            asked_at: worker.last_take,
             last_ping: worker.last_ping,
             version: worker.version.clone(),
             held: worker.held.iter().map(ToString::to_string).collect(),

@@ -79,13 +79,10 @@ impl fmt::Display for Violation {
 pub(crate) struct ViolationLog(VecDeque<Violation>);
 
 impl ViolationLog {
-    pub(crate) fn record(&mut self, at: Duration, worker: &str, job: Option<&str>, kind: ViolationKind) {
-        let violation = Violation {
-            at,
-            worker: worker.to_owned(),
-            job: job.map(str::to_owned),
-            kind,
-        };
+    pub(crate) fn record(&mut self, violation: Violation) {
+        let Violation {
+            worker, job, kind, ..
+        } = &violation;
         tracing::warn!(worker, job, "protocol violation: {kind}");
         if self.0.len() == KEPT {
             self.0.pop_front();

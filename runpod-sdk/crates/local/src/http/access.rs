@@ -53,6 +53,16 @@ impl From<AccessDenied> for Refused {
 
 impl Access {
     pub(crate) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), AccessDenied> {
+        self.check_page(headers, uri, true)
+    }
+
+    /// As [`check`](Self::check); a page may do without the key.
+    pub(crate) fn check_page(
+        &self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        wants_key: bool,
+    ) -> Result<(), AccessDenied> {
         let host =
             header_text(headers, &header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
         let host = host.unwrap_or_default();
@@ -62,7 +72,7 @@ impl Access {
         if is_cross_site(headers, host) {
             return Err(AccessDenied::CrossSite);
         }
-        if self.has_key(headers) {
+        if !wants_key || self.has_key(headers) {
             Ok(())
         } else {
             Err(AccessDenied::Key)

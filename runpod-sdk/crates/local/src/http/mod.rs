@@ -14,6 +14,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -22,6 +23,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, header};
+use tower::ServiceExt as _;
 
 use self::access::Access;
 use self::record::{RecordedCall, Recorder};
@@ -29,9 +31,15 @@ use self::refused::{Answer, Refused};
 use self::target::{Operation, Target};
 use crate::clock::Clock;
 use crate::endpoint::{Endpoint, RateLimited};
+use crate::faults::FaultKind;
 
 /// Largest body while calls are recorded.
 const RECORDED_BODY: usize = 64 * 1024 * 1024;
+
+/// Where the pages of the program that runs the platform are, beside `/`.
+const PAGES: &str = "/console/";
+/// Those of them that want the API key.
+const KEYED_PAGES: &str = "/console/api/";
 
 /// What every request is answered from.
 #[derive(Debug)]
@@ -39,6 +47,8 @@ pub(crate) struct PlatformState {
     pub(crate) endpoints: BTreeMap<String, Arc<Endpoint>>,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
+    /// The pages of the program that runs the platform, if it has any.
+    pub(crate) pages: Option<Router>,
     /// The record of calls, if one is kept.
     pub(crate) recorder: Option<Recorder>,
 }
@@ -125,8 +135,18 @@ async fn answer_recorded(state: &PlatformState, recorder: &Recorder, mut parts: 
 }
 
 async fn answer_to(state: &PlatformState, parts: &Parts, body: Body) -> Answer {
-    state.access.check(&parts.headers, &parts.uri)?;
     let path = parts.uri.path();
+    if let Some(pages) = state.pages.clone().filter(|_| is_page(path)) {
+        state
+            .access
+            .check_page(&parts.headers, &parts.uri, path.starts_with(KEYED_PAGES))?;
+        let request = Request::from_parts(parts.clone(), body);
+        return Ok(pages
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|never| match never {}));
+    }
+    state.access.check(&parts.headers, &parts.uri)?;
     if let Some(page) = pages::page(path, &state.endpoints) {
         return Ok(page);
     }
@@ -142,11 +162,27 @@ async fn answer_to(state: &PlatformState, parts: &Parts, body: Body) -> Answer {
     }
 }
 
+fn slow_network(kind: FaultKind) -> Option<Duration> {
+    match kind {
+        FaultKind::SlowNetwork(delay) => Some(delay),
+        _ => None,
+    }
+}
+
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with(PAGES)
+}
+
 async fn dispatch(endpoint: &Arc<Endpoint>, operation: Operation<'_>, parts: &Parts, body: Body) -> Answer {
     let client = clients::ClientCall {
         endpoint,
         uri: &parts.uri,
     };
+    if operation.is_workers()
+        && let Some(delay) = endpoint.faults.strike(slow_network)
+    {
+        endpoint.pause(delay).await;
+    }
     let worker = |worker: &str| workers::WorkerCall {
         endpoint,
         uri: &parts.uri,

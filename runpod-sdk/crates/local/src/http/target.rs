@@ -97,6 +97,19 @@ impl<'p> Operation<'p> {
         })
     }
 
+    /// Whether workers call it.
+    pub(crate) fn is_workers(self) -> bool {
+        matches!(
+            self,
+            Self::Take(_)
+                | Self::TakeBatch(_)
+                | Self::Stop(_)
+                | Self::Ping(_)
+                | Self::Done { .. }
+                | Self::Chunk { .. }
+        )
+    }
+
     /// The methods it takes, as in an `Allow` header. Clients differ: some poll by POST.
     pub(crate) fn methods(self) -> &'static str {
         match self {

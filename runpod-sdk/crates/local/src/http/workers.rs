@@ -1,6 +1,7 @@
 //! The operations that workers call (`docs/protocol/worker-protocol.md` §5–§10).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use super::body::{self, BodyError};
 use super::query::Parameters;
 use super::refused::{Answer, Refused};
 use crate::endpoint::Endpoint;
+use crate::faults::FaultKind;
 use crate::json::{JsonWriter, Sent, job_view};
 use crate::received::{WorkerReport, stream_chunk};
 use crate::store::{Lease, Store, Verdict, WorkerId};
@@ -73,7 +75,13 @@ impl WorkerCall<'_> {
             let answer = !leases.is_empty() || store.is_replaced(&self.worker);
             answer.then_some(leases)
         });
-        leases.await.unwrap_or_default()
+        let leases = leases.await.unwrap_or_default();
+        for lease in leases.iter().filter(|lease| !lease.again) {
+            if self.endpoint.faults.strikes(FaultKind::DeliverRunningJobTwice) {
+                self.endpoint.with(|store, _| store.deliver_again(&lease.id));
+            }
+        }
+        leases
     }
 
     /// Answers with jobs that go back to the queue if the worker is gone before it has been sent all of them.
@@ -139,10 +147,33 @@ impl WorkerCall<'_> {
         let job = JobId::from(job);
         let body = self.read(&job, headers, body, ViolationKind::TooLarge).await?;
         let report = WorkerReport::parse(&body).map_err(|_| self.malformed(&job))?;
-        verdict(self.endpoint.with(|store, now| match report {
-            WorkerReport::Progress(update) => store.progress(now, &self.worker, &job, update),
-            WorkerReport::Result(result) => store.finish(now, &self.worker, &job, result),
-        }))
+        let accepted = match report {
+            WorkerReport::Progress(update) => {
+                if let Some(delay) = self.endpoint.faults.strike(delayed_progress) {
+                    self.endpoint.pause(delay).await;
+                }
+                self.endpoint
+                    .with(|store, now| store.progress(now, &self.worker, &job, update))
+            }
+            WorkerReport::Result(result) => {
+                if let Some(status) = self.endpoint.faults.strike(|kind| refusal(kind, body.len())) {
+                    return Err(Refused::new(status, "a fault on purpose: this result is refused"));
+                }
+                if self.endpoint.faults.strikes(FaultKind::LoseResult) {
+                    return verdict(Verdict::Accepted);
+                }
+                self.endpoint.with(|store, now| {
+                    let accepted = store.finish(now, &self.worker, &job, result);
+                    if accepted == Verdict::Accepted
+                        && self.endpoint.faults.strikes(FaultKind::DeliverDoneJobTwice)
+                    {
+                        store.deliver_again(&job);
+                    }
+                    accepted
+                })
+            }
+        };
+        verdict(accepted)
     }
 
     pub(crate) async fn chunk(self, job: &str, headers: &HeaderMap, body: Body) -> Answer {
@@ -209,6 +240,23 @@ impl Drop for OpenTake {
     fn drop(&mut self) {
         self.endpoint
             .with(|store, now| store.worker_asked(now, &self.worker));
+    }
+}
+
+fn delayed_progress(kind: FaultKind) -> Option<Duration> {
+    match kind {
+        FaultKind::DelayProgress(delay) => Some(delay),
+        _ => None,
+    }
+}
+
+/// The status that a result of this size is refused with.
+fn refusal(kind: FaultKind, bytes: usize) -> Option<StatusCode> {
+    match kind {
+        FaultKind::RefuseResult { status, from_bytes } if bytes >= from_bytes => {
+            StatusCode::from_u16(status).ok()
+        }
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::chunks::TakenChunks;
 use super::job::{Job, Origin};
 use super::view::{ChunkPage, JobView};
 use super::{Ending, Event, SharedRequest, Store};
+use crate::observed::JobChange;
 use crate::received::ReceivedJob;
 
 /// No room for another job, and nothing that may be forgotten.
@@ -31,9 +32,14 @@ impl Store {
         request: ReceivedJob,
     ) -> Result<(), StoreFull> {
         self.advance(now);
-        self.make_room(request.body_bytes)?;
+        self.make_room(now, request.body_bytes)?;
         let ttl = request.ttl.unwrap_or(self.settings.ttl);
         let position = self.queue.push_back(JobId::clone(id));
+        self.observations.job(now, id, || JobChange::Submitted {
+            input: request.input.clone(),
+            webhook: request.webhook.clone(),
+            policy: request.policy.clone(),
+        });
         self.insert(Job::queued(
             id,
             origin,
@@ -47,12 +53,12 @@ impl Store {
     }
 
     /// Forgets finished jobs until one more of `bytes` fits.
-    fn make_room(&mut self, bytes: usize) -> Result<(), StoreFull> {
+    fn make_room(&mut self, now: Duration, bytes: usize) -> Result<(), StoreFull> {
         while self.jobs.len() >= self.settings.max_jobs
             || self.index.bytes().saturating_add(bytes) > self.settings.max_bytes
         {
             let oldest = self.index.oldest_final().ok_or(StoreFull)?;
-            self.delete(&oldest);
+            self.delete(now, &oldest);
         }
         Ok(())
     }
@@ -85,6 +91,7 @@ impl Store {
             };
         });
         self.totals.retried += 1;
+        self.observations.job(now, id, || JobChange::Retried);
         self.events
             .extend([Event::Queued, Event::Changed(JobId::clone(id))]);
         Ok(())

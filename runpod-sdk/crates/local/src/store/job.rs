@@ -71,6 +71,8 @@ pub(crate) struct Job {
     pub(crate) retries: u32,
     pub(crate) delay: Option<Duration>,
     pub(crate) execution: Option<Duration>,
+    /// Workers that a fault handed it out to as well.
+    pub(crate) also: Vec<WorkerId>,
     /// The worker that held it last.
     pub(crate) worker: Option<WorkerId>,
     /// The result, or the latest progress update while the job runs.
@@ -102,6 +104,7 @@ impl Job {
             retries: 0,
             delay: None,
             execution: None,
+            also: Vec::new(),
             worker: None,
             output: None,
             error: None,
@@ -118,7 +121,14 @@ impl Job {
     }
 
     pub(crate) fn is_held_by(&self, worker: &str) -> bool {
-        matches!(&self.phase, Phase::Running { worker: holder, .. } if **holder == *worker)
+        match &self.phase {
+            Phase::Running { worker: holder, .. } => **holder == *worker || self.is_also_on(worker),
+            Phase::Queued(_) | Phase::Final { .. } => false,
+        }
+    }
+
+    pub(crate) fn is_also_on(&self, worker: &str) -> bool {
+        self.also.iter().any(|other| **other == *worker)
     }
 
     /// Bytes of payload the job keeps alive.

@@ -34,6 +34,7 @@ use self::index::Index;
 use self::job::{Due, Job, Phase};
 use self::queue::Queue;
 use self::worker_table::WorkerTable;
+use crate::observed::{JobChange, Observations};
 use crate::settings::{EndpointSettings, ExecutionEnd, TtlEnd};
 use crate::violation::{Violation, ViolationKind, ViolationLog};
 
@@ -59,11 +60,14 @@ pub(crate) struct Store {
     jobs: HashMap<JobId, Job>,
     index: Index,
     queue: Queue,
+    /// Jobs that a fault hands out once more.
+    again: VecDeque<JobId>,
     workers: WorkerTable,
     violations: ViolationLog,
     forgotten: VecDeque<JobId>,
     totals: Totals,
     events: Vec<Event>,
+    pub(crate) observations: Observations,
 }
 
 /// Counters that only grow.
@@ -101,11 +105,13 @@ impl Store {
             jobs: HashMap::new(),
             index: Index::default(),
             queue: Queue::default(),
+            again: VecDeque::new(),
             workers: WorkerTable::default(),
             violations: ViolationLog::default(),
             forgotten: VecDeque::new(),
             totals: Totals::default(),
             events: Vec::new(),
+            observations: Observations::default(),
         }
     }
 
@@ -132,7 +138,7 @@ impl Store {
     fn fall_due(&mut self, at: Duration, id: &JobId) {
         let Some(job) = self.jobs.get(id) else { return };
         match job.due(&self.settings).1 {
-            Due::Retention => self.delete(id),
+            Due::Retention => self.delete(at, id),
             Due::Expiry => {
                 self.totals.failed += 1;
                 self.stop_worker_of(id);
@@ -141,7 +147,7 @@ impl Store {
                     TtlEnd::Deleted => {
                         self.release(id);
                         self.remember_forgotten(id);
-                        self.delete(id);
+                        self.delete(at, id);
                     }
                 }
             }
@@ -161,13 +167,19 @@ impl Store {
     /// The worker of a running job has been silent for too long.
     fn lose(&mut self, at: Duration, id: &JobId) {
         let Some(job) = self.jobs.get(id) else { return };
-        if let Phase::Running { worker, .. } = &job.phase {
-            self.violations
-                .record(at, worker, Some(id.as_str()), ViolationKind::MissingPings);
-        }
         let retries = job.retries;
+        if let Phase::Running { worker, .. } = &job.phase {
+            let worker = WorkerId::clone(worker);
+            self.record_violation(at, &worker, id, ViolationKind::MissingPings);
+        }
+        self.requeue_lost(at, id, retries);
+    }
+
+    /// A job whose worker is gone gets another one, unless it has lost too many.
+    fn requeue_lost(&mut self, at: Duration, id: &JobId, retries: u32) {
         if retries < self.settings.retry_limit {
             self.totals.retried += 1;
+            self.observations.job(at, id, || JobChange::WorkerLost);
             self.requeue_first(id);
             self.change(id, |job| job.retries += 1);
         } else {
@@ -180,6 +192,11 @@ impl Store {
     /// Makes a job final. Counters are the caller's.
     fn end(&mut self, at: Duration, id: &JobId, ending: Ending) {
         self.release(id);
+        self.observations.job(at, id, || JobChange::Ended {
+            status: ending.status.clone(),
+            output: ending.output.clone(),
+            error: ending.error.clone(),
+        });
         let view = self.change(id, |job| {
             if let Phase::Running { since, .. } = job.phase {
                 job.execution = Some(at.saturating_sub(since));
@@ -203,7 +220,7 @@ impl Store {
         if let Some(Some(view)) = view {
             self.events.push(Event::Webhook(Box::new(view)));
         }
-        self.trim();
+        self.trim(at);
     }
 
     /// Puts a running job at the front of the queue, as if no worker had taken it yet.
@@ -223,22 +240,36 @@ impl Store {
     fn release(&mut self, id: &JobId) {
         match self.jobs.get(id).map(|job| &job.phase) {
             Some(Phase::Queued(position)) => self.queue.remove(*position),
-            Some(Phase::Running { worker, .. }) => {
-                if let Some(worker) = self.workers.get_mut(worker) {
-                    worker.held.remove(id);
+            Some(Phase::Running { .. }) => {
+                for worker in self.holders_of(id) {
+                    if let Some(worker) = self.workers.get_mut(&worker) {
+                        worker.held.remove(id);
+                    }
                 }
             }
             Some(Phase::Final { .. }) | None => {}
         }
     }
 
-    /// Notes that the worker that holds the job, if one does, is to stop it.
+    /// Notes that the workers that hold the job, if any do, are to stop it.
     fn stop_worker_of(&mut self, id: &JobId) {
-        if let Some(Phase::Running { worker, .. }) = self.jobs.get(id).map(|job| &job.phase)
-            && let Some(holder) = self.workers.get_mut(worker)
-        {
-            holder.remember_stop(JobId::clone(id));
-            self.events.push(Event::Stop(WorkerId::clone(worker)));
+        for worker in self.holders_of(id) {
+            if let Some(holder) = self.workers.get_mut(&worker) {
+                holder.remember_stop(JobId::clone(id));
+                self.events.push(Event::Stop(worker));
+            }
+        }
+    }
+
+    /// The workers that have a running job: one, unless a fault handed it out twice.
+    fn holders_of(&self, id: &JobId) -> Vec<WorkerId> {
+        match self.jobs.get(id) {
+            Some(Job {
+                phase: Phase::Running { worker, .. },
+                also,
+                ..
+            }) => also.iter().chain([worker]).cloned().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -256,8 +287,9 @@ impl Store {
         self.jobs.insert(JobId::clone(&job.id), job);
     }
 
-    fn delete(&mut self, id: &JobId) {
+    fn delete(&mut self, at: Duration, id: &JobId) {
         if let Some(job) = self.jobs.remove(id) {
+            self.observations.job(at, id, || JobChange::Forgotten);
             self.index.remove(&job, &self.settings);
             self.events.push(Event::Changed(JobId::clone(id)));
         }
@@ -271,12 +303,12 @@ impl Store {
     }
 
     /// Forgets the oldest finished jobs until the rest fits. Live jobs are never forgotten.
-    fn trim(&mut self) {
+    fn trim(&mut self, now: Duration) {
         while self.jobs.len() > self.settings.max_jobs || self.index.bytes() > self.settings.max_bytes {
             let Some(oldest) = self.index.oldest_final() else {
                 return;
             };
-            self.delete(&oldest);
+            self.delete(now, &oldest);
         }
     }
 
@@ -284,9 +316,16 @@ impl Store {
         self.violations.to_vec()
     }
 
-    /// Records what the HTTP side noticed about a worker's call.
+    /// Records what a worker did against the protocol.
     pub(crate) fn record_violation(&mut self, now: Duration, worker: &str, job: &JobId, kind: ViolationKind) {
-        self.violations.record(now, worker, Some(job.as_str()), kind);
+        let violation = Violation {
+            at: now,
+            worker: worker.to_owned(),
+            job: Some(job.to_string()),
+            kind,
+        };
+        self.observations.violation(&violation);
+        self.violations.record(violation);
     }
 }
 

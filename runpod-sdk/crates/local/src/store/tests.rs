@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::received::PostedResult;
 use crate::received::ReceivedJob;
+use crate::settings::JobsOf;
 
 const NOW: Duration = Duration::from_secs(100);
 
@@ -51,6 +52,34 @@ fn jobs_whose_taker_is_gone_are_first_again_in_their_old_order() {
     assert_eq!(names(&store.take(NOW, &worker("w2"), 3)), ["a", "b", "c"]);
     // It was no fault of the jobs.
     assert_eq!(store.view(NOW, &id("a")).unwrap().retries, 0);
+}
+
+#[test]
+fn the_jobs_of_a_dead_worker_are_first_again_and_have_lost_a_worker() {
+    let mut store = store_with(&["a", "b", "c"]);
+    let leases = store.take(NOW, &worker("w1"), 1);
+    store.delivered(&worker("w1"), &leases);
+    let later = NOW + Duration::from_secs(1);
+    // Handed out, and not yet delivered.
+    store.take(later, &worker("w1"), 1);
+    store.worker_ended(later, "w1", JobsOf::Lost);
+    assert_eq!(store.view(later, &id("a")).unwrap().retries, 1);
+    assert!(store.workers(later).next().is_none());
+    assert_eq!(names(&store.take(later, &worker("w2"), 3)), ["a", "b", "c"]);
+    store.worker_ended(later, "w2", JobsOf::Lost);
+    assert_eq!(store.view(later, &id("b")).unwrap().status, JobStatus::Failed);
+    assert_eq!(store.violations(), []);
+}
+
+#[test]
+fn replacing_a_worker_costs_its_jobs_nothing() {
+    let mut store = store_with(&["a"]);
+    for _ in 0..5 {
+        store.take(NOW, &worker("w1"), 1);
+        store.worker_ended(NOW, "w1", JobsOf::Replaced);
+    }
+    let view = store.view(NOW, &id("a")).unwrap();
+    assert_eq!((view.status, view.retries), (JobStatus::InQueue, 0));
 }
 
 #[test]
@@ -145,4 +174,48 @@ fn an_ill_worker_counts_as_unhealthy_until_it_pings_again() {
     store.ping(NOW, &worker("w1"), &[], None);
     assert_eq!(store.worker_counts(NOW).idle, 1);
     assert_eq!(store.worker_counts(NOW + Duration::from_secs(91)).idle, 0);
+}
+
+#[test]
+fn a_job_that_a_fault_hands_out_twice_ends_with_its_first_result_and_blames_no_worker() {
+    let mut store = store_with(&["a"]);
+    let first = store.take(NOW, &worker("w1"), 1);
+    store.delivered(&worker("w1"), &first);
+    store.deliver_again(&id("a"));
+    let second = store.take(NOW, &worker("w2"), 1);
+    assert_eq!((names(&second), second[0].again), (vec!["a"], true));
+    store.delivered(&worker("w2"), &second);
+    let finish = |store: &mut Store, name, output| store.finish(NOW, &worker(name), &id("a"), result(output));
+    assert_eq!(finish(&mut store, "w2", "2"), Verdict::Accepted);
+    assert_eq!(finish(&mut store, "w1", "1"), Verdict::Discarded);
+    assert_eq!(store.view(NOW, &id("a")).unwrap().output, Some("2".into()));
+
+    store.deliver_again(&id("a"));
+    assert_eq!(
+        names(&store.take(NOW, &worker("w1"), 1)),
+        ["a"],
+        "once more after it is done"
+    );
+    assert_eq!(finish(&mut store, "w1", "3"), Verdict::Discarded);
+    assert_eq!(store.view(NOW, &id("a")).unwrap().output, Some("2".into()));
+    assert_eq!(store.violations(), []);
+    assert!(store.workers(NOW).all(|(_, worker)| worker.held.is_empty()));
+}
+
+#[test]
+fn the_second_holder_of_a_job_may_hang_up_and_a_cancel_reaches_both() {
+    let mut store = store_with(&["a"]);
+    let first = store.take(NOW, &worker("w1"), 1);
+    store.delivered(&worker("w1"), &first);
+    store.deliver_again(&id("a"));
+    let second = store.take(NOW, &worker("w2"), 1);
+    store.put_back(NOW, &worker("w2"), &second);
+    assert_eq!(store.view(NOW, &id("a")).unwrap().status, JobStatus::InProgress);
+    store.deliver_again(&id("a"));
+    let second = store.take(NOW, &worker("w2"), 1);
+    store.delivered(&worker("w2"), &second);
+    store.cancel(NOW, &id("a"));
+    for name in ["w1", "w2"] {
+        assert_eq!(store.take_stops(NOW, &worker(name)), [id("a")], "{name}");
+    }
 }

@@ -113,6 +113,10 @@ impl WorkerTable {
         self.workers.get_mut(id)
     }
 
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.workers.remove(id);
+    }
+
     /// The workers that count as present at `now`.
     pub(crate) fn present(&self, now: Duration) -> impl Iterator<Item = (&WorkerId, &Worker)> {
         self.workers

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use runpod_protocol::{JobId, JobStatus};
 
 use super::job::{Phase, WorkerId};
+use super::worker_table::Worker;
 use super::{Ending, Event, SharedRequest, Store};
+use crate::observed::JobChange;
 use crate::received::PostedResult;
+use crate::settings::JobsOf;
 use crate::violation::ViolationKind;
 
 /// One job handed to one worker.
@@ -16,6 +19,8 @@ pub(crate) struct Lease {
     pub(crate) id: JobId,
     pub(crate) request: SharedRequest,
     attempt: u32,
+    /// A fault hands the job out once more.
+    pub(crate) again: bool,
 }
 
 /// What became of something a worker posted.
@@ -44,6 +49,11 @@ impl Store {
             return leases;
         }
         while leases.len() < at_most
+            && let Some(id) = self.again.pop_front()
+        {
+            leases.extend(self.hand_out_again(now, worker, &id));
+        }
+        while leases.len() < at_most
             && let Some(id) = self.queue.pop_first()
         {
             leases.extend(self.hand_out(now, worker, &id));
@@ -51,9 +61,37 @@ impl Store {
         leases
     }
 
+    /// A fault: the next worker that asks gets this job, although another one has it or has done it.
+    pub(crate) fn deliver_again(&mut self, id: &JobId) {
+        self.again.push_back(JobId::clone(id));
+        self.events.push(Event::Queued);
+    }
+
+    fn hand_out_again(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
+        self.jobs
+            .get(id)
+            .filter(|job| !matches!(job.phase, Phase::Queued(_)))?;
+        self.seen(now, worker);
+        self.observations.job(now, id, || JobChange::TakenAgain {
+            worker: WorkerId::clone(worker),
+        });
+        self.change(id, |job| {
+            job.also.push(WorkerId::clone(worker));
+            Lease {
+                id: JobId::clone(&job.id),
+                request: SharedRequest::clone(&job.request),
+                attempt: job.attempt,
+                again: true,
+            }
+        })
+    }
+
     fn hand_out(&mut self, now: Duration, worker: &WorkerId, id: &JobId) -> Option<Lease> {
-        self.workers.seen(now, worker).forget_stop(id);
+        self.seen(now, worker).forget_stop(id);
         self.events.push(Event::Changed(JobId::clone(id)));
+        self.observations.job(now, id, || JobChange::Taken {
+            worker: WorkerId::clone(worker),
+        });
         self.change(id, |job| {
             job.phase = Phase::Running {
                 worker: WorkerId::clone(worker),
@@ -61,12 +99,14 @@ impl Store {
                 seen: now,
             };
             job.attempt += 1;
+            job.also.clear();
             job.delay = Some(now.saturating_sub(job.submitted));
             job.worker = Some(WorkerId::clone(worker));
             Lease {
                 id: JobId::clone(&job.id),
                 request: SharedRequest::clone(&job.request),
                 attempt: job.attempt,
+                again: false,
             }
         })
     }
@@ -86,7 +126,10 @@ impl Store {
     pub(crate) fn put_back(&mut self, now: Duration, worker: &WorkerId, leases: &[Lease]) {
         self.advance(now);
         for lease in leases.iter().rev() {
-            if self.is_current(worker, lease) {
+            if lease.again {
+                self.change(&lease.id, |job| job.also.retain(|other| other != worker));
+            } else if self.is_current(worker, lease) {
+                self.observations.job(now, &lease.id, || JobChange::Returned);
                 self.requeue_first(&lease.id);
                 self.change(&lease.id, |job| {
                     job.delay = None;
@@ -118,15 +161,15 @@ impl Store {
     /// A worker asks for work and says whether it is busy. [`worker_asked`](Self::worker_asked) follows.
     pub(crate) fn worker_asks(&mut self, now: Duration, worker: &WorkerId, says_busy: bool) {
         self.advance(now);
-        let entry = self.workers.seen(now, worker);
+        self.observations.worker_asked(now, worker);
+        let entry = self.seen(now, worker);
         entry.open_takes += 1;
         entry.last_take = Some(now);
         let holding = entry.held.first().cloned();
         if let Some(job) = holding
             && !says_busy
         {
-            self.violations
-                .record(now, worker, Some(job.as_str()), ViolationKind::IdleWhileHolding);
+            self.record_violation(now, worker, &job, ViolationKind::IdleWhileHolding);
         }
     }
 
@@ -140,12 +183,11 @@ impl Store {
     ) -> Verdict {
         let verdict = self.judge(now, worker, id, ViolationKind::SecondResult);
         if result.stop_pod {
-            self.workers.seen(now, worker).stop_pod = true;
+            self.seen(now, worker).stop_pod = true;
         }
         if verdict == Verdict::Accepted {
             if result.error_is_no_text {
-                self.violations
-                    .record(now, worker, Some(id.as_str()), ViolationKind::ErrorIsNoText);
+                self.record_violation(now, worker, id, ViolationKind::ErrorIsNoText);
             }
             let status = if result.error.is_some() {
                 self.totals.failed += 1;
@@ -180,6 +222,9 @@ impl Store {
         let verdict = self.judge(now, worker, id, ViolationKind::ProgressAfterResult);
         if verdict == Verdict::Accepted {
             self.sign_of_life(now, id);
+            self.observations.job(now, id, || JobChange::Progress {
+                output: update.clone(),
+            });
             self.change(id, |job| {
                 if let Phase::Running { since, .. } = job.phase {
                     job.execution = Some(now.saturating_sub(since));
@@ -205,6 +250,7 @@ impl Store {
         }
         self.sign_of_life(now, id);
         let most = self.settings.max_unread_chunks;
+        let posted = chunks.clone();
         let pushed = self.change(id, |job| {
             let room = job.chunks.len() + chunks.len() <= most || job.chunks.is_empty();
             if room {
@@ -217,6 +263,9 @@ impl Store {
         if pushed != Some(true) {
             return Verdict::Backlog;
         }
+        for output in posted {
+            self.observations.job(now, id, || JobChange::Chunk { output });
+        }
         self.events.push(Event::Changed(JobId::clone(id)));
         Verdict::Accepted
     }
@@ -224,7 +273,7 @@ impl Store {
     /// A worker says it lives and names the jobs it has.
     pub(crate) fn ping(&mut self, now: Duration, worker: &WorkerId, jobs: &[JobId], version: Option<&str>) {
         self.advance(now);
-        let entry = self.workers.seen(now, worker);
+        let entry = self.seen(now, worker);
         entry.last_ping = Some(now);
         entry.unhealthy = None;
         entry.version = version.map(str::to_owned);
@@ -241,13 +290,44 @@ impl Store {
     /// A worker reports that it cannot work.
     pub(crate) fn unhealthy(&mut self, now: Duration, worker: &WorkerId, reason: String) {
         self.advance(now);
-        self.workers.seen(now, worker).unhealthy = Some(reason);
+        self.seen(now, worker).unhealthy = Some(reason);
+    }
+
+    /// A worker's process has ended: its jobs get another one, and it is forgotten.
+    pub(crate) fn worker_ended(&mut self, now: Duration, worker: &str, jobs: JobsOf) {
+        self.advance(now);
+        // By attempt, because a job that was handed out and not delivered is not in the worker's list.
+        let mut held: Vec<(Duration, JobId, u32)> = Vec::new();
+        for job in self.jobs.values() {
+            if let Phase::Running {
+                worker: holder,
+                since,
+                ..
+            } = &job.phase
+                && **holder == *worker
+            {
+                held.push((*since, JobId::clone(&job.id), job.retries));
+            }
+        }
+        // The oldest is put in front last, so that it is the first again.
+        held.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
+        for (_, id, retries) in held {
+            match jobs {
+                JobsOf::Lost => self.requeue_lost(now, &id, retries),
+                JobsOf::Replaced => {
+                    self.observations.job(now, &id, || JobChange::WorkerLost);
+                    self.requeue_first(&id);
+                }
+            }
+        }
+        self.workers.forget(worker);
+        self.observations.worker_called(now, &WorkerId::from(worker));
     }
 
     /// Hands out the jobs that a worker is to stop, each once.
     pub(crate) fn take_stops(&mut self, now: Duration, worker: &WorkerId) -> Vec<JobId> {
         self.advance(now);
-        self.workers.seen(now, worker).take_stops()
+        self.seen(now, worker).take_stops()
     }
 
     /// Puts stops that did not reach the worker back, unless it no longer matters.
@@ -264,6 +344,12 @@ impl Store {
         }
     }
 
+    /// The worker's entry, with `now` as the time of its last call.
+    fn seen(&mut self, now: Duration, worker: &WorkerId) -> &mut Worker {
+        self.observations.worker_called(now, worker);
+        self.workers.seen(now, worker)
+    }
+
     fn sign_of_life(&mut self, now: Duration, id: &JobId) {
         self.change(id, |job| {
             if let Phase::Running { seen, .. } = &mut job.phase {
@@ -275,12 +361,15 @@ impl Store {
     /// Whether a worker may report about a job now. `late` is what it is called after the worker's own result.
     fn judge(&mut self, now: Duration, worker: &WorkerId, id: &JobId, late: ViolationKind) -> Verdict {
         self.advance(now);
-        self.workers.seen(now, worker);
+        self.seen(now, worker);
         let (verdict, violation) = match self.jobs.get(id) {
             Some(job) if job.is_held_by(worker) => (Verdict::Accepted, None),
             Some(job) => match job.phase {
-                Phase::Final { by_worker: true, .. } => (Verdict::Discarded, Some(late)),
-                Phase::Final { by_worker: false, .. } => (Verdict::Discarded, None),
+                // Of a job that was handed out twice, two results are no mistake.
+                Phase::Final { by_worker: true, .. } if job.also.is_empty() => {
+                    (Verdict::Discarded, Some(late))
+                }
+                Phase::Final { .. } => (Verdict::Discarded, None),
                 Phase::Queued(_) | Phase::Running { .. } => {
                     (Verdict::Discarded, Some(ViolationKind::JobNotHeld))
                 }
@@ -289,7 +378,7 @@ impl Store {
             None => (Verdict::UnknownJob, Some(ViolationKind::UnknownJob)),
         };
         if let Some(kind) = violation {
-            self.violations.record(now, worker, Some(id.as_str()), kind);
+            self.record_violation(now, worker, id, kind);
         }
         verdict
     }
