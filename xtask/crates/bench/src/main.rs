@@ -52,7 +52,7 @@ enum Part {
     #[command(hide = true)]
     Worker(worker::Options),
     #[command(hide = true)]
-    Platform(::platform::Options),
+    Platform(Box<runpod_local_cli::Options>),
 }
 
 fn main() -> ExitCode {
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         None => command::run(&cli.options, screen),
         Some(Part::Floor) => floor::run(),
         Some(Part::Worker(options)) => return worker::run(&options),
-        Some(Part::Platform(options)) => ::platform::run(options, screen),
+        Some(Part::Platform(options)) => runpod_local_cli::run(*options),
     };
     support::exit_code(done, screen)
 }

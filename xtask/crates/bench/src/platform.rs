@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use platform::Announcement;
+use runpod_local_cli::Announcement;
 use serde::Deserialize;
 use tokio::time::sleep;
 
@@ -24,7 +24,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How often is looked whether it does.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// `cargo xtask platform` in a process of its own.
+/// `runpod-local` in a process of its own.
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) running: Running,

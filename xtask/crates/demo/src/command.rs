@@ -51,6 +51,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = humantime::parse_duration)]
     ready_within: Duration,
 
+    /// Keep everything up until Ctrl-C, and open the console of runpod-local in the browser
+    #[arg(long)]
+    console: bool,
+
     /// Start the programs that lie beside this one, instead of building them
     #[arg(long, hide = true)]
     built: bool,
@@ -82,6 +86,15 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     runtime.block_on(async {
         let interrupted = signals::listen()?;
         let mut stack = Stack::new(&options.output);
+        if options.console {
+            let outcome = tokio::select! {
+                outcome = show_console(&mut stack, &programs, options, screen) => outcome,
+                // A signal is how it ends.
+                _ = interrupted => Ok(()),
+            };
+            stack.stop().await;
+            return outcome;
+        }
         let outcome = tokio::select! {
             outcome = perform(&mut stack, &programs, options, screen) => outcome,
             interrupted = interrupted => Err(interrupted.into()),
@@ -128,13 +141,13 @@ fn program(name: &str, built: bool) -> anyhow::Result<PathBuf> {
     Ok(this.with_file_name(name))
 }
 
-/// Starts everything and takes the jobs through it.
-async fn perform(
+/// Starts or finds the WebUI, and returns its URL.
+async fn start_webui(
     stack: &mut Stack,
     programs: &Programs,
     options: &Options,
     screen: Screen,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<String> {
     let (webui, kind) = match &programs.webui {
         WebUi::Mock(program) => (
             stack.start_webui(program, options.step_ms).await?,
@@ -143,6 +156,41 @@ async fn perform(
         WebUi::Yours(url) => (url.clone(), "yours".to_owned()),
     };
     screen.stage("WebUI", format_args!("{webui}, {kind}"));
+    Ok(webui)
+}
+
+/// Starts everything with the worker as the platform's own, submits the jobs, and stays until something dies.
+async fn show_console(
+    stack: &mut Stack,
+    programs: &Programs,
+    options: &Options,
+    screen: Screen,
+) -> anyhow::Result<()> {
+    let webui = start_webui(stack, programs, options, screen).await?;
+    let platform = stack.start_console(&programs.worker, &webui).await?;
+    let client = job::client(&platform)?;
+    for _ in 0..options.jobs {
+        let event = Event::example(&options.prompt, options.steps);
+        client
+            .run(&event)
+            .await
+            .context("the platform did not take the job")?;
+    }
+    screen.stage(
+        "console",
+        format_args!("{}; Ctrl-C stops everything", platform.url),
+    );
+    stack.while_alive(std::future::pending(), Duration::MAX).await
+}
+
+/// Starts everything and takes the jobs through it.
+async fn perform(
+    stack: &mut Stack,
+    programs: &Programs,
+    options: &Options,
+    screen: Screen,
+) -> anyhow::Result<Report> {
+    let webui = start_webui(stack, programs, options, screen).await?;
     let platform = stack.start_platform().await?;
     let note = format_args!("{}, endpoint `{}`", platform.url, platform.endpoint);
     screen.stage("platform", note);

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use platform::Announcement;
+use runpod_local_cli::Announcement;
 use runpod_sdk::client::{EndpointClient, JobHandle, JobReport, JobStatus};
 use serde::Deserialize;
 use support::progress::Progress;

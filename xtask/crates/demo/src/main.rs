@@ -13,6 +13,7 @@ mod stack;
 mod steps;
 mod timeline;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,7 +39,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Part {
     #[command(hide = true)]
-    Platform(platform::Options),
+    Platform(Box<runpod_local_cli::Options>),
+    #[command(hide = true, name = runpod_local_cli::worker_process::NAME)]
+    WorkerProcess {
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -46,7 +52,8 @@ fn main() -> ExitCode {
     let screen = Screen::of_this_process();
     let done = match cli.part {
         None => command::run(&cli.options, screen),
-        Some(Part::Platform(options)) => platform::run(options, screen),
+        Some(Part::Platform(options)) => runpod_local_cli::run(*options),
+        Some(Part::WorkerProcess { command }) => runpod_local_cli::worker_process::run(&command),
     };
     support::exit_code(done, screen)
 }

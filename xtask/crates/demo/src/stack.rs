@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use platform::{Announcement, Farewell};
+use runpod_local_cli::{Announcement, Farewell};
 use runpod_sdk::client::JobReport;
 use support::process::{Fault, Line, Process};
 
@@ -54,8 +54,20 @@ impl Stack {
 
     /// Starts the platform and returns how to reach it.
     pub(crate) async fn start_platform(&mut self) -> anyhow::Result<Announcement> {
+        self.start_platform_with(&[]).await
+    }
+
+    /// Starts the platform with sd-worker as its own worker, and opens its console in the browser.
+    pub(crate) async fn start_console(&mut self, worker: &Path, webui: &str) -> anyhow::Result<Announcement> {
+        let worker = worker.to_str().context("the program's path is no text")?;
+        let progress = "--progress-interval";
+        self.start_platform_with(&["--open", "--", worker, "--webui-url", webui, progress, "200ms"])
+            .await
+    }
+
+    async fn start_platform_with(&mut self, more: &[&str]) -> anyhow::Result<Announcement> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let arguments = [
+        let own = [
             "platform",
             "--listen",
             "127.0.0.1:0",
@@ -63,6 +75,7 @@ impl Stack {
             "demo",
             "--json",
         ];
+        let arguments = own.iter().chain(more);
         let process = Process::start("platform", &program, arguments, [], &self.logs)?;
         let process = self.platform.insert(process);
         let announcement = |line: &Line| serde_json::from_str(&line.text).ok();

@@ -48,7 +48,7 @@ impl Bench {
     }
 }
 
-/// All of the machine's cores, which the platform has in `cargo xtask platform`, too. The command itself has one.
+/// All of the machine's cores, which the platform has in `runpod-local`, too. The command itself has one.
 struct Threads {
     handle: Handle,
     runtime: Option<Runtime>,
