@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use support::cargo::{self, cargo, run as run_cargo};
 use support::screen::Screen;
 
+use crate::console_test;
 use crate::images;
 use crate::lean;
 use crate::test;
 
-/// Check everything that CI checks: format, lints, lean builds, images, docs, tests, conformance.
+/// Check everything that CI checks: format, lints, lean builds, images, docs, tests, the console, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
@@ -118,6 +119,9 @@ fn all(steps: &mut Steps, screen: Screen) -> anyhow::Result<()> {
     steps.step("what lean builds are made of", || lean::check(screen))?;
     steps.step("images", || images::run(&images::Options {}, screen))?;
     steps.step("tests", || test::run(&test::Options::everything(), screen))?;
+    steps.step("console in the browser", || {
+        console_test::run(&console_test::Options::everything(), screen)
+    })?;
     steps.step("conformance with RunPod's published clients and worker", || {
         run_cargo(cargo(CONFORMANCE), screen)
     })

@@ -3,6 +3,7 @@
 //! Those that need the SDK are programs of their own under `xtask/crates`, so that this one starts without compiling it.
 
 mod ci;
+mod console_test;
 mod images;
 mod lean;
 mod new_worker;
@@ -32,8 +33,8 @@ Examples:
   cargo xtask demo                                 the example request, with a mock WebUI
   cargo xtask demo --webui http://127.0.0.1:7860   the same against a real WebUI
   cargo xtask new-worker my-worker --path ..       a worker of your own, ready to build
-  cargo xtask platform                             a platform to try a worker of your own on
   cargo xtask test -p sd-worker                    the tests of one crate
+  cargo xtask console-test                         the console of runpod-local in a browser
   cargo xtask conformance                          the platform and the worker beside RunPod's own
   cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
   cargo xtask bench                                how fast and how lean sd-worker is
@@ -46,9 +47,8 @@ enum Command {
     /// Watch one request travel through every part: client, platform, sd-worker, WebUI, and back
     Demo(Arguments),
     NewWorker(new_worker::Options),
-    /// Run RunPod's platform on this machine until Ctrl-C
-    Platform(Arguments),
     Test(test::Options),
+    ConsoleTest(console_test::Options),
     /// Check the platform with RunPod's published clients, and our worker beside the published one
     Conformance(Arguments),
     /// Compare a WebUI, or the mock, with recorded answers
@@ -67,8 +67,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(arguments) => programs::turn_into(&Program::new("demo"), &arguments),
         Command::NewWorker(options) => new_worker::run(&options, screen),
-        Command::Platform(arguments) => programs::turn_into(&Program::new("platform"), &arguments),
         Command::Test(options) => test::run(&options, screen),
+        Command::ConsoleTest(options) => console_test::run(&options, screen),
         Command::Conformance(arguments) => programs::turn_into(&Program::new("conformance"), &arguments),
         Command::Contract(arguments) => {
             programs::turn_into(&Program::new("mock-webui").command("contract"), &arguments)

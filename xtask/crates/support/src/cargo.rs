@@ -114,32 +114,37 @@ pub fn features(package: &str) -> anyhow::Result<Vec<String>> {
 /// One package at a time: cargo unifies the features of packages built together, and the program would not be
 /// the one that is deployed.
 pub fn build_program(package: &str) -> anyhow::Result<PathBuf> {
-    build(package, &[])
+    build(package, package, &[])
+}
+
+/// Builds a program that has another name than its package as [`build_program`] does.
+pub fn build_program_of(package: &str, program: &str) -> anyhow::Result<PathBuf> {
+    build(package, program, &[])
 }
 
 /// Builds one program as [`build_program`] does, in the form that is deployed.
 pub fn build_release(package: &str) -> anyhow::Result<PathBuf> {
-    build(package, &["--release"])
+    build(package, package, &["--release"])
 }
 
-fn build(package: &str, profile: &[&str]) -> anyhow::Result<PathBuf> {
+fn build(package: &str, program: &str, profile: &[&str]) -> anyhow::Result<PathBuf> {
     let format = "--message-format=json-render-diagnostics";
     let mut command = cargo(["build", "--package", package]);
     command.args(profile);
     let shown = shown(&command);
     let output = command
-        .args(["--bin", package, format])
+        .args(["--bin", program, format])
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run `{shown}`"))?;
     if !output.status.success() {
         bail!("`{shown}` failed; the compiler's messages are above");
     }
-    executable(&output.stdout, package).with_context(|| format!("`{shown}` built no program named {package}"))
+    executable(&output.stdout, program).with_context(|| format!("`{shown}` built no program named {program}"))
 }
 
 /// The program's path in cargo's messages.
-fn executable(messages: &[u8], package: &str) -> Option<PathBuf> {
+fn executable(messages: &[u8], program: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,
@@ -156,7 +161,7 @@ fn executable(messages: &[u8], package: &str) -> Option<PathBuf> {
             message
                 .target
                 .as_ref()
-                .is_some_and(|target| target.name == package)
+                .is_some_and(|target| target.name == program)
         })
         .find_map(|message| message.executable)
 }
