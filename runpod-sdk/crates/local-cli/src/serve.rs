@@ -74,8 +74,8 @@ pub struct Options {
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "", help_heading = "Workers")]
     restart_on_change: Vec<OsString>,
 
-    /// GPUs for the workers, one each in turn, as `CUDA_VISIBLE_DEVICES`: `all`, or a list such as `0,1`. Where that
-    /// variable is set for this command, the numbers count its devices.
+    /// GPUs, divided among the workers by `CUDA_VISIBLE_DEVICES`: `all`, or a list such as `0,1`. Where that variable is set
+    /// for this command, the numbers count its devices.
     #[arg(long, value_name = "LIST", help_heading = "Workers")]
     gpus: Option<Gpus>,
 

@@ -5,8 +5,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, kill_process_group};
-use tokio::process::Command;
+use runpod_child::{ChildBuilder, GroupLeader, ProcessGroup, VisibleGpus};
+use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -28,8 +28,8 @@ pub(super) enum Signal {
 /// A process with a group of its own. The group is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Child {
-    id: Option<u32>,
-    process: Option<tokio::process::Child>,
+    group: ProcessGroup,
+    leader: Option<GroupLeader>,
     signals: mpsc::UnboundedSender<Signal>,
     inbox: Option<mpsc::UnboundedReceiver<Signal>>,
 }
@@ -38,27 +38,26 @@ pub(super) struct Child {
 pub(super) fn spawn(
     plan: &WorkerPlan,
     platform: Vec<(String, String)>,
-    gpu: Option<&str>,
+    gpus: Option<&VisibleGpus>,
 ) -> io::Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg(worker_process::NAME)
-        .arg("--")
-        .args(&plan.command)
-        .env_clear()
-        .envs(environment::of_workers(&plan.env))
-        .envs(platform)
-        .envs(gpu.map(|gpu| ("CUDA_VISIBLE_DEVICES", gpu)))
-        .stdin(Stdio::null())
+    let mut builder = ChildBuilder::new(std::env::current_exe()?, &environment::inherited(&plan.env));
+    builder
+        .arguments([worker_process::NAME, "--"])
+        .arguments(&plan.command)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let process = command.spawn()?;
+        .stderr(Stdio::piped());
+    let set = environment::set(&plan.env).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    for (name, value) in set.chain(platform) {
+        builder.variable(name, value);
+    }
+    if let Some(gpus) = gpus {
+        builder.gpus(gpus);
+    }
+    let leader = builder.spawn()?;
     let (signals, inbox) = mpsc::unbounded_channel();
     Ok(Child {
-        id: process.id(),
-        process: Some(process),
+        group: leader.group(),
+        leader: Some(leader),
         signals,
         inbox: Some(inbox),
     })
@@ -66,8 +65,8 @@ pub(super) fn spawn(
 
 impl Child {
     /// Its process id, which is that of its group, too.
-    pub(super) fn id(&self) -> Option<u32> {
-        self.id
+    pub(super) fn id(&self) -> i32 {
+        self.group.id()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -79,23 +78,25 @@ impl Child {
     pub(super) fn watch(
         &mut self,
         worker: &str,
-        record: Arc<Record>,
+        record: &Arc<Record>,
         then: impl FnOnce(Option<ExitStatus>) + Send + 'static,
     ) {
-        let (Some(mut process), Some(inbox)) = (self.process.take(), self.inbox.take()) else {
+        let (Some(mut leader), Some(inbox)) = (self.leader.take(), self.inbox.take()) else {
             return;
         };
         let streams = TaskTracker::new();
-        if let Some(stream) = process.stdout.take() {
-            streams.spawn(output::keep(stream, worker.to_owned(), Arc::clone(&record)));
+        let keeper = || (worker.to_owned(), Arc::clone(record));
+        if let Some(stream) = leader.stdout().and_then(|pipe| ChildStdout::from_std(pipe).ok()) {
+            let (worker, record) = keeper();
+            streams.spawn(output::keep(stream, worker, record));
         }
-        if let Some(stream) = process.stderr.take() {
-            streams.spawn(output::keep(stream, worker.to_owned(), record));
+        if let Some(stream) = leader.stderr().and_then(|pipe| ChildStderr::from_std(pipe).ok()) {
+            let (worker, record) = keeper();
+            streams.spawn(output::keep(stream, worker, record));
         }
         streams.close();
-        let group = self.id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         tokio::spawn(async move {
-            let status = supervise(&mut process, group, inbox).await;
+            let status = supervise(leader, inbox).await;
             let _ = tokio::time::timeout(LAST_WORDS, streams.wait()).await;
             then(status);
         });
@@ -103,35 +104,35 @@ impl Child {
 }
 
 /// Owns the process, so that a signal is sent only while its id is certainly its own.
-async fn supervise(
-    process: &mut tokio::process::Child,
-    group: Option<Pid>,
-    mut inbox: mpsc::UnboundedReceiver<Signal>,
-) -> Option<ExitStatus> {
+async fn supervise(leader: GroupLeader, mut inbox: mpsc::UnboundedReceiver<Signal>) -> Option<ExitStatus> {
+    let group = leader.group();
+    let mut ended = tokio::task::spawn_blocking(move || {
+        leader.wait_for_end();
+        leader
+    });
     loop {
         let signal = tokio::select! {
-            status = process.wait() => {
-                // What it has started and left behind would go on with its GPU.
-                send(group, Signal::Kill);
-                return status.ok();
-            }
+            // What it has started and left behind, and would go on with its GPU, ends with it.
+            leader = &mut ended => return leader.ok()?.reap().ok(),
             signal = inbox.recv() => signal.unwrap_or(Signal::Kill),
         };
         send(group, signal);
     }
 }
 
-fn send(group: Option<Pid>, signal: Signal) {
-    use rustix::process::Signal as System;
+fn send(group: ProcessGroup, signal: Signal) {
+    use rustix::process::{Pid, Signal as System, kill_process_group};
 
-    let signal = match signal {
-        Signal::Terminate => System::TERM,
-        Signal::Kill => System::KILL,
-        Signal::Stop => System::STOP,
-        Signal::Continue => System::CONT,
+    let other = |signal| {
+        let id = Pid::from_raw(group.id());
+        id.map_or(Ok(()), |id| kill_process_group(id, signal))
+            .map_err(io::Error::from)
     };
-    if let Some(group) = group {
-        // It fails only for a group that has just ended.
-        let _ = kill_process_group(group, signal);
-    }
+    // It fails only for a group that has just ended.
+    let _ = match signal {
+        Signal::Terminate => group.terminate(),
+        Signal::Kill => group.kill(),
+        Signal::Stop => other(System::STOP),
+        Signal::Continue => other(System::CONT),
+    };
 }

@@ -1,44 +1,13 @@
 //! The variables a worker gets beside those of the platform.
 
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
 use std::str::FromStr;
 
-/// Variables that pass without being named: an exact name, or the beginning of one that ends in `_`.
-///
-/// No family holds keys of cloud services or model hubs; what a worker needs of those is named.
-const PASSED: &[&str] = &[
-    "COMMANDLINE_ARGS",
-    "CONDA_PREFIX",
-    "CUDA_",
-    "HF_HOME",
-    "HOME",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "LANG",
-    "LC_",
-    "LD_",
-    "LOGNAME",
-    "NO_PROXY",
-    "NVIDIA_",
-    "PATH",
-    "PYTHON",
-    "PYTORCH_",
-    "RUNPOD_WORKER_",
-    "RUST_BACKTRACE",
-    "RUST_LOG",
-    "SD_WORKER_",
-    "SHELL",
-    "SSL_CERT_",
-    "TMPDIR",
-    "TORCH_",
-    "TZ",
-    "USER",
-    "VIRTUAL_ENV",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
+use runpod_child::Inheritance;
+
+/// Settings of our own workers, which pass whatever their names say, and what Rust's programs read.
+const OURS: [&str; 2] = ["RUNPOD_WORKER_", "SD_WORKER_"];
+const RUST: [&str; 2] = ["RUST_BACKTRACE", "RUST_LOG"];
 
 /// One `--env`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,31 +29,29 @@ impl FromStr for EnvRule {
     }
 }
 
-/// What of the command's own environment its workers get.
-pub(super) fn of_workers(rules: &[EnvRule]) -> Vec<(OsString, OsString)> {
-    chosen(std::env::vars_os(), rules)
+/// What of the command's own environment its workers get: what programs need to run, no keys of others, and what was
+/// named.
+pub(super) fn inherited(rules: &[EnvRule]) -> Inheritance {
+    let own = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    inheritance(own, rules)
 }
 
-fn chosen(own: impl Iterator<Item = (OsString, OsString)>, rules: &[EnvRule]) -> Vec<(OsString, OsString)> {
-    let named = |name: &OsStr| {
-        rules
-            .iter()
-            .any(|rule| matches!(rule, EnvRule::Pass(passed) if name == passed.as_str()))
-    };
-    let mut chosen: Vec<_> = own.filter(|(name, _)| passes(name) || named(name)).collect();
-    for rule in rules {
-        if let EnvRule::Set(name, value) = rule {
-            chosen.push((name.into(), value.into()));
-        }
-    }
-    chosen
+fn inheritance(own: impl Iterator<Item = String>, rules: &[EnvRule]) -> Inheritance {
+    let named = rules.iter().filter_map(|rule| match rule {
+        EnvRule::Pass(name) => Some(name.clone()),
+        EnvRule::Set(..) => None,
+    });
+    Inheritance::usual()
+        .and(own.filter(|name| OURS.iter().any(|ours| name.starts_with(ours))))
+        .and(RUST)
+        .and(named)
 }
 
-fn passes(name: &OsStr) -> bool {
-    let Some(name) = name.to_str() else { return false };
-    PASSED.iter().any(|passed| {
-        let family = passed.ends_with('_') || *passed == "PYTHON";
-        name == *passed || (family && name.starts_with(passed))
+/// The variables that are set.
+pub(super) fn set(rules: &[EnvRule]) -> impl Iterator<Item = (&str, &str)> {
+    rules.iter().filter_map(|rule| match rule {
+        EnvRule::Set(name, value) => Some((name.as_str(), value.as_str())),
+        EnvRule::Pass(_) => None,
     })
 }
 
@@ -92,48 +59,40 @@ fn passes(name: &OsStr) -> bool {
 mod tests {
     use super::*;
 
-    fn names(own: &[&str], rules: &[&str]) -> Vec<String> {
-        let own = own.iter().map(|name| ((*name).into(), "value".into()));
+    fn passed(own: &[&str], rules: &[&str]) -> Vec<String> {
         let rules: Vec<EnvRule> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-        chosen(own, &rules)
-            .into_iter()
-            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
-            .collect()
+        let names = own.iter().map(|&name| name.to_owned());
+        let inheritance = inheritance(names.clone(), &rules);
+        names.filter(|name| inheritance.has(name)).collect()
     }
 
     #[test]
-    fn keys_and_tokens_do_not_reach_a_worker() {
+    fn keys_and_tokens_of_others_do_not_reach_a_worker() {
         let own = [
             "RUNPOD_API_KEY",
-            "RUNPOD_AI_API_KEY",
             "RUNPOD_POD_ID",
             "HF_TOKEN",
             "AWS_SECRET_ACCESS_KEY",
-            "GITHUB_TOKEN",
-            "PATHOLOGY",
             "SSH_AUTH_SOCK",
         ];
-        assert_eq!(names(&own, &[]), [""; 0]);
+        assert_eq!(passed(&own, &[]), [""; 0]);
+        assert_eq!(passed(&own, &["HF_TOKEN"]), ["HF_TOKEN"]);
     }
 
     #[test]
-    fn what_every_program_needs_and_what_is_meant_for_workers_passes() {
+    fn the_settings_of_our_workers_pass_a_password_among_them_too() {
         let own = [
             "PATH",
-            "PYTHONPATH",
-            "CUDA_VISIBLE_DEVICES",
-            "LC_ALL",
-            "SD_WORKER_WEBUI_URL",
+            "SD_WORKER_WEBUI_AUTH",
             "RUNPOD_WORKER_JOURNAL",
+            "RUST_LOG",
         ];
-        assert_eq!(names(&own, &[]).len(), own.len());
+        assert_eq!(passed(&own, &[]), own);
     }
 
     #[test]
-    fn a_variable_is_passed_on_by_name_or_set_with_a_value() {
-        assert_eq!(
-            names(&["HF_TOKEN", "OTHER"], &["HF_TOKEN", "A=b=c", "ABSENT"]),
-            ["HF_TOKEN=value", "A=b=c"]
-        );
+    fn a_variable_is_set_with_a_value() {
+        let rules = ["A=b=c", "PASSED"].map(|rule| rule.parse().unwrap());
+        assert_eq!(set(&rules).collect::<Vec<_>>(), [("A", "b=c")]);
     }
 }

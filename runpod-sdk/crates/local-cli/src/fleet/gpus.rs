@@ -1,13 +1,11 @@
-//! Which GPU each worker sees.
+//! Which GPUs each worker sees.
 
 use std::convert::Infallible;
 use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context as _, ensure};
-
-/// The variable that says which devices a process may use.
-const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
+use runpod_child::VisibleGpus;
 
 /// The value of `--gpus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,32 +29,33 @@ impl FromStr for Gpus {
 }
 
 impl Gpus {
-    /// The devices for the workers, as values of `CUDA_VISIBLE_DEVICES`.
-    pub(super) fn devices(&self) -> anyhow::Result<Vec<String>> {
-        let inherited = std::env::var(VISIBLE).ok().filter(|list| !list.is_empty());
-        let present = match inherited {
-            Some(list) => list.split(',').map(|device| device.trim().to_owned()).collect(),
-            None => on_this_machine(Path::new("/dev")),
-        };
-        self.among(&present)
+    /// The shares of the workers, in their order. Where there are fewer GPUs than workers, neighbours share one.
+    pub(super) fn shares(&self, workers: usize) -> anyhow::Result<Vec<VisibleGpus>> {
+        let present = VisibleGpus::inherited(on_this_machine(Path::new("/dev")));
+        Ok(self.among(&present)?.divided(workers))
     }
 
-    fn among(&self, present: &[String]) -> anyhow::Result<Vec<String>> {
-        let devices = match self {
-            Self::All => present.to_vec(),
+    fn among(&self, present: &VisibleGpus) -> anyhow::Result<VisibleGpus> {
+        let names = present.value();
+        let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
+        let chosen = match self {
+            Self::All => names,
             Self::Listed(listed) => listed
                 .iter()
-                .map(|device| one(device, present))
+                .map(|device| one(device, &names))
                 .collect::<Result<_, _>>()?,
         };
-        ensure!(!devices.is_empty(), "--gpus: this machine shows no GPU");
-        Ok(devices)
+        ensure!(!chosen.is_empty(), "--gpus: this machine shows no GPU");
+        Ok(VisibleGpus::of(Some(&chosen.join(",")), 0))
     }
 }
 
-fn one(device: &str, present: &[String]) -> anyhow::Result<String> {
-    if present.iter().any(|known| known == device) && device.parse::<usize>().is_err() {
-        return Ok(device.to_owned());
+fn one<'a>(device: &str, present: &[&'a str]) -> anyhow::Result<&'a str> {
+    let by_name = present.iter().find(|name| **name == device);
+    if let Some(name) = by_name
+        && device.parse::<usize>().is_err()
+    {
+        return Ok(name);
     }
     let position: usize = device.parse().with_context(|| {
         format!(
@@ -64,7 +63,7 @@ fn one(device: &str, present: &[String]) -> anyhow::Result<String> {
             present.join(", ")
         )
     })?;
-    present.get(position).cloned().with_context(|| {
+    present.get(position).copied().with_context(|| {
         format!(
             "--gpus: there is no device {position}; this command sees {} of them",
             present.len()
@@ -72,39 +71,39 @@ fn one(device: &str, present: &[String]) -> anyhow::Result<String> {
     })
 }
 
-/// The driver's device files, `/dev/nvidia0` and so on.
-fn on_this_machine(folder: &Path) -> Vec<String> {
+/// How many device files the driver has: `/dev/nvidia0` and so on.
+fn on_this_machine(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut numbers: Vec<usize> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("nvidia")?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    numbers.iter().map(ToString::to_string).collect()
+    let number = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        name.to_str()?.strip_prefix("nvidia")?.parse::<usize>().ok()
+    };
+    entries.filter_map(number).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn among(gpus: &str, present: &[&str]) -> Result<Vec<String>, String> {
-        let present: Vec<String> = present.iter().map(|&device| device.to_owned()).collect();
+    fn among(gpus: &str, present: &str) -> Result<String, String> {
         let gpus: Gpus = gpus.parse().unwrap();
-        gpus.among(&present).map_err(|error| error.to_string())
+        let chosen = gpus.among(&VisibleGpus::of(Some(present), 0));
+        chosen.map(|gpus| gpus.value()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn numbers_count_the_devices_that_this_command_may_use() {
-        assert_eq!(among("all", &["2", "5"]).unwrap(), ["2", "5"]);
-        assert_eq!(among("1", &["2", "5"]).unwrap(), ["5"]);
-        assert_eq!(among("0, 1", &["GPU-a", "GPU-b"]).unwrap(), ["GPU-a", "GPU-b"]);
-        assert_eq!(among("GPU-b", &["GPU-a", "GPU-b"]).unwrap(), ["GPU-b"]);
+        assert_eq!(among("all", "2,5").unwrap(), "2,5");
+        assert_eq!(among("1", "2,5").unwrap(), "5");
+        assert_eq!(among("0, 1", "GPU-a,GPU-b").unwrap(), "GPU-a,GPU-b");
+        assert_eq!(among("GPU-b", "GPU-a,GPU-b").unwrap(), "GPU-b");
     }
 
     #[test]
     fn a_device_that_is_not_there_is_named() {
-        assert!(among("2", &["0", "1"]).unwrap_err().contains("no device 2"));
-        assert!(among("GPU-c", &["GPU-a"]).unwrap_err().contains("GPU-c"));
-        assert!(among("all", &[]).unwrap_err().contains("no GPU"));
+        assert!(among("2", "0,1").unwrap_err().contains("no device 2"));
+        assert!(among("GPU-c", "GPU-a").unwrap_err().contains("GPU-c"));
+        assert!(among("all", "").unwrap_err().contains("no GPU"));
     }
 
     #[test]
@@ -113,6 +112,6 @@ mod tests {
         for name in ["nvidia10", "nvidia0", "nvidiactl", "nvidia-uvm", "null"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        assert_eq!(on_this_machine(folder.path()), ["0", "10"]);
+        assert_eq!(on_this_machine(folder.path()), 2);
     }
 }

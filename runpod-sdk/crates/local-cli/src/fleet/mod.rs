@@ -94,18 +94,11 @@ impl Fleet {
         inbox: mpsc::Receiver<Order>,
     ) -> anyhow::Result<Self> {
         let (tell, ended) = mpsc::unbounded_channel();
-        let gpus = plan
-            .gpus
-            .as_ref()
-            .map(Gpus::devices)
-            .transpose()?
-            .unwrap_or_default();
         let count = if plan.command.is_empty() { 0 } else { plan.max };
+        let shares = plan.gpus.as_ref().map(|gpus| gpus.shares(count)).transpose()?;
+        let share = |number: usize| shares.as_ref().map(|shares| shares[number].clone());
         let slots = (0..count)
-            .map(|number| {
-                let gpu = (!gpus.is_empty()).then(|| gpus[number % gpus.len()].clone());
-                Slot::new(number, gpu, tell.clone())
-            })
+            .map(|number| Slot::new(number, share(number), tell.clone()))
             .collect();
         let changes = Changes::watch(&plan.watched, &plan.command)?;
         Ok(Self {

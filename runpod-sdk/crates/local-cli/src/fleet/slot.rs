@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use runpod_child::VisibleGpus;
 use runpod_local::{EndpointSnapshot, JobsOf, LocalPlatform};
 use runpod_protocol::backoff::Backoff;
 use tokio::sync::mpsc;
@@ -64,18 +65,18 @@ struct Running {
 pub(super) struct Slot {
     number: usize,
     id: String,
-    gpu: Option<String>,
+    gpus: Option<VisibleGpus>,
     phase: Phase,
     backoff: Backoff,
     ended: mpsc::UnboundedSender<Ended>,
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, gpu: Option<String>, ended: mpsc::UnboundedSender<Ended>) -> Self {
+    pub(super) fn new(number: usize, gpus: Option<VisibleGpus>, ended: mpsc::UnboundedSender<Ended>) -> Self {
         Self {
             number,
             id: format!("worker-{}", number + 1),
-            gpu,
+            gpus,
             phase: Phase::Empty {
                 not_before: None,
                 due: false,
@@ -168,7 +169,7 @@ impl Slot {
         record: &std::sync::Arc<Record>,
     ) {
         let environment = platform.worker_env(record.endpoint(), &self.id);
-        let spawned = child::spawn(plan, environment, self.gpu.as_deref());
+        let spawned = child::spawn(plan, environment, self.gpus.as_ref());
         let mut child = match spawned {
             Ok(child) => child,
             Err(problem) => {
@@ -185,9 +186,10 @@ impl Slot {
                 return;
             }
         };
-        record.worker_started(&self.id, child.id(), self.gpu.as_deref());
+        let gpus = self.gpus.as_ref().map(VisibleGpus::value);
+        record.worker_started(&self.id, child.id(), gpus);
         let (ended, slot) = (self.ended.clone(), self.number);
-        child.watch(&self.id, std::sync::Arc::clone(record), move |status| {
+        child.watch(&self.id, record, move |status| {
             // Without a receiver the command is at its end.
             let _ = ended.send(Ended { slot, status });
         });

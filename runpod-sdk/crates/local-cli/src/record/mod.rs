@@ -175,7 +175,7 @@ impl Record {
     }
 
     /// A worker's process was started.
-    pub(crate) fn worker_started(&self, id: &str, pid: Option<u32>, gpu: Option<&str>) {
+    pub(crate) fn worker_started(&self, id: &str, pid: i32, gpu: Option<String>) {
         let now = self.now();
         self.change(|inner, version| {
             inner.workers.started(now, id, pid, gpu);

@@ -36,7 +36,7 @@ pub(crate) struct WorkerView {
     id: String,
     state: WorkerState,
     since: u64,
-    pid: Option<u32>,
+    pid: Option<i32>,
     gpu: Option<String>,
     starts: u32,
     last_exit: Option<String>,
@@ -86,13 +86,13 @@ impl Workers {
         })
     }
 
-    pub(super) fn started(&mut self, now: Duration, id: &str, pid: Option<u32>, gpu: Option<&str>) {
+    pub(super) fn started(&mut self, now: Duration, id: &str, pid: i32, gpu: Option<String>) {
         let view = self.view(now, id);
         *view = WorkerView {
             state: WorkerState::Running,
             since: milliseconds(now),
-            pid,
-            gpu: gpu.map(str::to_owned),
+            pid: Some(pid),
+            gpu,
             starts: view.starts + 1,
             last_exit: view.last_exit.take(),
             id: id.to_owned(),
