@@ -40,6 +40,7 @@
 //! - `testing`: a whole worker inside a test (feature `testing`).
 //! - `storage`: downloads of URLs that jobs name, uploads to S3-compatible storage (features `download`
 //!   and `upload`).
+//! - `web`: for web programs of one's own on a load-balancing endpoint (feature `http-modes`).
 //! - `metrics`: figures for Prometheus (feature `metrics`).
 //! - [`model_cache`]: where a model that the platform has cached lies.
 //! - [`json`]: JSON that passes through byte for byte.
@@ -83,6 +84,9 @@ pub use runpod_worker::metrics;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub use runpod_worker::testing;
+#[cfg(feature = "http-modes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http-modes")))]
+pub use runpod_worker::web;
 pub use runpod_worker::{boot, context, error, events, fitness, job, json, prelude, redact, settings};
 
 #[doc(hidden)]

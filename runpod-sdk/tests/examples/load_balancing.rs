@@ -12,22 +12,30 @@ use super::example;
 /// Longer than anything here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     lines: std::sync::mpsc::Receiver<String>,
 }
 
 impl Server {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let server = Self::begin(variables);
+        Self::start_of("load_balancing", variables)
+    }
+
+    pub(crate) fn start_of(name: &str, variables: &[(&str, &str)]) -> Self {
+        let server = Self::begin_of(name, variables);
         server.until("ready for requests");
         server
     }
 
     /// The same without waiting for the worker to be ready.
     fn begin(variables: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(example("load_balancing"))
+        Self::begin_of("load_balancing", variables)
+    }
+
+    pub(crate) fn begin_of(name: &str, variables: &[(&str, &str)]) -> Self {
+        let mut process = Command::new(example(name))
             .env_clear()
             .envs([("PORT", "0")])
             .envs(variables.iter().copied())
@@ -52,14 +60,14 @@ impl Server {
     }
 
     /// Where it says that it listens for something.
-    fn listens(&self, what: &str) -> String {
+    pub(crate) fn listens(&self, what: &str) -> String {
         let line = self.until(&format!("listening for {what} on http://"));
         let (_, rest) = line.split_once("http://").unwrap();
         rest.split([' ', '"']).next().unwrap().to_owned()
     }
 
     /// Waits for a line of the log.
-    fn until(&self, part: &str) -> String {
+    pub(crate) fn until(&self, part: &str) -> String {
         loop {
             let line = self
                 .lines
@@ -81,16 +89,16 @@ impl Server {
         self.send(&format!("POST / HTTP/1.1\r\nAccept: {accept}\r\nX-Rest:"), body)
     }
 
-    fn ask(&self, head: &str, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, head: &str, body: &str) -> (u16, String) {
         read(self.send(head, body))
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let process = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(process, signal).unwrap();
     }
 
-    fn exit_code(mut self) -> Option<i32> {
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
         self.process.wait().unwrap().code()
     }
 }

@@ -22,6 +22,8 @@ mod router;
 #[cfg(any(feature = "download", feature = "upload"))]
 mod storage;
 mod unfit;
+#[cfg(feature = "http-modes")]
+mod web_program;
 
 use std::path::PathBuf;
 use std::process::Command;

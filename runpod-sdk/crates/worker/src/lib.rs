@@ -1,7 +1,7 @@
 //! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
 //!
 //! The modules, from the ground up: `json`, `redact`, `exit`; `job`; `settings`, `scratch`, `panics`; `context`;
-//! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`; `metrics`; `runtime`;
+//! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`, `web`; `metrics`; `runtime`;
 //! `worker`; `router`; `boot`; `testing`. Each imports only from groups before its own; `cargo xtask layers` checks it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -37,6 +37,9 @@ mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "http-modes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http-modes")))]
+pub mod web;
 mod worker;
 
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::fitness_plan::FitnessPlan;
 use super::heartbeat;
 use crate::error::{Error, StartupError};
-use crate::events::{StartTimer, WorkerEvent};
+use crate::events::{Events, StartTimer, WorkerEvent};
 use crate::handler::ErasedHandler;
 use crate::job::WorkerIdentity;
 use crate::journal::JournalHandle;
@@ -74,9 +74,9 @@ pub(crate) enum StartReporting {
     Silent,
     /// In the log and the events, at the first take.
     FirstTake(StartTimer),
-    /// In the log, when the worker is ready. The function is called then.
+    /// In the log, when the worker is ready. The function is called then, with the worker's listeners.
     #[cfg(feature = "http-modes")]
-    Ready(StartTimer, Box<dyn FnOnce() + Send + Sync>),
+    Ready(StartTimer, Box<dyn FnOnce(&Events) + Send + Sync>),
 }
 
 impl StartReporting {
@@ -90,7 +90,11 @@ impl StartReporting {
     }
 
     /// Records that the worker is ready. Returns the timer if a phase is left.
-    fn ready(self) -> Option<StartTimer> {
+    #[cfg_attr(
+        not(feature = "http-modes"),
+        expect(unused_variables, reason = "for requests over HTTP")
+    )]
+    fn ready(self, events: &Events) -> Option<StartTimer> {
         match self {
             Self::Silent => None,
             Self::FirstTake(timer) => {
@@ -99,7 +103,7 @@ impl StartReporting {
             }
             #[cfg(feature = "http-modes")]
             Self::Ready(timer, opened) => {
-                opened();
+                opened(events);
                 timer.finish_without_take("ready");
                 None
             }
@@ -159,6 +163,7 @@ impl Launch {
                 ready = ready => ready?,
             };
             let drain = shutdown.drain.clone();
+            let start_timer = start.ready(&events);
             let runtime = Runtime::new(RuntimeParts {
                 platform: connected.platform,
                 handler,
@@ -172,7 +177,7 @@ impl Launch {
                 slots,
                 shutdown,
                 random,
-                start_timer: start.ready(),
+                start_timer,
             });
             let running = runtime.remove_leftovers().run();
             unless_unfit(running, unfit_later, &active_jobs, &drain).await

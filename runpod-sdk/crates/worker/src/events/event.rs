@@ -129,6 +129,18 @@ pub enum WorkerEvent {
         /// What went wrong.
         reason: String,
     },
+    /// A request to a route of the program's own has been answered: the head of the response is there, its body may follow.
+    #[non_exhaustive]
+    RequestAnswered {
+        /// The request's method.
+        method: String,
+        /// The route as the program has it, such as `/models/{name}`; `None` where no route fits.
+        route: Option<String>,
+        /// The response's status; 101 for a WebSocket.
+        status: u16,
+        /// Time since the request's head was there.
+        took: Duration,
+    },
     /// Takes fail, because the platform cannot be reached or refuses them. The worker keeps trying.
     #[non_exhaustive]
     PlatformUnreachable {
@@ -208,6 +220,18 @@ impl fmt::Display for WorkerEvent {
             Self::ResultKept { job, bytes, reason } => write!(f, "result kept: {job} bytes={bytes} {reason}"),
             Self::ResultLost { job, bytes, reason } => write!(f, "result lost: {job} bytes={bytes} {reason}"),
             Self::RequestFailed { reason, .. } => write!(f, "request failed: {reason}"),
+            Self::RequestAnswered {
+                method,
+                route,
+                status,
+                took,
+            } => {
+                let route = route.as_deref().unwrap_or("no route");
+                write!(
+                    f,
+                    "request answered: {method} {route} status={status} took={took:?}"
+                )
+            }
             Self::PlatformUnreachable { reason } => write!(f, "platform unreachable: {reason}"),
             Self::PlatformRecovered { after } => write!(f, "platform recovered: after={after:?}"),
             Self::Refreshing { reason } => write!(f, "refreshing: {reason}"),

@@ -44,6 +44,21 @@ struct Sent {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// Methods that a label names. A request may have any other.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 #[derive(Debug)]
 pub(super) struct Counted {
     taken: Counter,
@@ -66,6 +81,8 @@ pub(super) struct Counted {
     takes_empty: Counter,
     platform_errors: Family<Failed, Counter>,
     platform_up: Gauge,
+    requests: Family<Answered, Counter>,
+    request_time: Family<Route, Histogram, fn() -> Histogram>,
     taking: Gauge,
     start: Seconds,
     start_time: Seconds,
@@ -95,6 +112,8 @@ impl Counted {
             takes_empty: Counter::default(),
             platform_errors: Family::default(),
             platform_up: Gauge::default(),
+            requests: Family::default(),
+            request_time: Family::new_with_constructor(|| Histogram::new(JOB_SECONDS)),
             taking: Gauge::default(),
             start: Seconds::default(),
             start_time: Seconds::default(),
@@ -189,6 +208,17 @@ impl Counted {
         );
         to.register("platform_up", "0 while takes fail", self.platform_up.clone());
         to.register("taking", "1 while the worker takes jobs", self.taking.clone());
+        to.register(
+            "requests",
+            "Requests to the program's own routes, by method, route and status",
+            self.requests.clone(),
+        );
+        to.register_with_unit(
+            "request",
+            "Request to the head of its response",
+            Unit::Seconds,
+            self.request_time.clone(),
+        );
     }
 
     fn register_process(&self, to: &mut Registry) {
@@ -264,6 +294,24 @@ impl Counted {
             }
             WorkerEvent::ProgressSent { bytes, .. } => self.sent("progress", *bytes),
             WorkerEvent::ChunkSent { bytes, .. } => self.sent("chunk", *bytes),
+            WorkerEvent::RequestAnswered {
+                method,
+                route,
+                status,
+                took,
+            } => {
+                let known = METHODS.into_iter().find(|known| known == method);
+                let route = route.as_deref().unwrap_or("none").to_owned();
+                let answered = Answered {
+                    method: known.unwrap_or("other").to_owned(),
+                    route: route.clone(),
+                    status: *status,
+                };
+                self.requests.get_or_create(&answered).inc();
+                self.request_time
+                    .get_or_create(&Route { route })
+                    .observe(took.as_secs_f64());
+            }
             WorkerEvent::RequestFailed {
                 operation, status, ..
             } => {

@@ -42,6 +42,8 @@
 //! | `sent_bytes_total{kind}` | counter | bodies of `result`, `chunk` and `progress` posts that arrived |
 //! | `takes_empty_total` | counter | takes that brought no job |
 //! | `platform_errors_total{operation, status}` | counter | requests to the platform that failed; `status` is `none` without an answer |
+//! | `requests_total{method, route, status}` | counter | requests to the program's own routes (`Worker::serving`, `Worker::routes`) |
+//! | `request_seconds{route}` | histogram | request to the head of its response |
 //! | `platform_up` | gauge | 0 while takes fail |
 //! | `taking` | gauge | 1 while the worker takes jobs; 0 before it is ready, while it is paused and when it drains |
 //! | `start_seconds` | gauge | start to readiness |

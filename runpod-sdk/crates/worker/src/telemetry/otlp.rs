@@ -127,6 +127,30 @@ pub(crate) fn follow_caller(span: &Span, job: &Job) {
     }
 }
 
+/// Makes the span of a request a part of the trace that its `traceparent` header names.
+#[cfg(feature = "http-modes")]
+pub(crate) fn follow_headers(span: &Span, headers: &http::HeaderMap) {
+    if span.is_disabled() || span.set_parent(Context::new()).is_err() {
+        return;
+    }
+    let header = |name: &str| {
+        let text = headers.get(name)?.to_str().ok()?;
+        (text.len() <= LONGEST_PARENT).then(|| text.to_owned())
+    };
+    if let Some(parent) = parent_from(header) {
+        let _ = span.set_parent(parent);
+    }
+}
+
+fn parent_from(get: impl Fn(&str) -> Option<String>) -> Option<Context> {
+    let mut carrier = HashMap::from([("traceparent".to_owned(), get("traceparent")?)]);
+    if let Some(state) = get("tracestate") {
+        carrier.insert("tracestate".to_owned(), state);
+    }
+    // A text that is no parent gives the context that is current: none.
+    Some(TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier))
+}
+
 fn caller(job: &Job) -> Option<Context> {
     let key = |name: &str| {
         job.get::<String>(name)
@@ -135,12 +159,7 @@ fn caller(job: &Job) -> Option<Context> {
             .or_else(|| job.text_in_input(name))
             .filter(|text| text.len() <= LONGEST_PARENT)
     };
-    let mut carrier = HashMap::from([("traceparent".to_owned(), key("traceparent")?)]);
-    if let Some(state) = key("tracestate") {
-        carrier.insert("tracestate".to_owned(), state);
-    }
-    // A text that is no parent gives the context that is current: none.
-    Some(TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier))
+    parent_from(key)
 }
 
 /// An exporter that logs when it fails and when it works again.

@@ -22,6 +22,8 @@ use crate::hooks::Hooks;
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::settings::{Concurrency, Intake, Journal, Settings, TakeAhead, WhenAbandoned};
+#[cfg(feature = "http-modes")]
+use crate::web::Routes;
 
 /// A handler with its options, ready to be given to [`start`](crate::start).
 ///
@@ -42,6 +44,8 @@ pub struct Worker<S = ()> {
     settings: Settings,
     observers: Observers,
     fitness: Vec<FitnessCheck>,
+    #[cfg(feature = "http-modes")]
+    routes: Routes<S>,
 }
 
 /// The listeners, hooks and metrics of a worker.
@@ -84,6 +88,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             settings: Settings::default(),
             observers: Observers::default(),
             fitness: Vec::new(),
+            #[cfg(feature = "http-modes")]
+            routes: Routes::default(),
         }
     }
 
@@ -121,9 +127,13 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let source = self.source;
+        #[cfg(feature = "http-modes")]
+        let (make_routes, routes) = self.routes.bind();
         let loader: Loader = Box::new(move || {
             Box::pin(async move {
                 let state = load().await.map_err(|error| StartupError::State(error.into()))?;
+                #[cfg(feature = "http-modes")]
+                make_routes(state.clone());
                 match source {
                     Source::Handler(handler) => {
                         Ok(Arc::new(Bound { handler, state }) as Arc<dyn ErasedHandler>)
@@ -139,6 +149,8 @@ impl<S: Clone + Send + Sync + 'static> Worker<S> {
             settings: self.settings,
             observers: self.observers,
             fitness: self.fitness,
+            #[cfg(feature = "http-modes")]
+            routes,
         }
     }
 }
@@ -356,6 +368,8 @@ impl Worker {
             settings: Settings::default(),
             observers: Observers::default(),
             fitness,
+            #[cfg(feature = "http-modes")]
+            routes: Routes::default(),
         }
     }
 
@@ -377,6 +391,15 @@ impl Worker {
                 Box::pin(std::future::ready(Ok(bound)))
             }),
             Source::Loader(loader) => loader,
+        };
+        #[cfg(feature = "http-modes")]
+        let load = {
+            let (make_routes, _): (_, Routes<()>) = self.routes.bind();
+            let load: Loader = Box::new(move || {
+                make_routes(());
+                load()
+            });
+            load
         };
         WorkerParts {
             settings: self.settings,

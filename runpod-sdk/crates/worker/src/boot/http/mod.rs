@@ -6,7 +6,9 @@
 
 mod answer;
 mod body;
+mod held;
 mod json_response;
+mod own;
 mod refused;
 mod request;
 mod request_queue;
@@ -19,8 +21,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::own::OwnService;
 use self::request_queue::RequestQueue;
 use self::routes::App;
 use self::server::Server;
@@ -31,7 +35,7 @@ use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::drain_on_signals;
 use super::threads::Threads;
 use crate::error::Error;
-use crate::events::StartTimer;
+use crate::events::{Events, StartTimer};
 use crate::fitness::{self, CheckEnvironment};
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
 use crate::settings::{Config, TakeAhead, Template, WhenAbandoned, local_identity, removed};
@@ -59,8 +63,8 @@ pub(super) fn run(
     let threads = Threads::new(worker.settings())?;
     timer.mark("config");
     threads.run(|handlers| async move {
-        let shutdown = Shutdown::default();
-        tokio::spawn(drain_on_signals(shutdown.clone())?);
+        let signals = Shutdown::default();
+        tokio::spawn(drain_on_signals(signals.clone())?);
         let settings = worker.settings();
         let limits = settings.limits;
         let active_jobs = Arc::new(ActiveJobs::new(
@@ -69,11 +73,26 @@ pub(super) fn run(
         ));
         let slots = Slots::of(&settings.concurrency);
         let requests = Arc::new(RequestQueue::new(active_jobs.clone(), http.queue));
-        let app = Arc::new(App::new(http, requests.clone(), identity.clone()));
+        let own = worker.own_routes().map(|routes| {
+            let (at_once, waiting) = (settings.concurrency.get(), http.queue);
+            OwnService::new(routes, at_once, waiting, http.body_limit, signals.drain.clone())
+        });
+        let (has_own, grace) = (own.is_some(), settings.shutdown_grace);
+        let app = Arc::new(App::new(http, requests.clone(), identity.clone()).with_own(own));
         // From here on health checks are answered. Requests are refused until the worker is ready.
-        let server = Server::start(app.clone()).await?;
+        let server = Server::start(app.clone(), &handlers).await?;
         timer.mark("listening");
-        tokio::spawn(close_when_drained(requests.clone(), shutdown.clone()));
+        tokio::spawn(close_when_drained(requests.clone(), signals.clone()));
+        // The program's own requests are answered to their end before the worker itself drains and calls its hooks.
+        let drain = if has_own {
+            CancellationToken::new()
+        } else {
+            signals.drain.clone()
+        };
+        let shutdown = Shutdown {
+            drain: drain.clone(),
+            abandon: signals.abandon.clone(),
+        };
         let launch = Launch {
             identity,
             active_jobs,
@@ -84,12 +103,21 @@ pub(super) fn run(
             heartbeat,
             connect: at_hand(requests.clone()),
             random: fastrand::Rng::new(),
-            start: StartReporting::Ready(timer, open(requests.clone(), slots)),
+            start: StartReporting::Ready(timer, open(app, slots)),
             worker,
         };
+        if !has_own {
+            let ended = launch.run().await;
+            requests.hang_up();
+            server.stop(LAST_ANSWERS).await;
+            return ended;
+        }
+        let stopped = tokio::spawn(answer_to_the_end(server, signals.clone(), grace, drain));
         let ended = launch.run().await;
         requests.hang_up();
-        server.stop(LAST_ANSWERS).await;
+        // The worker may have ended for a reason of its own.
+        signals.drain.cancel();
+        let _ = stopped.await;
         ended
     })
 }
@@ -149,11 +177,26 @@ fn fitness_plan(
 }
 
 /// Opens the queue once the worker is ready.
-fn open(requests: Arc<RequestQueue>, slots: Slots) -> Box<dyn FnOnce() + Send + Sync> {
-    Box::new(move || {
-        requests.open(slots);
+fn open(app: Arc<App>, slots: Slots) -> Box<dyn FnOnce(&Events) + Send + Sync> {
+    Box::new(move |events| {
+        if let Some(own) = &app.own {
+            own.report_to(events);
+        }
+        app.requests.open(slots);
         info!("ready for requests");
     })
+}
+
+/// Waits for the signal to stop, then for the answers and WebSockets of the program's own routes, and then drains the
+/// worker.
+async fn answer_to_the_end(server: Server, signals: Shutdown, grace: Duration, drain: CancellationToken) {
+    signals.drain.cancelled().await;
+    tokio::select! {
+        biased;
+        () = server.stop(grace) => {}
+        () = signals.abandon.cancelled() => warn!("leaving at once, with requests unanswered"),
+    }
+    drain.cancel();
 }
 
 /// Refuses requests once the worker drains.

@@ -149,6 +149,15 @@ impl RequestQueue {
         }
     }
 
+    /// Whether the worker is ready and does not drain.
+    pub(super) fn is_open(&self) -> Result<(), Rejection> {
+        match self.health() {
+            Health::Starting => Err(Rejection::Starting),
+            Health::Ready => Ok(()),
+            Health::Closing => Err(Rejection::Closing),
+        }
+    }
+
     /// Whether a request would be accepted now. It is called before the body is read.
     pub(super) fn room(&self) -> Result<(), Rejection> {
         self.room_in(&self.lock())

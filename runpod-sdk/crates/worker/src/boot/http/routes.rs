@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 use super::answer::{self, Form};
 use super::body;
+use super::own::OwnService;
 use super::refused::Refused;
 use super::request;
 use super::request_queue::{Health, RequestQueue};
@@ -22,6 +23,8 @@ pub(super) struct App {
     pub(super) settings: HttpSettings,
     pub(super) requests: Arc<RequestQueue>,
     pub(super) identity: WorkerIdentity,
+    /// The program's own routes, if it has any.
+    pub(super) own: Option<OwnService>,
 }
 
 /// How a route takes its input and gives its output.
@@ -41,7 +44,14 @@ impl App {
             settings,
             requests,
             identity,
+            own: None,
         }
+    }
+
+    /// Adds the program's own routes.
+    pub(super) fn with_own(mut self, own: Option<OwnService>) -> Self {
+        self.own = own;
+        self
     }
 
     pub(super) async fn answer(&self, request: Request<Body>) -> Response {
@@ -61,6 +71,14 @@ impl App {
                 Method::GET | Method::HEAD => Ok(self.health()),
                 _ => Err(Refused::method("GET")),
             };
+        }
+        if let Some(own) = &self.own
+            && !(own.is_beside_handler() && parts.method == Method::POST && self.route(path).is_some())
+        {
+            self.requests
+                .is_open()
+                .map_err(|why| Refused::no_room(why).closing_the_connection())?;
+            return own.answer(Request::from_parts(parts, body)).await;
         }
         let Some(route) = self.route(path) else {
             return Err(Refused::not_found(path, &self.known()));

@@ -14,12 +14,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::held::{Held, Holding};
 use super::routes::App;
 use crate::error::{Error, StartupError};
 
@@ -41,22 +43,24 @@ pub(super) struct Server {
 
 impl Server {
     /// Binds the ports of the settings, and starts to answer.
-    pub(super) async fn start(app: Arc<App>) -> Result<Self, Error> {
-        Self::start_with(app, MOST_CONNECTIONS).await
+    ///
+    /// Connections of the program's own routes run on `handlers`, so that its code holds up nothing else.
+    pub(super) async fn start(app: Arc<App>, handlers: &Handle) -> Result<Self, Error> {
+        Self::start_with(app, MOST_CONNECTIONS, handlers).await
     }
 
     /// Starts like [`start`](Self::start), with at most this number of connections on each port.
-    pub(super) async fn start_with(app: Arc<App>, most: usize) -> Result<Self, Error> {
+    pub(super) async fn start_with(app: Arc<App>, most: usize, handlers: &Handle) -> Result<Self, Error> {
         let server = Self {
             closing: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
         let settings = &app.settings;
         let addresses = [
-            Some((settings.address, "requests")),
-            settings.health.map(|at| (at, "health checks")),
+            Some((settings.address, "requests", app.own.is_some())),
+            settings.health.map(|at| (at, "health checks", false)),
         ];
-        for (address, what) in addresses.into_iter().flatten() {
+        for (address, what, own_code) in addresses.into_iter().flatten() {
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|error| cannot_listen(address, error))?;
@@ -71,6 +75,11 @@ impl Server {
                 Arc::new(Semaphore::new(most)),
                 server.closing.clone(),
                 server.connections.clone(),
+                if own_code {
+                    handlers.clone()
+                } else {
+                    Handle::current()
+                },
             ));
         }
         Ok(server)
@@ -99,6 +108,7 @@ async fn accept(
     room: Arc<Semaphore>,
     closing: CancellationToken,
     connections: TaskTracker,
+    on: Handle,
 ) {
     loop {
         let accepted = async {
@@ -116,10 +126,9 @@ async fn accept(
                 // Answers are written in several pieces, none of which waits for the client's acknowledgement.
                 let _ = stream.set_nodelay(true);
                 let (app, closing) = (app.clone(), closing.clone());
-                connections.spawn(async move {
-                    let _permit = permit;
-                    answer(stream, app, closing).await;
-                });
+                // Both are kept until the connection ends, also where it becomes a WebSocket.
+                let stream = Holding::new(stream, (permit, connections.token()));
+                connections.spawn_on(answer(stream, app, closing), &on);
             }
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
@@ -131,21 +140,25 @@ async fn accept(
 
 /// Answers the requests of one connection.
 pub(super) async fn answer(
-    stream: impl AsyncRead + AsyncWrite + Send,
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
     app: Arc<App>,
     closing: CancellationToken,
 ) {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(STALL_LIMIT));
-    let stream = Box::pin(stream);
+    let held = Held::default();
+    let stream = Holding::new(Box::pin(stream), held.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let app = app.clone();
-        async move { Ok::<_, Infallible>(app.answer(request.map(Body::new)).await) }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(held.clone());
+        async move { Ok::<_, Infallible>(app.answer(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

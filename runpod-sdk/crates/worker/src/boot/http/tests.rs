@@ -1,6 +1,7 @@
 //! The request queue, without sockets.
 
 mod connections;
+mod own;
 mod requests;
 
 use std::num::NonZeroUsize;

@@ -62,7 +62,9 @@ async fn health_checks_on_their_own_port_are_answered_while_the_other_port_is_fu
     let app = Arc::new(App::new(settings, super::requests(1), WorkerIdentity::default()));
     app.requests.open(super::one());
     let log = LogCapture::begin();
-    let server = server::Server::start_with(app, 1).await.unwrap();
+    let server = server::Server::start_with(app, 1, &tokio::runtime::Handle::current())
+        .await
+        .unwrap();
     let at = |what: &str| {
         let line = log.lines_with(what).pop().unwrap();
         line.rsplit_once("http://").unwrap().1.to_owned()
