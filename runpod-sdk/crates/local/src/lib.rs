@@ -47,6 +47,12 @@
 //! # }
 //! ```
 //!
+//! # OpenAI's API
+//!
+//! `/v2/{endpoint}/openai/v1/…` makes a job of each request, for workers that handle it: their input is
+//! `{"openai_route": "/v1/chat/completions", "openai_input": {…}}`. Their chunks are relayed as server-sent events if the
+//! request says `"stream": true`, else their output is the answer (`docs/protocol/endpoint-api.md` §11).
+//!
 //! # The list of requests
 //!
 //! RunPod documents that `GET /requests` exists, but not its answer. Here it is an object with two lists:

@@ -143,7 +143,7 @@ impl Harness {
     /// use runpod_sdk::testing::Harness;
     ///
     /// #[handler]
-    /// async fn whose(ctx: Context) -> JobResult<String> {
+    /// async fn whose(_: (), ctx: Context) -> JobResult<String> {
     ///     Ok(ctx.job_id().to_string())
     /// }
     ///
