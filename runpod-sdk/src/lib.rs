@@ -107,6 +107,18 @@ pub use runpod_worker::{
 #[doc = include_str!("../../README.md")]
 struct ReadmeExamples;
 
+/// The examples for those who move from Python.
+#[cfg(all(
+    doctest,
+    feature = "download",
+    feature = "macros",
+    feature = "schema",
+    feature = "testing",
+    feature = "upload"
+))]
+#[doc = include_str!("../../docs/moving-from-python.md")]
+struct MovingFromPythonExamples;
+
 /// The examples of `#[handler]`, which need this crate.
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../../runpod-macros/src/handler.md")]

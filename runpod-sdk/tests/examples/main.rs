@@ -16,6 +16,7 @@ mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;
 mod local_test;
+mod python_names;
 #[cfg(feature = "schema")]
 mod router;
 

@@ -14,6 +14,7 @@ use crate::submission::Submission;
 use crate::transport::{self, ApiCall, Transport};
 
 /// A client of one endpoint. Clones share connections.
+#[doc(alias = "Endpoint")]
 #[derive(Clone, Debug)]
 pub struct EndpointClient {
     pub(crate) transport: Arc<Transport>,

@@ -113,6 +113,7 @@ impl ModelCache {
     /// # Errors
     ///
     /// The model is not in the cache. The error lists the searched paths and similar models.
+    #[doc(alias = "resolve_model_cache_path_from_hugginface_repository")]
     pub fn find(&self, model: &str) -> Result<PathBuf, ModelNotCached> {
         let Some(wanted) = ModelName::parse(model) else {
             return Err(ModelNotCached {

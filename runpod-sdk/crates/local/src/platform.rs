@@ -27,6 +27,8 @@ const PING_INTERVAL_MS: &str = "10000";
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// A running platform. It stops when it is dropped.
+#[doc(alias = "rp_fastapi")]
+#[doc(alias = "rp_serve_api")]
 #[derive(Debug)]
 pub struct LocalPlatform {
     pub(crate) state: Arc<PlatformState>,

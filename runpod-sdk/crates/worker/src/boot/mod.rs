@@ -86,6 +86,7 @@ const BAD_FLAG: u8 = 2;
 /// | 130, 143 | the local test was stopped by SIGINT, by SIGTERM |
 ///
 /// Unknown flags are left to the program.
+#[doc(alias = "serverless")]
 #[must_use = "return the exit code from `main`"]
 pub fn start(worker: Worker) -> ExitCode {
     let timer = StartTimer::now();

@@ -177,6 +177,7 @@ impl Context {
     ///
     /// Never blocks. Updates are rate-limited, and the latest wins. No update is sent after the result. A value that
     /// cannot be encoded is logged and skipped.
+    #[doc(alias = "progress_update")]
     pub fn progress<T: Serialize + 'static>(&self, value: T) {
         match RawJson::encode_owned(value) {
             Ok(update) => {
@@ -248,6 +249,7 @@ impl Context {
     /// # Errors
     ///
     /// The disk is full or not writable, or the handler has already ended.
+    #[doc(alias = "rp_cleanup")]
     pub fn scratch_dir(&self) -> io::Result<PathBuf> {
         let scratch = self.inner.scratch.upgrade();
         scratch
@@ -274,6 +276,7 @@ impl Context {
     ///
     /// When the result has been delivered, one log line lists all points with their times:
     /// `job timeline: received=2026-01-01T00:00:00.000Z handler_started=+0.2ms … response_sent=+1204.9ms`.
+    #[doc(alias = "rp_debugger")]
     pub fn mark(&self, point: &'static str) {
         self.inner.timeline.mark(point);
     }

@@ -125,6 +125,7 @@ impl<S> Streaming<S> {
     ///
     /// The list is held in memory until the stream ends. It is posted only if the stream ends without an error; see
     /// [above](Self#errors-after-good-chunks).
+    #[doc(alias = "return_aggregate_stream")]
     #[must_use]
     pub fn aggregated(mut self) -> Self {
         self.aggregate = true;

@@ -57,6 +57,7 @@ use crate::json::RawJson;
 /// Problems name JSON types and quote at most the first characters of a value.
 ///
 /// The flag `--schema` prints the schema.
+#[doc(alias = "rp_validator")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked<T>(pub T);
 

@@ -63,6 +63,7 @@ impl Concurrency {
     /// let worker: Worker = Worker::new(|n: u32| async move { Ok::<_, JobError>(n) })
     ///     .concurrency(Concurrency::adaptive(1..=8, |load| load.suggest()));
     /// ```
+    #[doc(alias = "concurrency_modifier")]
     pub fn adaptive<F>(range: RangeInclusive<usize>, decide: F) -> Self
     where
         F: Fn(Load) -> usize + Send + Sync + 'static,

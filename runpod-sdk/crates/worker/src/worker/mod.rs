@@ -160,6 +160,7 @@ impl<S> Worker<S> {
     /// Default 1. Overridden by `RUNPOD_WORKER_CONCURRENCY`, which is a fixed number.
     ///
     /// Zero counts as 1.
+    #[doc(alias = "concurrency_modifier")]
     pub fn concurrency(mut self, jobs: impl Into<Concurrency>) -> Self {
         self.settings.concurrency = jobs.into();
         self
@@ -216,6 +217,7 @@ impl<S> Worker<S> {
     ///     .fitness_check("disk", fitness::disk().min_free(20 * fitness::GIB))
     ///     .fitness_check("weights", || async { std::fs::metadata("/models/xl.safetensors") });
     /// ```
+    #[doc(alias = "register_fitness_check")]
     pub fn fitness_check<M, C: Check<M>>(mut self, name: impl Into<String>, check: C) -> Self {
         self.fitness.push(FitnessCheck::new(name, check));
         self

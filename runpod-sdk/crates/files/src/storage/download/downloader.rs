@@ -65,6 +65,7 @@ use super::sink::{FileSink, MemorySink};
 ///
 /// A download is tried again only where another try may succeed: after a broken connection, a timeout, and the answers
 /// 408, 429 and 5xx. The pause is at least `Retry-After`.
+#[doc(alias = "rp_download")]
 #[derive(Clone)]
 pub struct Downloader {
     pub(super) fetcher: Arc<Fetcher>,
@@ -115,6 +116,7 @@ impl Downloader {
     /// Fetches several URLs into files in `directory`, a few at a time.
     ///
     /// The results are in the order of the URLs. One that fails does not stop the others.
+    #[doc(alias = "download_files_from_urls")]
     pub async fn files<U: AsRef<str>>(
         &self,
         urls: impl IntoIterator<Item = U>,

@@ -63,6 +63,7 @@ const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// dropped is aborted. Each request is signed with a checksum of its content (`SigV4`). It may take 5 minutes
 /// (`RUNPOD_WORKER_UPLOAD_TIMEOUT`) and is tried three times where another try may succeed. At the end the stored size
 /// is compared. Bytes are not copied.
+#[doc(alias = "rp_upload")]
 #[derive(Debug, Clone)]
 pub struct Bucket {
     pub(super) backend: Arc<StorageBackend>,
@@ -127,6 +128,8 @@ impl Bucket {
     /// Stores `bytes` under `key` and replaces an object that is there.
     ///
     /// Without a content type, the extension of the key decides: see [`Object::content_type`].
+    #[doc(alias = "upload_image")]
+    #[doc(alias = "upload_in_memory_object")]
     pub async fn put<'a>(
         &self,
         key: &str,
@@ -139,6 +142,7 @@ impl Bucket {
     }
 
     /// Stores an object and replaces one that is there.
+    #[doc(alias = "upload_file_to_bucket")]
     pub async fn put_object(&self, object: Object) -> Result<Uploaded, UploadError> {
         let Object {
             key,
