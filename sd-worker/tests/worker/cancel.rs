@@ -238,12 +238,14 @@ async fn a_job_of_which_the_time_is_up_behind_another_client_s_render_leaves_tha
     let stage = Stage::with(webui.url(), &variables).await;
     let theirs = by_another_client(&webui);
     soon(webui.gpu().rendering()).await;
+    // Two jobs that begin in the same second are told apart by their steps.
+    soon(webui.gpu().advance(3)).await;
     let error = stage.fail(EXAMPLE).await;
     assert_eq!(verdict(&error), ["BACKEND_UNAVAILABLE", "backend", "retryable"]);
     let message = error["error_message"].as_str().unwrap();
     assert!(message.contains("another client's render"), "{message}");
     assert_eq!(webui.gpu().interrupts(), 0);
-    soon(webui.gpu().advance(10)).await;
+    soon(webui.gpu().advance(7)).await;
     soon(theirs).await.unwrap();
     stage.worker.says("the render has stopped").await;
     assert_eq!(webui.gpu().steps_done(), 10);
