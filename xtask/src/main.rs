@@ -8,6 +8,7 @@ mod images;
 mod lean;
 mod new_worker;
 mod programs;
+mod release;
 mod test;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ Examples:
   cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask layers                               which imports lead upwards
   cargo xtask images                               whether the images can be built
+  cargo xtask release 0.2.0                        a release: version, changelog, tag
   cargo xtask ci                                   everything CI checks, before you push";
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +60,7 @@ enum Command {
     /// Check that the modules of each crate import only from below
     Layers(Arguments),
     Images(images::Options),
+    Release(release::Options),
     Ci(ci::Options),
 }
 
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         }
         Command::Bench(arguments) => programs::turn_into(&Program::new("bench").optimised(), &arguments),
         Command::Layers(arguments) => programs::turn_into(&Program::new("layers"), &arguments),
+        Command::Release(options) => release::run(&options, screen),
         Command::Images(options) => images::run(&options, screen),
         Command::Ci(options) => ci::run(&options, screen),
     };
