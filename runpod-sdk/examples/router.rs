@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use futures_util::{Stream, stream};
+use runpod_sdk::Checked;
 use runpod_sdk::prelude::*;
-use runpod_sdk::{Checked, Router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub(crate) struct Name(String);
 
 /// Names that mean something else to the compiler or to cargo.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 16] = [
     "alloc",
     "build",
     "core",
@@ -24,6 +24,7 @@ const TAKEN: [&str; 15] = [
     "super",
     "test",
     "tokio",
+    "tracing",
 ];
 
 impl Name {

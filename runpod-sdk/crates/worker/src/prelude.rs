@@ -2,4 +2,4 @@
 
 #[cfg(feature = "macros")]
 pub use crate::handler;
-pub use crate::{Context, JobError, JobResult, MaybeStreaming, State, Streaming, Worker};
+pub use crate::{Context, JobError, JobResult, MaybeStreaming, Router, State, Streaming, Worker};
