@@ -57,7 +57,7 @@ impl App {
         warn_of_removed_variables();
         let webui = WebUi::new(&client_options(&settings))?;
         let readiness = Readiness::new(webui.clone(), options::readiness_options(&settings));
-        let starter = Starter::new(process, readiness);
+        let starter = Starter::new(process, readiness, settings.backend.read_ahead.clone());
         if let Err(problem) = starter.start().await {
             starter.log_last_lines();
             return Err(problem.into());

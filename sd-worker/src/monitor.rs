@@ -16,7 +16,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use runpod_sdk::events::{JobOutcome, JobSummary, Window, WorkerEvent};
@@ -46,6 +46,8 @@ pub(crate) struct Monitor {
 
 #[derive(Debug)]
 struct MonitorState {
+    /// The start of the worker, within a few milliseconds.
+    began: Instant,
     jobs: Mutex<Jobs>,
     health: OnceLock<Health>,
     uploads: Histogram,
@@ -63,6 +65,7 @@ impl Monitor {
     pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(MonitorState {
+                began: Instant::now(),
                 jobs: Mutex::new(Jobs {
                     last: Window::new(JOBS),
                     seen: 0,
@@ -132,6 +135,12 @@ impl Monitor {
         let mut jobs = self.shared.jobs.lock();
         jobs.last.record(well, rendering(&points));
         jobs.seen += 1;
+        if jobs.seen == 1 && well {
+            info!(
+                "first job done: +{:.1?} after the worker's start",
+                self.shared.began.elapsed()
+            );
+        }
         if jobs.seen.is_multiple_of(JOBS) {
             let figures = figures(&jobs.last);
             drop(jobs);

@@ -30,6 +30,11 @@ options! {
             "A further variable of the worker that the WebUI of --webui-command gets, with * at its end for all that begin so: `CIVITAI_*`. It gets those of every program, the GPU and Python; a variable with a key or a token only if it is named in full. May be given several times; in the variable, separate by commas",
             when "an extension or a start script reads a variable of its own, such as HF_TOKEN";
 
+        read_ahead: Option<PathBuf> =
+            "read-ahead", "SD_WORKER_READ_AHEAD", (value_name = "PATH", requires = "webui_command"),
+            "Read a checkpoint into memory while the WebUI starts: a file, or a folder with one checkpoint in it",
+            when "a cold start waits for the checkpoint, and its disk is the worker's own: a network volume may charge for it, and other workers read there, too";
+
         webui_restart_by_api: bool =
             "webui-restart-by-api", "SD_WORKER_WEBUI_RESTART_BY_API", (conflicts_with = "webui_command", value_parser = BoolishValueParser::new()),
             "Restart a WebUI that the worker did not start itself over its API",

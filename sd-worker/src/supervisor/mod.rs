@@ -8,6 +8,7 @@ mod health;
 mod policy;
 mod process;
 mod rate_limit;
+mod read_ahead;
 mod start;
 mod streak;
 mod traceback;

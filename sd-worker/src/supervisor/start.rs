@@ -1,11 +1,13 @@
 //! Starts the WebUI's process, if the worker owns it, and waits until the WebUI is ready.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::{error, info};
 
 use super::process::{CannotStart, Process, ProcessExit};
+use super::read_ahead::ReadAhead;
 use crate::webui::{NotReady, Readiness, StartPhases};
 
 /// A process that dies closes its connections a moment before its exit is known.
@@ -27,12 +29,17 @@ pub(crate) enum StartError {
 pub(crate) struct Starter {
     process: Option<Process>,
     readiness: Readiness,
+    read_ahead: Option<PathBuf>,
 }
 
 impl Starter {
-    /// `process` is the WebUI's, if the worker starts it.
-    pub(crate) fn new(process: Option<Process>, readiness: Readiness) -> Self {
-        Self { process, readiness }
+    /// `process` is the WebUI's, if the worker starts it; `read_ahead` the checkpoint that is read meanwhile.
+    pub(crate) fn new(process: Option<Process>, readiness: Readiness, read_ahead: Option<PathBuf>) -> Self {
+        Self {
+            process,
+            readiness,
+            read_ahead,
+        }
     }
 
     pub(super) fn process(&self) -> Option<&Process> {
@@ -49,6 +56,7 @@ impl Starter {
         };
         let start = process.start()?;
         phases.done("spawned");
+        let reading = self.read_ahead.as_deref().and_then(ReadAhead::begin);
         let ready = tokio::select! {
             biased;
             exit = process.ended(start) => return Err(StartError::Ended(exit)),
@@ -56,6 +64,9 @@ impl Starter {
         };
         match ready {
             Ok(()) => {
+                if let Some(ended) = reading.as_ref().and_then(ReadAhead::ended) {
+                    phases.done_at("model_read", ended);
+                }
                 info!("WebUI start: {phases}");
                 Ok(())
             }

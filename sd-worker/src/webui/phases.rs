@@ -27,6 +27,14 @@ impl StartPhases {
         }
     }
 
+    /// Notes that a phase that ran beside the others was passed at this time.
+    pub(crate) fn done_at(&mut self, phase: &'static str, at: Instant) {
+        let millis = at.saturating_duration_since(self.began).as_secs_f64() * 1000.0;
+        let later = self.done.iter().position(|(_, known)| *known > millis);
+        self.done
+            .insert(later.unwrap_or(self.done.len()), (phase, millis));
+    }
+
     /// The phase that was passed last.
     pub(crate) fn last(&self) -> Option<&'static str> {
         self.done.last().map(|(phase, _)| *phase)
@@ -61,5 +69,7 @@ mod tests {
             .collect();
         assert_eq!(names, ["spawned", "port_open", "api_answers"]);
         assert_eq!(phases.last(), Some("api_answers"));
+        phases.done_at("model_read", phases.began);
+        assert!(phases.to_string().starts_with("model_read=+0.0ms spawned=+"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::owned::{exists, gone, started};
-use crate::support::{OwnedWebUi, Stage, soon};
+use crate::support::{EXAMPLE, OwnedWebUi, Stage, soon};
 
 const SMALL: &str = r#"{"prompt": "x", "steps": 1, "width": 64, "height": 64}"#;
 
@@ -51,6 +51,23 @@ async fn it_is_ready_when_it_has_rendered_and_ends_with_the_worker() {
     stage.worker.signal("TERM").await;
     assert_eq!(stage.worker.exit().await.code(), Some(0));
     assert!(!exists(process), "ended and reaped before the worker");
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_read_while_the_webui_starts_and_the_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), "weights").unwrap();
+    let webui = OwnedWebUi::new("--ready-after 200ms");
+    let path = folder.path().to_str().unwrap();
+    let stage = webui.stage(&[("SD_WORKER_READ_AHEAD", path)]).await;
+    let line = stage.worker.says("models read ahead: ").await;
+    assert!(
+        line.contains("model.safetensors") && line.contains("bytes=7"),
+        "{line}"
+    );
+    stage.worker.says("WebUI start: spawned=").await;
+    stage.complete(EXAMPLE).await;
+    stage.worker.says("first job done: +").await;
 }
 
 #[tokio::test]
