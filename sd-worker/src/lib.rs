@@ -18,13 +18,14 @@
 //! secrets                                                    what is never shown
 //! cancelled                                                  waiting for work until its job is cancelled
 //! settings                                                   the options
+//! environment                                                the variables of a deployed worker
 //! webui                                                      the client of the WebUI
 //! request                                                    a job's input
 //! supervisor                                                 the WebUI's process, health and recovery
 //! render                                                     a job's render
 //! checks compat output                                       before and after a render
 //! cache stream                                               answers that are kept, answers in chunks
-//! doctor                                                     `sd-worker doctor`
+//! doctor init                                                `sd-worker doctor`, `sd-worker init`
 //! failure                                                    all errors as one job error
 //! monitor                                                    metrics
 //! app                                                        the shared parts, made at the start
@@ -43,8 +44,10 @@ mod coerce;
 mod command_line;
 mod compat;
 mod doctor;
+mod environment;
 mod failure;
 mod handler;
+mod init;
 mod marks;
 mod monitor;
 mod nearest;
@@ -71,9 +74,9 @@ use self::supervisor::Process;
 
 pub use command_line::CliExit;
 pub use settings::{
-    BackendSettings, CacheSettings, CheckLevel, Command, CommandLine, Credentials, DoctorOptions, OutputMode,
-    OutputSettings, ProgressSettings, Reencode, RequestSettings, Settings, StreamSettings, Tuning, WarmUp,
-    WebUiUrl,
+    BackendSettings, CacheSettings, CheckLevel, Command, CommandLine, Credentials, DoctorOptions, ImageWebUi,
+    InitOptions, OutputMode, OutputSettings, ProgressSettings, Reencode, RequestSettings, Settings,
+    StreamSettings, Tuning, WarmUp, WebUiUrl,
 };
 
 /// Runs the worker until it gets a signal to stop: the whole `main` of the program.
@@ -95,6 +98,11 @@ pub fn run(settings: Settings) -> ExitCode {
 pub fn examine(settings: &Settings, doctor: &DoctorOptions) -> ExitCode {
     hide_credentials(settings);
     doctor::examine(&app::client_options(settings), settings.output.output, doctor)
+}
+
+/// Writes the files of an endpoint's image: `sd-worker init`.
+pub fn init(options: &InitOptions) -> ExitCode {
+    init::write(options)
 }
 
 /// Runs the helper that this process was started as, and returns its exit code; `None` if it is no helper. `main` calls

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     match Settings::from_command_line() {
         Ok(settings) => match &settings.command {
             Some(Command::Doctor(doctor)) => sd_worker::examine(&settings, doctor),
+            Some(Command::Init(init)) => sd_worker::init(init),
             _ => sd_worker::run(settings),
         },
         Err(exit) => exit.exit_code(),

@@ -7,6 +7,7 @@ mod address;
 mod backend;
 mod cache;
 mod doctor;
+mod init;
 mod options_macro;
 mod output;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use self::address::{Credentials, WebUiUrl};
 pub use self::backend::BackendSettings;
 pub use self::cache::CacheSettings;
 pub use self::doctor::DoctorOptions;
+pub use self::init::{ImageWebUi, InitOptions};
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub(crate) use self::removed::{removed, still_set};
@@ -122,6 +124,8 @@ options! {
 pub enum Command {
     /// Check everything that this worker needs, and say how to mend what is wrong
     Doctor(DoctorOptions),
+    /// Write the files of an endpoint's image into an empty folder
+    Init(InitOptions),
 }
 
 const LONG_ABOUT: &str = "\

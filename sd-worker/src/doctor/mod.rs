@@ -12,6 +12,7 @@ mod lists;
 mod models;
 mod platform;
 mod servers;
+mod settings;
 mod storage;
 mod volume;
 mod webui;
@@ -46,6 +47,16 @@ pub(crate) fn examine(webui: &ClientOptions, output: OutputMode, doctor: &Doctor
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The process's variables whose name and text can be read.
+fn variables() -> Vec<(String, String)> {
+    let all = std::env::vars_os();
+    let mut readable: Vec<_> = all
+        .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+        .collect();
+    readable.sort_unstable();
+    readable
 }
 
 fn colours() -> bool {
@@ -97,6 +108,7 @@ async fn look(
     DoctorReport {
         sections: vec![
             platform::look(&lookup),
+            settings::look(&variables()),
             gpu,
             webui,
             models,

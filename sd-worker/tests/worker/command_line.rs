@@ -24,6 +24,20 @@ async fn help_teaches() {
 }
 
 #[tokio::test]
+async fn init_writes_the_files_of_an_image_and_says_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder_name = folder.path().to_str().unwrap();
+    let arguments = ["init", folder_name, "--git", "https://example.com/you/sd-worker"];
+    let (code, text, _) = output(&arguments, &[]).await;
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!(text.replace(folder_name, "[folder]"));
+    assert!(folder.path().join(".runpod/hub.json").is_file());
+    let (code, _, error) = output(&arguments, &[]).await;
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("is not empty"), "{error}");
+}
+
+#[tokio::test]
 async fn help_shows_no_value_of_the_environment() {
     let (_, text, _) = output(&["--help"], &[("SD_WORKER_WEBUI_AUTH", "anna:hunter2")]).await;
     assert!(!text.contains("hunter2"), "{text}");

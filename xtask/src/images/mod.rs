@@ -6,7 +6,7 @@ mod dockerfile;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 use support::cargo::{cargo, root, run as run_cargo};
@@ -35,7 +35,8 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
         packages.extend(file.packages());
     }
     ensure!(!packages.is_empty(), "no Dockerfile builds a package");
-    lint(&files, screen)?;
+    let hadolint = hadolint(screen)?;
+    lint(&hadolint, root(), files.iter().map(|(name, _)| name.as_str()))?;
     for package in packages {
         let mut build = cargo(["build", "--locked", "--package", &package]);
         // The dependencies are built already, most of them.
@@ -45,7 +46,34 @@ pub(crate) fn run(_options: &Options, screen: Screen) -> anyhow::Result<()> {
         run_cargo(build, screen)?;
         starts(&root().join("target/debug").join(&package))?;
     }
+    for webui in ["a1111", "forge"] {
+        initialised(&root().join("target/images").join(webui), webui, &hadolint)?;
+    }
     Ok(())
+}
+
+/// Checks the image that `sd-worker init` writes into a folder.
+fn initialised(folder: &Path, webui: &str, hadolint: &Path) -> anyhow::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let status = Command::new(root().join("target/debug/sd-worker"))
+        .args([
+            "init",
+            "--webui",
+            webui,
+            "--git",
+            "https://example.com/you/sd-worker",
+        ])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot run sd-worker init")?;
+    ensure!(status.success(), "sd-worker init failed");
+    let text = fs::read_to_string(folder.join("Dockerfile"))?;
+    let checked = Dockerfile::parse(&text).check(folder);
+    checked.with_context(|| format!("sd-worker init --webui {webui}"))?;
+    lint(hadolint, folder, ["Dockerfile"].into_iter())
 }
 
 /// The Dockerfiles at the root of the repository, with their names.
@@ -98,12 +126,10 @@ fn in_git() -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-fn lint(files: &[(String, Dockerfile)], screen: Screen) -> anyhow::Result<()> {
-    let hadolint = hadolint(screen)?;
-    let names = files.iter().map(|(name, _)| name);
+fn lint<'a>(hadolint: &Path, folder: &Path, names: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
     let status = Command::new(hadolint)
         .args(names)
-        .current_dir(root())
+        .current_dir(folder)
         .status()
         .context("cannot run hadolint")?;
     ensure!(status.success(), "hadolint has found something");
