@@ -4,6 +4,7 @@
 
 mod answers;
 mod attacks;
+mod board;
 mod cache;
 mod cancel;
 mod checks;
