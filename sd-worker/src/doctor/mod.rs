@@ -21,7 +21,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use runpod_sdk::redact::redacted;
+
 use self::finding::{DoctorReport, Finding, Section, Verdict};
+use crate::secrets;
 use crate::settings::{DoctorOptions, OutputMode};
 use crate::webui::{ClientOptions, WebUi};
 
@@ -40,8 +43,10 @@ pub(crate) fn examine(webui: &ClientOptions, output: OutputMode, doctor: &Doctor
     } else {
         report.text(colours())
     };
+    // A command line or an address in it may hold a secret.
+    let text = secrets::masked(&text);
     // A closed pipe is the reader's choice.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", redacted(&text));
     if report.count(Verdict::Failure) > 0 {
         ExitCode::FAILURE
     } else {

@@ -144,7 +144,7 @@ async fn the_password_of_the_webui_is_shown_nowhere_when_the_webui_repeats_it() 
 #[tokio::test]
 async fn the_password_of_the_webui_is_shown_nowhere_in_its_own_log() {
     let command = format!(
-        "sh -c 'echo Launching Web UI with arguments: --api-auth anna:hunter2; \
+        "sh -c 'echo Launching Web UI with arguments: --api-auth anna:hunter2 --gradio-auth admin:page-pass; \
          echo \"ValueError: bad header Basic {BASIC} of hunter2\" >&2; exit 3'"
     );
     let variables = [AUTH, ("SD_WORKER_WEBUI_COMMAND", command.as_str())];
@@ -153,6 +153,7 @@ async fn the_password_of_the_webui_is_shown_nowhere_in_its_own_log() {
     stage.worker.says("--api-auth [secret]").await;
     let log = stage.worker.log();
     assert!(!log.contains("hunter2") && !log.contains(BASIC), "{log}");
+    assert!(!log.contains("page-pass"), "{log}");
 }
 
 #[tokio::test]

@@ -30,8 +30,11 @@ pub(super) struct Cleaner {
 }
 
 impl Cleaner {
-    /// Hides the values of all variables whose names say that they are secret.
-    pub(super) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// Hides the values of all variables whose names say that they are secret, and `more`.
+    pub(super) fn new(
+        variables: impl IntoIterator<Item = (String, String)>,
+        more: impl IntoIterator<Item = String>,
+    ) -> Self {
         let is_secret = |name: &str| {
             let name = name.to_uppercase();
             SECRET_NAMES.iter().any(|secret| name.contains(secret))
@@ -41,7 +44,7 @@ impl Cleaner {
             .filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_SECRET)
             .map(|(_, value)| value);
         Self {
-            secrets: Secrets::new(values),
+            secrets: Secrets::new(values.chain(more)),
         }
     }
 
@@ -225,7 +228,7 @@ mod tests {
             ("PATH".to_owned(), "/usr/local/bin".to_owned()),
             ("API_KEY".to_owned(), "no".to_owned()),
         ];
-        let cleaner = Cleaner::new(variables);
+        let cleaner = Cleaner::new(variables, []);
         let clean = |line: &str| cleaner.clean(line.as_bytes(), 0);
         assert_eq!(
             clean("hf_abcdefgh and hunter2222, no /usr/local/bin\n"),

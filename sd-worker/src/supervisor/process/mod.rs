@@ -96,13 +96,13 @@ pub(crate) enum CannotStart {
 }
 
 impl Process {
-    /// A process that is not started yet. Its log hides the WebUI's credentials, and the values of variables with secret
-    /// names.
+    /// A process that is not started yet. Its log hides the WebUI's credentials, and the values of variables and of flags of
+    /// its command line with secret names.
     pub(crate) fn new(program: WebUiProgram, stop_grace: Duration) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let inner = ProcessShared {
-            cleaner: Cleaner::new(variables),
+            cleaner: Cleaner::new(variables, program.secrets()),
             program,
             stop_grace,
             tail: LogTail::default(),
