@@ -1,12 +1,14 @@
 //! The commands of a client: against the platform on this machine, or an endpoint on RunPod.
 
 mod input;
+mod load;
 mod logs;
 mod pictures;
 mod show;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
@@ -34,6 +36,8 @@ pub(crate) enum ClientCommand {
     Retry(Watch),
     /// Run a test case that the console saved, and compare how it ends
     Replay(Replay),
+    /// Send many jobs of one input, and report latency, throughput, failures and cost
+    Load(Load),
     /// Print a job's log lines (runpod-local alone keeps them)
     Logs(Logs),
 }
@@ -117,6 +121,26 @@ pub(crate) struct Logs {
     /// Go on until the job has ended
     #[arg(long)]
     follow: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    /// The input: JSON, or the name of a file, or `-` for standard input. An object with `input` is a whole request
+    input: String,
+    /// How many jobs
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    jobs: usize,
+    /// How many of them at once
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    concurrency: usize,
+    /// No job is submitted after this time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    within: Duration,
+    /// What a worker costs per second
+    #[arg(long, value_name = "PRICE")]
+    price: Option<f64>,
     #[command(flatten)]
     target: Target,
 }
@@ -206,6 +230,26 @@ async fn perform(command: ClientCommand) -> anyhow::Result<Exit> {
                     screen::note(&difference);
                     Exit::JobFailed
                 }
+            })
+        }
+        ClientCommand::Load(load) => {
+            let (client, input) = (load.target.client()?, input::request(&load.input)?);
+            let plan = load::Plan {
+                jobs: load.jobs,
+                concurrency: load.concurrency,
+                within: load.within,
+                price: load.price,
+            };
+            let report = load::run(&client, &input, plan).await;
+            if load.target.json {
+                screen::line(serde_json::to_string(&report)?);
+            } else {
+                screen::line(report.text());
+            }
+            Ok(if report.all_completed() {
+                Exit::Done
+            } else {
+                Exit::JobFailed
             })
         }
         ClientCommand::Logs(Logs { job, follow, target }) => {

@@ -91,6 +91,42 @@ async fn the_lines_of_a_job_are_printed_until_it_has_ended() {
     assert_eq!(unknown.status.code(), Some(5));
 }
 
+#[tokio::test]
+async fn a_load_is_bounded_and_counts_every_job_with_what_became_of_it() {
+    let local = with_worker();
+    let load = [
+        "load",
+        "--jobs",
+        "12",
+        "--concurrency",
+        "4",
+        "--price",
+        "1",
+        "--json",
+        "{}",
+    ];
+    let done = run(&local, &load).await;
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(
+        (&report["submitted"], &report["completed"]),
+        (&json!(12), &json!(12))
+    );
+    assert!(
+        report["latency"]["p99"].as_f64() >= report["latency"]["p50"].as_f64(),
+        "{report}"
+    );
+    assert!(report["cost"].is_f64(), "{report}");
+
+    let failing = run(&local, &["load", "--jobs", "3", r#"{"fail": "no"}"#]).await;
+    assert_eq!(failing.status.code(), Some(1));
+    let report = text(&failing.stdout);
+    assert!(
+        report.starts_with("0 of 3 jobs completed") && report.contains("3 × FAILED"),
+        "{report}"
+    );
+}
+
 #[test]
 fn shells_are_told_what_there_is() {
     let script = command(&["completions", "bash"]).output().unwrap();
