@@ -12,6 +12,8 @@ mod dev_server;
 ))]
 mod documented;
 #[cfg(feature = "local-server")]
+mod full_pipe;
+#[cfg(feature = "local-server")]
 mod journal;
 #[cfg(feature = "http-modes")]
 mod load_balancing;

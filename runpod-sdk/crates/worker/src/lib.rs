@@ -1,6 +1,6 @@
 //! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
 //!
-//! The modules, from the ground up: `json`, `redact`, `exit`; `job`; `settings`, `scratch`, `panics`; `context`;
+//! The modules, from the ground up: `json`, `redact`, `exit`, `log_writer`; `job`; `settings`, `scratch`, `panics`; `context`;
 //! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`, `web`; `metrics`; `runtime`;
 //! `worker`; `router`; `boot`; `testing`. Each imports only from groups before its own; `cargo xtask layers` checks it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -22,6 +22,7 @@ mod input;
 pub mod job;
 mod journal;
 pub mod json;
+mod log_writer;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;

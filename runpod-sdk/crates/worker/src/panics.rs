@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tracing::{error, warn};
 
 use crate::job::{JobError, panic_error};
+use crate::log_writer;
 
 thread_local! {
     /// The location of the last panic on this thread, and its backtrace if one was captured.
@@ -28,6 +29,8 @@ pub(crate) fn install_panic_hook() {
             _ => format!("panicked at {place}"),
         };
         error!("{note}");
+        // The process may be about to abort.
+        log_writer::flush();
         // The hook may run while the thread's storage is being destroyed.
         let _ = LAST_PANIC.try_with(|last| last.replace(Some(note)));
     }));

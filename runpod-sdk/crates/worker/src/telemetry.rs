@@ -12,7 +12,7 @@ mod tail;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
+use std::io;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -24,6 +24,7 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::log_writer;
 use crate::redact::redacted;
 
 use tail::Tail;
@@ -45,6 +46,34 @@ pub(crate) enum Format {
     Human,
 }
 
+impl Format {
+    /// The format of the log in this environment.
+    fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        match lookup("RUNPOD_ENDPOINT_ID").filter(|id| !id.is_empty()) {
+            Some(_) => Self::Platform,
+            None => Self::Human,
+        }
+    }
+}
+
+/// Starts the thread that writes the log to standard output.
+///
+/// # Errors
+///
+/// The thread could not be started.
+pub(crate) fn start_writing(lookup: impl Fn(&str) -> Option<String>) -> io::Result<()> {
+    log_writer::start(match Format::of(lookup) {
+        Format::Platform => |lost| lost_lines(Format::Platform, lost),
+        Format::Human => |lost| lost_lines(Format::Human, lost),
+    })
+}
+
+/// The line that stands in the log for lines that were dropped.
+fn lost_lines(format: Format, lost: u64) -> String {
+    let text = format!("{lost} line(s) of the log were lost here: standard output was not read in time");
+    line(format, Level::WARN, None, &text)
+}
+
 /// Installs the subscriber, unless the program has installed one of its own. Returns a warning
 /// about a level that could not be understood.
 pub(crate) fn install(
@@ -53,11 +82,6 @@ pub(crate) fn install(
     #[cfg(feature = "otlp")] traces: Option<&otlp::Traces>,
 ) -> Result<Option<String>, String> {
     let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
-    let format = if get("RUNPOD_ENDPOINT_ID").is_some() {
-        Format::Platform
-    } else {
-        Format::Human
-    };
     let (filter, warning) = match get("RUST_LOG") {
         Some(directives) => match directives.parse::<Targets>() {
             Ok(targets) => (targets, None),
@@ -86,8 +110,12 @@ pub(crate) fn install(
             }
         }
     };
+    let lines = Lines {
+        format: Format::of(get),
+        write: log_writer::write,
+    };
     // A program with its own subscriber keeps it.
-    let subscriber = tracing_subscriber::registry().with(Lines { format }.with_filter(of_lines(filter)));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(of_lines(filter)));
     #[cfg(feature = "otlp")]
     let subscriber = subscriber.with(traces.map(otlp::Traces::layer));
     let _ = subscriber.try_init();
@@ -108,10 +136,10 @@ where
 /// A log of everything, for tests that look at what is kept of it.
 #[cfg(test)]
 pub(crate) fn subscriber() -> impl Subscriber {
-    let lines = Lines {
+    tracing_subscriber::registry().with(Lines {
         format: Format::Human,
-    };
-    tracing_subscriber::registry().with(lines)
+        write: drop,
+    })
 }
 
 /// The level for everything, with the HTTP libraries kept quiet below it.
@@ -142,8 +170,9 @@ fn level_named(name: &str) -> Option<LevelFilter> {
 }
 
 /// Writes one line an event.
-struct Lines {
+struct Lines<W> {
     format: Format,
+    write: W,
 }
 
 /// The job of a span.
@@ -193,7 +222,11 @@ impl Visit for Message {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+impl<S, W> Layer<S> for Lines<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(String) + 'static,
+{
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut tag = JobTag::default();
         attributes.record(&mut tag);
@@ -208,14 +241,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let line = self.render(event, &context);
-        // A log that cannot be written must not end the worker.
-        let _ = io::stdout().lock().write_all(line.as_bytes());
-        let _ = io::stdout().flush();
+        (self.write)(self.render(event, &context));
     }
 }
 
-impl Lines {
+impl<W> Lines<W> {
     fn render<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> String
     where
         S: Subscriber + for<'a> LookupSpan<'a>,

@@ -7,7 +7,7 @@ use tracing::warn;
 use super::fitness_plan::FitnessPlan;
 use super::http_client::http_client;
 use super::launch::{Connected, Launch, StartReporting};
-use super::stop_signals::drain_on_signals;
+use super::stop_signals::{StopThread, WhenStuck};
 use super::threads::Threads;
 use crate::error::Error;
 use crate::events::StartTimer;
@@ -56,13 +56,20 @@ pub(super) fn run_on(
     {
         warn!("{warning}");
     }
+    let stuck_after = worker.settings().limits.stuck_after;
+    let when_stuck = match handlers {
+        // The program's own process.
+        Some(_) => WhenStuck::GoOn,
+        None => WhenStuck::ExitAfter(stuck_after),
+    };
+    let signals = StopThread::start(shutdown.clone(), when_stuck)?;
     let threads = match handlers {
         Some(handlers) => Threads::beside(handlers)?,
         None => Threads::new(worker.settings())?,
     };
     timer.mark("config");
     threads.run(|handlers| async move {
-        tokio::spawn(drain_on_signals(shutdown.clone())?);
+        tokio::spawn(signals.answer());
         let settings = worker.settings();
         let limits = settings.limits;
         let deployed = !config.take.is_loopback();

@@ -33,9 +33,11 @@ use tracing::{error, info};
 use crate::error::Error;
 use crate::events::StartTimer;
 use crate::exit::WaitBeforeExit;
+use crate::log_writer::{self, FlushAtEnd};
 use crate::panics;
 use crate::runtime::{Ended, Shutdown};
 use crate::settings::{Config, Environment, Realtime, WorkerMode};
+use crate::telemetry;
 use crate::worker::Worker;
 use runpod_protocol::tls;
 
@@ -90,6 +92,8 @@ const BAD_FLAG: u8 = 2;
 #[must_use = "return the exit code from `main`"]
 pub fn start(worker: Worker) -> ExitCode {
     let timer = StartTimer::now();
+    // Dropped last, so that it has the last lines of everything else.
+    let _log = FlushAtEnd;
     let _wait = WaitBeforeExit;
     let lookup = |name: &str| std::env::var(name).ok();
     let flags = match Flags::parse(std::env::args().skip(1)) {
@@ -106,7 +110,11 @@ pub fn start(worker: Worker) -> ExitCode {
     if flags.schema {
         return schema::print(&worker);
     }
-    say(BANNER);
+    if let Err(error) = telemetry::start_writing(lookup) {
+        complain(&format!("error: no thread for the log: {error}"));
+        return ExitCode::FAILURE;
+    }
+    log_writer::write(format!("{BANNER}\n"));
     // Before any of the worker's own code runs, because the loading of a state may need TLS.
     tls::install_provider();
     timer.mark("tls");
@@ -197,8 +205,9 @@ fn exit_code(ended: Result<Ended, Error>) -> ExitCode {
     }
 }
 
-/// Prints a line that is not a log line.
+/// Prints a line that is not a log line, after the log lines before it. It waits for a reader of standard output.
 fn say(text: &str) {
+    log_writer::flush();
     // Without a stdout the line is lost.
     let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -15,7 +15,7 @@ use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::{StopSignal, StopSignals};
 use super::{complain, say};
 use crate::context::CancelReason;
-use crate::job::Job;
+use crate::job::{Job, JobId};
 use crate::platform::OncePlatform;
 use crate::runtime::{ActiveJobs, Shutdown, Slots};
 use crate::settings::{local_identity, removed};
@@ -155,14 +155,29 @@ async fn one_job(
         worker,
     };
     let lived = launch.run().await;
+    let again = StopSignals::listen();
     listening.abort();
-    if let Err(problem) = lived {
-        error!("{problem}");
-        return TestOutcome::Failed;
-    }
+    let mut again = match lived.and(again) {
+        Ok(again) => again,
+        Err(problem) => {
+            error!("{problem}");
+            return TestOutcome::Failed;
+        }
+    };
     if let Some(signal) = stopped.get() {
         return TestOutcome::Stopped(*signal);
     }
+    let expected = expected.cloned();
+    let judging = tokio::task::spawn_blocking(move || judge(&platform, &id, expected.as_ref()));
+    // The result is written directly, so it waits for its reader.
+    tokio::select! {
+        judged = judging => judged.unwrap_or(TestOutcome::Failed),
+        signal = again.next() => TestOutcome::Stopped(signal),
+    }
+}
+
+/// Prints what the job has given, and compares it with the expected output.
+fn judge(platform: &OncePlatform, id: &JobId, expected: Option<&Value>) -> TestOutcome {
     let (chunks, report) = platform.take_result();
     for chunk in chunks {
         say(&format!("Job chunk: {}", String::from_utf8_lossy(&chunk)));

@@ -1,13 +1,23 @@
 //! SIGTERM and SIGINT. Once they are listened for they no longer end the process by themselves.
 
+use std::future::{self, Future};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use std::future::Future;
-
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use crate::error::{Error, StartupError};
+use crate::log_writer;
 use crate::runtime::Shutdown;
+
+/// The longest time between the second signal and the end of the process. The limits of what a worker still does then
+/// (last posts, shutdown hooks, answers of the HTTP modes) are together 14 s.
+const LEAVE_LIMIT: Duration = Duration::from_secs(20);
+/// The longest time in which the control loop answers the second signal.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// A listener for SIGTERM and SIGINT.
 #[derive(Debug)]
@@ -57,22 +67,126 @@ impl StopSignal {
     }
 }
 
-/// Drains the worker at the first SIGTERM or SIGINT, and ends it at once at the second.
-pub(super) fn drain_on_signals(shutdown: Shutdown) -> Result<impl Future<Output = ()> + Send, Error> {
-    let mut signals = StopSignals::listen()?;
-    Ok(async move {
-        let mut received = 0;
-        loop {
-            let name = signals.next().await.name();
-            received += 1;
-            if received == 1 {
-                info!("{name} received. Shutting down.");
-                shutdown.drain.cancel();
-            } else {
-                warn!("{name} received again. Leaving at once.");
-                shutdown.drain.cancel();
-                shutdown.abandon.cancel();
-            }
+/// A thread that listens for SIGTERM and SIGINT, so that they are heard whatever the control loop does. Dropping it ends
+/// the thread.
+#[derive(Debug)]
+pub(super) struct StopThread {
+    /// Cancelled when the worker has ended.
+    ended: CancellationToken,
+    /// Cancelled by the control loop when it has seen that the worker drains.
+    answered: CancellationToken,
+    shutdown: Shutdown,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What becomes of a process whose control loop does not react to a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenStuck {
+    /// It exits with code 1, after this silence of the control loop.
+    ExitAfter(Duration),
+    /// It goes on, because the process is not the worker's own.
+    GoOn,
+}
+
+impl StopThread {
+    /// Starts the thread. It drains the worker at the first SIGTERM or SIGINT, and ends it at once at the second. It must
+    /// not be called on a tokio runtime.
+    pub(super) fn start(shutdown: Shutdown, when_stuck: WhenStuck) -> Result<Self, Error> {
+        let no_thread = |source| StartupError::NoThread {
+            what: "thread for signals",
+            source,
+        };
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(no_thread)?;
+        let signals = {
+            let _on_it = runtime.enter();
+            StopSignals::listen()?
+        };
+        let (ended, answered) = (CancellationToken::new(), CancellationToken::new());
+        let listening = listen(signals, shutdown.clone(), answered.clone(), when_stuck);
+        let until = ended.clone();
+        let thread = thread::Builder::new()
+            .name("runpod-signals".to_owned())
+            .spawn(move || {
+                runtime.block_on(until.run_until_cancelled(listening));
+            })
+            .map_err(no_thread)?;
+        Ok(Self {
+            ended,
+            answered,
+            shutdown,
+            thread: Some(thread),
+        })
+    }
+
+    /// Answers for the control loop, on which it must be spawned, that it has seen the signal.
+    pub(super) fn answer(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (drain, answered) = (self.shutdown.drain.clone(), self.answered.clone());
+        async move {
+            drain.cancelled().await;
+            answered.cancel();
         }
-    })
+    }
+}
+
+impl Drop for StopThread {
+    fn drop(&mut self) {
+        self.ended.cancel();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the thread for signals panicked");
+        }
+    }
+}
+
+async fn listen(
+    mut signals: StopSignals,
+    shutdown: Shutdown,
+    answered: CancellationToken,
+    when_stuck: WhenStuck,
+) {
+    let name = signals.next().await.name();
+    info!("{name} received. Shutting down.");
+    shutdown.drain.cancel();
+    let when_silent = async {
+        match when_stuck {
+            WhenStuck::ExitAfter(limit) => silence(&answered, limit).await,
+            WhenStuck::GoOn => future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        again = signals.next() => {
+            warn!("{} received again. Leaving at once.", again.name());
+            shutdown.abandon.cancel();
+        }
+        () = when_silent => exit(),
+    }
+    if when_stuck != WhenStuck::GoOn {
+        tokio::select! {
+            () = silence(&answered, ANSWER_LIMIT) => {}
+            () = tokio::time::sleep(LEAVE_LIMIT) => {}
+        }
+        exit();
+    }
+}
+
+/// Returns if the control loop has not seen the signal within `limit`.
+async fn silence(answered: &CancellationToken, limit: Duration) {
+    if tokio::time::timeout(limit, answered.cancelled()).await.is_ok() {
+        future::pending::<()>().await;
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the thread that would return the exit code is the one that is stuck"
+)]
+fn exit() {
+    error!("the worker's control loop does not react to the signal; exiting with its jobs unfinished");
+    log_writer::flush();
+    std::process::exit(1);
 }

@@ -1,6 +1,7 @@
 //! A whole start against a platform on loopback: order, fitness, the report of an unfit worker.
 
 mod heartbeat;
+mod stuck;
 
 use runpod_protocol::sync::Mutex;
 use std::collections::BTreeMap;

@@ -4,10 +4,9 @@ use runpod_protocol::sync::Mutex;
 use std::sync::Arc;
 
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Id, Subscriber, span};
 use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::{Format, Lines};
 
@@ -17,35 +16,19 @@ pub(crate) struct LogCapture {
     _guard: DefaultGuard,
 }
 
-struct Listener {
-    lines: Lines,
-    written: Arc<Mutex<String>>,
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
-    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.lines.on_new_span(attributes, id, context);
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // Other crates log much about connections.
-        if event.metadata().target().starts_with(env!("CARGO_CRATE_NAME")) {
-            let line = self.lines.render(event, &context);
-            self.written.lock().push_str(&line);
-        }
-    }
-}
-
 impl LogCapture {
     pub(crate) fn begin() -> Self {
         let written: Arc<Mutex<String>> = Arc::default();
-        let listener = Listener {
-            lines: Lines {
-                format: Format::Human,
-            },
-            written: written.clone(),
+        let into = written.clone();
+        let lines = Lines {
+            format: Format::Human,
+            write: move |line: String| into.lock().push_str(&line),
         };
-        let subscriber = tracing_subscriber::registry().with(listener);
+        // Other crates log much about connections.
+        let ours = filter_fn(|metadata| {
+            metadata.is_span() || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+        });
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(ours));
         Self {
             written,
             _guard: tracing::subscriber::set_default(subscriber),

@@ -45,23 +45,6 @@ fn a_long_message_keeps_both_ends() {
     assert_eq!(shorten("x".repeat(4096)).len(), 4096);
 }
 
-/// Keeps what would be written.
-#[derive(Clone)]
-struct Kept {
-    lines: Arc<Lines>,
-    written: Arc<Mutex<String>>,
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.lines.on_new_span(attributes, id, context);
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        self.written.lock().push_str(&self.lines.render(event, &context));
-    }
-}
-
 /// What is written while `log` runs.
 fn written(format: Format, log: impl FnOnce()) -> String {
     written_at("trace", format, log)
@@ -69,14 +52,16 @@ fn written(format: Format, log: impl FnOnce()) -> String {
 
 /// The same where `RUST_LOG` says so.
 fn written_at(directives: &str, format: Format, log: impl FnOnce()) -> String {
-    let kept = Kept {
-        lines: Arc::new(Lines { format }),
-        written: Arc::default(),
+    let written: Arc<Mutex<String>> = Arc::default();
+    let into = written.clone();
+    let lines = Lines {
+        format,
+        write: move |line: String| into.lock().push_str(&line),
     };
     let filter = of_lines(directives.parse().unwrap());
-    let subscriber = tracing_subscriber::registry().with(kept.clone().with_filter(filter));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
     tracing::subscriber::with_default(subscriber, log);
-    kept.written.lock().clone()
+    written.lock().clone()
 }
 
 #[test]

@@ -32,7 +32,7 @@ use self::settings::HttpSettings;
 use super::HttpMode;
 use super::fitness_plan::FitnessPlan;
 use super::launch::{Launch, StartReporting, at_hand};
-use super::stop_signals::drain_on_signals;
+use super::stop_signals::{StopThread, WhenStuck};
 use super::threads::Threads;
 use crate::error::Error;
 use crate::events::{Events, StartTimer};
@@ -60,11 +60,13 @@ pub(super) fn run(
     };
     let fitness = fitness_plan(&worker, heartbeat.clone(), lookup);
     let identity = local_identity(lookup);
+    let signals = Shutdown::default();
+    let when_stuck = WhenStuck::ExitAfter(worker.settings().limits.stuck_after);
+    let listening = StopThread::start(signals.clone(), when_stuck)?;
     let threads = Threads::new(worker.settings())?;
     timer.mark("config");
     threads.run(|handlers| async move {
-        let signals = Shutdown::default();
-        tokio::spawn(drain_on_signals(signals.clone())?);
+        tokio::spawn(listening.answer());
         let settings = worker.settings();
         let limits = settings.limits;
         let active_jobs = Arc::new(ActiveJobs::new(
