@@ -21,11 +21,15 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// Reads the job's `s3Config`, if it has one.
+    /// Reads the job's `s3Config`, if it has one, and looks up its host.
     pub(super) async fn of(ctx: &Context, own: &OwnBucket) -> Result<Self, UploadError> {
         let job = ctx.job().clone();
+        let of_job = blocking(move || Bucket::from_job(&job)).await?;
+        if let Some(bucket) = &of_job {
+            bucket.check_host().await?;
+        }
         Ok(Self {
-            of_job: blocking(move || Bucket::from_job(&job)).await?,
+            of_job,
             own: own.clone(),
         })
     }

@@ -29,6 +29,7 @@ const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// #[handler]
 /// async fn paint(prompt: String, ctx: Context) -> JobResult<String> {
 ///     let bucket = Bucket::for_job(ctx.job())?;
+///     bucket.check_host().await?;
 ///     let picture = b"what the model has painted".to_vec();
 ///     let key = Bucket::key(ctx.job_id(), "picture.png");
 ///     let uploaded = bucket.put(&key, picture, "image/png").await?;
@@ -102,6 +103,23 @@ impl Bucket {
     /// kept, other unusual characters become `_`.
     pub fn key(job: &JobId, name: &str) -> String {
         key::of_job(job, name)
+    }
+
+    /// Looks up the host of the endpoint that a job names, so that a wrong one is found before the work whose result is
+    /// uploaded. Other storage, which the worker's owner names, is not looked up.
+    ///
+    /// # Errors
+    ///
+    /// [`UploadError::Config`]: the host has an address that is not public. [`UploadError::Broken`]: its name cannot be
+    /// looked up, in three tries.
+    pub async fn check_host(&self) -> Result<(), UploadError> {
+        match &*self.backend {
+            StorageBackend::S3(s3) => match &s3.jobs_host {
+                Some(host) => host.check().await,
+                None => Ok(()),
+            },
+            StorageBackend::Directory(_) => Ok(()),
+        }
     }
 
     /// Sets the links that uploads give. Default: presigned, valid for a week.

@@ -16,6 +16,7 @@ use super::config::BucketConfig;
 use super::directory::DirectoryStorage;
 use super::endpoint::Endpoint;
 use super::error::UploadError;
+use super::jobs_host::JobsHost;
 use super::origin::Origin;
 use super::region::{StoreAccess, Stores};
 use super::s3::S3Bucket;
@@ -27,6 +28,8 @@ use crate::storage::retry::RetryPolicy;
 
 /// The time for one request. A part of 8 MiB in that time is 0.22 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
+/// The most bytes of a prefix, so that every key that [`Bucket::key`] makes of a short name fits behind it.
+const LONGEST_PREFIX: usize = 512;
 /// The variable with the directory that stands in for storage where none is configured.
 const LOCAL_UPLOADS: &str = "RUNPOD_WORKER_LOCAL_UPLOADS";
 
@@ -47,7 +50,7 @@ impl Bucket {
     /// use runpod_sdk::storage::Bucket;
     ///
     /// let secret = "from somewhere safe".to_owned();
-    /// let bucket = Bucket::explicit("https://s3.eu-west-1.amazonaws.com", "AKIA…", secret)
+    /// let bucket = Bucket::explicit("https://s3.eu-west-1.amazonaws.com", "AKIAEXAMPLE", secret)
     ///     .bucket("pictures")
     ///     .build()?;
     /// # Ok::<_, runpod_sdk::storage::UploadError>(())
@@ -82,7 +85,8 @@ impl Bucket {
     ///
     /// # Errors
     ///
-    /// [`UploadError::Missing`] if none is configured.
+    /// [`UploadError::Missing`] if none is configured; [`UploadError::Config`] if it is configured wrongly. What only a
+    /// look-up of the endpoint's host shows is found by [`check_host`](Self::check_host).
     pub fn for_job(job: &Job) -> Result<Self, UploadError> {
         #[cfg(feature = "testing")]
         if let Some(injected) = job.injected() {
@@ -217,18 +221,25 @@ impl BucketBuilder {
             Origin::Environment | Origin::AwsEnvironment | Origin::Program => EgressPolicy::Any,
         };
         check_endpoint(&endpoint, &egress, &Proxies::from_lookup(&lookup)).map_err(wrong)?;
+        self.config.check_text().map_err(wrong)?;
         let bucket = bucket_name::of(self.config.bucket.clone(), &endpoint).map_err(wrong)?;
-        let prefix = key_prefix(self.config.prefix.as_deref())?;
+        let prefix = key_prefix(self.config.prefix.as_deref())
+            .map_err(|problem| wrong(format!("{}: {problem}", origin.prefix())))?;
         let variable = request_timeout_variable(lookup).map_err(wrong)?;
         let request_timeout = self.request_timeout.or(variable).unwrap_or(REQUEST_TIMEOUT);
-        let transport = Transport {
-            client: client(egress, names, request_timeout).map_err(wrong)?,
-            retry: self.retry,
-        };
         // The certificates of wildcard hosts do not cover a bucket with a dot.
         let in_host = match self.path_style {
             Some(path_style) => !path_style,
             None => endpoint.bucket_in_host && !bucket.contains('.'),
+        };
+        let url = endpoint.of_bucket(&bucket, in_host).map_err(wrong)?;
+        let jobs_host = match origin {
+            Origin::Job => JobsHost::of(&url, &egress, names.clone(), self.retry),
+            Origin::Environment | Origin::AwsEnvironment | Origin::Program => None,
+        };
+        let transport = Transport {
+            client: client(egress, names, request_timeout).map_err(wrong)?,
+            retry: self.retry,
         };
         let access = StoreAccess {
             endpoint,
@@ -242,6 +253,7 @@ impl BucketBuilder {
         let s3 = S3Bucket {
             stores: Stores::new(access, self.config.region).map_err(wrong)?,
             bucket,
+            jobs_host,
             origin,
             request_timeout,
         };
@@ -265,12 +277,15 @@ fn check_endpoint(endpoint: &Endpoint, egress: &EgressPolicy, proxies: &Proxies)
     Ok(())
 }
 
-/// The prefix with a slash at its end; empty if there is none.
-fn key_prefix(given: Option<&str>) -> Result<String, UploadError> {
+/// The prefix with a slash at its end; empty if there is none. The error is the problem in words.
+fn key_prefix(given: Option<&str>) -> Result<String, String> {
     match given.map(|prefix| prefix.trim_matches('/')) {
         None | Some("") => Ok(String::new()),
+        Some(prefix) if prefix.len() > LONGEST_PREFIX => {
+            Err(format!("it is longer than {LONGEST_PREFIX} bytes"))
+        }
         Some(prefix) => {
-            key::parse(prefix)?;
+            key::parse(prefix).map_err(|problem| problem.to_string())?;
             Ok(format!("{prefix}/"))
         }
     }

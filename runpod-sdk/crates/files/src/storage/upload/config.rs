@@ -1,11 +1,13 @@
 //! The endpoint and the credentials, from the job or from the environment.
 
 use runpod_worker::Job;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::error::UploadError;
 use super::origin::Origin;
+
+const ONLY_PLAIN: &str = "it holds a space, a control character or a letter that is not ASCII";
 
 /// What a client needs to reach a bucket.
 #[derive(Debug, Clone)]
@@ -106,6 +108,32 @@ impl BucketConfig {
             region: None,
             prefix: given(config.object_path),
         }))
+    }
+}
+
+impl BucketConfig {
+    /// Checks what becomes part of a header of each request, where not every character may stand. The error is the
+    /// problem in words.
+    pub(super) fn check_text(&self) -> Result<(), String> {
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
+        if !plain(&self.access_id) {
+            return Err(format!("{}: {ONLY_PLAIN}", self.origin.access_id()));
+        }
+        // It is in no header, but no storage gives out such a secret.
+        if self.access_secret.expose_secret().chars().any(char::is_control) {
+            return Err(format!(
+                "{}: it holds a control character, such as a line break",
+                self.origin.access_secret()
+            ));
+        }
+        let token = self.session_token.as_ref();
+        if !token.is_none_or(|token| plain(token.expose_secret())) {
+            return Err(format!("AWS_SESSION_TOKEN: {ONLY_PLAIN}"));
+        }
+        match &self.region {
+            Some(region) if !plain(region) => Err(format!("the region: {ONLY_PLAIN}")),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -109,19 +109,15 @@ impl Endpoint {
         self
     }
 
-    /// The URL for requests to `bucket`.
-    pub(super) fn of_bucket(&self, bucket: &str, in_host: bool) -> String {
-        let base = self.base.as_str().trim_end_matches('/');
-        match self.base.host_str() {
-            Some(host) if in_host => {
-                let port = self
-                    .base
-                    .port()
-                    .map_or_else(String::new, |port| format!(":{port}"));
-                format!("{}://{bucket}.{host}{port}", self.base.scheme())
-            }
-            _ => base.to_owned(),
+    /// The URL for requests to `bucket`. The error is the problem in words.
+    pub(super) fn of_bucket(&self, bucket: &str, in_host: bool) -> Result<Url, String> {
+        let mut url = self.base.clone();
+        if in_host && let Some(host) = self.base.host_str() {
+            let host = format!("{bucket}.{host}");
+            url.set_host(Some(&host))
+                .map_err(|problem| format!("{bucket:?} has no place in a host's name: {problem}"))?;
         }
+        Ok(url)
     }
 }
 
@@ -330,12 +326,12 @@ mod tests {
     fn a_bucket_stands_in_the_host_or_is_left_to_the_path() {
         let endpoint = Endpoint::parse("https://s3.eu-west-1.amazonaws.com:444").unwrap();
         assert_eq!(
-            endpoint.of_bucket("a", true),
-            "https://a.s3.eu-west-1.amazonaws.com:444"
+            endpoint.of_bucket("a", true).unwrap().as_str(),
+            "https://a.s3.eu-west-1.amazonaws.com:444/"
         );
         assert_eq!(
-            endpoint.of_bucket("a", false),
-            "https://s3.eu-west-1.amazonaws.com:444"
+            endpoint.of_bucket("a", false).unwrap().as_str(),
+            "https://s3.eu-west-1.amazonaws.com:444/"
         );
     }
 }

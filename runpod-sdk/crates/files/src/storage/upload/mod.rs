@@ -7,6 +7,7 @@ mod config;
 mod directory;
 mod endpoint;
 mod error;
+mod jobs_host;
 mod key;
 mod media_type;
 mod object;

@@ -39,6 +39,35 @@ impl Origin {
         }
     }
 
+    /// What the origin calls the key's id.
+    pub(super) fn access_id(self) -> &'static str {
+        match self {
+            Self::Job => "accessId of the job's s3Config",
+            Self::Environment => "BUCKET_ACCESS_KEY_ID",
+            Self::AwsEnvironment => "AWS_ACCESS_KEY_ID",
+            Self::Program => "the access key that the worker's program uses",
+        }
+    }
+
+    /// What the origin calls the key's secret.
+    pub(super) fn access_secret(self) -> &'static str {
+        match self {
+            Self::Job => "accessSecret of the job's s3Config",
+            Self::Environment => "BUCKET_SECRET_ACCESS_KEY",
+            Self::AwsEnvironment => "AWS_SECRET_ACCESS_KEY",
+            Self::Program => "the secret that the worker's program uses",
+        }
+    }
+
+    /// What the origin calls the prefix of keys.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::Job => "objectPath of the job's s3Config",
+            Self::Environment | Self::AwsEnvironment => "BUCKET_PREFIX",
+            Self::Program => "the prefix that the worker's program uses",
+        }
+    }
+
     /// What the origin calls the endpoint's URL.
     pub(super) fn endpoint(self) -> &'static str {
         match self {

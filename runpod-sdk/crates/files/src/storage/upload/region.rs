@@ -25,8 +25,9 @@ pub(super) struct StoreAccess {
 
 impl StoreAccess {
     fn open(&self, endpoint: &Endpoint, region: &str) -> Result<AmazonS3, String> {
+        let url = endpoint.of_bucket(&self.bucket, self.in_host)?;
         let mut builder = AmazonS3Builder::new()
-            .with_endpoint(endpoint.of_bucket(&self.bucket, self.in_host))
+            .with_endpoint(url.as_str().trim_end_matches('/'))
             .with_virtual_hosted_style_request(self.in_host)
             .with_bucket_name(&self.bucket)
             .with_region(region)

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, info};
 
 use super::error::UploadError;
+use super::jobs_host::{JobsHost, not_public};
 use super::object::{Link, PIECE, Source};
 use super::origin::Origin;
 use super::region::Stores;
@@ -31,6 +32,8 @@ const PARTS_AT_ONCE: usize = 4;
 pub(super) struct S3Bucket {
     pub(super) stores: Stores,
     pub(super) bucket: String,
+    /// The host, if a job names it.
+    pub(super) jobs_host: Option<JobsHost>,
     pub(super) origin: Origin,
     pub(super) request_timeout: Duration,
 }
@@ -202,10 +205,7 @@ impl S3Bucket {
                 limit: self.request_timeout,
                 attempts,
             },
-            Some(RequestFailure::Blocked(address)) => UploadError::Config {
-                origin,
-                problem: format!("the endpoint: {address}"),
-            },
+            Some(RequestFailure::Blocked(address)) => not_public(origin, address),
             None => UploadError::Broken {
                 key,
                 reason: error.to_string(),

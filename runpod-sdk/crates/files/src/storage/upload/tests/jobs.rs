@@ -95,17 +95,20 @@ async fn a_jobs_endpoint_must_be_public() {
         );
     }
     let bucket = Bucket::for_job_with(&job(&by_name, &json!({})), |_| None).unwrap();
-    let error = bucket.put("a.png", "x", None).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            UploadError::Config {
-                origin: Origin::Job,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let before_the_work = bucket.check_host().await.unwrap_err();
+    let after_it = bucket.put("a.png", "x", None).await.unwrap_err();
+    for error in [before_the_work, after_it] {
+        assert!(
+            matches!(
+                error,
+                UploadError::Config {
+                    origin: Origin::Job,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
     assert!(server.requests().is_empty());
 }
 
@@ -128,8 +131,94 @@ async fn a_jobs_endpoint_is_checked_under_the_buckets_name_too() {
     let bucket = BucketBuilder::new(config)
         .build_with(|_| None, Arc::new(Inner))
         .unwrap();
-    let error = bucket.put("a.png", "x", None).await.unwrap_err();
-    assert!(error.to_string().contains("not public"), "{error}");
+    for error in [
+        bucket.check_host().await,
+        bucket.put("a.png", "x", None).await.map(drop),
+    ] {
+        let error = error.unwrap_err();
+        assert!(error.to_string().contains("not public"), "{error}");
+    }
+}
+
+/// Looks no name up.
+struct NoNames;
+
+impl crate::storage::egress::NameLookup for NoNames {
+    fn lookup(&self, _: String) -> futures_util::future::BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+        Box::pin(std::future::ready(Err(std::io::Error::other("no such host"))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jobs_endpoint_that_cannot_be_looked_up_is_found_before_the_work_and_the_workers_is_not_looked_up()
+{
+    let config = BucketConfig::from_job(&job("https://storage.example", &json!({})));
+    let mut config = config.unwrap().unwrap();
+    let bucket = |config| {
+        BucketBuilder::new(config)
+            .build_with(|_| None, Arc::new(NoNames))
+            .unwrap()
+    };
+    let error = bucket(config.clone()).check_host().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "storage.example: the storage's name cannot be looked up: no such host (tried 3 times)"
+    );
+    let error = JobError::from(error);
+    assert!(error.is_retryable());
+    assert_eq!(error.hint(), Some("check endpointUrl of the job's s3Config"));
+    config.origin = Origin::Environment;
+    bucket(config).check_host().await.unwrap();
+}
+
+/// Everything that a job can get wrong in its `s3Config` is found when the bucket is made, before the job's work.
+#[test]
+fn each_part_of_a_jobs_config_that_no_request_can_have_is_the_callers_mistake_and_is_named() {
+    let long = "x/".repeat(300);
+    for (key, value, named) in [
+        ("accessId", "AKIA\n", "accessId of the job's s3Config"),
+        ("accessId", "AK IA", "accessId of the job's s3Config"),
+        ("accessId", "\u{7f}AKIA", "accessId of the job's s3Config"),
+        ("accessId", "AKIÄ", "accessId of the job's s3Config"),
+        (
+            "accessSecret",
+            "hunter2\r\n",
+            "accessSecret of the job's s3Config",
+        ),
+        ("accessSecret", "\0hunter2", "accessSecret of the job's s3Config"),
+        ("bucketName", "pi\ncs", "not a bucket's name"),
+        ("bucketName", "pi/cs", "not a bucket's name"),
+        ("objectPath", "a\nb", "objectPath of the job's s3Config"),
+        ("objectPath", "a/../b", "objectPath of the job's s3Config"),
+        ("objectPath", long.as_str(), "objectPath of the job's s3Config"),
+        (
+            "endpointUrl",
+            "https://s3.exa mple",
+            "endpointUrl of the job's s3Config",
+        ),
+        (
+            "endpointUrl",
+            "https://\u{1}",
+            "endpointUrl of the job's s3Config",
+        ),
+        ("endpointUrl", "https://:443", "endpointUrl of the job's s3Config"),
+    ] {
+        let mut more = serde_json::Map::new();
+        more.insert(key.to_owned(), value.into());
+        let job = job("https://s3.eu-west-1.amazonaws.com", &more.into());
+        let error = Bucket::for_job_with(&job, |_| None).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(named) && !text.contains("hunter2"),
+            "{key} {value:?}: {text}"
+        );
+        let error = JobError::from(error);
+        assert_eq!(
+            (error.code().as_str(), error.class()),
+            ("UPLOAD_NOT_CONFIGURED", ErrorClass::User),
+            "{key} {value:?}"
+        );
+    }
 }
 
 #[tokio::test]
