@@ -7,11 +7,12 @@ use support::cargo::{self, cargo, run as run_cargo};
 use support::screen::Screen;
 
 use crate::console_test;
+use crate::deny;
 use crate::images;
 use crate::lean;
 use crate::test;
 
-/// Check everything that CI checks: format, lints, lean builds, images, docs, tests, the console, conformance.
+/// Check everything that CI checks: format, lints, dependencies, lean builds, images, docs, tests, the console, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 
@@ -115,6 +116,9 @@ fn all(steps: &mut Steps, screen: Screen) -> anyhow::Result<()> {
             run_cargo(command, screen)?;
         }
         Ok(())
+    })?;
+    steps.step("licences, sources and bans of dependencies", || {
+        deny::run(&deny::Options::offline(), screen)
     })?;
     steps.step("what lean builds are made of", || lean::check(screen))?;
     steps.step("images", || images::run(&images::Options {}, screen))?;

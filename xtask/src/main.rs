@@ -4,6 +4,7 @@
 
 mod ci;
 mod console_test;
+mod deny;
 mod images;
 mod lean;
 mod new_worker;
@@ -40,6 +41,7 @@ Examples:
   cargo xtask contract                             the mock, or a real WebUI, beside recorded answers
   cargo xtask bench                                how fast and how lean sd-worker is
   cargo xtask layers                               which imports lead upwards
+  cargo xtask deny                                 what dependencies may be: licences, sources, bans
   cargo xtask images                               whether the images can be built
   cargo xtask release 0.2.0                        a release: version, changelog, tag
   cargo xtask ci                                   everything CI checks, before you push";
@@ -59,6 +61,7 @@ enum Command {
     Bench(Arguments),
     /// Check that the modules of each crate import only from below
     Layers(Arguments),
+    Deny(deny::Options),
     Images(images::Options),
     Release(release::Options),
     Ci(ci::Options),
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => programs::turn_into(&Program::new("bench").optimised(), &arguments),
         Command::Layers(arguments) => programs::turn_into(&Program::new("layers"), &arguments),
         Command::Release(options) => release::run(&options, screen),
+        Command::Deny(options) => deny::run(&options, screen),
         Command::Images(options) => images::run(&options, screen),
         Command::Ci(options) => ci::run(&options, screen),
     };
