@@ -12,7 +12,7 @@ use crate::images;
 use crate::lean;
 use crate::test;
 
-/// Check everything that CI checks: format, lints, dependencies, lean builds, images, docs, tests, the console, conformance.
+/// Check everything that CI checks: format, lints, dependencies, lean builds, images, docs, tests, console, conformance.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {}
 

@@ -115,7 +115,7 @@ fn send_to(address: &str, head: &str, body: &str) -> TcpStream {
     let length = body.len();
     write!(
         stream,
-        "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     stream
@@ -265,7 +265,7 @@ fn bad_requests_and_failures_have_their_status() {
     let length = 33 << 20;
     write!(
         large,
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
     assert_eq!(read(large).0, 413);

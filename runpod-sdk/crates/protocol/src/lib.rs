@@ -6,11 +6,13 @@
 //! | the object inside a failed job's error | [`error_key`] |
 //! | paths, query parameters, headers, environment variables | [`route`], [`query`], [`header`], [`variable`] |
 //! | a shallow look into a JSON object | [`json`] |
+//! | which requests a server on this machine answers | [`callers`] |
 //! | how HTTP is spoken | [`http`], [`tls`], [`backoff`] |
 //!
 //! Nothing here depends on a worker, a client or a server. Use it through `runpod-sdk`.
 
 pub mod backoff;
+pub mod callers;
 pub mod causes;
 pub mod error_key;
 pub mod header;

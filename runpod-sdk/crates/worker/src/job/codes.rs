@@ -167,6 +167,13 @@ error_codes! {
         meaning: "the worker answers requests itself (feature `http-modes`), and has nothing at this path",
         hint: "send the request to one of the paths in the message",
     }
+    FORBIDDEN {
+        class: User,
+        retryable: false,
+        meaning: "the worker answers requests on this machine's loopback (feature `http-modes`), and this one was sent to \
+             another name or by a web page of another site",
+        hint: "send the request to 127.0.0.1 or localhost, and not from a web page",
+    }
     METHOD_NOT_ALLOWED {
         class: User,
         retryable: false,

@@ -1,10 +1,11 @@
 //! Serves figures over HTTP on a thread of its own, so that scrapes and jobs do not delay each other.
 //!
 //! Clients may be slow or hostile. A connection serves one request and lasts a limited time, the number of open
-//! connections is limited, and a head that is too long is refused. The body of a request is not read.
+//! connections is limited, and a head that is too long is refused. The body of a request is not read. On loopback only
+//! this machine's own programs are answered, and no web page.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use runpod_protocol::callers;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +100,7 @@ fn start(metrics: Metrics, address: SocketAddr, limits: ServerLimits) -> std::io
                 match TcpListener::from_std(listener) {
                     Ok(listener) => {
                         stopped
-                            .run_until_cancelled(accept(&listener, &metrics, limits))
+                            .run_until_cancelled(accept(&listener, &metrics, address.ip(), limits))
                             .await;
                     }
                     Err(error) => error!(%error, "no metrics are served"),
@@ -117,7 +119,7 @@ fn start(metrics: Metrics, address: SocketAddr, limits: ServerLimits) -> std::io
     })
 }
 
-async fn accept(listener: &TcpListener, metrics: &Metrics, limits: ServerLimits) {
+async fn accept(listener: &TcpListener, metrics: &Metrics, address: IpAddr, limits: ServerLimits) {
     let room = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else {
@@ -127,7 +129,7 @@ async fn accept(listener: &TcpListener, metrics: &Metrics, limits: ServerLimits)
             Ok((stream, _)) => {
                 let metrics = metrics.clone();
                 tokio::spawn(async move {
-                    answer(stream, metrics, limits).await;
+                    answer(stream, metrics, address, limits).await;
                     drop(permit);
                 });
             }
@@ -140,9 +142,9 @@ async fn accept(listener: &TcpListener, metrics: &Metrics, limits: ServerLimits)
     }
 }
 
-async fn answer(stream: TcpStream, metrics: Metrics, limits: ServerLimits) {
+async fn answer(stream: TcpStream, metrics: Metrics, address: IpAddr, limits: ServerLimits) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(&request, &metrics);
+        let response = respond(&request, address, &metrics);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -158,7 +160,7 @@ async fn answer(stream: TcpStream, metrics: Metrics, limits: ServerLimits) {
     }
 }
 
-fn respond<B>(request: &Request<B>, metrics: &Metrics) -> Response<String> {
+fn respond<B>(request: &Request<B>, address: IpAddr, metrics: &Metrics) -> Response<String> {
     let plain = |status, text: &str| {
         let mut response = Response::new(text.to_owned());
         *response.status_mut() = status;
@@ -168,6 +170,9 @@ fn respond<B>(request: &Request<B>, metrics: &Metrics) -> Response<String> {
         );
         response
     };
+    if let Err(foreign) = callers::check_on_loopback(address, request.headers(), request.uri()) {
+        return plain(StatusCode::FORBIDDEN, &format!("{foreign}\n"));
+    }
     if request.uri().path() != "/metrics" {
         return plain(StatusCode::NOT_FOUND, "the metrics are at /metrics\n");
     }

@@ -30,6 +30,7 @@ use self::routes::App;
 use self::server::Server;
 use self::settings::HttpSettings;
 use super::HttpMode;
+use super::descriptors;
 use super::fitness_plan::FitnessPlan;
 use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::{StopThread, WhenStuck};
@@ -53,6 +54,7 @@ pub(super) fn run(
     lookup: impl Fn(&str) -> Option<String> + Copy,
     timer: StartTimer,
 ) -> Result<Ended, Error> {
+    descriptors::check()?;
     let http = prepare(&mut worker, mode, lookup).map_err(Error::Config)?;
     let heartbeat = match mode {
         HttpMode::Realtime { .. } => heartbeat_config(lookup),

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use runpod_protocol::callers::ForeignRequest;
 use serde_json::Value;
 
 use super::json_response::json_response;
@@ -48,6 +49,16 @@ impl Refused {
             allow: None,
             close: false,
         }
+    }
+
+    /// A request that no program of this machine has sent.
+    pub(super) fn foreign(why: &ForeignRequest) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            ErrorCode::FORBIDDEN,
+            ErrorClass::User,
+            why.to_string(),
+        )
     }
 
     pub(super) fn not_found(path: &str, known: &str) -> Self {

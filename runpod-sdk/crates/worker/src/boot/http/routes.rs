@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use runpod_protocol::callers;
 
 use super::answer::{self, Form};
 use super::body;
@@ -65,6 +66,8 @@ impl App {
 
     async fn answer_or_refuse(&self, request: Request<Body>) -> Result<Response, Refused> {
         let (parts, body) = request.into_parts();
+        callers::check_on_loopback(self.settings.address.ip(), &parts.headers, &parts.uri)
+            .map_err(|foreign| Refused::foreign(&foreign).closing_the_connection())?;
         let path = parts.uri.path();
         if path == self.settings.health_path {
             return match parts.method {

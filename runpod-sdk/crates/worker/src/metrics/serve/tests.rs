@@ -33,7 +33,7 @@ fn ask(server: &MetricsThread, request: &[u8]) -> String {
 }
 
 fn scrape(server: &MetricsThread) -> String {
-    ask(server, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    ask(server, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 #[test]
@@ -54,12 +54,30 @@ fn a_scrape_gets_the_figures_as_openmetrics() {
 }
 
 #[test]
+fn a_web_page_or_a_strange_name_gets_no_figures() {
+    let (_, server) = served(ServerLimits::default());
+    for head in [
+        "Host: evil.example",
+        "Host: 127.0.0.1.evil.example:80",
+        "Host: localhost\r\nOrigin: https://evil.example",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site",
+    ] {
+        let answer = ask(
+            &server,
+            format!("GET /metrics HTTP/1.1\r\n{head}\r\n\r\n").as_bytes(),
+        );
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{head}: {answer}");
+        assert!(!answer.contains("runpod_worker"), "{answer}");
+    }
+}
+
+#[test]
 fn other_paths_and_methods_are_refused() {
     let (_, server) = served(ServerLimits::default());
-    assert!(ask(&server, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 404"));
+    assert!(ask(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 404"));
     let answer = ask(
         &server,
-        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
     );
     assert!(
         answer.starts_with("HTTP/1.1 405") && answer.contains("allow: GET"),
@@ -104,7 +122,7 @@ fn a_client_that_does_not_read_is_cut_off() {
     }
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     // While it stalls, and after it was cut off, others are served.

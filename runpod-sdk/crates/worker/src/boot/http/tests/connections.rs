@@ -30,7 +30,7 @@ fn connect(app: &Arc<App>, room: usize) -> DuplexStream {
 
 async fn send(client: &mut DuplexStream, accept: &str, body: &str) {
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: {accept}\r\nContent-Length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: {accept}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     client
@@ -77,7 +77,7 @@ async fn health_checks_on_their_own_port_are_answered_while_the_other_port_is_fu
     ];
     let asking = async {
         let mut client = TcpStream::connect(&health).await.unwrap();
-        let request = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let request = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         client.write_all(request).await.unwrap();
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_request_body_that_comes_too_slowly_is_408_and_ends_its_connection() {
     let app = app();
     work(&app, letters()).await;
     let mut client = connect(&app, 1 << 16);
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1";
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n1";
     client.write_all(head.as_bytes()).await.unwrap();
     let began = Instant::now();
     let answer = read(client).await;

@@ -30,6 +30,7 @@ fn app_of(worker: &Worker, at_once: usize, waiting: usize) -> (Arc<App>, Cancell
 }
 
 async fn ask(app: &App, request: http::request::Builder, body: &'static str) -> (StatusCode, String) {
+    let request = request.header(http::header::HOST, "localhost");
     let response = app.answer(request.body(Body::from(body)).unwrap()).await;
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -194,7 +195,7 @@ async fn a_request_that_takes_over_its_connection_keeps_its_place_until_the_clie
     loaded(&app).await;
     let (mut client, served) = tokio::io::duplex(1024);
     tokio::spawn(server::answer(served, app.clone(), CancellationToken::new()));
-    let head = b"GET /take-over HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\n";
+    let head = b"GET /take-over HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\n";
     client.write_all(head).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {

@@ -1,6 +1,7 @@
 //! Whole requests, without sockets.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,9 +12,21 @@ use serde_json::{Value, json};
 
 use super::super::body;
 use super::super::routes::App;
+use super::super::settings::HttpSettings;
 use super::{app, work};
+use crate::boot::HttpMode;
 use crate::job::WorkerIdentity;
 use crate::prelude::*;
+use crate::settings::Settings;
+
+/// A request of a program on this machine.
+fn get(path: &str) -> http::request::Builder {
+    Request::get(path).header(header::HOST, "localhost:8000")
+}
+
+fn post(path: &str) -> http::request::Builder {
+    Request::post(path).header(header::HOST, "localhost:8000")
+}
 
 async fn ask(app: &App, request: http::request::Builder, body: &'static str) -> (StatusCode, String) {
     let response = app.answer(request.body(Body::from(body)).unwrap()).await;
@@ -25,21 +38,52 @@ async fn ask(app: &App, request: http::request::Builder, body: &'static str) -> 
 #[tokio::test]
 async fn a_worker_that_starts_says_204_and_sends_requests_elsewhere() {
     let app = app();
-    assert_eq!(
-        ask(&app, Request::get("/ping"), "").await.0,
-        StatusCode::NO_CONTENT
-    );
-    let response = app
-        .answer(Request::post("/").body(Body::from("1")).unwrap())
-        .await;
+    assert_eq!(ask(&app, get("/ping"), "").await.0, StatusCode::NO_CONTENT);
+    let response = app.answer(post("/").body(Body::from("1")).unwrap()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     work(&app, Worker::new(|n: u32| async move { JobResult::Ok(n * 2) })).await;
-    assert_eq!(ask(&app, Request::get("/ping"), "").await.0, StatusCode::OK);
+    assert_eq!(ask(&app, get("/ping"), "").await.0, StatusCode::OK);
     assert_eq!(
-        ask(&app, Request::post("/"), "21").await,
+        ask(&app, post("/"), "21").await,
         (StatusCode::OK, "42".to_owned())
     );
+}
+
+#[tokio::test]
+async fn on_loopback_neither_a_web_page_nor_a_strange_name_gets_an_answer() {
+    let app = app();
+    work(&app, Worker::new(|n: u32| async move { JobResult::Ok(n * 2) })).await;
+    let named = |host| Request::post("/").header(header::HOST, host);
+    for foreign in [
+        named("evil.example"),
+        named("127.0.0.1.evil.example:8000"),
+        Request::post("/"),
+        post("/").header(header::ORIGIN, "https://evil.example"),
+        post("/").header(header::ORIGIN, "null"),
+        post("/").header("sec-fetch-site", "cross-site"),
+        Request::get("/ping").header(header::HOST, "evil.example"),
+    ] {
+        let shown = format!("{foreign:?}");
+        let (status, body) = ask(&app, foreign, "21").await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{shown}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["error"]["code"], "FORBIDDEN");
+    }
+    let own_page = post("/").header(header::ORIGIN, "http://localhost:8000");
+    assert_eq!(ask(&app, own_page, "21").await, (StatusCode::OK, "42".to_owned()));
+}
+
+#[tokio::test]
+async fn a_worker_that_other_machines_reach_answers_any_name() {
+    let pod = |name: &str| (name == "RUNPOD_POD_ID").then(|| "w1".to_owned());
+    let settings = HttpSettings::read(HttpMode::LoadBalancing, &Settings::default(), pod).unwrap();
+    let app = Arc::new(App::new(settings, super::requests(1), WorkerIdentity::default()));
+    work(&app, Worker::new(|n: u32| async move { JobResult::Ok(n * 2) })).await;
+    let request = Request::post("/")
+        .header(header::HOST, "w1.proxy.example")
+        .header(header::ORIGIN, "https://shop.example");
+    assert_eq!(ask(&app, request, "21").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -50,13 +94,13 @@ async fn a_panic_is_an_answer_and_the_next_request_is_served() {
         JobResult::Ok(n)
     });
     work(&app, worker).await;
-    let (status, body) = ask(&app, Request::post("/"), "0").await;
+    let (status, body) = ask(&app, post("/"), "0").await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (status, &body["error"]["code"]),
         (StatusCode::INTERNAL_SERVER_ERROR, &json!("PANIC"))
     );
-    assert_eq!(ask(&app, Request::post("/"), "1").await.0, StatusCode::OK);
+    assert_eq!(ask(&app, post("/"), "1").await.0, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,9 +114,9 @@ async fn a_job_that_runs_too_long_is_504_and_one_that_outlives_its_worker_503() 
             .shutdown_grace(Duration::from_secs(1)),
     )
     .await;
-    let (status, _) = ask(&app, Request::post("/"), "1").await;
+    let (status, _) = ask(&app, post("/"), "1").await;
     assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
-    let (answer, ()) = tokio::join!(ask(&app, Request::post("/"), "1"), async {
+    let (answer, ()) = tokio::join!(ask(&app, post("/"), "1"), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         shutdown.drain.cancel();
     });
@@ -84,9 +128,9 @@ async fn a_job_that_runs_too_long_is_504_and_one_that_outlives_its_worker_503() 
 async fn a_value_is_the_last_event_where_events_are_wanted() {
     let app = app();
     work(&app, Worker::new(|n: u32| async move { JobResult::Ok(n * 2) })).await;
-    let request = Request::post("/").header(header::ACCEPT, "text/event-stream, */*;q=0.1");
+    let request = post("/").header(header::ACCEPT, "text/event-stream, */*;q=0.1");
     assert_eq!(ask(&app, request, "21").await.1, "event: end\ndata: 42\n\n");
-    let request = Request::post("/").header(header::ACCEPT, "application/jsonl");
+    let request = post("/").header(header::ACCEPT, "application/jsonl");
     assert_eq!(ask(&app, request, "21").await.1, "{\"output\": 42}\n");
 }
 
