@@ -114,3 +114,57 @@ async fn a_job_given_up_by_the_platform_is_told_too() {
         (&json!("FAILED"), &json!("job timed out after 0 retries"))
     );
 }
+
+#[tokio::test]
+async fn a_webhook_that_leads_to_the_platform_itself_queues_no_job() {
+    let rig = Rig::new().await;
+    let own = rig
+        .request(reqwest::Method::POST, "run")
+        .build()
+        .unwrap()
+        .url()
+        .to_string();
+    let id = finish(&rig, &own, json!(1), json!({"output": 1})).await;
+    for tries in 0..2 {
+        rig.until(|activity| activity.webhooks_waiting == 1).await;
+        assert_eq!(
+            rig.get("health").await.ok()["jobs"]["inQueue"],
+            0,
+            "after {tries} more tries"
+        );
+        rig.advance(Duration::from_secs(10));
+    }
+    let activity = rig.until(|activity| activity.webhooks_under_way == 0).await;
+    assert_eq!((activity.webhooks_delivered, activity.webhooks_given_up), (0, 1));
+    assert_eq!(rig.get("health").await.ok()["jobs"]["inQueue"], 0);
+    assert_eq!(rig.status(&id).await["status"], "COMPLETED");
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_redirected_does_not_say_where_it_came_from() {
+    let rig = Rig::new().await;
+    let server = MockServer::start().await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let seen = tell.clone();
+    Mock::given(method("POST"))
+        .respond_with(move |request: &Request| {
+            seen.send(request.clone()).unwrap();
+            ResponseTemplate::new(303).insert_header("location", "/elsewhere")
+        })
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .respond_with(move |request: &Request| {
+            tell.send(request.clone()).unwrap();
+            ResponseTemplate::new(200)
+        })
+        .mount(&server)
+        .await;
+    let secret = format!("{}/done?token=t0k", server.uri());
+    finish(&rig, &secret, json!(1), json!({"output": 1})).await;
+    for path in ["/done", "/elsewhere"] {
+        let request = told.recv().await.unwrap();
+        assert_eq!(request.url.path(), path);
+        assert!(!request.headers.contains_key("referer"), "{:?}", request.headers);
+    }
+}

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,7 @@ use crate::http::record::Recorder;
 use crate::http::{PlatformState, router};
 use crate::observed::{Observed, Observer};
 use crate::platform::LocalPlatform;
+use crate::server;
 use crate::settings::EndpointSettings;
 use crate::webhook::WebhookSender;
 
@@ -160,17 +160,17 @@ impl LocalPlatformBuilder {
 
         let (closing, background) = (CancellationToken::new(), TaskTracker::new());
         let state = Arc::new(self.into_state(&closing, &background));
-        // Answers are written in several pieces; none of them should wait for the client's acknowledgement.
-        let listener = listener.tap_io(|connection| {
-            let _ = connection.set_nodelay(true);
-        });
-        let server = axum::serve(listener, router(Arc::clone(&state)))
-            .with_graceful_shutdown(closing.clone().cancelled_owned());
+        let server = server::serve(
+            listener,
+            router(Arc::clone(&state)),
+            closing.clone(),
+            server::HEAD_LIMIT,
+        );
         Ok(LocalPlatform {
             state,
             address,
             closing,
-            server: tokio::spawn(server.into_future()),
+            server: tokio::spawn(server),
             background,
         })
     }

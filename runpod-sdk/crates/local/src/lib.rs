@@ -96,6 +96,7 @@ mod observed;
 mod platform;
 mod rate_limits;
 mod received;
+mod server;
 mod settings;
 mod snapshot;
 mod store;

@@ -1,6 +1,5 @@
 //! A running platform: its addresses and keys, what it knows, and its end.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub struct LocalPlatform {
     pub(crate) state: Arc<PlatformState>,
     pub(crate) address: SocketAddr,
     pub(crate) closing: CancellationToken,
-    pub(crate) server: JoinHandle<io::Result<()>>,
+    pub(crate) server: JoinHandle<()>,
     /// One timekeeper and one webhook sender for each endpoint.
     pub(crate) background: TaskTracker,
 }

@@ -165,6 +165,7 @@ impl Delivery {
             .header(header::CONTENT_TYPE, runpod_protocol::header::JSON)
             .header(header::USER_AGENT, USER_AGENT)
             .header("traceparent", format!("00-{trace}-{span:016x}-01"))
+            .header(runpod_protocol::header::LOCAL_WEBHOOK, "1")
             .body(reqwest::Body::wrap(BodyParts::new(parts)));
         tokio::select! {
             answer = request.send() => match answer {
@@ -182,13 +183,15 @@ impl HttpClients {
         runpod_protocol::tls::install_provider();
         if url.starts_with("https:") {
             self.https
-                .get_or_init(|| reqwest::Client::builder().build().ok())
+                .get_or_init(|| reqwest::Client::builder().referer(false).build().ok())
                 .as_ref()
         } else {
             let without_certificates = || {
                 reqwest::Client::builder()
                     .tls_certs_only([])
                     .no_proxy()
+                    // The URL of a webhook may hold a secret.
+                    .referer(false)
                     .build()
                     .ok()
             };

@@ -10,3 +10,5 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 pub const CHARSET: HeaderName = HeaderName::from_static("charset");
 /// The id of the job that a post is about.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Marks a webhook of the local platform, which refuses such requests itself. RunPod has no such header.
+pub const LOCAL_WEBHOOK: HeaderName = HeaderName::from_static("x-runpod-local-webhook");

@@ -135,6 +135,9 @@ async fn answer_recorded(state: &PlatformState, recorder: &Recorder, mut parts: 
 }
 
 async fn answer_to(state: &PlatformState, parts: &Parts, body: Body) -> Answer {
+    if parts.headers.contains_key(runpod_protocol::header::LOCAL_WEBHOOK) {
+        return Err(Refused::webhook());
+    }
     let path = parts.uri.path();
     if let Some(pages) = state.pages.clone().filter(|_| is_page(path)) {
         state

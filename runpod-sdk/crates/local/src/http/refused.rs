@@ -60,6 +60,13 @@ impl Refused {
         }
     }
 
+    /// A webhook that leads to a platform: its job would have the same webhook, and so on for ever.
+    pub(crate) fn webhook() -> Self {
+        let text =
+            "forbidden: this is a webhook of a local platform; what it does here would send the next one";
+        Self::new(StatusCode::FORBIDDEN, text)
+    }
+
     /// A body that is no job request.
     pub(crate) fn job_request(text: impl Into<String>) -> Self {
         Self {
