@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -17,8 +17,10 @@ const DIR_MODE: u32 = 0o700;
 pub(super) trait Disk: Send + Sync + 'static {
     /// Creates a directory and its parents, if they are missing.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Lists the names of all files in a directory.
+    /// Lists the names of all regular files in a directory.
     fn names(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Reads at most the first `length` bytes of a file.
+    fn read_head(&self, path: &Path, length: usize) -> io::Result<Bytes>;
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Bytes>;
     /// Creates a file that must not exist yet.
@@ -66,12 +68,21 @@ impl Disk for RealDisk {
     fn names(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for file in std::fs::read_dir(dir)? {
-            // A name that is not UTF-8 is not a file of the journal.
-            if let Ok(name) = file?.file_name().into_string() {
+            let file = file?;
+            // A pipe would block whoever opens it. A name that is not UTF-8 is not a file of the journal.
+            if file.file_type().is_ok_and(|kind| kind.is_file())
+                && let Ok(name) = file.file_name().into_string()
+            {
                 names.push(name);
             }
         }
         Ok(names)
+    }
+
+    fn read_head(&self, path: &Path, length: usize) -> io::Result<Bytes> {
+        let mut head = Vec::with_capacity(length);
+        File::open(path)?.take(length as u64).read_to_end(&mut head)?;
+        Ok(head.into())
     }
 
     fn read(&self, path: &Path) -> io::Result<Bytes> {

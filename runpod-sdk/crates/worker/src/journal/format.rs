@@ -15,7 +15,7 @@ use crate::job::{JobId, JobReport};
 
 const MAGIC: &str = "runpod-journal 1";
 /// The longest first line.
-const FIRST_LINE: usize = 100;
+pub(super) const FIRST_LINE: usize = 100;
 
 /// A stored result.
 #[derive(Debug)]
@@ -73,25 +73,60 @@ pub(super) fn encode(job: &JobId, report: &JobReport) -> Vec<Bytes> {
     pieces
 }
 
+/// The numbers in the first line of a file.
+struct FirstLine {
+    /// The bytes of the line itself.
+    len: usize,
+    checksum: u32,
+    header_len: usize,
+    body_len: usize,
+}
+
+/// Checks that a file of `bytes` bytes that begins with `head` may be a stored result. `head` has [`FIRST_LINE`] bytes of
+/// it, or the whole.
+pub(super) fn check_head(head: &[u8], bytes: u64) -> Result<(), Unreadable> {
+    let line = FirstLine::read(head)?;
+    let content = line.header_len.checked_add(line.body_len);
+    let whole = content.and_then(|content| content.checked_add(line.len));
+    if whole.and_then(|whole| u64::try_from(whole).ok()) == Some(bytes) {
+        Ok(())
+    } else {
+        Err(Unreadable::Length)
+    }
+}
+
+impl FirstLine {
+    fn read(file: &[u8]) -> Result<Self, Unreadable> {
+        let start = &file[..file.len().min(FIRST_LINE)];
+        let end = start
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or(Unreadable::Foreign)?;
+        let first = std::str::from_utf8(&start[..end]).map_err(|_| Unreadable::Foreign)?;
+        let numbers = first
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.strip_prefix(' '))
+            .ok_or(Unreadable::Foreign)?;
+        let mut numbers = numbers.split(' ');
+        let mut next = || numbers.next().ok_or(Unreadable::Foreign);
+        Ok(Self {
+            len: end + 1,
+            checksum: u32::from_str_radix(next()?, 16).map_err(|_| Unreadable::Foreign)?,
+            header_len: next()?.parse().map_err(|_| Unreadable::Foreign)?,
+            body_len: next()?.parse().map_err(|_| Unreadable::Foreign)?,
+        })
+    }
+}
+
 /// Decodes a stored result. Its body shares the buffer of `file`.
 pub(super) fn decode(file: &Bytes) -> Result<StoredResult, Unreadable> {
-    let start = &file[..file.len().min(FIRST_LINE)];
-    let end = start
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .ok_or(Unreadable::Foreign)?;
-    let first = std::str::from_utf8(&start[..end]).map_err(|_| Unreadable::Foreign)?;
-    let numbers = first
-        .strip_prefix(MAGIC)
-        .and_then(|rest| rest.strip_prefix(' '))
-        .ok_or(Unreadable::Foreign)?;
-    let mut numbers = numbers.split(' ');
-    let mut next = || numbers.next().ok_or(Unreadable::Foreign);
-    let checksum = u32::from_str_radix(next()?, 16).map_err(|_| Unreadable::Foreign)?;
-    let header_len: usize = next()?.parse().map_err(|_| Unreadable::Foreign)?;
-    let body_len: usize = next()?.parse().map_err(|_| Unreadable::Foreign)?;
-
-    let rest = file.slice(end + 1..);
+    let FirstLine {
+        len,
+        checksum,
+        header_len,
+        body_len,
+    } = FirstLine::read(file)?;
+    let rest = file.slice(len..);
     if header_len.checked_add(body_len) != Some(rest.len()) {
         return Err(Unreadable::Length);
     }

@@ -198,6 +198,13 @@ impl Store {
             if free && self.has_expired(&name, stat, now) {
                 continue;
             }
+            // A file that only has the name of a result neither takes its space nor is read whole.
+            if let Some(reason) = self.is_no_result(&name, stat) {
+                if free {
+                    self.set_aside(&name, &reason, stat.bytes);
+                }
+                continue;
+            }
             used += stat.bytes;
             if free && !name.is_delivered() {
                 found.push((stat.modified, name));

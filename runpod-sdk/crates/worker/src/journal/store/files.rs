@@ -16,8 +16,18 @@ use crate::journal::name::{FileName, JobKey};
 impl Store {
     pub(super) fn read(&self, name: &FileName) -> Option<StoredResult> {
         let path = self.result(name);
-        let file = match self.disk.read(&path) {
-            Ok(file) => file,
+        let file = self
+            .disk
+            .stat(&path)
+            .and_then(|stat| match self.is_no_result(name, stat) {
+                Some(reason) => {
+                    self.set_aside(name, &reason, stat.bytes);
+                    Ok(None)
+                }
+                None => self.disk.read(&path).map(Some),
+            });
+        let file = match file {
+            Ok(file) => file?,
             Err(error) => {
                 debug!(%error, "a stored result is gone or can't be read");
                 return None;
@@ -26,13 +36,21 @@ impl Store {
         match format::decode(&file) {
             Ok(entry) => Some(entry),
             Err(reason) => {
-                self.set_aside(name, &reason.to_string(), file.len());
+                self.set_aside(name, &reason.to_string(), file.len() as u64);
                 None
             }
         }
     }
 
-    pub(super) fn set_aside(&self, name: &FileName, reason: &str, bytes: usize) {
+    /// Why a file is no result, by its beginning and its size; `None` if it may be one, or cannot be read.
+    pub(super) fn is_no_result(&self, name: &FileName, stat: FileStat) -> Option<String> {
+        let head = self.disk.read_head(&self.result(name), format::FIRST_LINE).ok()?;
+        format::check_head(&head, stat.bytes)
+            .err()
+            .map(|reason| reason.to_string())
+    }
+
+    pub(super) fn set_aside(&self, name: &FileName, reason: &str, bytes: u64) {
         let place = self.root.join("unreadable").join(name.to_string());
         let moved = self.disk.rename(&self.result(name), &place);
         if self.warned_of_unreadable.swap(true, Ordering::Relaxed) {

@@ -86,6 +86,11 @@ impl Disk for HangingDisk {
         RealDisk.names(dir)
     }
 
+    fn read_head(&self, path: &Path, length: usize) -> io::Result<Bytes> {
+        self.0.pass();
+        RealDisk.read_head(path, length)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Bytes> {
         self.0.pass();
         RealDisk.read(path)

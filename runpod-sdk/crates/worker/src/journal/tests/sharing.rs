@@ -239,3 +239,43 @@ fn what_was_delivered_answers_its_job_until_it_expires_or_its_room_is_needed() {
     next.leftovers(&|_| true).unwrap();
     assert_eq!(stored(&next, "asked"), None, "it has expired");
 }
+
+/// Names like those of results, one of a process that seems to live and one of a dead one.
+#[test]
+fn what_is_no_result_takes_no_space_and_is_not_read_whole() {
+    let dir = TempDir::new().unwrap();
+    let (living, store) = (open(&dir), open(&dir));
+    let results = folder(&dir, "results");
+    let owner = std::fs::read_dir(folder(&dir, "workers")).unwrap();
+    let owners: Vec<String> = owner
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    // Sparse, so that it takes no space on the disk of this machine.
+    let junk = |name: &str| {
+        let file = std::fs::File::create(results.join(name)).unwrap();
+        file.set_len(2 << 30).unwrap();
+    };
+    for (number, owner) in owners.iter().enumerate() {
+        junk(&format!("job-{number}@{owner}"));
+    }
+    junk("job-of-a-dead@0123456789abcdef0123456789abcdef");
+    junk("notes.txt");
+    let pipe = results.join("pipe@0123456789abcdef0123456789abcdef");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+
+    assert!(store.leftovers(&|_| false).unwrap().is_empty());
+    write(&store, "j");
+    assert!(store.stored(&"job-of-a-dead".into()).is_none());
+    assert!(
+        folder(&dir, "unreadable")
+            .join("job-of-a-dead@0123456789abcdef0123456789abcdef")
+            .exists()
+    );
+    assert_eq!(
+        store.leftovers(&|_| false).unwrap().len(),
+        1,
+        "the result is found beside them"
+    );
+    drop(living);
+}
