@@ -121,7 +121,7 @@ fn outline(value: &str) -> String {
 }
 
 /// `text` with its secrets masked: known secrets, passwords and signatures in URLs, tokens of the header
-/// `Authorization`, and long runs of base64. The result borrows `text` if there is nothing to mask.
+/// `Authorization`, values of keys such as `api_key` and `X-Api-Key`, and long runs of base64. The result borrows `text` if there is nothing to mask.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     for mask in [without_secrets, credentials::masked, base64::masked] {
