@@ -24,6 +24,7 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::job::JobId;
 use crate::log_writer;
 use crate::redact::redacted;
 
@@ -182,11 +183,17 @@ struct JobTag {
     batch: Option<String>,
 }
 
+/// An id as it is shown. A program's own events may have one that no [`JobId`] has been made of.
+fn id(value: &dyn fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    JobId::from(text.trim_matches('"')).shown().into_owned()
+}
+
 impl Visit for JobTag {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
-            "job.id" => self.job = Some(format!("{value:?}").trim_matches('"').to_owned()),
-            "batch.id" => self.batch = Some(format!("{value:?}").trim_matches('"').to_owned()),
+            "job.id" => self.job = Some(id(value)),
+            "batch.id" => self.batch = Some(id(value)),
             _ => {}
         }
     }
@@ -291,10 +298,13 @@ impl<W> Lines<W> {
 
 fn line(format: Format, level: Level, job: Option<&str>, message: &str) -> String {
     match format {
-        Format::Human => match job {
-            Some(job) => format!("{:<7}| {job} | {message}\n", level.as_str()),
-            None => format!("{:<7}| {message}\n", level.as_str()),
-        },
+        Format::Human => {
+            let message = one_event(message);
+            match job {
+                Some(job) => format!("{:<7}| {job} | {message}\n", level.as_str()),
+                None => format!("{:<7}| {message}\n", level.as_str()),
+            }
+        }
         Format::Platform => {
             let job = job.map_or_else(|| "null".to_owned(), ascii_json);
             format!(
@@ -304,6 +314,24 @@ fn line(format: Format, level: Level, job: Option<&str>, message: &str) -> Strin
             )
         }
     }
+}
+
+/// A message as text that a person reads: its further lines are indented, so that none looks like an event of its own, and
+/// other control characters, which could move the cursor, are escaped.
+fn one_event(message: &str) -> Cow<'_, str> {
+    if !message.chars().any(|c| c.is_control() && c != '\t') {
+        return Cow::Borrowed(message);
+    }
+    let mut out = String::with_capacity(message.len());
+    for c in message.chars() {
+        match c {
+            '\n' => out.push_str("\n    "),
+            '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// A JSON string in plain ASCII.

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
+/// The most characters of an id in a log.
+const LONGEST_SHOWN: usize = 128;
+
 /// The name of one job. It is opaque: the platform adds prefixes and suffixes. Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Arc<str>);
@@ -17,6 +20,20 @@ impl JobId {
     /// The id as the platform spells it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id for a log or a header: its first 128 characters, with control characters escaped.
+    pub fn shown(&self) -> Cow<'_, str> {
+        let end = self.0.char_indices().nth(LONGEST_SHOWN).map(|(end, _)| end);
+        let cut = &self.0[..end.unwrap_or(self.0.len())];
+        if end.is_none() && !cut.chars().any(char::is_control) {
+            return Cow::Borrowed(cut);
+        }
+        let mut shown = without_controls(cut);
+        if end.is_some() {
+            shown.push_str("...");
+        }
+        Cow::Owned(shown)
     }
 
     /// The most bytes that the platform documents for the body of this job's result
@@ -31,6 +48,19 @@ impl JobId {
             10_000_000
         }
     }
+}
+
+/// `text` with control characters as `\u{…}`, so that it stays one line and moves no cursor.
+fn without_controls(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 impl From<&str> for JobId {
@@ -73,5 +103,24 @@ impl fmt::Display for JobId {
 impl fmt::Debug for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_shown_in_one_line_of_limited_length() {
+        for (id, shown) in [
+            ("sync-9f0c-u1", "sync-9f0c-u1".to_owned()),
+            ("a\nERROR  | b", "a\\u{a}ERROR  | b".to_owned()),
+            ("\u{1b}[2K\r\u{9b}", "\\u{1b}[2K\\u{d}\\u{9b}".to_owned()),
+            (&"\u{e4}".repeat(128), "\u{e4}".repeat(128)),
+            (&"x".repeat(129), format!("{}...", "x".repeat(128))),
+        ] {
+            assert_eq!(JobId::from(id).shown(), shown);
+            assert_eq!(JobId::from(id).as_str(), id);
+        }
     }
 }

@@ -53,6 +53,9 @@ impl Job {
     pub(crate) fn read(whole: Bytes, input_optional: bool) -> Result<Self, MalformedJob> {
         let fields = fields::read(&whole)?;
         let id = fields.id.ok_or(MalformedJob::Missing)?;
+        if !has_a_place_in_urls(&id) {
+            return Err(MalformedJob::BadId);
+        }
         let input = match fields.input {
             Some(raw) => RawJson::trusted(whole.slice_ref(raw.as_bytes())),
             None if input_optional => RawJson::null(),
@@ -167,6 +170,14 @@ impl Job {
     }
 }
 
+/// The most bytes of a job's id. The platform's own have about 40; the ids of all active jobs stand in one URL.
+const LONGEST_ID: usize = 512;
+
+/// Whether a URL can have the id as a part of its path, once it is encoded. `.` and `..` cannot be encoded.
+fn has_a_place_in_urls(id: &str) -> bool {
+    !matches!(id, "" | "." | "..") && id.len() <= LONGEST_ID
+}
+
 /// An object that is not a job.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -174,6 +185,9 @@ pub enum MalformedJob {
     /// There is no `id`, or it is not text.
     #[error("job has missing field(s): id or input")]
     Missing,
+    /// The `id` is empty, `.` or `..`, or longer than 512 bytes, so that no result could be sent for it.
+    #[error("the job's id is empty, `.` or `..`, or longer than 512 bytes")]
+    BadId,
     /// There is no `input`.
     #[error("job {id} has missing field(s): id or input")]
     MissingInput {
@@ -199,6 +213,20 @@ mod tests {
         assert_eq!(redacted("key of-this-job-only"), "key [secret]");
         drop(copy);
         assert_eq!(redacted("key of-this-job-only"), "key of-this-job-only");
+    }
+
+    #[test]
+    fn an_id_that_no_url_can_have_is_refused_and_any_other_is_taken() {
+        let read = |id: &str| {
+            let whole = serde_json::json!({ "id": id, "input": 1 }).to_string();
+            Job::read(whole.into(), false)
+        };
+        for id in ["", ".", "..", &"x".repeat(513)] {
+            assert!(matches!(read(id), Err(MalformedJob::BadId)), "{id}");
+        }
+        for id in ["...", "../..", "a/b", "a\nb", "\u{1b}[31m", &"x".repeat(512)] {
+            assert_eq!(read(id).unwrap().id().as_str(), id);
+        }
     }
 
     #[test]

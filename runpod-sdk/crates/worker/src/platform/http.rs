@@ -147,7 +147,8 @@ impl HttpPlatform {
             .header(CONTENT_TYPE, header::FORM)
             .header(header::CHARSET, "utf-8")
             .timeout(self.limits.request);
-        if let Ok(id) = HeaderValue::from_str(job.as_str()) {
+        // An id that a header cannot have is in the URL all the same.
+        if let Ok(id) = HeaderValue::from_str(&job.shown()) {
             request = request.header(header::REQUEST_ID, id);
         }
         let body = reqwest::Body::wrap(Pieces::of(report));
@@ -267,8 +268,7 @@ impl Platform for HttpPlatform {
                 .ok_or_else(|| PlatformError::Unavailable("RUNPOD_WEBHOOK_PING is not set".into()))?;
             let mut url = template.for_worker(&self.worker_id);
             if !jobs.is_empty() {
-                let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
-                url = url.with(query::JOB_ID, &ids.join(","));
+                url = url.with_ids(query::JOB_ID, jobs.iter().map(JobId::as_str));
             }
             url = url.with(query::RUNPOD_VERSION, &self.protocol_version);
             let request = self

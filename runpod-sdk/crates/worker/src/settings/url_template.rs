@@ -1,7 +1,9 @@
 //! URLs with placeholders (`docs/protocol/worker-protocol.md` §3).
 //!
-//! Placeholders are replaced as plain text, anywhere and without encoding. The template's own query stays as it is, byte
-//! for byte, because the platform expects its `+` back.
+//! Placeholders are replaced anywhere. What stands for them is percent-encoded, so that an id is one part of the path
+//! whatever it holds. The template's own query stays as it is, byte for byte, because the platform expects its `+` back.
+
+use std::fmt::Write as _;
 
 use runpod_protocol::route;
 
@@ -44,18 +46,19 @@ impl Template {
 
     /// For take, stop and ping, where both placeholders mean the worker.
     pub(crate) fn for_worker(&self, worker_id: &str) -> Url {
-        Url(self
-            .0
-            .replace(route::WORKER_PLACEHOLDER, worker_id)
-            .replace(route::ID_PLACEHOLDER, worker_id))
+        self.filled(worker_id, worker_id)
     }
 
     /// For done and stream, where `$ID` means the job.
     pub(crate) fn for_job(&self, worker_id: &str, job: &JobId) -> Url {
+        self.filled(worker_id, job.as_str())
+    }
+
+    fn filled(&self, worker_id: &str, id: &str) -> Url {
         Url(self
             .0
-            .replace(route::WORKER_PLACEHOLDER, worker_id)
-            .replace(route::ID_PLACEHOLDER, job.as_str()))
+            .replace(route::WORKER_PLACEHOLDER, &encoded(worker_id))
+            .replace(route::ID_PLACEHOLDER, &encoded(id)))
     }
 
     /// The template of another operation: `job-take` in the path replaced by `operation`. `None` if the template is not
@@ -91,9 +94,30 @@ impl Url {
         self.with(name, &encoded)
     }
 
+    /// Adds `name=id,id,…` with each id encoded.
+    #[must_use]
+    pub(crate) fn with_ids<'i>(self, name: &str, ids: impl Iterator<Item = &'i str>) -> Self {
+        let ids: Vec<String> = ids.map(encoded).collect();
+        self.with(name, &ids.join(","))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// An id as a part of a path or as a value in a query: all but letters, digits and `-._~` percent-encoded.
+fn encoded(id: &str) -> String {
+    let mut encoded = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]
@@ -132,7 +156,7 @@ mod tests {
         let url = template("https://h/v2/e/job-take/$ID?gpu=NVIDIA+A100").for_worker("w 1");
         assert_eq!(
             url.with("job_in_progress", "0").as_str(),
-            "https://h/v2/e/job-take/w 1?gpu=NVIDIA+A100&job_in_progress=0"
+            "https://h/v2/e/job-take/w%201?gpu=NVIDIA+A100&job_in_progress=0"
         );
     }
 
@@ -152,6 +176,38 @@ mod tests {
                 .with("a", "1")
                 .as_str(),
             "http://h/t/w?&a=1"
+        );
+    }
+
+    #[test]
+    fn an_id_is_one_part_of_the_path_whatever_it_holds() {
+        let done = template("http://h/v2/e/job-done/$RUNPOD_POD_ID/$ID?gpu=A");
+        for (id, shown) in [
+            ("j-u1", "j-u1"),
+            ("../../other", "..%2F..%2Fother"),
+            ("a?b#c&d", "a%3Fb%23c%26d"),
+            ("a b\r\nc", "a%20b%0D%0Ac"),
+            ("$RUNPOD_POD_ID", "%24RUNPOD_POD_ID"),
+            ("100%", "100%25"),
+            ("\u{e4}", "%C3%A4"),
+        ] {
+            let url = done.for_job("w/1", &id.into());
+            assert_eq!(
+                url.as_str(),
+                format!("http://h/v2/e/job-done/w%2F1/{shown}?gpu=A")
+            );
+            let parsed = reqwest::Url::parse(url.as_str()).unwrap();
+            assert_eq!(
+                parsed.path(),
+                format!("/v2/e/job-done/w%2F1/{shown}"),
+                "nothing is left to be resolved"
+            );
+        }
+        let ping = template("http://h/ping/$ID").for_worker("w");
+        let ids = ["a", "b&status=unhealthy", "c,d"];
+        assert_eq!(
+            ping.with_ids("job_id", ids.into_iter()).as_str(),
+            "http://h/ping/w?job_id=a,b%26status%3Dunhealthy,c%2Cd"
         );
     }
 

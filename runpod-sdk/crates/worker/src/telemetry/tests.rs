@@ -37,6 +37,38 @@ fn a_line_for_the_platform_has_three_keys_in_order_and_only_ascii() {
 }
 
 #[test]
+fn neither_an_id_nor_a_message_makes_a_line_that_looks_like_an_event() {
+    let forged = "j\nERROR  | other | gone\r\u{1b}[2K";
+    let log = || {
+        let job = Job::new(forged, crate::json::RawJson::null());
+        crate::runtime::span_of(&job).in_scope(|| tracing::info!("Started."));
+        tracing::warn!(job.id = %job.id(), "a job: {}", job.id());
+        tracing::warn!(
+            job.id = forged,
+            batch.id = forged,
+            "two\nlines\r\u{1b}[2K\tand a tab"
+        );
+    };
+    let id = r"j\u{a}ERROR  | other | gone\u{d}\u{1b}[2K";
+    assert_eq!(
+        written(Format::Human, log),
+        format!(
+            "INFO   | {id} | Started.\nWARN   | {id} | a job: j\n    ERROR  | other | gone\\u{{d}}\\u{{1b}}[2K\n\
+             WARN   | {id} | two\n    lines\\u{{d}}\\u{{1b}}[2K\tand a tab batch.id=j\n    ERROR  | other | gone\\u{{d}}\\u{{1b}}[2K\n"
+        )
+    );
+    let endless = Job::new(&"x".repeat(500), crate::json::RawJson::null());
+    let line = written(Format::Platform, || {
+        crate::runtime::span_of(&endless).in_scope(|| tracing::info!("a"));
+    });
+    let shown = format!("{}...", "x".repeat(128));
+    assert_eq!(
+        line,
+        format!("{{\"requestId\": \"{shown}\", \"message\": \"a\", \"level\": \"INFO\"}}\n")
+    );
+}
+
+#[test]
 fn a_long_message_keeps_both_ends() {
     let text = format!("{}{}{}", "a".repeat(2048), "b".repeat(10), "c".repeat(2048));
     let short = shorten(text);

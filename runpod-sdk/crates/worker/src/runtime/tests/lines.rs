@@ -137,10 +137,11 @@ async fn an_error_of_the_handler_is_logged_whole_over_several_lines() {
     let (_, after) = text
         .split_once("ERROR  | j1 | Captured Handler Exception\n")
         .unwrap_or_else(|| panic!("{text}"));
-    let pretty = &after[..=after.find("\n}").unwrap() + 1];
+    let end = "\n    }";
+    let pretty = &after[..after.find(end).unwrap() + end.len()];
     let error: Value = serde_json::from_str(pretty).unwrap();
     assert_eq!(error["error_message"], "the model is gone");
-    assert!(pretty.contains("\n  \"code\": \"HANDLER_ERROR\""), "{pretty}");
+    assert!(pretty.contains("\n      \"code\": \"HANDLER_ERROR\""), "{pretty}");
     assert_eq!(log.lines_with("INFO   | j1 | Finished.").len(), 1, "{text}");
 }
 
