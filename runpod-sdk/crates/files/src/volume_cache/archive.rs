@@ -1,7 +1,7 @@
 //! `small.tar`: the small files, named relative to `/`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,9 +11,13 @@ use sha2::{Digest as _, Sha256};
 use tracing::debug;
 
 use super::atomic_file::{TOLERANCE, hex, other_hash, seconds, sha256, write};
+use super::bounded::{self, Allowance, Bounded};
 use super::layout::THRESHOLD;
 use super::manifest::FileEntry;
 use super::writable::WritableDirs;
+
+/// The most bytes of an entry's headers. The library reads a long name or an extended header whole.
+const MOST_HEADERS: u64 = 1 << 20;
 
 /// Packs the files into `archive`. A file that vanishes meanwhile is left out.
 pub(super) fn pack(archive: &Path, files: &[&FileEntry]) -> io::Result<()> {
@@ -48,19 +52,35 @@ pub(super) fn extract(
     dirs: &WritableDirs,
     hashes: Option<&BTreeMap<String, String>>,
 ) -> usize {
-    let Ok(file) = File::open(archive) else {
+    let Ok(file) = bounded::open(archive) else {
         return 0;
     };
-    let mut archive = tar::Archive::new(io::BufReader::new(file));
+    let allowance = Allowance::default();
+    let mut archive = tar::Archive::new(Bounded {
+        inner: io::BufReader::new(file),
+        allowance: allowance.clone(),
+    });
+    // One entry: the rest of the one before, its long name and other headers, its content.
+    let refill = || allowance.set(MOST_HEADERS + 2 * THRESHOLD);
+    refill();
     let Ok(entries) = archive.entries() else { return 0 };
     let mut restored = 0;
     for entry in entries {
-        // Behind a broken header, the next one cannot be found.
-        let Ok(mut entry) = entry else { break };
+        let mut entry = match entry {
+            Ok(entry) if entry.size() < THRESHOLD => entry,
+            // Nothing of that size is in a cache's archive.
+            Ok(_) => break,
+            // Behind a broken header, the next one cannot be found.
+            Err(error) => {
+                debug!(%error, "the rest of the archive is not read");
+                break;
+            }
+        };
         match extract_entry(&mut entry, dirs, hashes) {
             Ok(done) => restored += usize::from(done),
             Err(error) => debug!(%error, "not restored from the archive"),
         }
+        refill();
     }
     restored
 }
@@ -72,7 +92,7 @@ fn extract_entry<R: Read>(
     hashes: Option<&BTreeMap<String, String>>,
 ) -> io::Result<bool> {
     let size = entry.size();
-    if !entry.header().entry_type().is_file() || size >= THRESHOLD {
+    if !entry.header().entry_type().is_file() {
         return Ok(false);
     }
     let path = format!(

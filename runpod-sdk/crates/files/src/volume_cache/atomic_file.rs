@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::bounded;
+
 /// The ending of files that are being written. Neither Python nor this crate caches them.
 pub(super) const UNFINISHED: &str = ".rpvc.tmp";
 /// By how much a coarse file system may change a modification time, in seconds.
@@ -34,7 +36,7 @@ pub(super) fn is_current(source: &Path, target: &Path) -> bool {
 
 /// Copies a file with its time and mode, and checks its hash if one is given. Returns the size.
 pub(super) fn copy(source: &Path, target: &Path, sha256: Option<&str>) -> io::Result<u64> {
-    let mut from = File::open(source)?;
+    let mut from = bounded::open(source)?;
     let metadata = from.metadata()?;
     let (modified, permissions) = (metadata.modified()?, metadata.permissions());
     write(target, modified, |to| {
@@ -120,7 +122,7 @@ fn unfinished(target: &Path) -> PathBuf {
 
 /// The hash of a file's content.
 pub(super) fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = bounded::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

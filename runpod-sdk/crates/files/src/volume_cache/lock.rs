@@ -12,6 +12,10 @@ use runpod_protocol::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::atomic_file::{self, UNFINISHED, seconds};
+use super::bounded;
+
+/// The most bytes of the lock's file.
+const LONGEST_RECORD: u64 = 4096;
 
 /// The lock of one cache. Dropping it releases it.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ struct LockRecord {
 
 impl LockRecord {
     fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        serde_json::from_slice(&bounded::read(path, LONGEST_RECORD).ok()?).ok()
     }
 }
 

@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::atomic_file::{self, TOLERANCE, UNFINISHED};
+use super::bounded;
 use super::layout::{Layout, THRESHOLD};
 
 /// The version of the layout that Python writes.
 const VERSION: u32 = 1;
+
+/// The most bytes of a manifest: some hundred thousand files.
+const LONGEST: u64 = 64 << 20;
 
 /// The content of a cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,7 +80,13 @@ impl FileEntry {
 impl Manifest {
     /// Reads the manifest. `None` if there is none, or if it cannot be understood: the next sync replaces it.
     pub(super) fn read(layout: &Layout) -> Option<Self> {
-        let text = fs::read(layout.manifest()).ok()?;
+        let text = match bounded::read(&layout.manifest(), LONGEST) {
+            Ok(text) => text,
+            Err(error) => {
+                debug!(%error, "the cache's manifest is not there or not read");
+                return None;
+            }
+        };
         match serde_json::from_slice::<Self>(&text) {
             Ok(manifest) if manifest.version == VERSION => Some(manifest),
             Ok(manifest) => {

@@ -17,6 +17,7 @@
 mod archive;
 mod atomic_file;
 mod background;
+mod bounded;
 mod cache;
 mod error;
 mod hydrate;

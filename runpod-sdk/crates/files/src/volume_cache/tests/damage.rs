@@ -204,3 +204,67 @@ fn a_volume_that_is_full_keeps_the_cache_as_it_was() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// The header of an entry, past the checks of the library.
+fn header(kind: tar::EntryType, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..10].copy_from_slice(b"longheader");
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_mtime(1);
+    header.set_size(size);
+    header.set_cksum();
+    header
+}
+
+#[test]
+fn an_archive_with_headers_or_entries_without_end_is_left_at_once() {
+    for kind in [
+        tar::EntryType::GNULongName,
+        tar::EntryType::GNULongLink,
+        tar::EntryType::XHeader,
+        tar::EntryType::XGlobalHeader,
+        tar::EntryType::Regular,
+        tar::EntryType::GNUSparse,
+    ] {
+        let pod = Pod::new();
+        pod.write("cache/good", "small");
+        pod.cache().sync().unwrap();
+        let archive = pod.root().join("small.tar");
+        let whole = fs::read(&archive).unwrap();
+        // Behind the first entry, sparse, so that it takes no space on the disk of this machine: 1 TiB of zeros.
+        let first = whole.len() - 1024;
+        let mut hostile = fs::File::create(&archive).unwrap();
+        std::io::Write::write_all(&mut hostile, &whole[..first]).unwrap();
+        std::io::Write::write_all(&mut hostile, header(kind, 1 << 40).as_bytes()).unwrap();
+        hostile.set_len(1 << 40).unwrap();
+        drop(hostile);
+        pod.forget();
+        assert_eq!(pod.cache().hydrate().unwrap(), 1, "{kind:?}");
+        assert_eq!(pod.read("cache/good"), "small");
+    }
+}
+
+#[test]
+fn pipes_and_files_without_end_in_the_place_of_the_caches_own_are_no_files() {
+    let pod = Pod::new();
+    with_a_model(&pod);
+    pod.cache().sync().unwrap();
+    let places: Vec<PathBuf> = ["manifest.json", "small.tar", "sync.lock"]
+        .map(|name| pod.root().join(name))
+        .into();
+    for place in &places {
+        let kept = fs::read(place).ok();
+        let _ = fs::remove_file(place);
+        assert!(Command::new("mkfifo").arg(place).status().unwrap().success());
+        pod.cache().hydrate().unwrap();
+        pod.cache().sync().unwrap();
+        fs::remove_file(place).unwrap();
+        fs::File::create(place).unwrap().set_len(1 << 40).unwrap();
+        pod.cache().hydrate().unwrap();
+        fs::remove_file(place).unwrap();
+        if let Some(kept) = kept {
+            fs::write(place, kept).unwrap();
+        }
+    }
+}
