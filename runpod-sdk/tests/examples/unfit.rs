@@ -1,4 +1,4 @@
-//! The example `fitness` on a platform, without the weights that it checks for.
+//! Workers that end before they take a job: without the weights that they check for, or without file descriptors.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -6,9 +6,13 @@ use std::process::{Command, Output};
 
 use super::example;
 
-/// Runs the example by `shell`, whose first argument it is. Returns what it printed and the first
-/// lines of all requests that it made.
+/// Runs the example `fitness` by `shell`, whose first argument it is. Returns what it printed and the first lines of all
+/// requests that it made.
 fn run(shell: &str) -> (Output, Vec<String>) {
+    run_example("fitness", shell)
+}
+
+fn run_example(name: &str, shell: &str) -> (Output, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let platform = format!("http://{}/v2/ep", listener.local_addr().unwrap());
     let answering = std::thread::spawn(move || {
@@ -29,7 +33,7 @@ fn run(shell: &str) -> (Output, Vec<String>) {
     });
     let output = Command::new("sh")
         .args(["-c", shell])
-        .arg(example("fitness"))
+        .arg(example(name))
         .env_clear()
         .envs([
             ("RUNPOD_WEBHOOK_GET_JOB", format!("{platform}/job-take/$ID")),
@@ -69,4 +73,25 @@ fn it_exits_with_code_1_even_if_nobody_can_read_its_log() {
     let (output, requests) = run(r#"exec "$0" >&- 2>&-"#);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(requests, [REPORT]);
+}
+
+#[test]
+fn a_worker_with_too_few_file_descriptors_for_its_heartbeat_takes_no_job() {
+    for descriptors in [8, 12, 16, 20, 24] {
+        let shell = format!(r#"ulimit -n {descriptors} && exec "$0""#);
+        let (output, requests) = run_example("hello", &shell);
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{descriptors}: {log}");
+        let taken: Vec<&String> = requests
+            .iter()
+            .filter(|line| line.contains("/job-take/"))
+            .collect();
+        assert!(taken.is_empty(), "{descriptors}: {taken:?}");
+    }
+    let (output, _) = run_example("hello", r#"ulimit -n 24 && exec "$0""#);
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        log.contains("file descriptors") && log.contains("ulimit -n"),
+        "{log}"
+    );
 }

@@ -69,6 +69,17 @@ pub enum StartupError {
         #[source]
         source: io::Error,
     },
+    /// The process may open too few files and sockets.
+    #[error(
+        "fewer than {needed} file descriptors are free: {source}; raise their limit (`ulimit -n`), or leave fewer open"
+    )]
+    NoDescriptors {
+        /// The number that a worker needs.
+        needed: usize,
+        /// Why there are not as many.
+        #[source]
+        source: io::Error,
+    },
     /// SIGTERM and SIGINT cannot be listened for.
     #[error("can't listen for signals: {0}")]
     Signals(#[source] io::Error),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use super::descriptors;
 use super::fitness_plan::FitnessPlan;
 use super::http_client::http_client;
 use super::launch::{Connected, Launch, StartReporting};
@@ -37,6 +38,7 @@ pub(super) fn run_on(
     timer: StartTimer,
     shutdown: Shutdown,
 ) -> Result<Ended, Error> {
+    descriptors::check()?;
     let problems = worker.settings_mut().override_from(&lookup);
     let config = match Config::from_lookup(&lookup) {
         Ok(config) if problems.is_empty() => Arc::new(config),

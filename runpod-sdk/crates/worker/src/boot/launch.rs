@@ -148,7 +148,7 @@ impl Launch {
                 fit = fitness.check(&handlers) => fit?,
             };
             start.mark("fitness");
-            let _heartbeat = match heartbeat {
+            let mut heartbeat = match heartbeat {
                 Some(config) => {
                     let beating = heartbeat::start(&config, settings.limits, &active_jobs, &events)?;
                     start.mark("heartbeat");
@@ -156,8 +156,15 @@ impl Launch {
                 }
                 None => None,
             };
+            let beating = async {
+                match &mut heartbeat {
+                    Some(heartbeat) => heartbeat.connected().await,
+                    None => Ok(()),
+                }
+            };
             let ready = get_ready(connect, load, &handlers, &start);
-            let (connected, handler) = tokio::select! {
+            let ready = async { tokio::try_join!(ready, beating) };
+            let ((connected, handler), ()) = tokio::select! {
                 biased;
                 () = stopped_early(&shutdown.drain) => return Ok(Ended::Drained),
                 ready = ready => ready?,

@@ -7,6 +7,7 @@
 //! - `one_job`: one local job. `dev_server`: the platform on this machine, and the worker under it.
 
 mod deployed;
+mod descriptors;
 #[cfg(feature = "local-server")]
 mod dev_server;
 mod fitness_plan;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
@@ -129,7 +130,18 @@ fn may_pass(error: &PlatformError) -> bool {
 #[derive(Debug)]
 pub(crate) struct HeartbeatThread {
     stop: CancellationToken,
+    connected: oneshot::Receiver<Result<(), Error>>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+impl HeartbeatThread {
+    /// Waits until the thread has its client, without which no job may be taken: the platform would give it to others.
+    pub(crate) async fn connected(&mut self) -> Result<(), Error> {
+        match (&mut self.connected).await {
+            Ok(connected) => connected,
+            Err(_) => Err(Error::Runtime("the heartbeat's thread has ended".to_owned())),
+        }
+    }
 }
 
 impl Drop for HeartbeatThread {
@@ -153,21 +165,32 @@ pub(crate) fn on_thread(
 ) -> Result<HeartbeatThread, Error> {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
+    let (tell, connected) = oneshot::channel();
     let body = move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return error!(%error, "no heartbeat: its runtime could not be made"),
-        };
-        match connect() {
-            Ok(platform) => runtime.block_on(beat(
-                &*platform,
-                &active_jobs,
-                &liveness,
-                interval,
-                &stopped,
-                &events,
-            )),
-            Err(error) => error!(%error, "no heartbeat"),
+        let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let made = made.map_err(|source| StartupError::NoThread {
+            what: "runtime for the heartbeat",
+            source,
+        });
+        match made
+            .map_err(Error::from)
+            .and_then(|runtime| Ok((runtime, connect()?)))
+        {
+            Ok((runtime, platform)) => {
+                // The start may have been given up.
+                let _ = tell.send(Ok(()));
+                runtime.block_on(beat(
+                    &*platform,
+                    &active_jobs,
+                    &liveness,
+                    interval,
+                    &stopped,
+                    &events,
+                ));
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
         }
     };
     let thread = thread::Builder::new()
@@ -179,6 +202,7 @@ pub(crate) fn on_thread(
         })?;
     Ok(HeartbeatThread {
         stop,
+        connected,
         thread: Some(thread),
     })
 }
