@@ -3,6 +3,7 @@
 
 mod page;
 mod sources;
+mod threats;
 
 use std::collections::BTreeSet;
 use std::fs;

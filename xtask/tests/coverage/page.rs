@@ -61,20 +61,7 @@ impl Row {
         if !MARKS.contains(&mark.as_str()) {
             return Err(format!("`{mark}` is none of the marks {}", MARKS.join(", ")));
         }
-        let (tests, reason) = match shown.split_once(NOT_TESTED) {
-            Some((tests, reason)) => (tests, Some(reason.trim())),
-            None => (shown.as_str(), None),
-        };
-        if reason == Some("") {
-            return Err(format!("no reason after `{NOT_TESTED}`"));
-        }
-        if tests.matches('`').count() % 2 == 1 {
-            return Err("a backtick is missing".to_owned());
-        }
-        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        if tests.is_empty() && reason.is_none() {
-            return Err(format!("neither a test nor `{NOT_TESTED}` with the reason"));
-        }
+        let tests = shown_by(shown)?;
         Ok(Self {
             line,
             section,
@@ -84,8 +71,31 @@ impl Row {
     }
 }
 
+/// The tests in the last cell of a row.
+///
+/// # Errors
+///
+/// There is neither a test nor a reason.
+pub(crate) fn shown_by(cell: &str) -> Result<Vec<String>, String> {
+    let (tests, reason) = match cell.split_once(NOT_TESTED) {
+        Some((tests, reason)) => (tests, Some(reason.trim())),
+        None => (cell, None),
+    };
+    if reason == Some("") {
+        return Err(format!("no reason after `{NOT_TESTED}`"));
+    }
+    if tests.matches('`').count() % 2 == 1 {
+        return Err("a backtick is missing".to_owned());
+    }
+    let tests: Vec<_> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    if tests.is_empty() && reason.is_none() {
+        return Err(format!("neither a test nor `{NOT_TESTED}` with the reason"));
+    }
+    Ok(tests)
+}
+
 /// The cells of a line of a table; `\|` is a bar within a cell.
-fn cells(line: &str) -> Vec<String> {
+pub(crate) fn cells(line: &str) -> Vec<String> {
     let inner = line.trim().trim_start_matches('|');
     let inner = inner.strip_suffix('|').unwrap_or(inner).replace("\\|", "\0");
     inner
