@@ -141,7 +141,8 @@ fault_kinds! {
     /// The request is carried out, and its answer is 429, as by SD.Next's `server_rate_limit`.
     RateLimit = "rate-limit"
     /// As uvicorn up to 0.27.0.post1: a request sent within 50 ms of the previous answer on its connection loses the
-    /// connection when that answer's keep-alive limit expires. The render goes on.
+    /// connection when that answer's keep-alive limit expires, unless a request that came after that answer has been
+    /// answered meanwhile. The render goes on.
     KeepAliveTimer = "keep-alive-timer"
 }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -51,6 +52,8 @@ pub(crate) struct Relay {
     prefix: String,
     keep_alive: Duration,
     threads: Option<Arc<Semaphore>>,
+    /// The latest arrival among the requests that have been answered.
+    answered_arrival: Mutex<Option<tokio::time::Instant>>,
 }
 
 impl Relay {
@@ -72,6 +75,7 @@ impl Relay {
             prefix,
             keep_alive,
             threads,
+            answered_arrival: Mutex::default(),
         }
     }
 
@@ -152,7 +156,7 @@ impl Relay {
                 (own == "timed").then(|| arrived.elapsed()),
             );
         }
-        wire.note_answer();
+        self.note_answer(arrived, wire);
         apply_answer_faults(
             response,
             &faults,
@@ -163,11 +167,21 @@ impl Relay {
         .map(|response| response.map(Full::new))
     }
 
+    fn note_answer(&self, arrived: Instant, wire: &WireControl) {
+        wire.note_answer();
+        let mut latest = self.answered_arrival.lock();
+        *latest = (*latest).max(Some(arrived.into()));
+    }
+
     /// When uvicorn's fault of its keep-alive timer ends the connection of a request that arrives now.
+    ///
+    /// The fault needs an answer that is not finished: its event loop has sent the body and not the end. It ends what it
+    /// has begun before it answers a request that arrived later.
     fn keep_alive_timer(&self, wire: &WireControl) -> Option<tokio::time::Instant> {
         let within = self.server.fault_plan().keep_alive_timer()?;
         let last = wire.last_answer().filter(|last| last.elapsed() < within)?;
-        Some(last + self.keep_alive)
+        let is_finished = self.answered_arrival.lock().is_some_and(|arrival| arrival > last);
+        (!is_finished).then(|| last + self.keep_alive)
     }
 
     /// The path and query as the inner server knows them; `None` outside the prefix.
