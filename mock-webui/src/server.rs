@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) error_log: bool,
     /// ControlNet's maps come back beside the pictures.
     pub(crate) controlnet_maps: bool,
+    /// The version of sd-worker's extension; `None` if it is not installed.
+    pub(crate) batch_extension: Option<u32>,
     pub(crate) startup: Startup,
     /// Makes random choices repeatable.
     pub(crate) seed: Option<u64>,

@@ -22,6 +22,10 @@ pub(crate) struct ActiveFaults {
     pub(crate) grow_megabytes: usize,
     /// The render ends in `NansException`.
     pub(crate) nan: bool,
+    /// A render ends so if a prompt has one of these texts.
+    pub(crate) nan_for: Vec<String>,
+    /// The most pictures of a batch that the card has room for.
+    pub(crate) most_pictures: Option<usize>,
     pub(crate) ignore_loras: bool,
     /// Fields of the request that have no effect.
     pub(crate) forgotten_fields: Vec<String>,
@@ -97,6 +101,10 @@ impl FaultKind {
             Self::OutOfMemory { until } => request(move |faults| faults.out_of_memory = Some(until)),
             Self::GrowMemory { megabytes } => request(move |faults| faults.grow_megabytes += megabytes),
             Self::Nan => request(|faults| faults.nan = true),
+            Self::NanFor { text } => request(|faults| faults.nan_for.push(text)),
+            Self::OutOfMemoryAbove { pictures } => {
+                request(move |faults| faults.most_pictures = Some(pictures))
+            }
             Self::IgnoreLora => request(|faults| faults.ignore_loras = true),
             Self::ForgetFields { fields } => request(|faults| faults.forgotten_fields.extend(fields)),
             Self::WrongModel => request(|faults| faults.keep_old_model = true),

@@ -88,6 +88,16 @@ impl Fault {
         Self::new(FaultKind::Nan)
     }
 
+    /// [`FaultKind::NanFor`], until it is cleared.
+    pub fn nan_for(text: impl Into<String>) -> Self {
+        Self::new(FaultKind::NanFor { text: text.into() }).sticky()
+    }
+
+    /// [`FaultKind::OutOfMemoryAbove`], until it is cleared.
+    pub fn out_of_memory_above(pictures: usize) -> Self {
+        Self::new(FaultKind::OutOfMemoryAbove { pictures }).sticky()
+    }
+
     /// [`FaultKind::LeakPerModelSwitch`], until it is cleared.
     pub fn leak_per_model_switch(gigabytes: f64) -> Self {
         Self::new(FaultKind::LeakPerModelSwitch { gigabytes })

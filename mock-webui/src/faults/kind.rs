@@ -73,6 +73,16 @@ fault_kinds! {
     }
     /// The picture contains NaN: `NansException`, after all steps.
     Nan = "nan"
+    /// A render of a picture whose prompt has this text fails with NaN, together with the other pictures of its batch.
+    NanFor = "nan-for" {
+        /// A part of the prompt.
+        text: String,
+    }
+    /// A batch of more pictures than this runs out of the card's memory.
+    OutOfMemoryAbove = "out-of-memory-above" {
+        /// The most pictures that the card has room for.
+        pictures: usize,
+    }
     /// Every change of the checkpoint leaks this much of the card's memory. The card has 23.64 GiB, a model takes 4.
     LeakPerModelSwitch = "leak-per-model-switch" {
         /// GiB lost each time.

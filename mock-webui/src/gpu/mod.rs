@@ -4,6 +4,7 @@
 //! and every change of several values is seen at once or not at all.
 
 mod clock;
+mod cost;
 pub(crate) mod picture;
 mod queue;
 mod state;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 pub(crate) use clock::Clock;
+use cost::BatchCosts;
 pub(crate) use queue::QueuePlace;
 pub use state::Progress;
 pub(crate) use state::{GpuState, Preview, time_stamp};
@@ -42,6 +44,7 @@ pub(crate) use state::{GpuState, Preview, time_stamp};
 pub struct SimGpu {
     card: watch::Sender<GpuState>,
     clock: Clock,
+    costs: BatchCosts,
 }
 
 /// Steps at which something other than sampling happens.
@@ -63,10 +66,12 @@ pub(crate) struct Sampled {
 }
 
 impl SimGpu {
-    pub(crate) fn new(clock: Clock) -> Self {
+    /// `costs` are those of a step of a batch of 1, 2, 4, 8 … pictures, by that of one.
+    pub(crate) fn new(clock: Clock, costs: Vec<f64>) -> Self {
         Self {
             card: watch::Sender::new(GpuState::default()),
             clock,
+            costs: BatchCosts::new(costs),
         }
     }
 
@@ -187,6 +192,7 @@ impl SimGpu {
 
     /// Runs one batch of sampling: `steps` ticks of the clock, ended early by interrupt or skip.
     pub(crate) async fn sample(&self, steps: u32, preview: Preview, hooks: SamplingHooks) -> Sampled {
+        let cost = self.costs.of(preview.scenes.len());
         self.change(|state| {
             state.sampling = true;
             state.sampling_step = 0;
@@ -206,7 +212,7 @@ impl SimGpu {
                 Some((step, true)) if step == done => std::future::pending().await,
                 _ => {}
             }
-            if done == steps || hooks.stop_at == Some(done) || !self.step(done + 1, steps).await {
+            if done == steps || hooks.stop_at == Some(done) || !self.step(done + 1, steps, cost).await {
                 break;
             }
             done += 1;
@@ -216,14 +222,14 @@ impl SimGpu {
     }
 
     /// One step. False when the render was interrupted or skipped instead.
-    async fn step(&self, number: u32, of: u32) -> bool {
+    async fn step(&self, number: u32, of: u32, cost: f64) -> bool {
         let stopped = |state: &GpuState| state.interrupted || state.skipped;
         match self.clock {
             Clock::Manual => {
                 self.wait_until(|state| stopped(state) || state.steps_done < state.steps_granted)
                     .await;
             }
-            Clock::Real { step } if step > Duration::ZERO => tokio::time::sleep(step).await,
+            Clock::Real { step } if step > Duration::ZERO => tokio::time::sleep(step.mul_f64(cost)).await,
             Clock::Real { .. } => {}
         }
         self.change(|state| {

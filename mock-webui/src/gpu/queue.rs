@@ -45,7 +45,7 @@ mod tests {
 
     #[tokio::test]
     async fn places_are_served_in_the_order_they_were_taken() {
-        let gpu = SimGpu::new(Clock::Real { step: Duration::ZERO });
+        let gpu = SimGpu::new(Clock::Real { step: Duration::ZERO }, Vec::new());
         let (first, second, third) = (gpu.take_place(), gpu.take_place(), gpu.take_place());
         first.turn().await;
         drop(second); // gives up while waiting

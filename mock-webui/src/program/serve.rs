@@ -53,6 +53,14 @@ pub(super) struct ServeOptions {
     #[arg(long, value_name = "NAME")]
     controlnet_model: Vec<String>,
 
+    /// Have sd-worker's extension for batches of different jobs.
+    #[arg(long)]
+    batch_extension: bool,
+
+    /// How long a step of a batch of 1, 2, 4, 8 … pictures takes, by that of one: 1,1.1,1.58,2.9.
+    #[arg(long, value_name = "FACTORS", value_delimiter = ',', value_parser = factor)]
+    batch_costs: Vec<f64>,
+
     /// Refuse connections for this long after the start, such as 3s or 500ms.
     #[arg(long, value_name = "TIME", default_value = "0s")]
     ready_after: humantime::Duration,
@@ -126,6 +134,13 @@ fn credentials(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "credentials have the form USER:PASSWORD".to_owned())
 }
 
+fn factor(text: &str) -> Result<f64, String> {
+    let factor: Option<f64> = text.trim().parse().ok();
+    factor
+        .filter(|factor| factor.is_finite() && *factor > 0.0)
+        .ok_or_else(|| "a factor is a number above 0".to_owned())
+}
+
 impl ServeOptions {
     fn builder(&self) -> anyhow::Result<MockWebUiBuilder> {
         let mut builder = MockWebUi::builder()
@@ -141,6 +156,10 @@ impl ServeOptions {
             .controlnet_models(self.controlnet_model.clone())
             .error_log(true)
             .recording(false);
+        if self.batch_extension {
+            builder = builder.batch_extension(1);
+        }
+        builder = builder.batch_costs(self.batch_costs.iter().copied());
         if let Some(threads) = self.threads {
             builder = builder.worker_threads(threads);
         }

@@ -55,8 +55,9 @@ impl Generation {
     }
 
     /// Fails as the real server's check of the finished latent does, if a fault says so.
-    pub(super) fn check_for_nan(&self) -> Result<(), Failure> {
-        if !self.faults.nan {
+    pub(super) fn check_for_nan(&self, prompts: &[String]) -> Result<(), Failure> {
+        let is_hit = |text: &String| prompts.iter().any(|prompt| prompt.contains(text));
+        if !self.faults.nan && !self.faults.nan_for.iter().any(is_hit) {
             return Ok(());
         }
         Err(Failure::unexpected(

@@ -52,8 +52,8 @@ pub(crate) fn infotext(plan: &Plan, index: usize) -> String {
     }
     entries.add_if("Tiling", set.tiling.then_some("True"));
     for (name, value) in &plan.extra {
-        if !PLACED.contains(&name.as_str()) && !value.is_null() {
-            entries.add(name, python_str(value));
+        if !PLACED.contains(&name.as_str()) {
+            entries.add_if(name, plan.extra_of(index, name, value));
         }
     }
     entries.add("Version", plan.version);

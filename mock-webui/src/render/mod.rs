@@ -1,11 +1,12 @@
 //! Generation: from checked fields to pictures, infotexts and `info`.
 //!
 //! The files import in one direction. From the ground up: what requests hold (`input_picture`, `infotext_reader`,
-//! `prompt`, `numbers`, `paste`, `axis`, `plot`, `script_table`, `scripts`, `hires`, `entries`, `from_settings`, `sd_next`), the `plan` of a
+//! `prompt`, `numbers`, `batch_jobs`, `paste`, `axis`, `plot`, `script_table`, `scripts`, `hires`, `entries`, `from_settings`, `sd_next`), the `plan` of a
 //! generation, what describes it (`info`, `sd_next_info`, `infotext_writer`), its results (`rendered`, `disk`, `plot_grid`), and the
 //! work itself (`generation`, `sampling`, `reply`, `plot_run`, `run`).
 
 mod axis;
+mod batch_jobs;
 mod disk;
 mod entries;
 mod from_settings;

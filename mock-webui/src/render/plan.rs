@@ -1,9 +1,11 @@
 //! What one generation will do, decided before the first step.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::batch_jobs::{self, PictureJob};
 use super::entries::{eta_entry, lora_entries, mask_entries, noise_entry, refiner_entries};
 use super::from_settings::FromSettings;
 use super::hires::Hires;
@@ -16,6 +18,7 @@ use crate::answer::Failure;
 use crate::catalogue::sampling::Sampling;
 use crate::faults::ActiveFaults;
 use crate::gpu::picture::{Base, Scene};
+use crate::json::python_str;
 use crate::profile::Profile;
 use crate::request::{Fields, Mode};
 use crate::server::Server;
@@ -66,6 +69,8 @@ pub(crate) struct Plan {
     bases: Vec<Base>,
     /// The names of the `LoRA`s that are applied.
     loras: Vec<String>,
+    /// The jobs of sd-worker's script, one for each picture.
+    jobs: Option<Vec<PictureJob>>,
 }
 
 impl Plan {
@@ -98,26 +103,25 @@ impl Plan {
 
         let pictures_asked = batch_size * batches;
         let (texts, order) = texts(script, (&prompt, &negative), pictures_asked);
-        let (prompts, negatives): (Vec<_>, Vec<_>) = texts
+        let (mut prompts, mut negatives): (Vec<_>, Vec<_>) = texts
             .into_iter()
             .map(|(prompt, negative)| prompt::prepare(server, fields, &prompt, &negative))
             .unzip();
         if prompts.is_empty() || batch_size == 0 {
             return Err(Failure::unexpected("IndexError", "list index out of range"));
         }
-        let (seeds, subseeds) = numbers::seeds(server, fields, prompts.len(), order)?;
+        let (mut seeds, mut subseeds) = numbers::seeds(server, fields, prompts.len(), order)?;
+        let jobs = batch_jobs::read(server, mode, fields, prompts.len());
+        if let Some(jobs) = &jobs {
+            batch_jobs::put(jobs, [&mut prompts, &mut negatives], [&mut seeds, &mut subseeds]);
+        }
         let hires = if mode == Mode::Txt2Img {
             Hires::plan(server, fields, &sampling, (width, height))?
         } else {
             None
         };
         let denoising = fields.float("denoising_strength");
-        let sampled_steps = match mode {
-            Mode::Txt2Img => steps,
-            Mode::Img2Img => {
-                numbers::share(steps, denoising.ok_or_else(|| numbers::not_comparable("<"))?) + 1
-            }
-        };
+        let sampled_steps = sampled_steps(mode, steps, denoising)?;
         let ignore_loras = faults.ignore_loras || fields.flag("disable_extra_networks");
         let extra = extra_entries(
             server,
@@ -125,13 +129,10 @@ impl Plan {
             fields,
             &sampling,
             hires.as_ref(),
-            (!ignore_loras).then_some(&prompts),
+            (!ignore_loras).then_some(with_networks(&prompts, jobs.as_deref())),
         )?;
-        let installed = server.setup().installed.loras.iter();
-        let loras = installed
-            .filter(|_| !ignore_loras)
-            .map(|lora| lora.name().to_owned())
-            .collect();
+        let installed = server.setup().installed.loras.iter().filter(|_| !ignore_loras);
+        let loras = installed.map(|lora| lora.name().to_owned()).collect();
         let from_settings = FromSettings::read(server, fields, &sampling.sampler);
         let model = server.current_model().cloned().unwrap_or_default();
         let share = denoising.unwrap_or(1.0);
@@ -168,6 +169,7 @@ impl Plan {
             sd_next,
             bases,
             loras,
+            jobs,
         })
     }
 
@@ -176,12 +178,31 @@ impl Plan {
         self.prompts.len().div_ceil(self.batch_size)
     }
 
+    /// The entry `name` of the infotext of one picture. With different jobs in a batch, the prompts of the second pass
+    /// are the picture's own.
+    pub(crate) fn extra_of<'a>(
+        &'a self,
+        index: usize,
+        name: &str,
+        shared: &'a Value,
+    ) -> Option<Cow<'a, str>> {
+        let job = self.jobs.as_ref().and_then(|jobs| jobs.get(index));
+        match (job.filter(|_| self.states_hires_prompts_as_null), name) {
+            (Some(job), "Hires prompt") => job.hires[0].as_deref().map(Cow::Borrowed),
+            (Some(job), "Hires negative prompt") => job.hires[1].as_deref().map(Cow::Borrowed),
+            _ => (!shared.is_null()).then(|| Cow::Owned(python_str(shared))),
+        }
+    }
+
     /// The picture with this index, counted over all batches.
     pub(crate) fn scene(&self, index: usize) -> Scene {
         let strength = self.subseed_strength.as_f64().unwrap_or_default();
         let variation = (strength != 0.0).then(|| (self.subseeds[index], strength.to_bits()));
-        let (text, loras) = prompt::split_loras(&self.prompts[index]);
-        let applied: Vec<_> = loras
+        let (text, _) = prompt::split_loras(&self.prompts[index]);
+        // All pictures of a batch get the networks of its first prompt (§13).
+        let first = index / self.batch_size * self.batch_size;
+        let applied: Vec<_> = prompt::split_loras(&self.prompts[first])
+            .1
             .into_iter()
             .filter(|(name, _)| self.loras.contains(name))
             .collect();
@@ -262,6 +283,22 @@ fn texts(
     }
 }
 
+/// The steps that are really sampled: fewer than asked when a picture is the start.
+fn sampled_steps(mode: Mode, steps: u32, denoising: Option<f64>) -> Result<u32, Failure> {
+    match mode {
+        Mode::Txt2Img => Ok(steps),
+        Mode::Img2Img => {
+            let strength = denoising.ok_or_else(|| numbers::not_comparable("<"))?;
+            Ok(numbers::share(steps, strength) + 1)
+        }
+    }
+}
+
+/// The prompts whose networks the real server reads: with different jobs in a batch that of the first alone (§13).
+fn with_networks<'a>(prompts: &'a [String], jobs: Option<&[PictureJob]>) -> &'a [String] {
+    if jobs.is_some() { &prompts[..1] } else { prompts }
+}
+
 /// The names of the request's styles.
 fn styles(fields: &Fields) -> Vec<String> {
     let names = fields.list("styles").iter().filter_map(Value::as_str);
@@ -276,7 +313,7 @@ fn extra_entries(
     fields: &Fields,
     sampling: &Sampling,
     hires: Option<&Hires>,
-    prompts: Option<&Vec<String>>,
+    prompts: Option<&[String]>,
 ) -> Result<Map<String, Value>, Failure> {
     let mut extra = pass_entries(mode, fields, sampling, hires);
     if let Some(prompts) = prompts {

@@ -44,7 +44,7 @@ impl Generation {
             let pictures = self.batches(&plan).await?;
             rendered.push((plan, pictures));
         }
-        self.check_for_nan()?;
+        self.check_for_nan(&[self.fields.text("prompt").to_owned()])?;
         let (plan, pictures) = assemble(&plot, rendered)
             .ok_or_else(|| Failure::unexpected("IndexError", "list index out of range"))?;
         self.reply(&plan, pictures, 1, stamp).await

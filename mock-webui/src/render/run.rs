@@ -14,6 +14,7 @@ use crate::answer::{Answer, Failure};
 use crate::catalogue::sampling::{self, Sampling};
 use crate::faults::ActiveFaults;
 use crate::gpu::QueuePlace;
+use crate::memory::out_of_memory;
 use crate::request::Mode;
 
 /// Runs a request whose fields are valid: checks the rest, waits for its turn, renders, and answers.
@@ -182,13 +183,16 @@ impl Generation {
             faults,
         };
         let plan = Plan::new(input)?;
+        if faults.most_pictures.is_some_and(|most| plan.batch_size > most) {
+            return Err(out_of_memory());
+        }
         let stamp = server.gpu().change(|state| {
             let passes = if plan.hires.is_some() { 2 } else { 1 };
             state.job_count = i64::try_from(plan.batches() * passes).unwrap_or(i64::MAX);
             state.job_timestamp
         });
         let mut rendered = self.batches(&plan).await?;
-        self.check_for_nan()?;
+        self.check_for_nan(&plan.prompts)?;
         let with_grid = match &script {
             Script::PromptMatrix { .. } => true,
             _ => {

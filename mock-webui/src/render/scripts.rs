@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::batch_jobs;
 use super::plot::Plot;
 use super::script_table;
 use crate::answer::Failure;
@@ -65,6 +66,9 @@ fn always_on(server: &Server, mode: Mode) -> Vec<&'static str> {
     if !server.setup().installed.controlnets.is_empty() && !titles.contains(&"controlnet") {
         let place = titles.iter().position(|title| *title == "refiner");
         titles.insert(place.unwrap_or(titles.len()), "controlnet");
+    }
+    if batch_jobs::is_installed(server, mode) {
+        titles.push(batch_jobs::TITLE);
     }
     titles
 }
@@ -247,6 +251,9 @@ pub(crate) fn info(server: &Server) -> Value {
                     "label": "", "value": null, "minimum": null, "maximum": null, "step": null, "choices": null,
                 });
                 args = json!([unit, unit, unit]);
+            }
+            if title == batch_jobs::TITLE {
+                args = batch_jobs::controls(server);
             }
             if title == "refiner" {
                 args[1]["choices"] = checkpoint_choices(server);

@@ -149,10 +149,22 @@ fn embeddings(server: &Server) -> Value {
 }
 
 fn extensions(server: &Server) -> Value {
-    if server.setup().installed.controlnets.is_empty() {
-        return json!([]);
+    let mut installed = Vec::new();
+    if server.setup().batch_extension.is_some() {
+        // A folder that is no git checkout.
+        installed.push(json!({
+            "name": "sd-worker-batch-jobs", "remote": null, "branch": null, "commit_hash": null, "version": "",
+            "commit_date": null, "enabled": true,
+        }));
     }
-    json!([{
+    if !server.setup().installed.controlnets.is_empty() {
+        installed.push(controlnet());
+    }
+    Value::Array(installed)
+}
+
+fn controlnet() -> Value {
+    json!({
         "name": "sd-webui-controlnet",
         "remote": "https://github.com/Mikubill/sd-webui-controlnet.git",
         "branch": "main",
@@ -160,7 +172,7 @@ fn extensions(server: &Server) -> Value {
         "version": "56cec5b2",
         "commit_date": 1_721_886_405,
         "enabled": true,
-    }])
+    })
 }
 
 /// The command line that this server would have been started with. Forge's answer does not pass its own check as soon

@@ -24,6 +24,7 @@ use crate::stubs;
 pub struct MockWebUiBuilder {
     setup: Setup,
     clock: Clock,
+    batch_costs: Vec<f64>,
     faults: Vec<Fault>,
     phase: Option<Phase>,
     prefix: String,
@@ -47,12 +48,14 @@ impl Default for MockWebUiBuilder {
                 repeatable_img2img: false,
                 error_log: false,
                 controlnet_maps: false,
+                batch_extension: None,
                 startup: Startup::default(),
                 seed: None,
                 threads: None,
                 save_to: None,
             },
             clock: Clock::Real { step: Duration::ZERO },
+            batch_costs: Vec::new(),
             faults: Vec::new(),
             phase: None,
             prefix: String::new(),
@@ -213,6 +216,21 @@ impl MockWebUiBuilder {
         self
     }
 
+    /// Has sd-worker's extension, which renders pictures of different jobs in one batch, in this version. Default: it is
+    /// not installed.
+    pub fn batch_extension(mut self, version: u32) -> Self {
+        self.setup.batch_extension = Some(version);
+        self
+    }
+
+    /// How long a step of a batch of 1, 2, 4, 8 … pictures takes, by that of one picture. Between two of these sizes, and
+    /// beyond the last, the time grows by the straight line. Default: a batch takes as long as one picture. For a real
+    /// clock only. Measured on an H200, 512×512: 1, 1.1, 1.58, 2.9.
+    pub fn batch_costs(mut self, costs: impl IntoIterator<Item = f64>) -> Self {
+        self.batch_costs = costs.into_iter().collect();
+        self
+    }
+
     /// Refuses connections for this long after the start. Default: not at all.
     pub fn opens_after(mut self, time: Duration) -> Self {
         self.setup.startup.refusing = time;
@@ -331,7 +349,12 @@ impl MockWebUiBuilder {
         let held = faults.held_phase().or(self.phase);
         let startup = self.setup.startup;
         let first = held.unwrap_or_else(|| startup.first());
-        let server = Server::new(self.setup, SimGpu::new(self.clock), faults, first);
+        let server = Server::new(
+            self.setup,
+            SimGpu::new(self.clock, self.batch_costs),
+            faults,
+            first,
+        );
 
         let inner = MockServer::builder();
         let inner = if self.recording {

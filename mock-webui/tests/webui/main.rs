@@ -1,5 +1,6 @@
 //! The mock over HTTP, as its users see it.
 
+mod batch_jobs;
 mod faults;
 mod fidelity;
 #[cfg(target_os = "linux")]
