@@ -7,6 +7,7 @@ use std::sync::Arc;
 use runpod_sdk::settings::Intake;
 use tracing::warn;
 
+use crate::batch::{BatchOptions, Batcher};
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::compat::Compat;
@@ -18,7 +19,7 @@ use crate::settings::{self, Settings, StreamSettings};
 use crate::supervisor::{Health, Process, StartError, Starter, Supervisor, WebUiProgram};
 use crate::webui::{NoClient, Readiness, WebUi};
 
-pub(crate) use options::client_options;
+pub(crate) use options::{batch_options, client_options};
 
 /// The worker's shared parts. A clone costs a few reference counts.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) allowed: Arc<Allowed>,
     pub(crate) pictures: Option<Arc<PictureFetcher>>,
     pub(crate) checks: Arc<Checks>,
+    /// Renders jobs in batches, if that is on and the server can do it.
+    pub(crate) batcher: Option<Batcher>,
     /// The response cache, if it is on.
     pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) output: Arc<Output>,
@@ -53,6 +56,7 @@ impl App {
         process: Option<Process>,
         intake: Intake,
         monitor: Monitor,
+        batch_options: Option<BatchOptions>,
     ) -> Result<Self, AppError> {
         warn_of_removed_variables();
         let webui = WebUi::new(&client_options(&settings))?;
@@ -81,6 +85,11 @@ impl App {
         let cache =
             (cache_bound > 0).then(|| Cache::new(cache_bound, renderer.count_changes(), monitor.lookups()));
         tokio::spawn(supervisor.run());
+        let renderer = Arc::new(renderer);
+        let batcher = match batch_options {
+            Some(options) => Batcher::start(webui.clone(), renderer.clone(), options).await,
+            None => None,
+        };
         let compat = Arc::new(Compat::new(webui.clone()));
         let learning = compat.clone();
         // It runs beside the first take, which must not wait for it.
@@ -89,7 +98,8 @@ impl App {
         let largest = u64::from(requests.url_input_limit) << 20;
         let pictures = (!requests.no_url_inputs).then(|| PictureFetcher::new(largest));
         Ok(Self {
-            renderer: Arc::new(renderer),
+            renderer,
+            batcher,
             health,
             compat,
             checks: Arc::new(Checks::new(webui.clone(), requests.checks)),

@@ -5,7 +5,7 @@
 //! | the input is read: route, body, options | [`crate::request`] |
 //! | stream and delivery are planned, before anything renders | [`crate::stream`], [`crate::output`] |
 //! | pictures by URL are fetched, sampler names split, names checked | [`crate::request`], [`crate::compat`], [`crate::checks`] |
-//! | the answer is found in the cache, or rendered with a lease of the GPU | [`crate::cache`], [`crate::render`] |
+//! | the answer is found in the cache, or rendered with a lease of the GPU, alone or in a batch | [`crate::cache`], [`crate::batch`], [`crate::render`] |
 //! | the answer is checked, kept and delivered | [`crate::checks`], [`crate::cache`], [`crate::output`] |
 //! | an error becomes the job's error | [`crate::failure`] |
 
@@ -16,11 +16,12 @@ use runpod_sdk::{Context, JobError, MaybeStreaming, State, Streaming, handler};
 use serde_json::Value;
 
 use crate::app::App;
+use crate::batch::Rendered;
 use crate::cache::CacheSlot;
 use crate::cancelled::unless_cancelled;
 use crate::failure::Failure;
 use crate::marks::{INFERENCE_FINISHED, INFERENCE_STARTED, READINESS_CHECKED};
-use crate::render::GpuLease;
+use crate::render::{GpuLease, RenderJobs};
 use crate::request::{GpuUse, Request, without_secrets};
 use crate::stream::{PreparedRender, StreamPlan, StreamTools};
 use crate::webui::Call;
@@ -86,14 +87,20 @@ async fn answer(
         };
         return Ok(streamed(plan, app, ctx, render));
     }
-    let mut slot = CacheSlot::of(&call, app.cache.as_deref());
+    let mut slot = CacheSlot::of(&call, app.cache.as_ref());
     let answer = match slot.answer() {
         Some(answer) => {
             ctx.mark(READINESS_CHECKED);
-            answer
+            Rendered { answer, slot }
         }
-        None => render(&call, &mut slot, app, ctx).await?,
+        None => render(&call, slot, app, ctx).await?,
     };
+    let Rendered { answer, slot } = answer;
+    if gpu_use == GpuUse::Other
+        && let Some(batcher) = &app.batcher
+    {
+        batcher.forget_lists();
+    }
     let answer = unless_cancelled(ctx, app.checks.after(checked, &call, answer)).await??;
     slot.keep();
     let answer = unless_cancelled(ctx, delivery.answer(answer)).await??;
@@ -103,21 +110,30 @@ async fn answer(
 /// Waits for the GPU. The WebUI was ready before the first job was taken, but an earlier render may still have to be
 /// stopped.
 async fn lease(app: &App, ctx: &Context) -> Result<GpuLease, Failure> {
+    if let Some(batcher) = &app.batcher {
+        batcher.passes_by(ctx);
+    }
     let lease = app.renderer.lease(ctx).await?;
     ctx.mark(READINESS_CHECKED);
     Ok(lease)
 }
 
-async fn render(call: &Call, slot: &mut CacheSlot<'_>, app: &App, ctx: &Context) -> Result<RawJson, Failure> {
+async fn render(call: &Call, mut slot: CacheSlot, app: &App, ctx: &Context) -> Result<Rendered, Failure> {
+    if let Some(batcher) = &app.batcher
+        && let Some(share) = unless_cancelled(ctx, batcher.share(call)).await?
+    {
+        return Ok(batcher.render(call.clone(), share, slot, ctx).await?);
+    }
     let lease = lease(app, ctx).await?;
     if let Some(answer) = slot.answer_with_lease() {
-        return Ok(answer);
+        return Ok(Rendered { answer, slot });
     }
     ctx.mark(INFERENCE_STARTED);
-    let finished = lease.render(call, ctx).await?;
+    let finished = lease.render(call, &RenderJobs::one(ctx)).await?;
     ctx.mark(INFERENCE_FINISHED);
     slot.put(&finished);
-    Ok(finished.answer)
+    let answer = finished.answer;
+    Ok(Rendered { answer, slot })
 }
 
 fn streamed(plan: StreamPlan, app: &App, ctx: &Context, render: PreparedRender) -> Answer {

@@ -16,6 +16,7 @@
 //! ```text
 //! code splice coerce picture nearest backoff causes marks    values and helpers
 //! secrets                                                    what is never shown
+//! extension                                                  the WebUI's extension for batches
 //! cancelled                                                  waiting for work until its job is cancelled
 //! settings                                                   the options
 //! environment                                                the variables of a deployed worker
@@ -25,6 +26,7 @@
 //! render                                                     a job's render
 //! checks compat output                                       before and after a render
 //! cache stream                                               answers that are kept, answers in chunks
+//! batch                                                      different jobs in one render
 //! doctor init                                                `sd-worker doctor`, `sd-worker init`
 //! failure                                                    all errors as one job error
 //! monitor                                                    metrics
@@ -35,6 +37,7 @@
 
 mod app;
 mod backoff;
+mod batch;
 mod cache;
 mod cancelled;
 mod causes;
@@ -45,6 +48,7 @@ mod command_line;
 mod compat;
 mod doctor;
 mod environment;
+mod extension;
 mod failure;
 mod handler;
 mod init;
@@ -64,19 +68,20 @@ mod stream;
 mod supervisor;
 mod webui;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use runpod_sdk::Worker;
 use runpod_sdk::settings::Intake;
+use runpod_sdk::{TakeAhead, Worker};
 use secrecy::ExposeSecret as _;
 
 use self::supervisor::Process;
 
 pub use command_line::CliExit;
 pub use settings::{
-    BackendSettings, CacheSettings, CheckLevel, Command, CommandLine, Credentials, DoctorOptions, ImageWebUi,
-    InitOptions, OutputMode, OutputSettings, ProgressSettings, Reencode, RequestSettings, Settings,
-    StreamSettings, Tuning, WarmUp, WebUiUrl,
+    BackendSettings, BatchSettings, CacheSettings, CheckLevel, Command, CommandLine, Credentials,
+    DoctorOptions, ImageWebUi, InitOptions, InstallOptions, OutputMode, OutputSettings, ProgressSettings,
+    Reencode, RequestSettings, Settings, StreamSettings, Tuning, WarmUp, WebUiUrl,
 };
 
 /// Runs the worker until it gets a signal to stop: the whole `main` of the program.
@@ -97,7 +102,35 @@ pub fn run(settings: Settings) -> ExitCode {
 /// Checks the worker's environment and prints the findings: `sd-worker doctor`.
 pub fn examine(settings: &Settings, doctor: &DoctorOptions) -> ExitCode {
     hide_credentials(settings);
-    doctor::examine(&app::client_options(settings), settings.output.output, doctor)
+    doctor::examine(
+        &app::client_options(settings),
+        settings.output.output,
+        settings.batch.batch_limit,
+        doctor,
+    )
+}
+
+/// Installs the WebUI's extension for batches of different jobs, and says what was done: `sd-worker install-extension`.
+pub fn install_extension(options: &InstallOptions) -> ExitCode {
+    // Nothing is left to be said where a stream is closed.
+    match extension::install(&options.directory) {
+        Ok((file, extension::Installed::Now)) => {
+            let _ = writeln!(
+                std::io::stdout(),
+                "installed {}; start the WebUI again if it runs",
+                file.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Ok((file, extension::Installed::Before)) => {
+            let _ = writeln!(std::io::stdout(), "{} is there already", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Writes the files of an endpoint's image: `sd-worker init`.
@@ -125,8 +158,20 @@ fn worker(settings: Settings, process: Option<Process>) -> Worker {
     let intake = Intake::new();
     let monitor = monitor::Monitor::new();
     let progress_interval = settings.progress.progress_interval;
-    monitor
-        .watch(handler::forward::worker())
+    let batches = app::batch_options(&settings, &monitor);
+    let worker = monitor.watch(handler::forward::worker());
+    let worker = match &batches {
+        Some(batches) => {
+            let arrivals = batches.arrivals.clone();
+            worker
+                .concurrency(batches.concurrency.clone())
+                // All jobs of a batch end at once, and the next ones should be here then.
+                .take_ahead(TakeAhead::JustInTime)
+                .on_event(move |event| arrivals.note(event))
+        }
+        None => worker,
+    };
+    worker
         // The handler only waits for the WebUI, and large answers take the least memory on a single thread.
         .on_one_thread()
         // The SDK spaces the updates out, too: the first one of each part of a stream and the last one come apart from
@@ -135,7 +180,7 @@ fn worker(settings: Settings, process: Option<Process>) -> Worker {
         .intake(&intake)
         // An error shows the lines of the WebUI's log, not the worker's own requests to it.
         .log_tail(0)
-        .state_with(move || app::App::start(settings, process, intake, monitor))
+        .state_with(move || app::App::start(settings, process, intake, monitor, batches))
 }
 
 struct CloseOnDrop(Process);

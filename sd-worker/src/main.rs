@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Ok(settings) => match &settings.command {
             Some(Command::Doctor(doctor)) => sd_worker::examine(&settings, doctor),
             Some(Command::Init(init)) => sd_worker::init(init),
+            Some(Command::InstallExtension(options)) => sd_worker::install_extension(options),
             _ => sd_worker::run(settings),
         },
         Err(exit) => exit.exit_code(),

@@ -10,6 +10,8 @@
 //! | `sd_worker_upload_seconds` | histogram of the time that a job's uploads took |
 //! | `sd_worker_cache_hits_total` | jobs that were answered from the cache |
 //! | `sd_worker_cache_misses_total` | jobs that could have been cached and had to be rendered |
+//! | `sd_worker_batch_jobs` | histogram of the number of jobs in a render, with `--batch-limit` |
+//! | `sd_worker_batches_halved_total` | batches that failed and were rendered again in halves |
 //!
 //! End to end, waiting, rendering, errors by code, and the GPUs' memory and load are among the
 //! [SDK's](runpod_sdk::metrics).
@@ -27,6 +29,7 @@ use runpod_sdk::metrics::types::{
 use runpod_sdk::{ErrorClass, Worker};
 use tracing::info;
 
+use crate::batch::BatchFigures;
 use crate::cache::Lookups;
 use crate::marks::{
     INFERENCE_FINISHED, INFERENCE_STARTED, PART_FINISHED, PART_STARTED, UPLOAD_FINISHED, UPLOAD_STARTED,
@@ -52,6 +55,7 @@ struct MonitorState {
     health: OnceLock<Health>,
     uploads: Histogram,
     lookups: Lookups,
+    batches: BatchFigures,
 }
 
 /// The last jobs with the WebUI's time for them, and the number of all jobs.
@@ -73,6 +77,7 @@ impl Monitor {
                 health: OnceLock::new(),
                 uploads: Histogram::new(BUCKETS),
                 lookups: Lookups::default(),
+                batches: BatchFigures::default(),
             }),
         }
     }
@@ -98,6 +103,16 @@ impl Monitor {
                 "Jobs whose answer can be kept, and had to be rendered",
                 self.shared.lookups.misses.clone(),
             );
+            registry.register(
+                "batch_jobs",
+                "Jobs of a render, where jobs may share batches",
+                self.shared.batches.jobs.clone(),
+            );
+            registry.register(
+                "batches_halved",
+                "Batches that failed and were rendered again in halves",
+                self.shared.batches.halved.clone(),
+            );
             registry.register_collector(Box::new(self.clone()));
         });
         let monitor = self.clone();
@@ -117,6 +132,11 @@ impl Monitor {
     /// The counters of the cache.
     pub(crate) fn lookups(&self) -> Lookups {
         self.shared.lookups.clone()
+    }
+
+    /// The counters of batches.
+    pub(crate) fn batches(&self) -> BatchFigures {
+        self.shared.batches.clone()
     }
 
     fn count(&self, job: &JobSummary) {

@@ -5,9 +5,11 @@
 
 mod address;
 mod backend;
+mod batch;
 mod cache;
 mod doctor;
 mod init;
+mod install;
 mod options_macro;
 mod output;
 #[cfg(test)]
@@ -31,9 +33,11 @@ use self::values::time;
 
 pub use self::address::{Credentials, WebUiUrl};
 pub use self::backend::BackendSettings;
+pub use self::batch::BatchSettings;
 pub use self::cache::CacheSettings;
 pub use self::doctor::DoctorOptions;
 pub use self::init::{ImageWebUi, InitOptions};
+pub use self::install::InstallOptions;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
 pub(crate) use self::removed::{removed, still_set};
@@ -87,6 +91,10 @@ options! {
             #[command(flatten)]
             pub requests: RequestSettings,
 
+            /// Whether jobs share batches.
+            #[command(flatten)]
+            pub batch: BatchSettings,
+
             /// Whether a repeated request is rendered again.
             #[command(flatten)]
             pub cache: CacheSettings,
@@ -126,6 +134,8 @@ pub enum Command {
     Doctor(DoctorOptions),
     /// Write the files of an endpoint's image into an empty folder
     Init(InitOptions),
+    /// Install the extension for batches of different jobs into a WebUI
+    InstallExtension(InstallOptions),
 }
 
 const LONG_ABOUT: &str = "\

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use runpod_sdk::Concurrency;
+
+use crate::batch::{Arrivals, BatchOptions};
+use crate::monitor::Monitor;
 use crate::render::RenderOptions;
 use crate::settings::Settings;
 use crate::supervisor::{RestartLimits, SupervisorOptions};
@@ -15,6 +19,18 @@ pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
         answer_idle: settings.tuning.answer_idle,
         brief_render: settings.tuning.brief_render,
     }
+}
+
+/// How jobs are batched; `None` if that is off.
+pub(crate) fn batch_options(settings: &Settings, monitor: &Monitor) -> Option<BatchOptions> {
+    let limit = usize::try_from(settings.batch.batch_limit).unwrap_or(usize::MAX);
+    (limit > 1).then(|| BatchOptions {
+        limit,
+        window: settings.batch.batch_window,
+        arrivals: Arrivals::default(),
+        concurrency: Concurrency::new(limit),
+        figures: monitor.batches(),
+    })
 }
 
 pub(super) fn readiness_options(settings: &Settings) -> ReadinessOptions {

@@ -49,11 +49,11 @@ pub(crate) struct Lookups {
 
 /// The place of one request's answer. It stays empty without a cache, and for a request whose answer is not kept.
 #[derive(Debug)]
-pub(crate) struct CacheSlot<'a>(Option<OpenSlot<'a>>);
+pub(crate) struct CacheSlot(Option<OpenSlot>);
 
 #[derive(Debug)]
-struct OpenSlot<'a> {
-    cache: &'a Cache,
+struct OpenSlot {
+    cache: Arc<Cache>,
     key: Key,
     /// The epoch of the last lookup.
     epoch: CacheEpoch,
@@ -89,9 +89,9 @@ impl Cache {
     }
 }
 
-impl<'a> CacheSlot<'a> {
+impl CacheSlot {
     /// The place of the answer to `call`.
-    pub(crate) fn of(call: &Call, cache: Option<&'a Cache>) -> Self {
+    pub(crate) fn of(call: &Call, cache: Option<&Arc<Cache>>) -> Self {
         let Some(cache) = cache else {
             return Self(None);
         };
@@ -111,9 +111,9 @@ impl<'a> CacheSlot<'a> {
         let mut key = Key::default();
         key.copy_from_slice(hash.finish().as_ref());
         Self(Some(OpenSlot {
-            cache,
-            key,
             epoch: cache.changes.epoch(),
+            cache: cache.clone(),
+            key,
             rendered: None,
         }))
     }
@@ -162,7 +162,7 @@ impl<'a> CacheSlot<'a> {
     }
 }
 
-impl OpenSlot<'_> {
+impl OpenSlot {
     fn find(&mut self) -> Option<RawJson> {
         let mut kept = self.cache.kept();
         self.epoch = kept.epoch;

@@ -3,6 +3,7 @@
 //! It looks and tells. It takes no job and changes nothing, except for a file that it writes and takes away again to
 //! see whether it can.
 
+mod batches;
 mod checkpoint;
 mod finding;
 mod gpu;
@@ -29,10 +30,18 @@ use crate::settings::{DoctorOptions, OutputMode};
 use crate::webui::{ClientOptions, WebUi};
 
 /// Looks at everything and prints what was found.
-pub(crate) fn examine(webui: &ClientOptions, output: OutputMode, doctor: &DoctorOptions) -> ExitCode {
+pub(crate) fn examine(
+    webui: &ClientOptions,
+    output: OutputMode,
+    batch_limit: u32,
+    doctor: &DoctorOptions,
+) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let report = match runtime {
-        Ok(runtime) => runtime.block_on(look(webui, output, doctor, |name| std::env::var(name).ok())),
+        Ok(runtime) => {
+            let lookup = |name: &str| std::env::var(name).ok();
+            runtime.block_on(look(webui, output, batch_limit, doctor, lookup))
+        }
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: no runtime: {error}");
             return ExitCode::FAILURE;
@@ -72,12 +81,13 @@ fn colours() -> bool {
 async fn look(
     webui: &ClientOptions,
     output: OutputMode,
+    batch_limit: u32,
     doctor: &DoctorOptions,
     lookup: impl Fn(&str) -> Option<String>,
 ) -> DoctorReport {
     let (webui, models) = match WebUi::new(webui) {
         Ok(client) => {
-            let mut seen = webui::look(&client).await;
+            let mut seen = webui::look(&client, batch_limit).await;
             if let Some(folder) = &doctor.models_dir {
                 seen.folders.checkpoints = Some(folder.clone());
             }

@@ -67,10 +67,10 @@ const TABLE: [(&str, [&str; 4]); 9] = [
     (
         "batches",
         [
-            "no: this version renders each job in a request of its own",
-            "no: this version renders each job in a request of its own",
-            "no: this version renders each job in a request of its own",
-            "no: this version renders each job in a request of its own",
+            "yes: with the worker's extension; own prompts of the second pass stay alone",
+            "yes: with the worker's extension",
+            "yes: with the worker's extension",
+            "no: its pictures were not compared",
         ],
     ),
 ];

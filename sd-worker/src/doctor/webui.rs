@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::finding::{Finding, Section};
 use super::models::Folders;
-use super::{lists, servers};
+use super::{batches, lists, servers};
 use crate::code::Explain as _;
 use crate::settings::Tuning;
 use crate::webui::{WebUi, WebUiError};
@@ -47,7 +47,7 @@ struct Model {
     filename: String,
 }
 
-pub(super) async fn look(webui: &WebUi) -> SeenWebUi {
+pub(super) async fn look(webui: &WebUi, batch_limit: u32) -> SeenWebUi {
     let mut findings = Vec::new();
     let models: Vec<Model> = match webui.list("/sdapi/v1/sd-models").await {
         Ok(models) => models,
@@ -76,6 +76,7 @@ pub(super) async fn look(webui: &WebUi) -> SeenWebUi {
         }
     };
     findings.extend(judge(&flags));
+    findings.extend(batches::look(webui, batch_limit).await);
     findings.extend(lists::look(webui).await);
     let checkpoints = models
         .iter()

@@ -3,20 +3,20 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use runpod_sdk::Context;
 use runpod_sdk::context::CancelReason;
 use runpod_sdk::json::RawJson;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::error::RenderError;
+use super::jobs::RenderJobs;
 use super::lease::GpuLease;
 use super::lost_request::{JobBefore, LostRequest};
 use super::part::JobPart;
 use super::progress::Follower;
 use super::stall::StallDetector;
 use super::{Renderer, retry};
-use crate::cancelled::{Cancelled, unless_cancelled};
+use crate::cancelled::Cancelled;
 use crate::supervisor::Symptom;
 use crate::webui::{
     Call, Progress, Rendered, Stopped, WebUi, WebUiError, interrupt_until_returned, wait_behind_another,
@@ -79,12 +79,12 @@ async fn time_is_up<F: Future<Output = bool>>(
 impl Attempt {
     /// Notes the WebUI's last job, and whether another client's render runs. The WebUI is probed unless it was seen just
     /// before, as it is when jobs follow each other.
-    pub(super) async fn begin(renderer: &Renderer, ctx: &Context) -> Result<Self, Cancelled> {
+    pub(super) async fn begin(renderer: &Renderer, jobs: &RenderJobs) -> Result<Self, Cancelled> {
         let generation = renderer.health.generation();
         let memory = &renderer.memory;
         let mut seen_before = None;
         if !memory.is_fresh(generation, Instant::now()) {
-            seen_before = unless_cancelled(ctx, renderer.webui.probe()).await?;
+            seen_before = jobs.unless_cancelled(renderer.webui.probe()).await?;
             if let Some(seen) = &seen_before {
                 memory.set(generation, seen.state.job_timestamp.clone());
             }
@@ -139,12 +139,12 @@ impl GpuLease {
         &mut self,
         call: &Call,
         part: JobPart,
-        ctx: &Context,
+        jobs: &RenderJobs,
         attempt: &mut Attempt,
     ) -> Result<RawJson, RenderError> {
         let renderer = self.renderer.clone();
         let renderer = &*renderer;
-        let mut follower = renderer.reporter.follow(&renderer.webui, call, part, ctx);
+        let mut follower = renderer.reporter.follow(&renderer.webui, call, part, jobs);
         let mut stall = StallDetector::new(renderer.stall_after);
         // It does not end if this future is dropped: then the render goes on without a request.
         renderer
@@ -156,7 +156,7 @@ impl GpuLease {
         let interruption = tokio::select! {
             biased;
             answer = &mut post => return answered(renderer, call, attempt, follower, answer),
-            reason = ctx.cancelled() => Interruption::Cancelled(reason),
+            reason = jobs.cancelled() => Interruption::Cancelled(reason),
             interruption = time_is_up(renderer.attempt_timeout, is_behind) => interruption,
             () = follower.report(&mut stall) => Interruption::Stalled,
         };

@@ -32,6 +32,16 @@ fn in_brackets(before: &str, seen: Option<&str>) -> String {
     seen.map(|seen| format!(" ({before}{seen})")).unwrap_or_default()
 }
 
+/// The WebUI was given up, for this reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenUp(pub(super) &'static str);
+
+impl From<GivenUp> for RenderError {
+    fn from(GivenUp(why): GivenUp) -> Self {
+        Self::GivenUp(why)
+    }
+}
+
 impl Explain for RenderError {
     fn code(&self) -> Code {
         match self {

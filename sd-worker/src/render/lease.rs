@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use runpod_sdk::Context;
 use runpod_sdk::json::RawJson;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -10,11 +9,12 @@ use tracing::{debug, warn};
 
 use super::attempt::Attempt;
 use super::error::RenderError;
+use super::jobs::RenderJobs;
 use super::lost_request::LostRequestState;
 use super::part::JobPart;
 use super::settings_guard::Restoration;
 use super::{Renderer, retry};
-use crate::cancelled::{Cancelled, unless_cancelled};
+use crate::cancelled::Cancelled;
 use crate::webui::{Call, WebUiError};
 
 /// The right to use the GPU. It ends when it is dropped.
@@ -49,8 +49,12 @@ impl GpuLease {
     }
 
     /// Renders. A failed attempt is repeated if nothing can have come of it, and never while it may still run.
-    pub(crate) async fn render(mut self, call: &Call, ctx: &Context) -> Result<FinishedRender, RenderError> {
-        let answer = self.render_part(call, JobPart::WHOLE, ctx).await?;
+    pub(crate) async fn render(
+        mut self,
+        call: &Call,
+        jobs: &RenderJobs,
+    ) -> Result<FinishedRender, RenderError> {
+        let answer = self.render_part(call, JobPart::WHOLE, jobs).await?;
         Ok(FinishedRender {
             answer,
             verified_complete: self.verified_complete,
@@ -63,16 +67,16 @@ impl GpuLease {
         &mut self,
         call: &Call,
         part: JobPart,
-        ctx: &Context,
+        jobs: &RenderJobs,
     ) -> Result<RawJson, RenderError> {
-        if let Some(reason) = ctx.cancel_reason() {
+        if let Some(reason) = jobs.cancel_reason() {
             return Err(Cancelled(reason).into());
         }
         if !part.is_first() && !self.renderer.health.is_well() {
-            self.renew(ctx).await?;
+            self.renew(jobs).await?;
         }
         let mark = self.renderer.health.log_mark();
-        let mut answer = self.render_guarded(call, part, ctx).await;
+        let mut answer = self.render_guarded(call, part, jobs).await;
         if let Err(RenderError::WebUi(error)) = &mut answer
             && error.is_unexplained()
             && let Some(logged) = self.renderer.health.logged_exception(mark).await
@@ -81,6 +85,9 @@ impl GpuLease {
         }
         match &answer {
             Ok(_) => self.renderer.health.render_worked(),
+            Err(RenderError::WebUi(error)) if jobs.are_several() => {
+                self.renderer.health.diagnose_batch(error);
+            }
             Err(RenderError::WebUi(error)) => self.renderer.health.diagnose(error),
             Err(_) => {}
         }
@@ -92,19 +99,19 @@ impl GpuLease {
         &mut self,
         call: &Call,
         part: JobPart,
-        ctx: &Context,
+        jobs: &RenderJobs,
     ) -> Result<RawJson, RenderError> {
         let renderer = self.renderer.clone();
         let generation = renderer.health.generation();
         let pinned = renderer.guard.pin(&renderer.webui, call, generation);
-        let restoration = unless_cancelled(ctx, pinned).await?;
+        let restoration = jobs.unless_cancelled(pinned).await?;
         let changes = renderer.changes.as_ref();
         let change = changes.and_then(|changes| changes.made_by(call, restoration));
-        let answer = self.render_with_retries(call, part, ctx).await;
+        let answer = self.render_with_retries(call, part, jobs).await;
         // What is not settled now, such as after a cancelled job, is settled before the next render.
         if restoration == Restoration::Unproven && has_answered(&answer) {
             let settled = renderer.guard.settle(&renderer.webui, generation);
-            let is_restored = unless_cancelled(ctx, settled).await.unwrap_or(false);
+            let is_restored = jobs.unless_cancelled(settled).await.unwrap_or(false);
             if let Some(change) = change.filter(|_| is_restored) {
                 change.undone();
             }
@@ -116,13 +123,13 @@ impl GpuLease {
         &mut self,
         call: &Call,
         part: JobPart,
-        ctx: &Context,
+        jobs: &RenderJobs,
     ) -> Result<RawJson, RenderError> {
         let mut waits = retry::waits(self.renderer.retry_wait, self.renderer.retries);
         let mut has_died = false;
         loop {
-            let mut attempt = Attempt::begin(&self.renderer, ctx).await?;
-            let error = match self.attempt(call, part, ctx, &mut attempt).await {
+            let mut attempt = Attempt::begin(&self.renderer, jobs).await?;
+            let error = match self.attempt(call, part, jobs, &mut attempt).await {
                 Ok(answer) => {
                     self.verified_complete = attempt.seen_over;
                     return Ok(answer);
@@ -130,19 +137,19 @@ impl GpuLease {
                 Err(RenderError::WebUi(error)) => error,
                 Err(error) => return Err(error),
             };
-            match self.after_failure(ctx, attempt, &error, &mut has_died).await? {
+            match self.after_failure(jobs, attempt, &error, &mut has_died).await? {
                 AfterFailure::SendAgain => self.renderer.webui.own_render().end(),
                 AfterFailure::Fail => return Err(error.into()),
             }
             let Some(wait) = waits.next() else {
                 return Err(error.into());
             };
-            if ctx.time_left().is_some_and(|left| left <= wait) {
+            if jobs.time_left().is_some_and(|left| left <= wait) {
                 debug!("no time left for another attempt");
                 return Err(error.into());
             }
             warn!(%error, ?wait, "the WebUI did not take the request; trying again");
-            unless_cancelled(ctx, sleep(wait)).await?;
+            jobs.unless_cancelled(sleep(wait)).await?;
         }
     }
 
@@ -150,15 +157,16 @@ impl GpuLease {
     /// have begun.
     async fn after_failure(
         &mut self,
-        ctx: &Context,
+        jobs: &RenderJobs,
         mut attempt: Attempt,
         error: &WebUiError,
         has_died: &mut bool,
     ) -> Result<AfterFailure, RenderError> {
         let state = if retry::may_hide_a_render(error, attempt.seen_running) {
-            unless_cancelled(ctx, self.lost_request_state(&attempt)).await?
+            jobs.unless_cancelled(self.lost_request_state(&attempt)).await?
         } else if retry::needs_a_probe(error) {
-            unless_cancelled(ctx, self.state_behind_a_proxy(&mut attempt)).await?
+            jobs.unless_cancelled(self.state_behind_a_proxy(&mut attempt))
+                .await?
         } else if retry::may_repeat(error) {
             return Ok(AfterFailure::SendAgain);
         } else {
@@ -177,7 +185,7 @@ impl GpuLease {
             LostRequestState::NeverBegan if !*has_died => true,
             LostRequestState::Gone if !*has_died && !attempt.seen_running => {
                 *has_died = true;
-                self.renew(ctx).await?;
+                self.renew(jobs).await?;
                 true
             }
             LostRequestState::NeverBegan | LostRequestState::Gone => {
@@ -195,10 +203,10 @@ impl GpuLease {
     }
 
     /// Gives the GPU back until the WebUI is well.
-    async fn renew(&mut self, ctx: &Context) -> Result<(), RenderError> {
+    async fn renew(&mut self, jobs: &RenderJobs) -> Result<(), RenderError> {
         self.renderer.webui.own_render().end();
         self.permit = None;
-        self.permit = Some(unless_cancelled(ctx, self.renderer.free_gpu()).await??);
+        self.permit = Some(jobs.unless_cancelled(self.renderer.free_gpu()).await??);
         Ok(())
     }
 }

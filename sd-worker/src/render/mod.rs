@@ -18,6 +18,7 @@ mod attempt;
 mod changes;
 mod cut_short;
 mod error;
+mod jobs;
 mod lease;
 mod lost;
 mod lost_request;
@@ -42,7 +43,8 @@ use crate::supervisor::{Health, Symptom};
 use crate::webui::WebUi;
 
 pub(crate) use changes::{CacheEpoch, Changes};
-pub(crate) use error::RenderError;
+pub(crate) use error::{GivenUp, RenderError};
+pub(crate) use jobs::RenderJobs;
 pub(crate) use lease::{FinishedRender, GpuLease};
 pub(crate) use part::JobPart;
 
@@ -110,14 +112,19 @@ impl Renderer {
 
     /// Waits until the WebUI is well and the GPU is free, and leases the GPU.
     pub(crate) async fn lease(self: &Arc<Self>, ctx: &Context) -> Result<GpuLease, RenderError> {
-        let permit = unless_cancelled(ctx, self.free_gpu()).await??;
+        Ok(unless_cancelled(ctx, self.lease_for_any()).await??)
+    }
+
+    /// The same, for whichever jobs wait then.
+    pub(crate) async fn lease_for_any(self: &Arc<Self>) -> Result<GpuLease, GivenUp> {
+        let permit = self.free_gpu().await?;
         Ok(GpuLease::new(self.clone(), permit))
     }
 
-    async fn free_gpu(&self) -> Result<OwnedSemaphorePermit, RenderError> {
+    async fn free_gpu(&self) -> Result<OwnedSemaphorePermit, GivenUp> {
         loop {
             if let Err(symptom) = self.health.well().await {
-                return Err(RenderError::GivenUp(symptom.reason()));
+                return Err(GivenUp(symptom.reason()));
             }
             let permit = self.gpu.clone().acquire_owned().await;
             let permit = permit.expect("the semaphore is never closed");

@@ -20,7 +20,7 @@ use crate::cancelled::unless_cancelled;
 use crate::checks::{Checked, Checks};
 use crate::marks::{INFERENCE_FINISHED, PART_FINISHED, PART_STARTED};
 use crate::output::{Delivery, NotAPicture, Picture, blocking};
-use crate::render::{GpuLease, Renderer};
+use crate::render::{GpuLease, RenderJobs, Renderer};
 use crate::splice::Object;
 use crate::supervisor::Health;
 use crate::webui::Call;
@@ -128,7 +128,9 @@ impl Series {
             None => self.tools.renderer.lease(&self.ctx).await?,
         };
         self.ctx.mark(PART_STARTED);
-        let answer = lease.render_part(&call, part, &self.ctx).await?;
+        let answer = lease
+            .render_part(&call, part, &RenderJobs::one(&self.ctx))
+            .await?;
         self.ctx.mark(PART_FINISHED);
         if part.is_last() {
             drop(lease);

@@ -114,6 +114,16 @@ impl Health {
         self.report(symptom);
     }
 
+    /// Reports the symptom that a failed batch of several jobs shows. Only what no smaller batch can be expected to mend is
+    /// one: its jobs are rendered again in smaller batches, and each failure of a single job is diagnosed.
+    pub(crate) fn diagnose_batch(&self, error: &WebUiError) {
+        match error.code() {
+            Code::GpuFailed => self.report(Symptom::GpuFailed),
+            Code::Unavailable if error.status().is_none() => self.report(Symptom::Silent),
+            _ => {}
+        }
+    }
+
     /// Waits until the WebUI is well. Fails if it has been given up.
     pub(crate) async fn well(&self) -> Result<(), Symptom> {
         let mut condition = self.shared.condition.subscribe();

@@ -12,10 +12,11 @@
 //! | [`error`], [`fault`], [`problem`], [`suspect`], [`not_pictures`] | read an error answer and decide whose mistake it is |
 //! | [`progress`], [`probe`], [`own_render`] | ask what the WebUI is doing, and for whom |
 //! | [`control`], [`interrupt`], [`checkpoint`] | change settings, stop renders, select a checkpoint |
-//! | [`server_kind`] | finds out which server answers |
+//! | [`server_kind`], [`batch_script`] | finds out which server answers |
 //! | [`ready`] | waits for the WebUI at its start |
 
 mod answer;
+mod batch_script;
 mod call;
 mod checkpoint;
 mod client;
@@ -47,6 +48,6 @@ pub(crate) use probe::Rendered;
 pub(crate) use progress::{Position, Progress};
 pub(crate) use ready::{NotReady, Readiness, ReadinessOptions};
 pub(crate) use routes::{
-    CONTROLNET_DETECT, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, OPTIONS, TXT2IMG,
+    CONTROLNET_DETECT, EMBEDDINGS, EXTRA_BATCH, EXTRA_SINGLE, IMG2IMG, INTERROGATE, OPTIONS, TXT2IMG,
 };
 pub(crate) use server_kind::{Sampler, Scheduler, ServerKind};

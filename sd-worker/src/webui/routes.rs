@@ -19,6 +19,9 @@ pub(super) const LATENT_UPSCALERS: &str = "/sdapi/v1/latent-upscale-modes";
 pub(super) const UNLOAD: &str = "/sdapi/v1/unload-checkpoint";
 pub(super) const RELOAD: &str = "/sdapi/v1/reload-checkpoint";
 pub(super) const RESTART: &str = "/sdapi/v1/server-restart";
+pub(super) const SCRIPT_INFO: &str = "/sdapi/v1/script-info";
+pub(super) const EXTENSIONS: &str = "/sdapi/v1/extensions";
+pub(crate) const EMBEDDINGS: &str = "/sdapi/v1/embeddings";
 pub(super) const KILL: &str = "/sdapi/v1/server-kill";
 
 /// Routes that every WebUI with an API has. Where one is missing, something else answers.

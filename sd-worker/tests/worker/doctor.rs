@@ -294,3 +294,42 @@ async fn a_program_reads_the_findings_as_json() {
     assert!(broken["fix"].is_string());
     assert_eq!(code, Some(1));
 }
+
+#[tokio::test]
+async fn the_extension_for_batches_is_looked_for_where_batches_are_asked_for() {
+    let without = MockWebUi::start().await;
+    let with = MockWebUi::builder().batch_extension(1).start().await;
+    let (off, on) = (("SD_WORKER_BATCH_LIMIT", ""), ("SD_WORKER_BATCH_LIMIT", "8"));
+    let mut seen = Vec::new();
+    for (webui, variable) in [(&without, off), (&without, on), (&with, off), (&with, on)] {
+        let (text, _) = doctor_in(webui.url(), &[], &[variable]).await;
+        let section = section(&text, "WebUI");
+        let about: Vec<&str> = section
+            .lines()
+            .filter(|line| {
+                line.contains("rendered alone") || line.contains("BATCH") || line.contains("one batch")
+            })
+            .collect();
+        seen.push(about.join("\n"));
+    }
+    insta::assert_snapshot!(seen.join("\n\n"));
+}
+
+#[tokio::test]
+async fn the_extension_is_installed_by_a_command() {
+    let webui = tempfile::tempdir().unwrap();
+    let install = async || {
+        let output = program().arg("install-extension").arg(webui.path()).output();
+        soon(output).await.unwrap()
+    };
+    let refused = install().await;
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("it has no folder `extensions`"), "{text}");
+    std::fs::create_dir(webui.path().join("extensions")).unwrap();
+    assert_eq!(install().await.status.code(), Some(0));
+    let file = webui
+        .path()
+        .join("extensions/sd-worker-batch-jobs/scripts/batch_jobs.py");
+    assert!(std::fs::read_to_string(file).unwrap().contains("class BatchJobs"));
+}

@@ -4,6 +4,7 @@
 
 mod answers;
 mod attacks;
+mod batches;
 mod board;
 mod cache;
 mod cancel;

@@ -3,6 +3,7 @@
 //! The WebUI's own estimate divides the time since the request by the done share. So it counts loading a model and
 //! reading the prompt as if they went on (`docs/protocol/webui-api.md` §7).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,22 +13,40 @@ use crate::webui::Progress;
 
 /// The weight of a new render against the earlier ones.
 const NEWEST: f64 = 0.5;
+/// Batches of more pictures count as ones of this many.
+const LARGEST_BATCH: u32 = 64;
 
 /// What earlier renders took.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    seconds_per_work: Option<f64>,
+    /// By the size of batches: a picture of a large batch takes less.
+    seconds_per_work: BTreeMap<u32, f64>,
+    /// The size of the batches of the last render.
+    last_size: u32,
     /// The seconds from the last step to the answer: decoding, encoding, sending.
     tail: Option<f64>,
 }
 
 impl History {
+    /// The seconds for each unit of work in batches of a size, or of the last size while no render had this one.
+    fn rate(&self, batch_size: u32) -> Option<f64> {
+        let rates = &self.seconds_per_work;
+        rates
+            .get(&batch_size.min(LARGEST_BATCH))
+            .or_else(|| rates.get(&self.last_size))
+            .copied()
+    }
+
     /// Takes a finished render into account.
     fn learn(&mut self, forecast: &Forecast, done: Instant) {
         let seconds = done.duration_since(forecast.begun).as_secs_f64();
         let work = forecast.workload.work();
         if work > 0.0 {
-            blend(&mut self.seconds_per_work, seconds / work);
+            let size = forecast.workload.batch_size().min(LARGEST_BATCH);
+            let new = seconds / work;
+            self.last_size = size;
+            let known = self.seconds_per_work.entry(size).or_insert(new);
+            *known += NEWEST * (new - *known);
         }
         if let Some(last_step) = forecast.last_step() {
             blend(
@@ -86,7 +105,9 @@ impl Forecast {
         Self {
             workload,
             begun: now,
-            expected: history.seconds_per_work.map(|rate| rate * workload.work()),
+            expected: history
+                .rate(workload.batch_size())
+                .map(|rate| rate * workload.work()),
             tail: history.tail.unwrap_or_default(),
             samples: None,
         }

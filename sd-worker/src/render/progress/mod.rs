@@ -7,7 +7,6 @@ mod workload;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use runpod_sdk::Context;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -15,6 +14,7 @@ use self::forecast::{Forecast, History, StepSample};
 use self::tracker::Tracker;
 use self::workload::Workload;
 use super::cut_short::EndingSigns;
+use super::jobs::RenderJobs;
 use super::part::JobPart;
 use super::stall::StallDetector;
 use crate::settings::ProgressSettings;
@@ -50,16 +50,16 @@ impl ProgressReporter {
         webui: &'a WebUi,
         call: &Call,
         part: JobPart,
-        ctx: &'a Context,
+        jobs: &'a RenderJobs,
     ) -> Follower<'a> {
         let workload = Workload::of(call);
         let now = Instant::now();
         let follower = Follower {
             reporter: self,
             webui,
-            ctx,
+            jobs,
             part,
-            tracker: Tracker::new(workload, part),
+            tracker: Tracker::new(workload.of_each(jobs), part),
             forecast: Forecast::begin(workload, &self.history.lock(), now),
             expected_job: workload.expected_job(),
             seen_running: false,
@@ -75,7 +75,7 @@ impl ProgressReporter {
 pub(super) struct Follower<'a> {
     reporter: &'a ProgressReporter,
     webui: &'a WebUi,
-    ctx: &'a Context,
+    jobs: &'a RenderJobs,
     part: JobPart,
     tracker: Tracker,
     forecast: Forecast,
@@ -93,6 +93,8 @@ impl Follower<'_> {
             preview,
         } = self.reporter.settings;
         let is_silent = progress_interval.is_zero();
+        // A preview of a batch shows the pictures of all its jobs.
+        let preview = preview && !self.jobs.are_several();
         if is_silent && stall.is_off() {
             return std::future::pending().await;
         }
@@ -159,14 +161,14 @@ impl Follower<'_> {
             fits
         });
         if let Some(update) = self.tracker.next(&seen, self.time_left(now), preview) {
-            self.ctx.progress(update);
+            self.jobs.progress(update);
         }
     }
 
     /// Tells the runtime when the job will be done, so that the next one is taken just in time.
     fn report_time_left(&self, now: Instant) {
         if let Some(left) = self.time_left(now) {
-            self.ctx.finishing_in(left);
+            self.jobs.finishing_in(left);
         }
     }
 
@@ -182,7 +184,7 @@ impl Follower<'_> {
         self.forecast
             .finished(&mut self.reporter.history.lock(), Instant::now());
         if self.part.is_last() && !self.reporter.settings.progress_interval.is_zero() {
-            self.ctx.progress(self.tracker.done());
+            self.jobs.progress(self.tracker.done());
         }
     }
 

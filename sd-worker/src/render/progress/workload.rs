@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::coerce::{is_true, number};
+use crate::extension;
+use crate::render::jobs::RenderJobs;
 use crate::webui::{Call, ExpectedJob, JobKind};
 
 /// The WebUI's defaults (`docs/protocol/webui-api.md` §3).
@@ -60,10 +62,18 @@ impl Workload {
             batches: count(&fields.n_iter),
             batch_size: count(&fields.batch_size),
             pixels: size(&fields.width, SIDE) * size(&fields.height, SIDE),
-            has_scripts: !is_empty(&fields.script_name) || !is_empty(&fields.alwayson_scripts),
+            has_scripts: !is_empty(&fields.script_name) || has_other_scripts(&fields.alwayson_scripts),
             job_kind: call.job_kind,
             hires: hires.then(|| size(&fields.hr_scale, HIRES_SCALE).powi(2)),
         }
+    }
+
+    /// The work as each of the jobs sees it: one picture of a batch.
+    pub(super) fn of_each(mut self, jobs: &RenderJobs) -> Self {
+        if jobs.are_several() {
+            self.batch_size = 1;
+        }
+        self
     }
 
     /// What progress says of the render, as far as the request decides it.
@@ -120,6 +130,14 @@ fn is_empty(field: &Value) -> bool {
     }
 }
 
+/// Whether scripts take part beside the worker's own, which adds no work.
+fn has_other_scripts(field: &Value) -> bool {
+    match field {
+        Value::Object(scripts) => scripts.keys().any(|title| title != extension::TITLE),
+        other => !is_empty(other),
+    }
+}
+
 /// A count, at least one.
 fn count(field: &Value) -> u32 {
     #[expect(
@@ -171,6 +189,10 @@ mod tests {
         assert_eq!(expected("{}"), (Some(1), Some(50)));
         assert_eq!(expected(r#"{"steps": 9, "n_iter": 3}"#), (Some(3), Some(9)));
         assert_eq!(expected(r#"{"enable_hr": true, "n_iter": 3}"#), (Some(6), None));
+        assert_eq!(
+            expected(r#"{"alwayson_scripts": {"batch jobs": {}}, "batch_size": 4}"#),
+            (Some(1), Some(50))
+        );
         assert_eq!(expected(r#"{"script_name": "x/y/z plot"}"#), (None, None));
         assert_eq!(
             expected(r#"{"alwayson_scripts": {"ADetailer": {}}}"#),
