@@ -22,6 +22,33 @@ const WORKER: &str = "bench-worker";
 /// The input of every job, as large as a usual one.
 const INPUT: &str = r#"{"prompt":"a lighthouse on a cliff, oil painting, evening light","negative_prompt":"blurry, low quality","steps":20,"cfg_scale":7.0,"width":512,"height":512,"seed":1234567,"sampler_name":"Euler a"}"#;
 
+/// Which jobs are handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Jobs {
+    /// Of one input, and usual.
+    Alike,
+    /// Small ones of different prompts.
+    Different {
+        /// The number of different sizes.
+        sizes: usize,
+        /// The number of the job whose prompt says "guilty".
+        guilty: Option<usize>,
+    },
+}
+
+impl Jobs {
+    fn input(self, number: usize) -> String {
+        let Self::Different { sizes, guilty } = self else {
+            return INPUT.to_owned();
+        };
+        let word = if guilty == Some(number) { "guilty" } else { "good" };
+        let height = 64 + 8 * (number % sizes.max(1));
+        format!(
+            r#"{{"prompt":"a {word} lighthouse, number {number}","steps":20,"width":64,"height":{height},"seed":{number}}}"#
+        )
+    }
+}
+
 /// What the fakes do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -33,6 +60,7 @@ pub(crate) struct Plan {
     pub(crate) one_at_a_time: bool,
     /// How long a take or a result is on its way to the platform and back, at least.
     pub(crate) round_trip: Duration,
+    pub(crate) jobs: Jobs,
 }
 
 /// When a render was where, as the WebUI saw it.
@@ -267,7 +295,12 @@ impl Stage {
             drop(state);
             return connection.send(&answer("204 No Content", b"")).map(drop);
         }
-        let job = |number| format!(r#"{{"id":"bench-{number}","input":{INPUT}}}"#);
+        let job = |number| {
+            format!(
+                r#"{{"id":"bench-{number}","input":{}}}"#,
+                self.plan.jobs.input(number)
+            )
+        };
         let first = state.handed_out.len();
         let (jobs, body) = match batch_size(&request.target) {
             None => (1, job(first)),

@@ -1,6 +1,7 @@
 //! What is measured, and what it has to reach. `docs/bench.md` tells how, and why so.
 
 mod ahead;
+mod batches;
 mod growth;
 mod healing;
 mod idle;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use support::progress::Progress;
 use tokio::time::sleep;
 
-use crate::fakes::{Fakes, Plan, Record};
+use crate::fakes::{Fakes, Jobs, Plan, Record};
 use crate::figures::{Line, Samples, Target, Unit, median};
 use crate::process::{Program, Running};
 
@@ -61,6 +62,8 @@ pub(crate) enum Row {
     TakeAhead,
     /// Cancel, crash, out of memory and a slow start of a WebUI that sd-worker owns
     Healing,
+    /// Pictures a second of different jobs in batches, and what batches cost a job
+    Batches,
     /// What a journal on the local disk costs a job
     Journal,
     /// How much more memory a worker needs after 100 000 jobs than after 1 000
@@ -119,6 +122,7 @@ impl Row {
             Self::HandlerOverhead => bench.handler_overhead().await,
             Self::TakeAhead => bench.take_ahead().await,
             Self::Healing => bench.healing().await,
+            Self::Batches => bench.batches().await,
             Self::Journal => bench.journal().await,
             Self::MemoryGrowth => bench.memory_growth().await,
             Self::PlatformMemory => bench.platform_memory().await,
@@ -289,6 +293,7 @@ impl Plan {
             answer: SMALL,
             one_at_a_time: false,
             round_trip: Duration::ZERO,
+            jobs: Jobs::Alike,
         }
     }
 }
