@@ -151,8 +151,8 @@ impl Driver {
         for job in &part {
             job.begins(&jobs);
             job.ctx.mark(INFERENCE_STARTED);
-            job.span
-                .in_scope(|| info!(batch = number, jobs = part.len(), "rendering in a batch"));
+            job.ctx.note("batch", number);
+            job.ctx.note("batch_jobs", part.len());
         }
         match lease.render(&call, &jobs).await {
             Ok(finished) => {

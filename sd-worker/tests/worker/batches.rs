@@ -138,8 +138,8 @@ async fn jobs_of_one_take_share_a_batch_although_the_gpu_is_idle() {
         completed(handle).await;
     }
     assert_eq!(webui.gpu().renders(), 1);
-    let line = stage.worker.says("rendering in a batch").await;
-    assert!(line.contains("batch=1 jobs=8"), "{line}");
+    let line = stage.worker.says("job timeline").await;
+    assert!(line.contains("batch=1 batch_jobs=8"), "{line}");
 }
 
 #[tokio::test]

@@ -280,6 +280,12 @@ impl Context {
     pub fn mark(&self, point: &'static str) {
         self.inner.timeline.mark(point);
     }
+
+    /// Adds a fact to the job's timeline, such as the number of the GPU that ran it. It stands after the points, as
+    /// `name=value`; the last value of a name counts.
+    pub fn note(&self, name: &'static str, value: impl fmt::Display) {
+        self.inner.timeline.note(name, value.to_string());
+    }
 }
 
 impl fmt::Debug for Context {

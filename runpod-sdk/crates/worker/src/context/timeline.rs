@@ -34,6 +34,8 @@ pub struct Timeline {
     started: SystemTime,
     origin: Instant,
     points: Arc<Mutex<Vec<(&'static str, Instant)>>>,
+    /// Facts about the job, shown after the points.
+    notes: Arc<Mutex<Vec<(&'static str, String)>>>,
 }
 
 impl Timeline {
@@ -43,12 +45,20 @@ impl Timeline {
             started: SystemTime::now(),
             origin: Instant::now(),
             points: Arc::default(),
+            notes: Arc::default(),
         }
     }
 
     pub(crate) fn mark(&self, point: &'static str) {
         let now = Instant::now();
         self.lock().push((point, now));
+    }
+
+    /// Adds a fact, or replaces the one of this name.
+    pub(crate) fn note(&self, name: &'static str, value: String) {
+        let mut notes = self.notes.lock();
+        notes.retain(|(known, _)| *known != name);
+        notes.push((name, value));
     }
 
     /// The wall-clock time at which the job arrived.
@@ -96,6 +106,9 @@ impl fmt::Display for Timeline {
             let millis = at.duration_since(self.origin).as_secs_f64() * 1000.0;
             write!(f, " {point}=+{millis:.1}ms")?;
         }
+        for (name, value) in self.notes.lock().iter() {
+            write!(f, " {name}={value}")?;
+        }
         Ok(())
     }
 }
@@ -117,6 +130,17 @@ mod tests {
         let (received, rest) = line.split_once(' ').unwrap();
         assert!(received.starts_with("received=20"), "{received}");
         assert_eq!(rest, "handler_started=+1.0ms response_sent=+2001.0ms");
+    }
+
+    #[test]
+    fn facts_stand_after_the_points_and_the_last_of_a_name_counts() {
+        let timeline = Timeline::start();
+        for (name, value) in [("batch", "1"), ("gpu", "0"), ("batch", "2")] {
+            timeline.note(name, value.to_owned());
+        }
+        timeline.mark("response_sent");
+        let line = timeline.to_string();
+        assert!(line.ends_with("ms gpu=0 batch=2"), "{line}");
     }
 
     #[tokio::test(start_paused = true)]
