@@ -1,15 +1,17 @@
 //! Catches panics of handlers and turns them into job errors.
 
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::future::Future;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tracing::{error, warn};
 
-use crate::job::{JobError, panic_error};
+use crate::job::{JobError, panic_error, panic_message};
 use crate::log_writer;
 
 thread_local! {
@@ -19,21 +21,28 @@ thread_local! {
 
 /// Installs a panic hook that records the panic's location and writes a log line instead of a raw message on stderr.
 pub(crate) fn install_panic_hook() {
-    panic::set_hook(Box::new(|info| {
-        let place = info
-            .location()
-            .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let backtrace = std::backtrace::Backtrace::capture();
-        let note = match backtrace.status() {
-            std::backtrace::BacktraceStatus::Captured => format!("panicked at {place}\n{backtrace}"),
-            _ => format!("panicked at {place}"),
-        };
-        error!("{note}");
-        // The process may be about to abort.
-        log_writer::flush();
-        // The hook may run while the thread's storage is being destroyed.
-        let _ = LAST_PANIC.try_with(|last| last.replace(Some(note)));
-    }));
+    panic::set_hook(Box::new(log_panic));
+}
+
+/// Logs the panic's place and message, and records the place for [`describe`]. A panic outside of a handler, in a thread
+/// or a task of the program's own, has no other line.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let mut place = "panicked at ".to_owned();
+    // Writing to a string does not fail.
+    let _ = match info.location() {
+        Some(location) => write!(place, "{location}"),
+        None => write!(place, "an unknown place"),
+    };
+    let backtrace = Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        BacktraceStatus::Captured => format!("\n{backtrace}"),
+        _ => String::new(),
+    };
+    error!("{place}: {}{backtrace}", panic_message(info.payload()));
+    // The process may be about to abort.
+    log_writer::flush();
+    // The hook may run while the thread's storage is being destroyed.
+    let _ = LAST_PANIC.try_with(|last| last.replace(Some(place + &backtrace)));
 }
 
 /// Warns where a panic would end the whole process, all its jobs included.
@@ -113,6 +122,7 @@ fn describe(payload: Box<dyn Any + Send>) -> JobError {
 mod tests {
     use super::*;
     use crate::job::ErrorCode;
+    use crate::telemetry::log_capture::LogCapture;
 
     struct Bomb(&'static str);
 
@@ -130,6 +140,37 @@ mod tests {
         };
         assert_eq!(error.code(), &ErrorCode::PANIC);
         error.message().to_owned()
+    }
+
+    #[test]
+    fn the_log_has_the_message_of_a_panic_and_not_its_place_alone() {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            log_panic(info);
+            usual(info);
+        }));
+        let log = LogCapture::begin();
+        let panics: [fn(); 3] = [
+            || panic!("no model"),
+            || panic!("no model called {:?}", "xl"),
+            || panic::panic_any(7),
+        ];
+        for panics in panics {
+            assert!(panic::catch_unwind(panics).is_err());
+        }
+        let lines = log.lines_with(concat!("ERROR  | panicked at ", file!(), ":"));
+        let messages: Vec<&str> = lines
+            .iter()
+            .filter_map(|line| line.splitn(5, ':').last())
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                " no model",
+                " no model called \"xl\"",
+                " a panic whose payload is not text"
+            ]
+        );
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,7 +21,7 @@ use super::heartbeat;
 use crate::error::{Error, StartupError};
 use crate::events::{Events, StartTimer, WorkerEvent};
 use crate::handler::ErasedHandler;
-use crate::job::WorkerIdentity;
+use crate::job::{WorkerIdentity, panic_message};
 use crate::journal::JournalHandle;
 use crate::platform::Platform;
 use crate::runtime::{ActiveJobs, Ended, Runtime, RuntimeParts, Shutdown, Slots};
@@ -246,11 +247,19 @@ async fn get_ready(
     };
     let loading = async {
         let loaded = handlers.spawn(load()).await;
-        let handler = loaded.map_err(|panicked| StartupError::StatePanicked(panicked.to_string()))??;
+        let handler = loaded.map_err(state_panicked)??;
         start.mark("state");
         Ok(handler)
     };
     tokio::try_join!(connecting, loading)
+}
+
+fn state_panicked(lost: JoinError) -> StartupError {
+    let text = match lost.try_into_panic() {
+        Ok(payload) => panic_message(&*payload).to_owned(),
+        Err(lost) => lost.to_string(),
+    };
+    StartupError::StatePanicked(text)
 }
 
 /// Runs the worker, and ends it if the check beside it fails while no job is active.

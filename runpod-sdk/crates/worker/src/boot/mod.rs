@@ -60,10 +60,14 @@ const BANNER: &str = concat!(
 
 const BAD_FLAG: u8 = 2;
 
+const INSIDE_A_RUNTIME: &str = "error: runpod_sdk::start was called inside a tokio runtime, and makes its own.\n\n\
+    Call it from a plain `fn main`, without #[tokio::main], or await `Worker::run()` in its place.";
+
 /// Runs a worker until it ends, and returns the exit code of the process.
 ///
 /// It is the whole `main`: it sets up logging and the runtime, reads the command line and the
-/// environment, and maps the result to an exit code.
+/// environment, and maps the result to an exit code. Inside a tokio runtime it refuses to start; use
+/// [`Worker::run`] there.
 ///
 /// The first of these modes that applies is run:
 ///
@@ -110,6 +114,10 @@ pub fn start(worker: Worker) -> ExitCode {
     };
     if flags.schema {
         return schema::print(&worker);
+    }
+    if tokio::runtime::Handle::try_current().is_ok() {
+        complain(INSIDE_A_RUNTIME);
+        return ExitCode::FAILURE;
     }
     if let Err(error) = telemetry::start_writing(lookup) {
         complain(&format!("error: no thread for the log: {error}"));

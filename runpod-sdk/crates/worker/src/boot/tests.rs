@@ -250,6 +250,26 @@ async fn a_state_that_cannot_be_loaded_ends_the_start_without_a_take() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_state_whose_loading_panics_ends_the_start_with_the_panics_message() {
+    let platform = Platform::start().await;
+    let worker = Worker::new(async |n: u32, crate::State(_): crate::State<u32>| -> JobResult<u32> { Ok(n) })
+        .state_with(|| async {
+            Ok::<_, String>("many".parse::<u32>().expect("the model"))
+        });
+    let ended = platform.run(worker).await.unwrap_err();
+    assert_eq!(
+        ended.to_string(),
+        "start-up failed: loading the state panicked: the model: ParseIntError { kind: InvalidDigit }"
+    );
+}
+
+#[tokio::test]
+async fn start_refuses_to_run_inside_a_runtime() {
+    let ended = crate::start(Worker::new(|n: u32| async move { Ok::<_, JobError>(n) }));
+    assert_eq!(ended, std::process::ExitCode::FAILURE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_stopped_before_it_is_ready_ends_at_once_and_takes_no_job() {
     for checking in [true, false] {
         let platform = Platform::start().await;

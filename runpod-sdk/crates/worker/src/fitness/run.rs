@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
 use super::{CheckEnvironment, FitnessCheck};
-use crate::job::panic_error;
+use crate::job::panic_message;
 
 /// The check that failed, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Running {
 }
 
 fn panicked(payload: &(dyn Any + Send)) -> String {
-    format!("panic: {}", panic_error(payload, None).message())
+    format!("panic: {}", panic_message(payload))
 }
 
 /// Runs a single check, beside the work.

@@ -296,14 +296,18 @@ fn source_chain(error: &(dyn StdError + 'static)) -> String {
     texts.join("\ncaused by: ")
 }
 
+/// The message of a panic.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic whose payload is not text")
+}
+
 /// The error of a caught panic. `place` is the location that the panic hook recorded.
 pub(crate) fn panic_error(payload: &(dyn Any + Send), place: Option<String>) -> JobError {
-    let message = payload
-        .downcast_ref::<&'static str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
-    let mut error = JobError::new(ErrorCode::PANIC, ErrorClass::Worker, message);
+    let mut error = JobError::new(ErrorCode::PANIC, ErrorClass::Worker, panic_message(payload));
     error.inner.error_type = Cow::Borrowed("panic");
     error.with_traceback(place.unwrap_or_default())
 }

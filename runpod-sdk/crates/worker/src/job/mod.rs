@@ -21,7 +21,7 @@ pub use runpod_protocol::JobId;
 
 pub use codes::KnownCode;
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult, keep_code_of};
-pub(crate) use error::{WorkerIdentity, panic_error};
+pub(crate) use error::{WorkerIdentity, panic_error, panic_message};
 #[cfg(feature = "testing")]
 pub(crate) use injected::Injected;
 pub use invalid::InputProblem;
