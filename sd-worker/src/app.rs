@@ -4,7 +4,7 @@ mod options;
 
 use std::sync::Arc;
 
-use runpod_sdk::settings::Intake;
+use runpod_sdk::settings::{Intake, set_variables};
 use tracing::warn;
 
 use crate::batch::{BatchOptions, Batcher};
@@ -58,7 +58,7 @@ impl App {
         monitor: Monitor,
         batch_options: Option<BatchOptions>,
     ) -> Result<Self, AppError> {
-        warn_of_removed_variables();
+        warn_of_unread_variables();
         let webui = WebUi::new(&client_options(&settings))?;
         let readiness = Readiness::new(webui.clone(), options::readiness_options(&settings));
         let starter = Starter::new(process, readiness, settings.backend.read_ahead.clone());
@@ -113,11 +113,10 @@ impl App {
     }
 }
 
-/// Logs a warning for each variable of an earlier version that is still set.
-fn warn_of_removed_variables() {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    for (name, instead) in settings::still_set(is_set) {
-        warn!("{name} has no effect any more: {instead}");
+/// Logs a warning for each variable of this program that is set and not read.
+fn warn_of_unread_variables() {
+    for unread in settings::unread(set_variables()) {
+        warn!("{unread}");
     }
 }
 

@@ -72,7 +72,7 @@ fn command() -> Command {
     });
     Settings::command()
         .mut_args(|arg| {
-            if has_empty_variable(&arg) {
+            if has_blank_variable(&arg) {
                 arg.env(None::<&str>)
             } else {
                 arg
@@ -83,10 +83,11 @@ fn command() -> Command {
         .args(flags)
 }
 
-fn has_empty_variable(arg: &Arg) -> bool {
+/// A blank variable counts as unset.
+fn has_blank_variable(arg: &Arg) -> bool {
     arg.get_env()
         .and_then(std::env::var_os)
-        .is_some_and(|value| value.is_empty())
+        .is_some_and(|value| value.to_string_lossy().trim().is_empty())
 }
 
 /// One line that says which option or variable is wrong and why. Values that may hold a secret are left out.

@@ -40,7 +40,7 @@ pub use self::init::{ImageWebUi, InitOptions};
 pub use self::install::InstallOptions;
 pub use self::output::{OutputMode, OutputSettings, Reencode};
 pub use self::progress::ProgressSettings;
-pub(crate) use self::removed::{removed, still_set};
+pub(crate) use self::removed::{removed, unread};
 pub use self::requests::{CheckLevel, RequestSettings};
 pub(crate) use self::route::{fits, is_route, split_query};
 pub use self::stream::StreamSettings;
@@ -153,7 +153,7 @@ its jobs are.";
 
 const AFTER_HELP: &str = "\
 Times are written 200ms, 90s or 15m; a bare number means seconds. An option on the command line wins
-over its variable; an empty variable counts as unset.
+over its variable; a blank variable counts as unset.
 
 Environment of every worker built with this SDK:
   RUNPOD_WORKER_CONCURRENCY      jobs at once (1); the WebUI renders one at a time all the same

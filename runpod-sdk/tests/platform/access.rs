@@ -11,12 +11,11 @@ use crate::support::{EP, Rig, http_client, send};
 #[tokio::test]
 async fn a_platform_others_can_reach_needs_a_key() {
     let everywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    let refused = LocalPlatform::builder()
-        .listen(everywhere)
-        .start()
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, StartError::KeyRequired(address) if address == everywhere));
+    let builder = || LocalPlatform::builder().listen(everywhere);
+    for keyless in [builder(), builder().api_key(""), builder().api_key(" ")] {
+        let refused = keyless.start().await.unwrap_err();
+        assert!(matches!(refused, StartError::KeyRequired(address) if address == everywhere));
+    }
 
     let platform = LocalPlatform::builder()
         .listen(everywhere)

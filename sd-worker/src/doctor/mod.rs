@@ -122,7 +122,7 @@ async fn look(
     let storage = storage::look(runpod_sdk::storage::Bucket::from_env(), output).await;
     DoctorReport {
         sections: vec![
-            platform::look(&lookup),
+            platform::look(&lookup, &runpod_sdk::settings::set_variables()),
             settings::look(&variables()),
             gpu,
             webui,

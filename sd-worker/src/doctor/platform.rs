@@ -1,13 +1,14 @@
-//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2), and those of earlier versions of the worker.
+//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2), and those that nothing reads.
 
 use super::finding::{Finding, Section};
-use crate::settings::still_set;
+use crate::settings::unread;
 
 /// The variables without which a worker gets no jobs.
 const NEEDED: [&str; 2] = ["RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_WEBHOOK_POST_OUTPUT"];
 
-pub(super) fn look(lookup: impl Fn(&str) -> Option<String>) -> Section {
-    let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+/// Checks the variables that `lookup` finds; `set` names all that are set.
+pub(super) fn look(lookup: impl Fn(&str) -> Option<String>, set: &[String]) -> Section {
+    let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let mut findings = if NEEDED.iter().all(|name| get(name).is_none()) {
         vec![Finding::note(
             "RunPod's variables are not set: this is no Serverless worker, so only --test_input works here",
@@ -15,9 +16,10 @@ pub(super) fn look(lookup: impl Fn(&str) -> Option<String>) -> Section {
     } else {
         deployed(get)
     };
-    let removed = still_set(|name| get(name).is_some());
+    let every_workers = runpod_sdk::settings::unread(set.iter().cloned());
+    let unread = every_workers.into_iter().chain(unread(set.iter().cloned()));
     findings.extend(
-        removed.map(|(name, instead)| Finding::warning(format!("{name} has no effect any more"), instead)),
+        unread.map(|unread| Finding::warning(format!("{} has no effect", unread.name), unread.instead)),
     );
     Section {
         title: "Platform",
@@ -86,7 +88,8 @@ mod tests {
             let found = pairs.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        let findings = look(lookup).findings;
+        let set: Vec<String> = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let findings = look(lookup, &set).findings;
         findings
             .into_iter()
             .map(|finding| (finding.verdict, finding.what))
@@ -95,19 +98,30 @@ mod tests {
 
     #[test]
     fn a_laptop_is_no_worker_and_that_is_no_fault() {
-        let found = verdicts(&[("RUNPOD_WEBHOOK_GET_JOB", "")]);
-        assert!(
-            matches!(&found[..], [(Verdict::Note, what)] if what.contains("--test_input")),
-            "{found:?}"
-        );
+        for blank in ["", " "] {
+            let found = verdicts(&[("RUNPOD_WEBHOOK_GET_JOB", blank)]);
+            assert!(
+                matches!(&found[..], [(Verdict::Note, what)] if what.contains("--test_input")),
+                "{found:?}"
+            );
+        }
     }
 
     #[test]
-    fn a_variable_of_an_earlier_version_is_named() {
-        let found = verdicts(&[("SD_WORKER_RETRY_WAIT", "1s"), ("SD_WORKER_RETRIES", "1")]);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[1].0, Verdict::Warning);
-        assert!(found[1].1.starts_with("SD_WORKER_RETRY_WAIT"), "{found:?}");
+    fn a_variable_that_nothing_reads_is_named_of_the_program_and_of_every_worker() {
+        let found = verdicts(&[
+            ("SD_WORKER_RETRY_WAIT", "1s"),
+            ("SD_WORKER_RETRIES", "1"),
+            ("RUNPOD_WORKER_CONCURENCY", "4"),
+        ]);
+        let warning = |what: &str| (Verdict::Warning, what.to_owned());
+        assert_eq!(
+            found[1..],
+            [
+                warning("RUNPOD_WORKER_CONCURENCY has no effect"),
+                warning("SD_WORKER_RETRY_WAIT has no effect"),
+            ]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ const HEAD: &str = "\
 INSTA_UPDATE=always. -->
 
 On RunPod sd-worker needs no option. Each of these exists for the situation that its last column names. An option on the
-command line wins over its variable; an empty variable counts as unset. Times are written `200ms`, `90s` or `15m`; a bare
+command line wins over its variable; a blank variable counts as unset. Times are written `200ms`, `90s` or `15m`; a bare
 number means seconds.
 
 `sd-worker --help` shows the same, and the flags and variables of every worker of this SDK.

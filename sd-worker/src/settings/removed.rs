@@ -1,4 +1,9 @@
-//! Variables of earlier versions.
+//! Variables of earlier versions, and others that nothing reads.
+
+use clap::CommandFactory as _;
+use runpod_sdk::settings::{OwnVariables, UnreadVariable};
+
+use super::Settings;
 
 /// Variables that no longer exist, and what to use or to know in place of each.
 pub(super) const REMOVED: &[(&str, &str)] = &[
@@ -61,17 +66,22 @@ pub(crate) fn removed(variable: &str) -> Option<&'static str> {
     found.map(|(_, instead)| *instead)
 }
 
-/// The removed variables that `is_set`, each with what to use in its place.
-pub(crate) fn still_set(is_set: impl Fn(&str) -> bool) -> impl Iterator<Item = (&'static str, &'static str)> {
-    REMOVED.iter().copied().filter(move |(name, _)| is_set(name))
+/// The variables among `set` whose names begin with `SD_WORKER_` and that nothing reads.
+pub(crate) fn unread(set: impl IntoIterator<Item = String>) -> Vec<UnreadVariable> {
+    let command = Settings::command();
+    let read = command.get_arguments().filter_map(clap::Arg::get_env);
+    let known: Vec<&str> = read.filter_map(|name| name.to_str()).collect();
+    let own = OwnVariables {
+        prefix: "SD_WORKER_",
+        known: &known,
+        removed: REMOVED,
+    };
+    own.unread_among(set)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
-    use crate::Settings;
 
     #[test]
     fn what_was_removed_is_no_option() {
@@ -92,10 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_set_is_found() {
-        let found: Vec<_> = still_set(|name| name.starts_with("SD_WORKER_PROBE")).collect();
-        assert_eq!(found.len(), 2);
-        assert_eq!(removed(found[0].0), Some(found[0].1));
+    fn a_variable_that_nothing_reads_is_found_with_what_to_use() {
+        let set = [
+            "SD_WORKER_RETRY_WAIT",
+            "SD_WORKER_WEB_UI_URL",
+            "SD_WORKER_RETRIES",
+            "RUNPOD_WORKER_RETRIES",
+        ];
+        let found = unread(set.map(str::to_owned));
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "SD_WORKER_RETRY_WAIT is set, and has no effect: the first wait is 0.1 s; \
+                 SD_WORKER_RETRIES says how many there are",
+                "SD_WORKER_WEB_UI_URL is set, and has no effect: did you mean SD_WORKER_WEBUI_URL?",
+            ]
+        );
         assert_eq!(removed("SD_WORKER_RETRIES"), None);
     }
 }

@@ -71,26 +71,37 @@ async fn a_bad_value_ends_with_code_2_and_names_where_it_came_from() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_counts_as_unset() {
-    let empty = [("SD_WORKER_WEBUI_AUTH", ""), ("SD_WORKER_RETRIES", "")];
-    let (code, _, text) = output(&[], &empty).await;
+async fn a_blank_variable_counts_as_unset() {
+    let blank = [("SD_WORKER_WEBUI_AUTH", ""), ("SD_WORKER_RETRIES", " \t")];
+    let (code, _, text) = output(&[], &blank).await;
     assert_eq!(code, Some(1), "it comes as far as looking for a job: {text}");
     assert!(text.starts_with("test_input.json not found"), "{text}");
 }
 
 #[tokio::test]
-async fn a_removed_variable_that_is_still_set_gets_one_warning_that_names_its_successor() {
+async fn a_variable_that_nothing_reads_gets_one_warning_that_names_what_to_use() {
     let webui = mock_webui::MockWebUi::start().await;
-    let variables = [("SD_WORKER_RETRY_WAIT", "1s"), ("SD_WORKER_LOOK_AFTER", "")];
+    let variables = [
+        ("SD_WORKER_RETRY_WAIT", "1s"),
+        ("SD_WORKER_LOOK_AFTER", " "),
+        ("RUNPOD_WORKER_CONCURENCY", "4"),
+    ];
     let stage = Stage::with(webui.url(), &variables).await;
     stage.complete(EXAMPLE).await;
     let line = stage
         .worker
-        .says("SD_WORKER_RETRY_WAIT has no effect any more")
+        .says("SD_WORKER_RETRY_WAIT is set, and has no effect")
         .await;
     assert!(line.contains("SD_WORKER_RETRIES"), "{line}");
-    let warnings = stage.worker.log().matches("has no effect any more").count();
-    assert_eq!(warnings, 1, "an empty variable counts as unset");
+    let log = stage.worker.log();
+    assert!(
+        log.contains(
+            "RUNPOD_WORKER_CONCURENCY is set, and has no effect: did you mean RUNPOD_WORKER_CONCURRENCY?"
+        ),
+        "{log}"
+    );
+    let warnings = log.matches("has no effect").count();
+    assert_eq!(warnings, 2, "a blank variable counts as unset: {log}");
 }
 
 #[tokio::test]

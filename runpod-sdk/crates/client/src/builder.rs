@@ -36,7 +36,7 @@ impl EndpointClient {
     ///
     /// [`ClientError::Config`] if a variable is missing or unusable.
     pub fn from_env(endpoint_id: impl Into<String>) -> Result<Self, ClientError> {
-        EndpointClientBuilder::from_lookup(endpoint_id, |name| std::env::var(name).ok()).build()
+        EndpointClientBuilder::from_lookup(endpoint_id, variable::from_environment).build()
     }
 
     /// A client to be set up by hand.
@@ -72,7 +72,7 @@ impl EndpointClientBuilder {
 
     /// Settings from a lookup of `RUNPOD_API_KEY` and `RUNPOD_ENDPOINT_BASE_URL`. Empty values count as unset.
     pub fn from_lookup(endpoint_id: impl Into<String>, lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name| lookup(name).filter(|value| !value.is_empty());
+        let set = |name| variable::unless_blank(lookup(name));
         let mut builder = Self::new(Some(endpoint_id.into()));
         builder.api_key = set(variable::CLIENT_KEY).map(SecretString::from);
         if let Some(url) = set(variable::CLIENT_BASE_URL) {
@@ -298,9 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn empty_variables_count_as_unset() {
-        let builder = EndpointClientBuilder::from_lookup("ep", |_| Some(String::new()));
-        assert_eq!(builder.base_url, DEFAULT_BASE_URL);
-        assert!(builder.api_key.is_none());
+    fn blank_variables_count_as_unset() {
+        for blank in ["", " \n"] {
+            let builder = EndpointClientBuilder::from_lookup("ep", |_| Some(blank.to_owned()));
+            assert_eq!(builder.base_url, DEFAULT_BASE_URL);
+            assert!(builder.api_key.is_none());
+        }
     }
 }

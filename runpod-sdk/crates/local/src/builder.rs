@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use runpod_protocol::variable;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -98,8 +99,9 @@ impl LocalPlatformBuilder {
     }
 
     /// The key that clients and workers must send. Without one, the platform takes any key and requests without a key.
+    /// A blank key is none.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(SecretString::from(key.into()));
+        self.key = variable::unless_blank(Some(key.into())).map(SecretString::from);
         self
     }
 

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
 
+use runpod_protocol::variable;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
@@ -82,7 +83,7 @@ pub(crate) fn install(
     lookup: impl Fn(&str) -> Option<String>,
     #[cfg(feature = "otlp")] traces: Option<&otlp::Traces>,
 ) -> Result<Option<String>, String> {
-    let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let get = |name: &str| variable::unless_blank(lookup(name));
     let (filter, warning) = match get("RUST_LOG") {
         Some(directives) => match directives.parse::<Targets>() {
             Ok(targets) => (targets, None),

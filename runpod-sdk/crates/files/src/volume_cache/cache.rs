@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use runpod_protocol::variable;
 use runpod_worker::settings::Environment;
 use tracing::{debug, warn};
 
@@ -66,14 +67,14 @@ struct VariableOverrides {
 impl VolumeCache {
     /// A cache of `dirs`. Its namespace is `RUNPOD_ENDPOINT_ID`, its volume `/runpod-volume`.
     pub fn new<P: Into<PathBuf>>(dirs: impl IntoIterator<Item = P>) -> Self {
-        Self::from_lookup(|name| std::env::var(name).ok(), dirs)
+        Self::from_lookup(variable::from_environment, dirs)
     }
 
     pub(super) fn from_lookup<P: Into<PathBuf>>(
         lookup: impl Fn(&str) -> Option<String>,
         dirs: impl IntoIterator<Item = P>,
     ) -> Self {
-        let endpoint = lookup("RUNPOD_ENDPOINT_ID").unwrap_or_default();
+        let endpoint = variable::unless_blank(lookup(variable::ENDPOINT_ID)).unwrap_or_default();
         // Any text is a path or a name, so neither variable can have a problem.
         let (environment, _) = Environment::read(lookup);
         let overrides = VariableOverrides {

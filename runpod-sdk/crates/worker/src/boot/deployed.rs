@@ -16,7 +16,7 @@ use crate::fitness::{self, CheckEnvironment};
 use crate::journal::JournalHandle;
 use crate::platform::HttpPlatform;
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
-use crate::settings::{Config, Journal, WorkerLimits, removed};
+use crate::settings::{Config, Journal, WorkerLimits};
 use crate::worker::Worker;
 
 /// Runs the worker until `shutdown`, SIGTERM or SIGINT.
@@ -49,13 +49,7 @@ pub(super) fn run_on(
         }
     };
     let environment = CheckEnvironment::new(&lookup, Some(&config.take), &worker.settings().network_targets);
-    let removed = removed(&lookup);
-    for warning in config
-        .warnings
-        .iter()
-        .chain(&environment.warnings)
-        .chain(&removed)
-    {
+    for warning in config.warnings.iter().chain(&environment.warnings) {
         warn!("{warning}");
     }
     let stuck_after = worker.settings().limits.stuck_after;

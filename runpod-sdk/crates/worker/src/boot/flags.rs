@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
+use runpod_protocol::nearest;
 use serde_json::Value;
 
 use crate::settings::{VARIABLES, Variable};
@@ -86,6 +87,8 @@ pub(super) struct Flags {
     pub(super) log_level: Option<String>,
     pub(super) serve: Option<Serve>,
     pub(super) schema: bool,
+    /// One line for each flag that is spelled almost like one of the worker's.
+    pub(super) misspelt: Vec<String>,
 }
 
 /// The options of the local platform.
@@ -114,14 +117,12 @@ impl Flags {
             if argument == "--help" || argument == "-h" {
                 return Ok(Parsed::Help);
             }
-            let Some(body) = argument.strip_prefix("--") else {
+            let Some((name, inline)) = split(&argument) else {
+                flags.misspelt.extend(misspelt(&argument));
                 continue;
             };
-            let (name, inline) = match body.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (body, None),
-            };
             let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
+                flags.misspelt.extend(misspelt(&argument));
                 continue;
             };
             let value = match flag.value {
@@ -173,6 +174,30 @@ impl Flags {
         let expected = self.test_output.as_deref().map(serde_json::from_str).transpose();
         expected.map_err(|error| format!("--test_output is not JSON: {error}"))
     }
+}
+
+/// The name of a flag, and its value behind an equals sign.
+fn split(argument: &str) -> Option<(&str, Option<String>)> {
+    let body = argument.strip_prefix("--")?;
+    Some(match body.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (body, None),
+    })
+}
+
+/// A line about a flag that is spelled almost like one of the worker's: with one dash, or a long one of a text
+/// program, or with another letter. It may be a flag of the program's own.
+fn misspelt(argument: &str) -> Option<String> {
+    let body = argument.trim_start_matches(['-', '\u{2013}', '\u{2014}']);
+    if body == argument {
+        return None;
+    }
+    let name = body.split_once('=').map_or(body, |(name, _)| name);
+    let near = nearest(name, FLAGS.iter().map(|flag| flag.name))?;
+    let given = &argument[..argument.len() - body.len() + name.len()];
+    Some(format!(
+        "{given} is left to the program; if the worker's own --{near} was meant, write it like that"
+    ))
 }
 
 fn read_host(host: &str) -> Result<IpAddr, String> {
@@ -240,11 +265,39 @@ mod tests {
             Ok(Parsed::Run(Flags::default()))
         );
         assert_eq!(parse("-- --test_input {}"), Ok(Parsed::Run(Flags::default())));
-        assert_eq!(
-            parse("--test_in {}"),
-            Ok(Parsed::Run(Flags::default())),
-            "no prefixes"
-        );
+        let Ok(Parsed::Run(flags)) = parse("--test_in {}") else {
+            panic!("an unknown flag is no error");
+        };
+        assert_eq!(flags.test_input, None, "no prefixes");
+    }
+
+    #[test]
+    fn a_flag_that_is_almost_one_of_the_workers_gets_a_line_that_names_it() {
+        for (given, meant) in [
+            ("--test-input", "test_input"),
+            ("--test_inputs", "test_input"),
+            ("--testinput={}", "test_input"),
+            ("-test_input", "test_input"),
+            ("\u{2014}test_input", "test_input"),
+            ("--Test_Input", "test_input"),
+            ("--test-output", "test_output"),
+            ("--rp-serve-api", "rp_serve_api"),
+            ("--rp_server_api", "rp_serve_api"),
+            ("--rp_api_prot=1", "rp_api_port"),
+            ("--rp-log-level", "rp_log_level"),
+            ("--shema", "schema"),
+        ] {
+            let Ok(Parsed::Run(flags)) = parse(&format!("--model xl {given} -v positional")) else {
+                panic!("{given} is no error");
+            };
+            let name = given.split('=').next().unwrap();
+            assert_eq!(
+                flags.misspelt,
+                [format!(
+                    "{name} is left to the program; if the worker's own --{meant} was meant, write it like that"
+                )]
+            );
+        }
     }
 
     #[test]

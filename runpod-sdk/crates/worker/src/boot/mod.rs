@@ -29,7 +29,7 @@ mod threads;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::error::Error;
 use crate::events::StartTimer;
@@ -37,10 +37,10 @@ use crate::exit::WaitBeforeExit;
 use crate::log_writer::{self, FlushAtEnd};
 use crate::panics;
 use crate::runtime::{Ended, Shutdown};
-use crate::settings::{Config, Environment, Realtime, WorkerMode};
+use crate::settings::{self, Config, Environment, Realtime, WorkerMode};
 use crate::telemetry;
 use crate::worker::Worker;
-use runpod_protocol::tls;
+use runpod_protocol::{tls, variable};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use fitness_plan::FitnessPlan;
@@ -100,7 +100,7 @@ pub fn start(worker: Worker) -> ExitCode {
     // Dropped last, so that it has the last lines of everything else.
     let _log = FlushAtEnd;
     let _wait = WaitBeforeExit;
-    let lookup = |name: &str| std::env::var(name).ok();
+    let lookup = variable::from_environment;
     let flags = match Flags::parse(std::env::args().skip(1)) {
         Ok(Parsed::Run(flags)) => flags,
         Ok(Parsed::Help) => {
@@ -137,6 +137,8 @@ pub fn start(worker: Worker) -> ExitCode {
     };
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
+    flags.misspelt.iter().for_each(|flag| warn!("{flag}"));
+    warn_of_unread_variables();
 
     #[cfg(feature = "local-server")]
     if let Some(serve) = &flags.serve {
@@ -158,6 +160,13 @@ pub fn start(worker: Worker) -> ExitCode {
         return one_job::run(worker, &flags, lookup);
     }
     exit_code(deployed::run(worker, lookup, timer, Shutdown::default()))
+}
+
+/// Logs a warning for each variable of the worker's own that is set and not read.
+fn warn_of_unread_variables() {
+    for unread in settings::unread(settings::set_variables()) {
+        warn!("{unread}");
+    }
 }
 
 /// A mode in which the worker answers HTTP requests.

@@ -18,7 +18,7 @@ use crate::context::CancelReason;
 use crate::job::{Job, JobId};
 use crate::platform::OncePlatform;
 use crate::runtime::{ActiveJobs, Shutdown, Slots};
-use crate::settings::{local_identity, removed};
+use crate::settings::local_identity;
 use crate::worker::Worker;
 
 const INPUT_FILE: &str = "test_input.json";
@@ -50,12 +50,7 @@ pub(super) fn run(
             return ExitCode::FAILURE;
         }
     };
-    for problem in worker
-        .settings_mut()
-        .override_from(lookup)
-        .iter()
-        .chain(&removed(lookup))
-    {
+    for problem in worker.settings_mut().override_from(lookup) {
         warn!("{problem}");
     }
     // One job needs one slot and no journal: its result is printed.

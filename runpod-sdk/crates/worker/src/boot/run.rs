@@ -1,6 +1,8 @@
 //! [`Worker::run`]: a deployed worker inside a tokio runtime that exists already.
 
-use super::deployed;
+use runpod_protocol::variable;
+
+use super::{deployed, warn_of_unread_variables};
 use crate::error::{Error, StartupError};
 use crate::events::StartTimer;
 use crate::runtime::{Ended, Shutdown};
@@ -23,15 +25,15 @@ impl Worker {
     /// workers.
     pub async fn run(self) -> Result<(), Error> {
         let timer = StartTimer::now();
+        warn_of_unread_variables();
         let handlers = tokio::runtime::Handle::current();
         let (ended, outcome) = tokio::sync::oneshot::channel();
         let control = move || {
-            let lookup = |name: &str| std::env::var(name).ok();
             // The caller may have stopped waiting.
             let _ = ended.send(deployed::run_on(
                 self,
                 Some(handlers),
-                lookup,
+                variable::from_environment,
                 timer,
                 Shutdown::default(),
             ));

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use runpod_protocol::variable;
+
 use super::GIB;
 use crate::settings::Template;
 
@@ -30,7 +32,7 @@ impl CheckEnvironment {
         platform: Option<&Template>,
         network_targets: &[String],
     ) -> Self {
-        let get = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let get = |name: &str| variable::unless_blank(lookup(name));
         let on = |name: &str| get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let mut warnings = Vec::new();
         let mut number = |name: &str, unit: &str, default: &str, most: f64| -> Option<f64> {

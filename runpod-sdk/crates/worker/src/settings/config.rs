@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use runpod_protocol::variable;
 use secrecy::SecretString;
 
 use super::Template;
@@ -38,7 +39,7 @@ pub(crate) struct Config {
 impl Config {
     /// Whether the environment is that of a deployed worker. An empty URL counts as none.
     pub(crate) fn is_production(lookup: impl Fn(&str) -> Option<String>) -> bool {
-        lookup("RUNPOD_WEBHOOK_GET_JOB").is_some_and(|url| !url.is_empty())
+        variable::unless_blank(lookup(variable::TAKE_URL)).is_some()
     }
 
     /// Reads the environment through `lookup`.
@@ -47,7 +48,7 @@ impl Config {
     ///
     /// One line for each variable without which a worker cannot work.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let get = |name: &str| variable::unless_blank(lookup(name));
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut url = |name: &str, required: bool| match get(name) {
@@ -122,7 +123,7 @@ impl Config {
 
 /// Identity of a worker without a platform.
 pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> WorkerIdentity {
-    let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let get = |name: &str| variable::unless_blank(lookup(name));
     WorkerIdentity {
         hostname: get("RUNPOD_POD_HOSTNAME").unwrap_or_else(|| WorkerIdentity::UNKNOWN.to_owned()),
         worker_id: get("RUNPOD_POD_ID").unwrap_or_else(|| WorkerIdentity::UNKNOWN.to_owned()),
@@ -169,8 +170,13 @@ mod tests {
     );
 
     #[test]
-    fn an_empty_take_url_is_no_platform() {
-        assert!(!Config::is_production(lookup(&[("RUNPOD_WEBHOOK_GET_JOB", "")])));
+    fn a_blank_take_url_is_no_platform() {
+        for blank in ["", " ", "\n\t"] {
+            assert!(!Config::is_production(lookup(&[(
+                "RUNPOD_WEBHOOK_GET_JOB",
+                blank
+            )])));
+        }
         assert!(Config::is_production(lookup(&[TAKE])));
     }
 

@@ -19,6 +19,7 @@ mod mode;
 mod settings;
 mod table;
 mod take_ahead;
+mod unread;
 mod url_template;
 mod when_abandoned;
 
@@ -35,8 +36,8 @@ pub use load::Load;
 pub(crate) use mode::Realtime;
 pub use mode::{UnknownWorkerMode, WorkerMode};
 pub(crate) use settings::Settings;
-pub(crate) use table::removed;
 pub use table::{Environment, VARIABLES, Variable, VariableProblem};
 pub use take_ahead::{TakeAhead, UnknownTakeAhead};
+pub use unread::{OwnVariables, UnreadVariable, set_variables, unread};
 pub(crate) use url_template::Template;
 pub use when_abandoned::{UnknownWhenAbandoned, WhenAbandoned};

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use runpod_protocol::variable;
 use tracing::warn;
 
 /// How a deployed worker gets its jobs.
@@ -47,7 +48,7 @@ impl Realtime {
     /// Reads `RUNPOD_REALTIME_PORT` and `RUNPOD_REALTIME_CONCURRENCY`. No port, or port 0, is no realtime server.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name: &str| {
-            let text = lookup(name).filter(|text| !text.trim().is_empty())?;
+            let text = variable::unless_blank(lookup(name))?;
             let number = text.trim().parse::<u16>();
             if number.is_err() {
                 warn!("{name}={text} is not a number up to 65535; it is ignored");

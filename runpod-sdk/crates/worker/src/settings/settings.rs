@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use runpod_protocol::variable;
+
 use super::form::NO_TIME;
 use super::journal::{self, Journal};
 use super::{Concurrency, Environment, Intake, Realtime, TakeAhead, WhenAbandoned, WorkerLimits, WorkerMode};
@@ -91,7 +93,7 @@ impl Settings {
         if let Some(jobs) = Realtime::from_lookup(&lookup).and_then(|realtime| realtime.concurrency) {
             self.concurrency = Concurrency::new(jobs.get());
         }
-        let endpoint = lookup("RUNPOD_ENDPOINT_ID").filter(|id| !id.trim().is_empty());
+        let endpoint = variable::unless_blank(lookup(variable::ENDPOINT_ID));
         let (environment, problems) = Environment::read(lookup);
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         self.apply(environment, endpoint);

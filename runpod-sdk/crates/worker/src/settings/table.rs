@@ -3,6 +3,8 @@
 //! To add a variable, add a row here and apply its field in `settings.rs`: until both are done nothing compiles.
 //! A variable exists if a situation can be named in which a user has to set it; its help names that situation.
 
+use runpod_protocol::variable;
+
 use super::form::{
     Address, Bytes, Count, File, Form, Host, List, Number, OrOff, PositiveTime, Switch, Text, Time, Word,
 };
@@ -206,26 +208,13 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ("RUNPOD_WORKER_CACHE_FINISH", "the end of the process waits 30 s"),
 ];
 
-/// One line for each variable that is set and no longer read.
-pub(crate) fn removed(lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let set = |name: &str| lookup(name).is_some_and(|text| !text.trim().is_empty());
-    REMOVED
-        .iter()
-        .filter(|(name, _)| set(name))
-        .map(|(name, instead)| format!("{name} is set, and no longer read: {instead}"))
-        .collect()
-}
-
 fn read<F: Form>(
     name: &'static str,
     lookup: impl Fn(&str) -> Option<String>,
     problems: &mut Vec<VariableProblem>,
 ) -> Option<F::Value> {
-    let text = lookup(name)?;
+    let text = variable::unless_blank(lookup(name))?;
     let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
     F::read(text)
         .map_err(|problem| {
             problems.push(VariableProblem {
@@ -259,20 +248,6 @@ mod tests {
             format!("{:?}", Environment::default())
         );
         assert_eq!(problems, []);
-    }
-
-    #[test]
-    fn a_removed_variable_that_is_still_set_names_its_successor() {
-        let lines = removed(|name| match name {
-            "RUNPOD_WORKER_STUCK_AFTER" => Some("5s".to_owned()),
-            "RUNPOD_WORKER_CACHE_LEASE" => Some(" ".to_owned()),
-            _ => None,
-        });
-        assert_eq!(
-            lines,
-            ["RUNPOD_WORKER_STUCK_AFTER is set, and no longer read: \
-                 the heartbeat stops after 60 s without a sign of life"]
-        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_protocol::variable;
 use runpod_worker::settings::Environment;
 use tracing::warn;
 
@@ -61,7 +62,7 @@ impl Downloader {
 
     /// A builder that begins with what [`from_env`](Self::from_env) gives.
     pub fn builder() -> DownloaderBuilder {
-        DownloaderBuilder::from_lookup(|name| std::env::var(name).ok())
+        DownloaderBuilder::from_lookup(variable::from_environment)
     }
 }
 
@@ -194,7 +195,7 @@ impl DownloaderBuilder {
 /// `RUNPOD_MAX_DOWNLOAD_BYTES`. As in Python, one that cannot be read leaves the default.
 fn max_bytes(lookup: impl Fn(&str) -> Option<String>) -> u64 {
     const NAME: &str = "RUNPOD_MAX_DOWNLOAD_BYTES";
-    let Some(text) = lookup(NAME).filter(|text| !text.trim().is_empty()) else {
+    let Some(text) = variable::unless_blank(lookup(NAME)) else {
         return MAX_BYTES;
     };
     let text = text.trim();

@@ -9,6 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 #[cfg(feature = "download")]
 use reqwest::{NoProxy, Proxy};
+use runpod_protocol::variable;
 
 /// The environment's proxies, and the hosts that are reached without one (`NO_PROXY`).
 pub(crate) struct Proxies {
@@ -24,7 +25,7 @@ impl Proxies {
         let get = |name: &str| {
             [name.to_lowercase(), name.to_owned()]
                 .iter()
-                .find_map(|name| lookup(name).filter(|value| !value.is_empty()))
+                .find_map(|name| variable::unless_blank(lookup(name)))
         };
         let all = get("ALL_PROXY");
         let http = get("HTTP_PROXY").or_else(|| all.clone());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_protocol::variable;
 use runpod_worker::Job;
 use runpod_worker::job::keep_code_of;
 use runpod_worker::settings::Environment;
@@ -66,7 +67,7 @@ impl Bucket {
     /// The storage that the environment names. `None` if it names none.
     pub fn from_env() -> Result<Option<Self>, UploadError> {
         keep_code_of::<UploadError>();
-        let config = BucketConfig::from_lookup(|name| std::env::var(name).ok())?;
+        let config = BucketConfig::from_lookup(variable::from_environment)?;
         config
             .map(|config| BucketBuilder::new(config).build())
             .transpose()
@@ -92,7 +93,7 @@ impl Bucket {
         if let Some(injected) = job.injected() {
             return Ok(injected);
         }
-        Self::for_job_with(job, |name| std::env::var(name).ok())
+        Self::for_job_with(job, variable::from_environment)
     }
 
     pub(super) fn for_job_with(
@@ -201,7 +202,7 @@ impl BucketBuilder {
     ///
     /// [`UploadError::Config`]: the endpoint, bucket or prefix cannot be used, or a variable cannot be read.
     pub fn build(self) -> Result<Bucket, UploadError> {
-        self.build_with(|name| std::env::var(name).ok(), Arc::new(SystemLookup))
+        self.build_with(variable::from_environment, Arc::new(SystemLookup))
     }
 
     pub(super) fn build_with(

@@ -1,5 +1,6 @@
 //! The endpoint and the credentials, from the job or from the environment.
 
+use runpod_protocol::variable;
 use runpod_worker::Job;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -27,9 +28,8 @@ impl BucketConfig {
     /// Reads the `BUCKET_…` variables, and the `AWS_…` variables where those are absent. `None` if no storage is named.
     pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, UploadError> {
         let get = |name: &str| {
-            let value = lookup(name)?;
-            let value = value.trim();
-            (!value.is_empty()).then(|| value.to_owned())
+            let value = variable::unless_blank(lookup(name))?;
+            Some(value.trim().to_owned())
         };
         let bucket = get("BUCKET_NAME");
         let region = get("BUCKET_REGION").or_else(|| first(get, &["AWS_REGION", "AWS_DEFAULT_REGION"]));

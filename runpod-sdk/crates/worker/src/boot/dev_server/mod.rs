@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use runpod_local::LocalPlatform;
+use runpod_protocol::variable;
 
 use super::flags::{Flags, Serve};
 use super::{complain, deployed, exit_code, one_job, say};
@@ -84,11 +85,10 @@ fn serve_platform(
             what: "runtime for the local platform",
             source,
         })?;
-    let endpoint = lookup("RUNPOD_ENDPOINT_ID")
-        .filter(|id| !id.is_empty())
-        .unwrap_or_else(|| ENDPOINT.to_owned());
+    let endpoint =
+        variable::unless_blank(lookup(variable::ENDPOINT_ID)).unwrap_or_else(|| ENDPOINT.to_owned());
     let mut builder = LocalPlatform::builder().endpoint(&endpoint).listen(serve.address);
-    if let Some(key) = lookup("RUNPOD_API_KEY").filter(|key| !key.is_empty()) {
+    if let Some(key) = variable::unless_blank(lookup(variable::CLIENT_KEY)) {
         builder = builder.api_key(key);
     }
     let platform = platform_threads

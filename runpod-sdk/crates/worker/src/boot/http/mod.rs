@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runpod_protocol::variable;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -39,7 +40,7 @@ use crate::error::Error;
 use crate::events::{Events, StartTimer};
 use crate::fitness::{self, CheckEnvironment};
 use crate::runtime::{ActiveJobs, Ended, Shutdown, Slots};
-use crate::settings::{Config, TakeAhead, Template, WhenAbandoned, local_identity, removed};
+use crate::settings::{Config, TakeAhead, Template, WhenAbandoned, local_identity};
 use crate::worker::Worker;
 
 /// The URL of requests that such a worker does not send.
@@ -143,9 +144,6 @@ fn prepare(
             "the journal is not used: a result belongs to a request, and the request ends with this process"
         );
     }
-    for warning in removed(lookup) {
-        warn!("{warning}");
-    }
     let http = HttpSettings::read(mode, settings, lookup).map_err(|problem| problems.push(problem));
     match http {
         Ok(http) if problems.is_empty() => Ok(http),
@@ -165,8 +163,8 @@ fn fitness_plan(
         warn!("{warning}");
     }
     // The automatic checks are for pods.
-    let deployed =
-        lookup("RUNPOD_POD_ID").is_some_and(|id| !id.is_empty()) && !ping.is_some_and(Template::is_loopback);
+    let deployed = variable::unless_blank(lookup(variable::WORKER_ID)).is_some()
+        && !ping.is_some_and(Template::is_loopback);
     let mut automatic = fitness::automatic(worker.settings().automatic_checks, deployed, &environment);
     let network = automatic.beside.take();
     automatic.before.extend(

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use runpod_protocol::variable;
+
 use crate::boot::HttpMode;
 use crate::settings::Settings;
 
@@ -36,7 +38,7 @@ impl HttpSettings {
         settings: &Settings,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let get = |name: &str| variable::unless_blank(lookup(name));
         let worker_id = get("RUNPOD_POD_ID");
         // Requests come to a pod from outside. On any other machine only this machine is served, unless
         // RUNPOD_WORKER_HTTP_HOST names another address.
