@@ -28,10 +28,15 @@ impl Server {
 
     /// The same with these flags alone.
     fn start_flagged(name: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let flags = [&["--rp_serve_api", "--rp_api_port", "0"], flags].concat();
+        Self::start_by(name, &flags, environment)
+    }
+
+    /// Starts the example with these flags, and no others.
+    fn start_by(name: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         // This test's own client wants a provider for TLS that it never uses.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut process = Command::new(example(name))
-            .args(["--rp_serve_api", "--rp_api_port", "0"])
             .args(flags)
             .env_clear()
             .envs(environment.iter().copied())
@@ -264,4 +269,75 @@ async fn observed_serves_its_figures_while_it_works() {
     );
     assert_eq!(server.stop(), Some(0));
     assert!(reqwest::get(&figures).await.is_err(), "it ends with its worker");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_flag_that_takes_another() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port().to_string();
+    let output = Command::new(example("hello"))
+        .args(["--rp_serve_api", "--rp_api_port", &port])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains(&format!("can't listen on 127.0.0.1:{port}: ")),
+        "{text}"
+    );
+    assert!(text.contains("choose another port with --rp_api_port"), "{text}");
+}
+
+#[tokio::test]
+async fn a_variable_asks_for_the_platform_where_there_is_none() {
+    let server = Server::start_by("hello", &[], &[("RUNPOD_WORKER_SERVE_API", "0")]);
+    let (_, answer) = server.post("/runsync", r#"{"input": {"name": "pod"}}"#).await;
+    assert_eq!(answer["output"], "Hello, pod!");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test]
+async fn ctrl_c_while_a_job_runs_says_what_is_waited_for() {
+    let mut server = Server::start("progress");
+    let (_, answer) = server.post("/run", r#"{"input": {"steps": 1000000}}"#).await;
+    let id = answer["id"].as_str().unwrap().to_owned();
+    server.hears("Started.");
+    let process = rustix::process::Pid::from_child(&server.process);
+    let interrupt = || rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    interrupt();
+    let rest = server.hears(&format!("waiting at most 600s for {id} "));
+    assert!(rest.contains("a second signal leaves at once"), "{rest}");
+    interrupt();
+    assert_eq!(server.process.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_worker_that_asks_to_be_replaced_is_followed_by_a_fresh_process_on_the_same_platform() {
+    let server = Server::start_with("hello", &[("RUNPOD_WORKER_REFRESH", "true")]);
+    for name in [r#"{"input": {"name": "one"}}"#, r#"{"input": {"name": "two"}}"#] {
+        let (_, answer) = server.post("/runsync", name).await;
+        assert_eq!(answer["status"], "COMPLETED", "{answer}");
+        server.hears("a fresh worker process replaces the worker that asked for it");
+        server.hears("--- Starting Serverless Worker |");
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_fresh_process_ends_with_a_platform_that_is_killed() {
+    let mut server = Server::start_with("hello", &[("RUNPOD_WORKER_REFRESH", "true")]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(server.post("/runsync", r#"{"input": {"name": "one"}}"#));
+    server.hears("a fresh worker process replaces the worker that asked for it");
+    server.hears("INFO   | started: ");
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let lines = std::mem::replace(&mut server.lines, channel().1);
+    // The log ends when the last process that writes to it has.
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("SIGTERM received. Shutting down."))
+    );
 }

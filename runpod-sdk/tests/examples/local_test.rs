@@ -63,16 +63,108 @@ fn a_job_in_a_file_is_run() {
 }
 
 #[test]
-fn started_with_nothing_to_do_it_says_so_in_four_lines_and_exits_with_1() {
+fn started_with_nothing_to_do_it_says_so_in_a_few_lines_and_exits_with_1() {
     let output = hello(&[]);
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(
         (lines[0], lines.len()),
-        ("test_input.json not found, exiting.", 4),
+        (
+            "test_input.json not found, exiting.",
+            if cfg!(feature = "local-server") { 5 } else { 4 }
+        ),
         "{text}"
     );
+    assert_eq!(
+        text.contains("--rp_serve_api"),
+        cfg!(feature = "local-server"),
+        "{text}"
+    );
+}
+
+#[test]
+fn on_a_plain_pod_it_says_that_a_pod_starts_again_what_exits() {
+    let here = tempfile::tempdir().unwrap();
+    let output = run_in(here.path(), "hello", &[], &[("RUNPOD_POD_ID", "abc123")]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("This is a plain Pod, which starts again what exits"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_job_is_read_from_a_file_that_the_flag_names() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("job.json"), format!("\u{feff}{GOOD}")).unwrap();
+    let tests = r#"{"tests": [{"name": "moon", "input": {"name": "Moon"}}, {"input": 1}]}"#;
+    std::fs::write(here.path().join("tests.json"), tests).unwrap();
+    std::fs::write(here.path().join("wanted.json"), r#""Hello, Moon!""#).unwrap();
+    for (arguments, line) in [
+        (&["--test_input", "job.json"][..], "Hello, World!"),
+        (
+            &["--test_input=tests.json", "--test_output", "wanted.json"],
+            "Hello, Moon!",
+        ),
+        (&["--test_input", "tests.json"], "Running the first of 2 (moon)."),
+    ] {
+        let output = run_in(here.path(), "hello", arguments, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stdout(&output).contains(line), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn what_is_misspelt_is_named_though_another_job_runs() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("test_input.json"), GOOD).unwrap();
+    let variables = [("RUNPOD_WORKER_CONCURENCY", "4"), ("RUNPOD_WORKER_TIMEOUTS", " ")];
+    let output = run_in(here.path(), "hello", &["--test-input", "{}"], &variables);
+    let text = stdout(&output);
+    assert!(text.contains("Hello, World!"), "{text}");
+    let warnings: Vec<&str> = text.lines().filter(|line| line.starts_with("WARN")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "WARN   | --test-input is left to the program; if the worker's own --test_input was meant, write it like that",
+            "WARN   | RUNPOD_WORKER_CONCURENCY is set, and has no effect: did you mean RUNPOD_WORKER_CONCURRENCY?",
+        ]
+    );
+}
+
+#[test]
+fn a_bad_input_ends_with_one_plain_line() {
+    for (input, line) in [
+        (r#"{"input": {}}"#, "name: required, and missing\n"),
+        (
+            r#"{"input": {"name": 7}}"#,
+            "name: expected string, found number 7\n",
+        ),
+    ] {
+        let output = hello(&["--test_input", input]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(stderr(&output), line);
+    }
+}
+
+#[test]
+fn chunks_and_progress_are_shown_as_they_come() {
+    let here = tempfile::tempdir().unwrap();
+    for (name, input, shown) in [
+        ("progress", r#"{"input": {"steps": 3}}"#, "Job progress: "),
+        (
+            "token_stream",
+            r#"{"input": {"prompt": "one two"}}"#,
+            "Job chunk: ",
+        ),
+    ] {
+        let output = run_in(here.path(), name, &["--test_input", input], &[]);
+        let text = stdout(&output);
+        let finished = text.find("Finished.").unwrap();
+        assert!(text[..finished].contains(shown), "{text}");
+    }
 }
 
 #[test]
@@ -81,7 +173,8 @@ fn what_is_no_job_exits_with_1_and_says_why() {
         ("{}", "the object has no \"input\""),
         (r#"{"input": null}"#, "the object has no \"input\""),
         (r#"{"input": "#, "not a JSON object: EOF"),
-        ("7", "not a JSON object"),
+        ("7", "--test_input 7: neither a JSON object"),
+        ("{'input': True}", "single quotes, as Python writes them"),
     ] {
         let output = hello(&["--test_input", input]);
         assert_eq!(output.status.code(), Some(1), "{input}");

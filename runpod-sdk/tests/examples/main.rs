@@ -59,7 +59,10 @@ fn run_with(name: &str, input: &str, environment: &[(&str, &str)]) -> String {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text
         .lines()
-        .filter(|line| !line.contains("job timeline:") && !line.contains("draining:"))
+        .filter(|line| {
+            let of_time = ["job timeline:", "draining:", "Job progress:"];
+            !of_time.iter().any(|words| line.contains(words))
+        })
         .collect();
     format!("{}\nexit {}", lines.join("\n"), output.status.code().unwrap())
 }

@@ -84,10 +84,12 @@ pub enum StartupError {
     #[error("can't listen for signals: {0}")]
     Signals(#[source] io::Error),
     /// The port for requests cannot be listened on.
-    #[error("can't listen on {address}: {source}; PORT says which port")]
+    #[error("can't listen on {address}: {source}; {variable} says which port")]
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The variable that names its port.
+        variable: &'static str,
         /// Why.
         #[source]
         source: io::Error,
@@ -97,8 +99,23 @@ pub enum StartupError {
     NoClient(#[source] NoClient),
     /// The platform on this machine could not be started.
     #[cfg(feature = "local-server")]
-    #[error("{0}")]
+    #[error("{}", of_local_platform(.0))]
     LocalPlatform(#[source] runpod_local::StartError),
+}
+
+/// The error in the words of `--rp_serve_api`.
+#[cfg(feature = "local-server")]
+fn of_local_platform(error: &runpod_local::StartError) -> String {
+    use runpod_local::StartError;
+    match error {
+        StartError::Listen { address, source } => format!(
+            "can't listen on {address}: {source}; choose another port with --rp_api_port, 0 for any that is free"
+        ),
+        StartError::KeyRequired(address) => format!(
+            "other machines can reach {address}, so clients need a key: set RUNPOD_API_KEY, or leave --rp_api_host away"
+        ),
+        other => other.to_string(),
+    }
 }
 
 impl From<StartupError> for Error {

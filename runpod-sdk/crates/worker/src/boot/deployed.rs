@@ -65,16 +65,17 @@ pub(super) fn run_on(
     };
     timer.mark("config");
     threads.run(|handlers| async move {
-        tokio::spawn(signals.answer());
         let settings = worker.settings();
         let limits = settings.limits;
+        let active_jobs = Arc::new(ActiveJobs::new(
+            limits.undelivered_results,
+            limits.undelivered_bytes,
+        ));
+        tokio::spawn(signals.answer(active_jobs.clone(), settings.shutdown_grace));
         let deployed = !config.take.is_loopback();
         let launch = Launch {
             identity: config.identity(),
-            active_jobs: Arc::new(ActiveJobs::new(
-                limits.undelivered_results,
-                limits.undelivered_bytes,
-            )),
+            active_jobs,
             slots: Slots::of(&settings.concurrency),
             handlers,
             shutdown,

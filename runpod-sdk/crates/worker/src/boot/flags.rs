@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 
-use runpod_protocol::nearest;
+use runpod_protocol::{nearest, variable};
 use serde_json::Value;
 
+use super::test_job;
 use crate::settings::{VARIABLES, Variable};
 
 /// One flag that [`start`](crate::start) understands.
@@ -32,12 +33,12 @@ pub const FLAGS: &[Flag] = &[
     flag(
         "test_input",
         Some("JSON"),
-        "run one job with this input, print its result, and exit: '{\"input\": …}'",
+        "run one job, print its result, and exit: '{\"input\": …}', or a file with it",
     ),
     flag(
         "test_output",
         Some("JSON"),
-        "with a local job: exit 1 unless its output equals this",
+        "with a local job: exit 1 unless its output equals this, or what this file holds",
     ),
     flag(
         "schema",
@@ -132,7 +133,7 @@ impl Flags {
                 None => String::new(),
             };
             match name {
-                "test_input" => flags.test_input = Some(value),
+                "test_input" => flags.test_input = variable::unless_blank(Some(value)),
                 "test_output" => flags.test_output = Some(value),
                 "schema" => flags.schema = true,
                 "rp_log_level" => flags.log_level = Some(value),
@@ -154,13 +155,7 @@ impl Flags {
             }
         }
         if serve {
-            if !cfg!(feature = "local-server") {
-                return Err(
-                    "--rp_serve_api: this worker was built without the local platform; \
-                            build it with the feature `local-server` of runpod-sdk"
-                        .to_owned(),
-                );
-            }
+            built_with_platform("--rp_serve_api")?;
             // A platform for a single job needs no fixed port.
             let usual = if flags.test_input.is_some() { 0 } else { PORT };
             let address = SocketAddr::new(host, port.unwrap_or(usual));
@@ -171,9 +166,62 @@ impl Flags {
 
     /// The value of `--test_output`, if it is given.
     pub(super) fn expected_output(&self) -> Result<Option<Value>, String> {
-        let expected = self.test_output.as_deref().map(serde_json::from_str).transpose();
-        expected.map_err(|error| format!("--test_output is not JSON: {error}"))
+        self.test_output
+            .as_deref()
+            .map(test_job::expected_output)
+            .transpose()
     }
+
+    /// Serves the platform where the environment asks for it and no flag does.
+    pub(super) fn serve_at(&mut self, address: Option<SocketAddr>) -> Result<(), String> {
+        if let Some(address) = address.filter(|_| self.serve.is_none()) {
+            built_with_platform("RUNPOD_WORKER_SERVE_API")?;
+            self.serve = Some(Serve {
+                address,
+                concurrency: None,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The arguments without the flags of the local platform, for a worker process that works for it.
+#[cfg(feature = "local-server")]
+pub(super) fn without_platform(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            kept.push(argument);
+            kept.extend(arguments);
+            break;
+        }
+        let of_platform =
+            |name: &str| name == "serve" || name == "rp_serve_api" || name.starts_with("rp_api_");
+        let flag = split(&argument).and_then(|(name, inline)| {
+            let flag = FLAGS.iter().find(|flag| flag.name == name && of_platform(name))?;
+            Some((flag, inline))
+        });
+        match flag {
+            None => kept.push(argument),
+            Some((flag, None)) if flag.value.is_some() => {
+                arguments.next();
+            }
+            Some(_) => {}
+        }
+    }
+    kept
+}
+
+/// The error of a worker that is asked for the local platform, by `name`, and has none.
+fn built_with_platform(name: &str) -> Result<(), String> {
+    if cfg!(feature = "local-server") {
+        return Ok(());
+    }
+    Err(format!(
+        "{name}: this worker was built without the local platform; \
+         build it with the feature `local-server` of runpod-sdk"
+    ))
 }
 
 /// The name of a flag, and its value behind an equals sign.
@@ -340,6 +388,15 @@ mod tests {
             "any that is free"
         );
         assert_eq!(serve("--serve --test_input {} --rp_api_port 7").address.port(), 7);
+    }
+
+    #[cfg(feature = "local-server")]
+    #[test]
+    fn a_worker_of_the_platform_gets_every_flag_but_those_of_the_platform() {
+        let given = "--model xl --rp_serve_api --rp_api_port 0 --rp_api_host=::1 --serve --rp_log_level WARN \
+                     --rp_api_concurrency 2 -v -- --serve";
+        let kept = without_platform(given.split_whitespace().map(str::to_owned));
+        assert_eq!(kept.join(" "), "--model xl --rp_log_level WARN -v -- --serve");
     }
 
     #[test]

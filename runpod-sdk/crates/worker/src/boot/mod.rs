@@ -16,12 +16,14 @@ mod heartbeat;
 #[cfg(feature = "http-modes")]
 mod http;
 mod http_client;
+mod json_slip;
 mod launch;
 mod logging;
 mod one_job;
 mod run;
 mod schema;
 mod stop_signals;
+mod test_job;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -71,8 +73,8 @@ const INSIDE_A_RUNTIME: &str = "error: runpod_sdk::start was called inside a tok
 ///
 /// The first of these modes that applies is run:
 ///
-/// 1. With `--rp_serve_api` (feature `local-server`) it serves RunPod's API on this machine and
-///    takes its jobs from there. With `--test_input JSON` as well it submits that one job to the API, prints
+/// 1. With `--rp_serve_api` (feature `local-server`), or `RUNPOD_WORKER_SERVE_API` without the platform's variables, it
+///    serves RunPod's API on this machine and takes its jobs from there. With `--test_input JSON` as well it submits that one job to the API, prints
 ///    what a client sees of it, and exits.
 /// 2. With `RUNPOD_REALTIME_PORT` (feature `http-modes`) it answers realtime requests.
 /// 3. With `--test_input JSON` it runs that one job locally. SIGTERM or SIGINT cancels the job; a second signal ends
@@ -101,7 +103,8 @@ pub fn start(worker: Worker) -> ExitCode {
     let _log = FlushAtEnd;
     let _wait = WaitBeforeExit;
     let lookup = variable::from_environment;
-    let flags = match Flags::parse(std::env::args().skip(1)) {
+    let parsed = Flags::parse(std::env::args().skip(1)).and_then(|parsed| with_environment(parsed, lookup));
+    let flags = match parsed {
         Ok(Parsed::Run(flags)) => flags,
         Ok(Parsed::Help) => {
             say(&flags::help());
@@ -128,7 +131,7 @@ pub fn start(worker: Worker) -> ExitCode {
     tls::install_provider();
     timer.mark("tls");
     // Dropped after the worker, so that it sends the last spans.
-    let _traces = match logging::set_up(&flags, lookup) {
+    let _traces = match logging::set_up(&flags, for_log(lookup)) {
         Ok(traces) => traces,
         Err(problem) => {
             complain(&format!("error: --rp_log_level: {problem}"));
@@ -137,7 +140,9 @@ pub fn start(worker: Worker) -> ExitCode {
     };
     panics::install_panic_hook();
     panics::warn_if_panics_abort();
-    flags.misspelt.iter().for_each(|flag| warn!("{flag}"));
+    for flag in &flags.misspelt {
+        warn!("{flag}");
+    }
     warn_of_unread_variables();
 
     #[cfg(feature = "local-server")]
@@ -160,6 +165,31 @@ pub fn start(worker: Worker) -> ExitCode {
         return one_job::run(worker, &flags, lookup);
     }
     exit_code(deployed::run(worker, lookup, timer, Shutdown::default()))
+}
+
+/// The variables for the log. A worker of a platform on this machine logs for a person, though its endpoint has an id.
+fn for_log(lookup: impl Fn(&str) -> Option<String> + Copy) -> impl Fn(&str) -> Option<String> + Copy {
+    #[cfg(feature = "local-server")]
+    let of_local_platform = dev_server::belongs_to_platform();
+    #[cfg(not(feature = "local-server"))]
+    let of_local_platform = false;
+    move |name| lookup(name).filter(|_| !(of_local_platform && name == variable::ENDPOINT_ID))
+}
+
+/// Adds what the environment asks for beside the flags. A deployed worker serves no platform.
+fn with_environment(
+    parsed: Parsed,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Parsed, String> {
+    match parsed {
+        Parsed::Run(mut flags) if !Config::is_production(lookup) => {
+            // A variable that cannot be read is reported with all the others, later.
+            let serve = Environment::read(lookup).0.serve_api;
+            flags.serve_at(serve.and_then(Into::into))?;
+            Ok(Parsed::Run(flags))
+        }
+        parsed => Ok(parsed),
+    }
 }
 
 /// Logs a warning for each variable of the worker's own that is set and not read.

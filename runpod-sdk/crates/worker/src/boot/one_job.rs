@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use runpod_protocol::{error_key, variable};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -13,20 +14,21 @@ use super::fitness_plan::FitnessPlan;
 use super::flags::Flags;
 use super::launch::{Launch, StartReporting, at_hand};
 use super::stop_signals::{StopSignal, StopSignals};
+use super::test_job::{INPUT_FILE, TestJob};
 use super::{complain, say};
 use crate::context::CancelReason;
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, JobReport};
 use crate::platform::OncePlatform;
 use crate::runtime::{ActiveJobs, Shutdown, Slots};
 use crate::settings::local_identity;
 use crate::worker::Worker;
 
-const INPUT_FILE: &str = "test_input.json";
-
 /// The outcome of a local test.
 enum TestOutcome {
     Passed,
     Failed,
+    /// The job failed, for this reason.
+    JobFailed(Option<String>),
     /// A signal ended it.
     Stopped(StopSignal),
 }
@@ -36,8 +38,14 @@ pub(super) fn run(
     flags: &Flags,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> ExitCode {
-    let job = match find_job(flags, Path::new(INPUT_FILE)) {
-        Ok(job) => job,
+    let found = find_job(flags, Path::new(INPUT_FILE), lookup);
+    let job = match found.and_then(|found| found.job().map(|job| (job, found.note))) {
+        Ok((job, note)) => {
+            if let Some(note) = note {
+                info!("{note}");
+            }
+            job
+        }
         Err(problem) => {
             complain(&problem);
             return ExitCode::FAILURE;
@@ -68,6 +76,13 @@ pub(super) fn run(
     let code = match test {
         TestOutcome::Passed => ExitCode::SUCCESS,
         TestOutcome::Failed => ExitCode::FAILURE,
+        TestOutcome::JobFailed(reason) => {
+            info!("Local testing complete, exiting.");
+            if let Some(reason) = reason {
+                complain(&reason);
+            }
+            return ExitCode::FAILURE;
+        }
         TestOutcome::Stopped(signal) => {
             info!("Local testing was stopped by {}, exiting.", signal.name());
             return ExitCode::from(signal.exit_code());
@@ -78,38 +93,40 @@ pub(super) fn run(
 }
 
 /// The job from the flag, else from the file.
-fn find_job(flags: &Flags, file: &Path) -> Result<Job, String> {
-    let (text, source) = match &flags.test_input {
-        Some(text) => (text.clone(), "--test_input".to_owned()),
-        None => match std::fs::read_to_string(file) {
-            Ok(text) => (text, file.display().to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(format!(
-                    "{INPUT_FILE} not found, exiting.\n\n\
-                     This worker found neither RunPod's environment nor a job to test.\n\
-                     Test it here:  --test_input '{{\"input\": …}}', or write that object to {INPUT_FILE}.\n\
-                     Deploy it:     RunPod sets RUNPOD_WEBHOOK_GET_JOB and the rest. All flags: --help."
-                ));
-            }
-            Err(error) => return Err(format!("error: {} can't be read: {error}", file.display())),
-        },
+fn find_job(flags: &Flags, file: &Path, lookup: impl Fn(&str) -> Option<String>) -> Result<TestJob, String> {
+    let found = match &flags.test_input {
+        Some(value) => TestJob::from_flag(value).map(Some),
+        None => TestJob::from_file(file),
     };
-    read_job(&text).map_err(|problem| format!("error: {source}: {problem}"))
+    match found {
+        Ok(Some(job)) => Ok(job),
+        Ok(None) => Err(nothing_to_do(
+            variable::unless_blank(lookup(variable::WORKER_ID)).is_some(),
+        )),
+        Err(problem) => Err(format!("error: {problem}")),
+    }
 }
 
-/// Reads a job, and gives it the id `local_test` if it has none.
-pub(super) fn read_job(text: &str) -> Result<Job, String> {
-    let fields: std::collections::BTreeMap<String, &RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))?;
-    if fields.get("input").is_none_or(|input| input.get() == "null") {
-        return Err("the object has no \"input\"".to_owned());
+/// What a worker says that has neither a platform nor a job.
+fn nothing_to_do(on_a_pod: bool) -> String {
+    let mut text = format!(
+        "{INPUT_FILE} not found, exiting.\n\n\
+         This worker found neither RunPod's environment nor a job to test.\n"
+    );
+    if on_a_pod {
+        text.push_str(
+            "This is a plain Pod, which starts again what exits: RunPod gives jobs to the workers of a Serverless endpoint.\n",
+        );
     }
-    let whole = if fields.contains_key("id") {
-        text.to_owned()
-    } else {
-        text.replacen('{', "{\"id\":\"local_test\",", 1)
-    };
-    Job::read(whole.into(), false).map_err(|error| error.to_string())
+    text.push_str("Test it here:  --test_input '{\"input\": …}', or write that object to ");
+    text.push_str(INPUT_FILE);
+    if cfg!(feature = "local-server") {
+        text.push_str(
+            ".\nServe it here: --rp_serve_api, or RUNPOD_WORKER_SERVE_API=8000: RunPod's API on this machine",
+        );
+    }
+    text.push_str(".\nDeploy it:     RunPod sets RUNPOD_WEBHOOK_GET_JOB and the rest. All flags: --help.");
+    text
 }
 
 async fn one_job(
@@ -127,7 +144,7 @@ async fn one_job(
     };
     let id = job.id().clone();
     let shutdown = Shutdown::default();
-    let platform = Arc::new(OncePlatform::new(job, shutdown.drain.clone()));
+    let platform = Arc::new(OncePlatform::new(job, shutdown.drain.clone(), say_update));
     let limits = worker.settings().limits;
     let active_jobs = Arc::new(ActiveJobs::new(
         limits.undelivered_results,
@@ -173,11 +190,7 @@ async fn one_job(
 
 /// Prints what the job has given, and compares it with the expected output.
 fn judge(platform: &OncePlatform, id: &JobId, expected: Option<&Value>) -> TestOutcome {
-    let (chunks, report) = platform.take_result();
-    for chunk in chunks {
-        say(&format!("Job chunk: {}", String::from_utf8_lossy(&chunk)));
-    }
-    let Some(report) = report else {
+    let Some(report) = platform.take_result() else {
         error!("Job {id} gave no result.");
         return TestOutcome::Failed;
     };
@@ -186,7 +199,7 @@ fn judge(platform: &OncePlatform, id: &JobId, expected: Option<&Value>) -> TestO
     if report.is_failure() {
         error!("Job {id} failed.");
         say(&format!("Job result: {text}"));
-        return TestOutcome::Failed;
+        return TestOutcome::JobFailed(plain_error(&body));
     }
     info!("Job {id} completed successfully.");
     say(&format!("Job result: {text}"));
@@ -195,6 +208,34 @@ fn judge(platform: &OncePlatform, id: &JobId, expected: Option<&Value>) -> TestO
         return TestOutcome::Failed;
     }
     TestOutcome::Passed
+}
+
+/// Prints a chunk or a progress update.
+fn say_update(report: &JobReport) {
+    let body = report.pieces().concat();
+    let text = String::from_utf8_lossy(&body);
+    if !report.is_progress() {
+        say(&format!("Job chunk: {text}"));
+    } else if let Ok(UpdateBody { output }) = serde_json::from_slice(&body) {
+        say(&format!("Job progress: {output}"));
+    }
+}
+
+/// The body of a progress update.
+#[derive(serde::Deserialize)]
+struct UpdateBody<'a> {
+    #[serde(borrow)]
+    output: &'a RawValue,
+}
+
+/// The reason of a failed job in one plain line: the first of its message, without the words that every input error
+/// begins with. The error is the one of a job's result or of its status.
+pub(super) fn plain_error(result: &[u8]) -> Option<String> {
+    let result: Value = serde_json::from_slice(result).ok()?;
+    let error: Value = serde_json::from_str(result.get("error")?.as_str()?).ok()?;
+    let message = error.get(error_key::ERROR_MESSAGE)?.as_str()?;
+    let plain = message.strip_prefix("invalid input: ").unwrap_or(message);
+    plain.lines().next().map(str::to_owned)
 }
 
 /// Cancels the job at the first signal and abandons it at the second. A signal that is listened for no longer ends the
@@ -208,7 +249,10 @@ async fn stop(
     let signal = signals.next().await;
     // It is set here only.
     let _ = stopped.set(signal);
-    info!("{} received. Stopping the job.", signal.name());
+    info!(
+        "{} received. Stopping the job; a second signal leaves at once.",
+        signal.name()
+    );
     shutdown.drain.cancel();
     // The platform may be handing out the job at this moment, so jobs that are added later are cancelled, too.
     let cancelling = active_jobs.until(|jobs| {
@@ -233,32 +277,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_made_up_only_where_there_is_none() {
-        assert_eq!(
-            read_job(r#"{"input": {"n": 1.0}}"#).unwrap().id().as_str(),
-            "local_test"
-        );
-        assert_eq!(
-            read_job(r#"{"input": 1, "id": "mine"}"#).unwrap().id().as_str(),
-            "mine"
-        );
-        assert_eq!(
-            read_job(r#"{"input": {"n": 1.0}}"#).unwrap().input().as_bytes(),
-            br#"{"n": 1.0}"#
-        );
-    }
-
-    #[test]
-    fn a_missing_or_null_input_is_named() {
-        for text in ["{}", r#"{"input": null}"#] {
-            assert_eq!(read_job(text).unwrap_err(), "the object has no \"input\"");
-        }
-        assert!(read_job("[1]").unwrap_err().starts_with("not a JSON object"));
-    }
-
-    #[test]
-    fn a_missing_file_is_explained() {
-        let problem = find_job(&Flags::default(), Path::new("no/such/test_input.json")).unwrap_err();
-        insta::assert_snapshot!(problem);
+    fn a_missing_file_is_explained_and_a_pod_is_told_that_it_will_be_started_again() {
+        let file = Path::new("no/such/test_input.json");
+        let explained = |pod: Option<&str>| {
+            let id = pod.map(str::to_owned);
+            find_job(&Flags::default(), file, |name| {
+                id.clone().filter(|_| name == "RUNPOD_POD_ID")
+            })
+            .unwrap_err()
+        };
+        assert_eq!(explained(Some(" ")), explained(None));
+        let (laptop, pod) = (explained(None), explained(Some("abc123")));
+        insta::assert_snapshot!(format!("{laptop}\n\nOn a Pod:\n\n{pod}"));
     }
 }

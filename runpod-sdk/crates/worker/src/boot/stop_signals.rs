@@ -1,6 +1,7 @@
 //! SIGTERM and SIGINT. Once they are listened for they no longer end the process by themselves.
 
 use std::future::{self, Future};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::error::{Error, StartupError};
+use crate::job::JobId;
 use crate::log_writer;
-use crate::runtime::Shutdown;
+use crate::runtime::{ActiveJobs, Shutdown};
 
 /// The longest time between the second signal and the end of the process. The limits of what a worker still does then
 /// (last posts, shutdown hooks, answers of the HTTP modes) are together 14 s.
@@ -75,6 +77,8 @@ pub(super) struct StopThread {
     ended: CancellationToken,
     /// Cancelled by the control loop when it has seen that the worker drains.
     answered: CancellationToken,
+    /// Cancelled by the first signal.
+    signalled: CancellationToken,
     shutdown: Shutdown,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -105,7 +109,8 @@ impl StopThread {
             StopSignals::listen()?
         };
         let (ended, answered) = (CancellationToken::new(), CancellationToken::new());
-        let listening = listen(signals, shutdown.clone(), answered.clone(), when_stuck);
+        let signalled = CancellationToken::new();
+        let listening = listen(signals, shutdown.clone(), signalled.clone(), answered.clone(), when_stuck);
         let until = ended.clone();
         let thread = thread::Builder::new()
             .name("runpod-signals".to_owned())
@@ -116,17 +121,32 @@ impl StopThread {
         Ok(Self {
             ended,
             answered,
+            signalled,
             shutdown,
             thread: Some(thread),
         })
     }
 
-    /// Answers for the control loop, on which it must be spawned, that it has seen the signal.
-    pub(super) fn answer(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Answers for the control loop, on which it must be spawned, that it has seen the signal, and says what the worker
+    /// waits for. `grace` is how long it waits for its active jobs.
+    pub(super) fn answer(
+        &self,
+        active_jobs: Arc<ActiveJobs>,
+        grace: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (drain, answered) = (self.shutdown.drain.clone(), self.answered.clone());
+        let signalled = self.signalled.clone();
         async move {
             drain.cancelled().await;
             answered.cancel();
+            let jobs = active_jobs.ids().unwrap_or_default();
+            if signalled.is_cancelled() && !jobs.is_empty() {
+                let jobs: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
+                info!(
+                    "waiting at most {grace:?} for {} and what is left to deliver; a second signal leaves at once",
+                    jobs.join(", ")
+                );
+            }
         }
     }
 }
@@ -145,11 +165,13 @@ impl Drop for StopThread {
 async fn listen(
     mut signals: StopSignals,
     shutdown: Shutdown,
+    signalled: CancellationToken,
     answered: CancellationToken,
     when_stuck: WhenStuck,
 ) {
     let name = signals.next().await.name();
     info!("{name} received. Shutting down.");
+    signalled.cancel();
     shutdown.drain.cancel();
     let when_silent = async {
         match when_stuck {

@@ -10,30 +10,30 @@ use tokio_util::sync::CancellationToken;
 use super::{Platform, Reply};
 use crate::job::{Job, JobId, JobReport};
 
-/// Hands out one job and keeps what is posted for it.
+/// Hands out one job and keeps its result.
 #[derive(Debug)]
 pub(crate) struct OncePlatform {
     job: Mutex<Option<Job>>,
-    chunks: Mutex<Vec<Vec<u8>>>,
+    /// Called for each chunk and each progress update when it comes.
+    update: fn(&JobReport),
     result: Mutex<Option<JobReport>>,
     finished: CancellationToken,
 }
 
 impl OncePlatform {
     /// A platform with this job. It cancels `finished` when the result is posted.
-    pub(crate) fn new(job: Job, finished: CancellationToken) -> Self {
+    pub(crate) fn new(job: Job, finished: CancellationToken, update: fn(&JobReport)) -> Self {
         Self {
             job: Mutex::new(Some(job)),
-            chunks: Mutex::default(),
+            update,
             result: Mutex::default(),
             finished,
         }
     }
 
-    /// The bodies of the chunks, in order, and the final report.
-    pub(crate) fn take_result(&self) -> (Vec<Vec<u8>>, Option<JobReport>) {
-        let chunks = std::mem::take(&mut *self.chunks.lock());
-        (chunks, self.result.lock().take())
+    /// The final report.
+    pub(crate) fn take_result(&self) -> Option<JobReport> {
+        self.result.lock().take()
     }
 }
 
@@ -55,14 +55,16 @@ impl Platform for OncePlatform {
 
     fn post_chunk<'a>(&'a self, _: &'a JobId, chunk: &'a JobReport) -> Reply<'a, ()> {
         Box::pin(async move {
-            self.chunks.lock().push(chunk.pieces().concat());
+            (self.update)(chunk);
             Ok(())
         })
     }
 
     fn post_report<'a>(&'a self, _: &'a JobId, report: &'a JobReport) -> Reply<'a, ()> {
         Box::pin(async move {
-            if !report.is_progress() {
+            if report.is_progress() {
+                (self.update)(report);
+            } else {
                 *self.result.lock() = Some(report.clone());
                 self.finished.cancel();
             }

@@ -9,12 +9,20 @@ use secrecy::SecretString;
 
 use super::Template;
 use crate::job::WorkerIdentity;
+use crate::redact::redacted;
 
 /// The protocol level that pings and error reports name. It is that of the Python worker whose
 /// protocol this crate speaks, because features of the platform may depend on it.
 pub(crate) const PROTOCOL_VERSION: &str = "1.12.0";
 
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(250);
+/// The platform takes a worker for dead that is silent for about 40 s.
+const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// The longest part of a value that a message repeats.
+const LONGEST_SHOWN: usize = 80;
+
+const JOB_AS_URL: &str = "RUNPOD_WEBHOOK_GET_JOB holds JSON and no URL; give a job by --test_input, or in a file \
+    test_input.json, and leave the variable unset";
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The settings of a deployed worker from the platform's variables.
@@ -51,11 +59,20 @@ impl Config {
         let get = |name: &str| variable::unless_blank(lookup(name));
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
+        if get(variable::TAKE_URL).is_some_and(|text| text.trim_start().starts_with(['{', '['])) {
+            return Err(vec![JOB_AS_URL.to_owned()]);
+        }
         let mut url = |name: &str, required: bool| match get(name) {
             Some(text) => match Template::parse(&text) {
-                Ok(template) => Some(template),
+                Ok(template) => {
+                    let unfilled = template.unfilled();
+                    warnings.extend(unfilled.map(|unfilled| {
+                        format!("{name} has {unfilled} in it, which nothing fills; it is sent as it is")
+                    }));
+                    Some(template)
+                }
                 Err(problem) => {
-                    problems.push(format!("{name}={text}: {problem}"));
+                    problems.push(format!("{name}={}: {problem}", excerpt(&text)));
                     None
                 }
             },
@@ -131,15 +148,34 @@ pub(crate) fn local_identity(lookup: impl Fn(&str) -> Option<String>) -> WorkerI
     }
 }
 
+/// The start of a value, with its secrets masked.
+fn excerpt(text: &str) -> String {
+    let text = redacted(text);
+    let end = text.floor_char_boundary(LONGEST_SHOWN);
+    let more = if end < text.len() { "…" } else { "" };
+    format!("{}{more}", &text[..end])
+}
+
 fn ping_interval(text: Option<String>, warnings: &mut Vec<String>) -> Duration {
     let Some(text) = text else {
         return DEFAULT_PING_INTERVAL;
     };
     match text.trim().parse::<u64>() {
-        Ok(millis) => Duration::from_millis(millis).max(SHORTEST_PING_INTERVAL),
+        Ok(millis) => {
+            let asked = Duration::from_millis(millis);
+            let interval = asked.clamp(SHORTEST_PING_INTERVAL, LONGEST_PING_INTERVAL);
+            if interval != asked {
+                warnings.push(format!(
+                    "RUNPOD_PING_INTERVAL={millis} is in milliseconds, and out of bounds; using {}",
+                    interval.as_millis()
+                ));
+            }
+            interval
+        }
         Err(_) => {
             warnings.push(format!(
-                "RUNPOD_PING_INTERVAL={text} is not a number of milliseconds; using {}",
+                "RUNPOD_PING_INTERVAL={} is not a number of milliseconds; using {}",
+                excerpt(&text),
                 DEFAULT_PING_INTERVAL.as_millis()
             ));
             DEFAULT_PING_INTERVAL
@@ -209,6 +245,58 @@ mod tests {
         };
         assert_eq!(interval("400"), Duration::from_millis(400));
         assert_eq!(interval("0"), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_ping_interval_out_of_bounds_is_named_and_kept_within_them() {
+        for (text, used) in [("10", 250), ("249", 250), ("30001", 30_000), ("3600000", 30_000)] {
+            let config = Config::from_lookup(lookup(&[TAKE, DONE, ("RUNPOD_PING_INTERVAL", text)])).unwrap();
+            assert_eq!(config.ping_interval, Duration::from_millis(used));
+            assert_eq!(
+                config.warnings,
+                [format!(
+                    "RUNPOD_PING_INTERVAL={text} is in milliseconds, and out of bounds; using {used}"
+                )]
+            );
+        }
+        for usual in ["250", "10000", "30000"] {
+            let config = Config::from_lookup(lookup(&[TAKE, DONE, ("RUNPOD_PING_INTERVAL", usual)])).unwrap();
+            assert_eq!(config.warnings, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_job_where_the_take_url_belongs_is_one_line_and_is_not_repeated() {
+        for job in [r#"{"input": {"prompt": "a cat"}}"#, " [1]"] {
+            let problems = Config::from_lookup(lookup(&[("RUNPOD_WEBHOOK_GET_JOB", job)])).unwrap_err();
+            assert_eq!(problems, [JOB_AS_URL]);
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_in_the_line_about_it() {
+        let long = "x".repeat(10_000);
+        let problems = Config::from_lookup(lookup(&[("RUNPOD_WEBHOOK_GET_JOB", &long), DONE])).unwrap_err();
+        let line = format!(
+            "RUNPOD_WEBHOOK_GET_JOB={}…: not an http:// or https:// URL",
+            "x".repeat(80)
+        );
+        assert_eq!(problems, [line]);
+    }
+
+    #[test]
+    fn a_placeholder_that_nothing_fills_is_named() {
+        let take = (
+            "RUNPOD_WEBHOOK_GET_JOB",
+            "http://h/v2/e/job-take/${ID}?gpu=$RUNPOD_GPU_TYPE_ID",
+        );
+        let config = Config::from_lookup(lookup(&[take, DONE])).unwrap();
+        assert_eq!(
+            config.warnings,
+            [
+                "RUNPOD_WEBHOOK_GET_JOB has $RUNPOD_GPU_TYPE_ID in it, which nothing fills; it is sent as it is"
+            ]
+        );
     }
 
     #[test]

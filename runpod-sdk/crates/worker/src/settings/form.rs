@@ -168,10 +168,10 @@ impl<F: Form> Form for OrOff<F> {
     type Value = ValueOrOff<F::Value>;
 
     fn read(text: &str) -> Result<Self::Value, String> {
-        match text {
-            "off" => Ok(ValueOrOff::Off),
-            text => F::read(text).map(ValueOrOff::Value),
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(ValueOrOff::Off);
         }
+        F::read(text).map(ValueOrOff::Value)
     }
 }
 
@@ -214,7 +214,38 @@ pub struct Word<T>(std::marker::PhantomData<T>);
 impl<T: FromStr<Err: std::fmt::Display>> Form for Word<T> {
     type Value = T;
 
+    /// Neither case nor the kind of dash makes a difference.
     fn read(text: &str) -> Result<T, String> {
-        text.parse().map_err(|error: T::Err| error.to_string())
+        let lower = text.to_ascii_lowercase();
+        lower
+            .parse()
+            .or_else(|error: T::Err| lower.replace('-', "_").parse().map_err(|_| error))
+            .or_else(|error| lower.replace('_', "-").parse().map_err(|_| error))
+            .map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{TakeAhead, WhenAbandoned, WorkerMode};
+
+    #[test]
+    fn a_word_is_read_in_any_case_and_with_any_dash() {
+        for text in ["just_in_time", "Just-In-Time", "JUST_IN_TIME"] {
+            assert_eq!(Word::<TakeAhead>::read(text), Ok(TakeAhead::JustInTime));
+        }
+        for text in ["load-balancing", "LOAD_BALANCING"] {
+            assert_eq!(Word::<WorkerMode>::read(text), Ok(WorkerMode::LoadBalancing));
+        }
+        assert_eq!(
+            Word::<WhenAbandoned>::read("Post-Error"),
+            Ok(WhenAbandoned::PostError)
+        );
+        assert_eq!(
+            Word::<TakeAhead>::read("sometimes"),
+            Err("not one of off, always and just_in_time".to_owned())
+        );
+        assert_eq!(OrOff::<File>::read("OFF"), Ok(ValueOrOff::Off));
     }
 }

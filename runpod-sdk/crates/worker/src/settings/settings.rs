@@ -134,6 +134,8 @@ impl Settings {
             mode,
             http_queue,
             http_host,
+            // Read by `boot`, before it chooses a mode.
+            serve_api: _,
             // Read by runpod-files.
             download_timeout: _,
             upload_timeout: _,

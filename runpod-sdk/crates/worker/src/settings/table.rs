@@ -106,6 +106,8 @@ variables! {
         "host:port, separated by commas: what the network check connects to where the platform does not answer; others where a firewall blocks that one";
     "RUNPOD_WORKER_MODE" => mode: Word<WorkerMode>, "queue",
         "queue, or load-balancing: answer requests on PORT, for a load-balancing endpoint";
+    "RUNPOD_WORKER_SERVE_API" => serve_api: OrOff<Address>, "off",
+        "serve RunPod's API at this port of this machine, or at this address, as --rp_serve_api does; on a plain Pod, whose command is hard to change (feature `local-server`)";
     "RUNPOD_WORKER_HTTP_QUEUE" => http_queue: Number, "16",
         "requests that may wait for a slot on an HTTP endpoint; fewer where callers go elsewhere";
     "RUNPOD_WORKER_HTTP_HOST" => http_host: Host, "0.0.0.0 on a pod, else 127.0.0.1",

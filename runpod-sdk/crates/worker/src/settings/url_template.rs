@@ -15,6 +15,7 @@ pub(crate) struct Template(String);
 
 impl Template {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         let rest = text
             .strip_prefix("https://")
             .or_else(|| text.strip_prefix("http://"))
@@ -22,7 +23,29 @@ impl Template {
         if rest.is_empty() || rest.starts_with(['/', '?']) {
             return Err("the URL has no host".to_owned());
         }
-        Ok(Self(text.to_owned()))
+        let braced = |name: &str| format!("${{{}}}", name.trim_start_matches('$'));
+        let plain = text
+            .replace(&braced(route::WORKER_PLACEHOLDER), route::WORKER_PLACEHOLDER)
+            .replace(&braced(route::ID_PLACEHOLDER), route::ID_PLACEHOLDER);
+        Ok(Self(plain))
+    }
+
+    /// The first placeholder, such as `$NAME` or `${NAME}`, of a name that is not filled in.
+    pub(crate) fn unfilled(&self) -> Option<&str> {
+        self.0.match_indices('$').find_map(|(at, _)| {
+            let rest = &self.0[at..];
+            let braced = rest
+                .strip_prefix("${")
+                .and_then(|rest| rest.find('}'))
+                .map(|end| end + 3);
+            let name = rest[1..]
+                .find(|letter: char| !is_name(letter))
+                .map_or(rest.len(), |end| end + 1);
+            let placeholder = &rest[..braced.unwrap_or(name)];
+            let filled = [route::WORKER_PLACEHOLDER, route::ID_PLACEHOLDER];
+            (placeholder.len() > 1 && !filled.iter().any(|known| placeholder.starts_with(known)))
+                .then_some(placeholder)
+        })
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -69,6 +92,10 @@ impl Template {
             .contains(&take)
             .then(|| Self(self.0.replace(&take, &format!("/{operation}/"))))
     }
+}
+
+fn is_name(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '_'
 }
 
 /// A finished URL that takes more query parameters.
@@ -227,6 +254,27 @@ mod tests {
             "http://h/w/j-u1?again=j-u1"
         );
         assert_eq!(done.for_worker("w").as_str(), "http://h/w/w?again=w");
+    }
+
+    #[test]
+    fn a_placeholder_in_braces_is_the_same() {
+        let done = template(" http://h/${RUNPOD_POD_ID}/${ID}?again=$ID\n");
+        assert_eq!(done.for_job("w", &"j".into()).as_str(), "http://h/w/j?again=j");
+    }
+
+    #[test]
+    fn a_placeholder_of_another_name_is_found() {
+        for (text, unfilled) in [
+            (
+                "http://h/$ID?gpu=$RUNPOD_GPU_TYPE_ID",
+                Some("$RUNPOD_GPU_TYPE_ID"),
+            ),
+            ("http://h/$ID?gpu=${GPU}&a=1", Some("${GPU}")),
+            ("http://h/$RUNPOD_POD_ID/${ID}?price=5$", None),
+            ("http://h/t", None),
+        ] {
+            assert_eq!(template(text).unfilled(), unfilled);
+        }
     }
 
     #[test]

@@ -1,29 +1,38 @@
 //! `--rp_serve_api`: the platform on this machine, and a deployed worker under it.
 //!
-//! The worker runs as in production. Only the URLs in its environment are different.
+//! The worker runs as in production. Only the URLs in its environment are different. One that asks to be replaced is
+//! followed by a fresh process.
 
+mod replacement;
 mod test_run;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
+use futures_util::FutureExt as _;
 use runpod_local::LocalPlatform;
 use runpod_protocol::variable;
+use tracing::info;
 
 use super::flags::{Flags, Serve};
-use super::{complain, deployed, exit_code, one_job, say};
+use super::stop_signals::StopSignals;
+use super::test_job::TestJob;
+use super::{complain, deployed, exit_code, say};
 use crate::error::{Error, StartupError};
 use crate::events::StartTimer;
 use crate::runtime::{Ended, Shutdown};
 use crate::worker::Worker;
+use replacement::Replacements;
 use test_run::TestRun;
+
+pub(super) use replacement::belongs_to_platform;
 
 const ENDPOINT: &str = "local";
 const WORKER: &str = "local-worker";
 
 /// A job and its expected output: the flags `--test_input` and `--test_output`.
-struct TestJob {
+struct SubmittedJob {
     job: String,
     expected: Option<serde_json::Value>,
 }
@@ -55,18 +64,22 @@ pub(super) fn run(
     }
 }
 
-fn read_test_job(job: &str, flags: &Flags) -> Result<TestJob, String> {
-    one_job::read_job(job).map_err(|problem| format!("--test_input: {problem}"))?;
-    Ok(TestJob {
-        job: job.to_owned(),
+fn read_test_job(value: &str, flags: &Flags) -> Result<SubmittedJob, String> {
+    let TestJob { text, note } = TestJob::from_flag(value)?;
+    if let Some(note) = note {
+        info!("{note}");
+    }
+    Ok(SubmittedJob {
+        job: text,
         expected: flags.expected_output()?,
     })
 }
 
-/// Runs platform and worker. Returns how the worker ended, and whether the job from the command line passed.
+/// Runs platform and worker. Returns how the worker ended, and whether all else went well: the job from the
+/// command line, or the workers after the first.
 fn serve_platform(
     worker: Worker,
-    test_job: Option<TestJob>,
+    test_job: Option<SubmittedJob>,
     serve: &Serve,
     lookup: impl Fn(&str) -> Option<String> + Copy,
     timer: StartTimer,
@@ -108,7 +121,7 @@ fn serve_platform(
         ));
     }
     let shutdown = Shutdown::default();
-    let test_run = test_job.map(|TestJob { job, expected }| {
+    let test_run = test_job.map(|SubmittedJob { job, expected }| {
         let run = TestRun {
             endpoint: format!("{}/{endpoint}", platform.client_base_url()),
             key: platform.key().to_owned(),
@@ -127,10 +140,24 @@ fn serve_platform(
     let environment: BTreeMap<String, String> = platform.worker_env(&endpoint, WORKER).into_iter().collect();
     let environment = &environment;
     let environment = |name: &str| environment.get(name).cloned().or_else(|| lookup(name));
+    // Begins before the worker does, so that it hears each signal.
+    let mut signals = platform_threads.block_on(async { StopSignals::listen() })?;
     let ended = deployed::run(worker, environment, timer, shutdown);
-    // A worker that ended by itself leaves the job unfinished.
-    let passed = test_run.is_none_or(|passed| passed.get().copied().unwrap_or(false));
+    let signalled = platform_threads.block_on(async { signals.next().now_or_never() });
+    let well = match test_run {
+        // A worker that ended by itself leaves the job unfinished.
+        Some(passed) => passed.get().copied().unwrap_or(false),
+        None if signalled.is_none() && matches!(ended, Ok(Ended::Drained)) => {
+            let replacements = Replacements {
+                platform: &platform,
+                endpoint: &endpoint,
+                concurrency: serve.concurrency,
+            };
+            platform_threads.block_on(replacements.run(&mut signals))?
+        }
+        None => true,
+    };
     platform_threads.block_on(platform.shutdown());
     platform_threads.shutdown_background();
-    Ok((ended?, passed))
+    Ok((ended?, well))
 }

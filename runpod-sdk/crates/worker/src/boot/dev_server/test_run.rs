@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::MissedTickBehavior;
 
-use crate::boot::one_job::is_expected;
+use crate::boot::one_job::{is_expected, plain_error};
 use runpod_protocol::http::causes;
 
 /// The interval of the requests for progress.
@@ -121,6 +121,9 @@ impl TestRun {
         let result = format!("{{\"{key}\": {value}}}");
         say(&format!("Job {}: {}\nJob result: {result}", view.id, view.status));
         if view.status != "COMPLETED" {
+            if let Some(reason) = plain_error(result.as_bytes()) {
+                say(&reason);
+            }
             return false;
         }
         let Some(expected) = &self.expected else {
@@ -236,11 +239,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_fails_or_gives_something_else_has_not_passed() {
-        let failed = json!({ "id": "j", "status": "FAILED", "error": "no" });
+        let error =
+            r#"{"error_type": "T", "error_message": "invalid input: n: required, and missing\nmore"}"#;
+        let failed = json!({ "id": "j", "status": "FAILED", "error": error });
         let (lines, passed) = printed(&platform(failed).await, None).await;
-        assert_eq!(
-            lines.last().unwrap(),
-            "Job j: FAILED\nJob result: {\"error\": \"no\"}"
+        assert_eq!(lines.last().unwrap(), "n: required, and missing");
+        let result = &lines[lines.len() - 2];
+        assert!(
+            result.starts_with("Job j: FAILED\nJob result: {\"error\": "),
+            "{result}"
         );
         assert!(!passed);
         let other = json!({ "id": "j", "status": "COMPLETED" });

@@ -69,13 +69,13 @@ pub(super) fn run(
     let threads = Threads::new(worker.settings())?;
     timer.mark("config");
     threads.run(|handlers| async move {
-        tokio::spawn(listening.answer());
         let settings = worker.settings();
         let limits = settings.limits;
         let active_jobs = Arc::new(ActiveJobs::new(
             limits.undelivered_results,
             limits.undelivered_bytes,
         ));
+        tokio::spawn(listening.answer(active_jobs.clone(), settings.shutdown_grace));
         let slots = Slots::of(&settings.concurrency);
         let requests = Arc::new(RequestQueue::new(active_jobs.clone(), http.queue));
         let own = worker.own_routes().map(|routes| {

@@ -57,16 +57,21 @@ impl Server {
         };
         let settings = &app.settings;
         let addresses = [
-            Some((settings.address, "requests", app.own.is_some())),
-            settings.health.map(|at| (at, "health checks", false)),
+            Some((
+                settings.address,
+                settings.port_variable(),
+                "requests",
+                app.own.is_some(),
+            )),
+            settings.health.map(|at| (at, "PORT_HEALTH", "health checks", false)),
         ];
-        for (address, what, own_code) in addresses.into_iter().flatten() {
+        for (address, variable, what, own_code) in addresses.into_iter().flatten() {
             let listener = TcpListener::bind(address)
                 .await
-                .map_err(|error| cannot_listen(address, error))?;
+                .map_err(|error| cannot_listen(address, variable, error))?;
             let address = listener
                 .local_addr()
-                .map_err(|error| cannot_listen(address, error))?;
+                .map_err(|error| cannot_listen(address, variable, error))?;
             info!("listening for {what} on http://{address}");
             server.connections.spawn(accept(
                 listener,
@@ -98,8 +103,12 @@ impl Server {
     }
 }
 
-fn cannot_listen(address: SocketAddr, source: io::Error) -> StartupError {
-    StartupError::Listen { address, source }
+fn cannot_listen(address: SocketAddr, variable: &'static str, source: io::Error) -> StartupError {
+    StartupError::Listen {
+        address,
+        variable,
+        source,
+    }
 }
 
 async fn accept(

@@ -28,6 +28,15 @@ pub(super) struct HttpSettings {
 }
 
 impl HttpSettings {
+    /// The variable that names the first port.
+    pub(super) fn port_variable(&self) -> &'static str {
+        if self.realtime.is_some() {
+            "RUNPOD_REALTIME_PORT"
+        } else {
+            "PORT"
+        }
+    }
+
     /// Reads the environment.
     ///
     /// # Errors
