@@ -55,7 +55,7 @@
 //! | `http-modes` | realtime and load-balancing endpoints |
 //! | `metrics` | figures for Prometheus |
 //! | `otlp` | traces by OTLP, where `OTEL_EXPORTER_OTLP_ENDPOINT` is set |
-//! | `schema` | inputs checked against their JSON Schema, rules of garde |
+//! | `schema` | inputs checked against their JSON Schema (`schemars` 1), rules of `garde` 0.23 |
 //! | `testing` | a harness that runs a worker inside a test |
 //! | `download` | downloads of URLs that jobs name, safe against requests to inner addresses |
 //! | `upload` | uploads to S3-compatible storage |
@@ -101,6 +101,10 @@ pub use runpod_worker::{
     Concurrency, Context, Error, ErrorClass, ErrorCode, IntoJobError, Job, JobError, JobId, JobResult,
     Journal, MaybeStreaming, Router, State, Streaming, TakeAhead, Worker, start,
 };
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+#[doc(no_inline)]
+pub use runpod_worker::{garde, schemars};
 
 /// The README's examples, so that they are compiled with the other doc tests.
 #[cfg(doctest)]

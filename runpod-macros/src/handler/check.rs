@@ -20,6 +20,7 @@ pub(super) struct Plan<'a> {
     pub(super) input: &'a Type,
     pub(super) arguments: &'a [Type],
     pub(super) output: &'a Type,
+    pub(super) errors: &'a [Type],
     pub(super) concurrency: Option<usize>,
     pub(super) timeout: Option<Duration>,
 }
@@ -74,6 +75,7 @@ pub(super) fn check<'a>(
         input: signature.input.as_ref()?,
         arguments: &signature.arguments,
         output: signature.output.as_ref()?,
+        errors: &options.errors,
         concurrency: options.concurrency,
         timeout: options.timeout,
     })

@@ -23,6 +23,10 @@ pub(super) fn emit(plan: &Plan<'_>) -> TokenStream {
         let limit = duration(limit);
         quote!(.timeout(#limit))
     });
+    let errors = plan
+        .errors
+        .iter()
+        .map(|error| quote!(#sdk::job::keep_code_of::<#error>();));
     let doc = format!(" The worker that runs the handler `{name}`, with the options of its attribute.");
     beside(
         plan.conditions,
@@ -31,6 +35,7 @@ pub(super) fn emit(plan: &Plan<'_>) -> TokenStream {
         &quote! {
             #[doc = #doc]
             pub fn worker() -> #sdk::Worker<#state> {
+                #(#errors)*
                 #worker #concurrency #timeout
             }
         },

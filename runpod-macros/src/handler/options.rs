@@ -6,18 +6,21 @@ use std::time::Duration;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::meta::ParseNestedMeta;
 use syn::parse::{Parse, Parser};
-use syn::{Expr, ExprLit, Ident, Lit, Path, Token, Type, parse_quote};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Ident, Lit, Path, Token, Type, parenthesized, parse_quote, token};
 
 use super::Faults;
 
 /// Every option, in the order in which messages list them.
-const KNOWN: &str = "`concurrency`, `timeout`, `state`, `blocking`, `stream`, `aggregate`, `merge`, \
+const KNOWN: &str = "`concurrency`, `timeout`, `state`, `errors`, `blocking`, `stream`, `aggregate`, `merge`, \
                      `merge_bytes`, `crate`";
 
 pub(super) struct Options {
     pub(super) concurrency: Option<usize>,
     pub(super) timeout: Option<Duration>,
     pub(super) state: Option<Type>,
+    /// The error types whose codes `?` keeps.
+    pub(super) errors: Vec<Type>,
     /// A word that is there keeps its span for messages.
     pub(super) blocking: Option<Ident>,
     pub(super) stream: Option<Ident>,
@@ -35,6 +38,7 @@ impl Options {
             concurrency: None,
             timeout: None,
             state: None,
+            errors: Vec::new(),
             blocking: None,
             stream: None,
             aggregate: None,
@@ -69,6 +73,7 @@ impl Options {
             }
             "timeout" => self.timeout = duration(name, meta, &TIMEOUT, faults)?,
             "state" => self.state = value(name, meta, "state = App", faults)?,
+            "errors" => self.errors = types(name, meta, faults)?,
             "crate" => {
                 if let Some(path) = value(name, meta, "crate = my_crate::runpod_sdk", faults)? {
                     self.sdk = path;
@@ -208,6 +213,34 @@ fn value<T: Parse>(
             ));
             skip_value(meta)?;
             Ok(None)
+        }
+    }
+}
+
+/// Types in parentheses, separated by commas.
+fn types(name: &Ident, meta: &ParseNestedMeta<'_>, faults: &mut Faults) -> syn::Result<Vec<Type>> {
+    const EXAMPLE: &str = "errors(PaintError, NoModel)";
+    if !meta.input.peek(token::Paren) {
+        faults.at(name, format!("`{name}` lists types: `{EXAMPLE}`"));
+        skip_value(meta)?;
+        return Ok(Vec::new());
+    }
+    let listed;
+    parenthesized!(listed in meta.input);
+    match Punctuated::<Type, Token![,]>::parse_terminated(&listed) {
+        Ok(types) if types.is_empty() => {
+            faults.at(name, format!("`{name}` lists at least one type: `{EXAMPLE}`"));
+            Ok(Vec::new())
+        }
+        Ok(types) => Ok(types.into_iter().collect()),
+        Err(error) => {
+            faults.push(syn::Error::new(
+                error.span(),
+                format!("{error}; write `{EXAMPLE}`"),
+            ));
+            // What is left in the parentheses would be one more error.
+            listed.parse::<TokenStream>()?;
+            Ok(Vec::new())
         }
     }
 }

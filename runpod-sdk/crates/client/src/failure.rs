@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 ///
 /// A worker's error is usually a JSON object *inside* the string
 /// (`docs/protocol/worker-protocol.md` §7). Its fields are there if it is one; the text always is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobFailure {
     /// The job's id.
@@ -109,6 +109,41 @@ impl fmt::Display for JobFailure {
 
 impl std::error::Error for JobFailure {}
 
+/// What is known, once: the text is shown where no field has been read from it.
+impl fmt::Debug for JobFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("JobFailure");
+        shown.field("job_id", &self.job_id).field("status", &self.status);
+        if self.message.is_none() {
+            shown.field("text", &self.text);
+        }
+        let texts = [
+            ("error_type", &self.error_type),
+            ("message", &self.message),
+            ("traceback", &self.traceback),
+            ("hostname", &self.hostname),
+            ("worker_id", &self.worker_id),
+            ("runpod_version", &self.runpod_version),
+            ("code", &self.code),
+            ("class", &self.class),
+            ("hint", &self.hint),
+            ("log_tail", &self.log_tail),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                shown.field(name, text);
+            }
+        }
+        if let Some(retryable) = self.retryable {
+            shown.field("retryable", &retryable);
+        }
+        if let Some(details) = &self.details {
+            shown.field("details", &format_args!("{details}"));
+        }
+        shown.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +164,20 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "job j1 ended as FAILED: CUDA out of memory [BACKEND_OOM]; smaller picture"
+        );
+    }
+
+    #[test]
+    fn the_debug_output_shows_everything_once() {
+        let error =
+            r#"{"error_type":"T","error_message":"it broke","code":"C","retryable":true,"details":{"n":1}}"#;
+        assert_eq!(
+            format!("{:?}", failure(error)),
+            r#"JobFailure { job_id: "j1", status: Failed, error_type: "T", message: "it broke", code: "C", retryable: true, details: {"n":1} }"#
+        );
+        assert_eq!(
+            format!("{:?}", failure("it broke")),
+            r#"JobFailure { job_id: "j1", status: Failed, text: "it broke" }"#
         );
     }
 

@@ -1,6 +1,7 @@
 //! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
 //!
-//! The modules, from the ground up: `json`, `redact`, `exit`, `log_writer`; `job`; `settings`, `scratch`, `panics`; `context`;
+//! The modules, from the ground up: `json`, `redact`, `exit`, `log_writer`, `backtrace`; `job`; `settings`, `scratch`, `panics`;
+//! `context`;
 //! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`, `web`; `metrics`; `runtime`;
 //! `worker`; `router`; `boot`; `testing`. Each imports only from groups before its own; `cargo xtask layers` checks it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -9,6 +10,7 @@
 #[cfg(all(test, feature = "macros"))]
 extern crate self as runpod_sdk;
 
+mod backtrace;
 pub mod boot;
 pub mod context;
 pub mod error;
@@ -62,3 +64,7 @@ pub use router::Router;
 pub use runpod_macros::handler;
 pub use settings::{Concurrency, Journal, TakeAhead};
 pub use worker::Worker;
+#[cfg(feature = "schema")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schema")))]
+#[doc(no_inline)]
+pub use {garde, schemars};

@@ -1,7 +1,6 @@
 //! Catches panics of handlers and turns them into job errors.
 
 use std::any::Any;
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -11,6 +10,7 @@ use std::task::{Context, Poll};
 
 use tracing::{error, warn};
 
+use crate::backtrace;
 use crate::job::{JobError, panic_error, panic_message};
 use crate::log_writer;
 
@@ -33,11 +33,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         Some(location) => write!(place, "{location}"),
         None => write!(place, "an unknown place"),
     };
-    let backtrace = Backtrace::capture();
-    let backtrace = match backtrace.status() {
-        BacktraceStatus::Captured => format!("\n{backtrace}"),
-        _ => String::new(),
-    };
+    let backtrace = backtrace::capture().map_or_else(String::new, |frames| format!("\n{frames}"));
     error!("{place}: {}{backtrace}", panic_message(info.payload()));
     // The process may be about to abort.
     log_writer::flush();

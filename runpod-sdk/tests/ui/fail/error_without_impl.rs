@@ -1,8 +1,8 @@
 use runpod_sdk::prelude::*;
 
 #[handler]
-async fn greet(path: String) -> Result<String, std::io::Error> {
-    std::fs::read_to_string(path)
+async fn greet(path: String) -> Result<String, std::fmt::Error> {
+    Ok(path)
 }
 
 fn main() -> std::process::ExitCode {

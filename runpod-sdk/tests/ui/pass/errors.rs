@@ -36,7 +36,21 @@ async fn refuse(_input: ()) -> Result<(), String> {
     Err("not today".to_owned())
 }
 
+#[handler(errors(NoColour))]
+async fn mix(colour: Option<String>) -> JobResult<String> {
+    Ok(colour.ok_or(NoColour)?)
+}
+
+#[handler]
+async fn read(path: String) -> Result<String, std::io::Error> {
+    std::fs::read_to_string(path)
+}
+
 pub(crate) fn main() {
+    let _: Worker = mix::worker();
+    let _: Worker = read::worker();
+    let kept: JobError = NoColour.into();
+    assert_eq!(kept.code().as_str(), "NO_COLOUR");
     let _: Worker = paint::worker();
     let _: Worker = parse::worker();
     let _: Worker = refuse::worker();

@@ -38,6 +38,7 @@ use crate::events::StartTimer;
 use crate::exit::WaitBeforeExit;
 use crate::log_writer::{self, FlushAtEnd};
 use crate::panics;
+use crate::router::Router;
 use crate::runtime::{Ended, Shutdown};
 use crate::settings::{self, Config, Environment, Realtime, WorkerMode};
 use crate::telemetry;
@@ -97,7 +98,35 @@ const INSIDE_A_RUNTIME: &str = "error: runpod_sdk::start was called inside a tok
 /// Unknown flags are left to the program.
 #[doc(alias = "serverless")]
 #[must_use = "return the exit code from `main`"]
-pub fn start(worker: Worker) -> ExitCode {
+pub fn start(worker: impl Startable) -> ExitCode {
+    start_worker(worker.into_worker())
+}
+
+/// What [`start`] runs: a [`Worker`] that has everything that its handler needs, or a [`Router`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be started",
+    label = "not a worker that has everything it needs",
+    note = "if its handler takes `State`, give the state first: `greet::worker().state(…)`, or `.state_with(…)` to load it",
+    note = "a function with `#[handler]` is started by its worker: `start(greet::worker())`"
+)]
+pub trait Startable {
+    #[doc(hidden)]
+    fn into_worker(self) -> Worker;
+}
+
+impl Startable for Worker {
+    fn into_worker(self) -> Worker {
+        self
+    }
+}
+
+impl Startable for Router {
+    fn into_worker(self) -> Worker {
+        self.into_worker()
+    }
+}
+
+fn start_worker(worker: Worker) -> ExitCode {
     let timer = StartTimer::now();
     // Dropped last, so that it has the last lines of everything else.
     let _log = FlushAtEnd;

@@ -253,9 +253,7 @@ async fn a_state_that_cannot_be_loaded_ends_the_start_without_a_take() {
 async fn a_state_whose_loading_panics_ends_the_start_with_the_panics_message() {
     let platform = Platform::start().await;
     let worker = Worker::new(async |n: u32, crate::State(_): crate::State<u32>| -> JobResult<u32> { Ok(n) })
-        .state_with(|| async {
-            Ok::<_, String>("many".parse::<u32>().expect("the model"))
-        });
+        .state_with(|| async { Ok::<_, String>("many".parse::<u32>().expect("the model")) });
     let ended = platform.run(worker).await.unwrap_err();
     assert_eq!(
         ended.to_string(),

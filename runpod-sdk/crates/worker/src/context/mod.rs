@@ -1,5 +1,6 @@
 //! The context of a running job: its data, cancellation, progress and timeline.
 
+mod blocking;
 mod cancel;
 mod completion;
 mod counter;
@@ -23,6 +24,7 @@ use crate::job::{Job, JobId};
 use crate::json::RawJson;
 use crate::scratch::JobScratch;
 
+pub(crate) use blocking::offload;
 pub(crate) use cancel::Cancel;
 pub use cancel::CancelReason;
 pub(crate) use completion::{CompletionEstimate, CompletionEstimates};

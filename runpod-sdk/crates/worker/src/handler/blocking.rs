@@ -4,13 +4,11 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use serde_json::Value;
-use tracing::Span;
 
 use super::{FromContext, Handler, HandlerResult, JobInput, Produced};
-use crate::context::Context;
-use crate::job::{ErrorClass, ErrorCode, JobError};
+use crate::context::{Context, offload};
+use crate::job::JobError;
 use crate::json::RawJson;
-use crate::panics::guarded_call;
 
 /// A function that is not async, as a handler.
 ///
@@ -52,35 +50,12 @@ where
         context: Context,
         state: S,
     ) -> impl Future<Output = Result<Produced, JobError>> + Send {
-        let lease = context.lease();
-        offload(move || {
-            // The work of a dropped job continues here, and so does its lease.
-            let _lease = lease;
-            self.0.call(input, context, state)
-        })
+        offload(context.lease(), move || self.0.call(input, context, state))
     }
 
     fn schema(&self) -> Option<Value> {
         self.0.schema()
     }
-}
-
-/// Runs `work` on one of the runtime's threads for blocking work, in the current span.
-///
-/// Dropping the future does not stop work that has begun: a thread cannot be stopped from outside.
-async fn offload(
-    work: impl FnOnce() -> Result<Produced, JobError> + Send + 'static,
-) -> Result<Produced, JobError> {
-    let span = Span::current();
-    // A panic is caught on its own thread, where its location is known.
-    let ended = tokio::task::spawn_blocking(move || span.in_scope(|| guarded_call(work))).await;
-    ended.unwrap_or_else(|lost| {
-        Err(JobError::new(
-            ErrorCode::HANDLER_ERROR,
-            ErrorClass::Worker,
-            format!("the blocking handler was not run: {lost}"),
-        ))
-    })
 }
 
 macro_rules! impl_blocking_handler {

@@ -174,6 +174,36 @@ mod blocking {
         assert_eq!((error.code(), error.message()), (&ErrorCode::PANIC, "ouch"));
     }
 
+    #[handler]
+    async fn part(text: String, ctx: Context) -> JobResult<String> {
+        let job = ctx.clone();
+        ctx.blocking(move || match &*text {
+            "panics" => panic!("ouch"),
+            "fails" => Err(JobError::invalid_input("no")),
+            _ if job.is_cancelled() => Err(JobError::message_only("cancelled")),
+            _ => Ok(this_thread()),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_blocking_part_of_a_job_has_a_thread_of_its_own_in_the_jobs_span() {
+        let entered = Entered::default();
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(entered.clone()));
+        let job = output(part::worker(), r#""""#).instrument(tracing::info_span!("job"));
+        let thread: String = serde_json::from_str(&job.await).unwrap();
+        assert_ne!(thread, this_thread());
+        assert!(entered.0.lock().contains(&thread));
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_an_error_of_a_blocking_part_is_the_jobs() {
+        let error = run(part::worker(), r#""panics""#).await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (&ErrorCode::PANIC, "ouch"));
+        let error = run(part::worker(), r#""fails""#).await.unwrap_err();
+        assert_eq!(error.code(), &ErrorCode::INVALID_INPUT);
+    }
+
     #[tokio::test]
     async fn the_span_of_the_job_is_entered() {
         let entered = Entered::default();

@@ -57,11 +57,26 @@ use crate::json::RawJson;
 /// Problems name JSON types and quote at most the first characters of a value.
 ///
 /// The flag `--schema` prints the schema.
+///
+/// `JsonSchema` is that of `schemars` 1. A program that depends on another major version has a trait of the same name that
+/// does not fit; `runpod_sdk::schemars` is the one that does:
+///
+/// ```
+/// use runpod_sdk::schemars::{self, JsonSchema};
+///
+/// #[derive(serde::Deserialize, JsonSchema)]
+/// #[schemars(crate = "runpod_sdk::schemars")]
+/// struct Prompt {
+///     prompt: String,
+/// }
+/// # fn is_input(_: impl Fn(runpod_sdk::Checked<Prompt>)) {}
+/// ```
 #[doc(alias = "rp_validator")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked<T>(pub T);
 
-/// An input that is checked against its JSON Schema like [`Checked`], and then against its rules of `garde`.
+/// An input that is checked against its JSON Schema like [`Checked`], and then against its rules of `garde` 0.23
+/// (`runpod_sdk::garde`).
 ///
 /// ```
 /// use runpod_sdk::Validated;

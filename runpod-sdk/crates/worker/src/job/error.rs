@@ -5,13 +5,14 @@ mod known;
 mod wire;
 
 use std::any::{Any, type_name};
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use runpod_protocol::causes;
 use serde_json::Value;
+
+use crate::backtrace;
 
 pub use code::{ErrorClass, ErrorCode};
 pub use known::keep_code_of;
@@ -38,9 +39,9 @@ pub type JobResult<T> = Result<T, JobError>;
 /// assert_eq!(steps("x").unwrap_err().message(), "invalid digit found in string");
 /// ```
 ///
-/// `?` takes any error, so it does not see the code that a type defines with [`IntoJobError`]. Return such a type from
-/// the handler itself, write `.map_err(IntoJobError::into_job_error)?`, or call [`keep_code_of`] for it once. The
-/// SDK's own errors, such as `storage::DownloadError`, keep their codes in any case.
+/// `?` takes any error, so it does not see the code that a type defines with [`IntoJobError`] unless the type is known:
+/// name it in the attribute, `#[handler(errors(NoModel, PaintError))]`, or call [`keep_code_of`] for it. The SDK's own
+/// errors, such as `storage::DownloadError`, are known.
 ///
 /// It does not implement [`std::error::Error`]: that would forbid the conversion from any error.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ struct Inner {
     message: String,
     error_type: Cow<'static, str>,
     traceback: String,
+    /// The stack where the error was converted. One of class user is sent without it.
+    backtrace: Option<String>,
     hint: Option<Cow<'static, str>>,
     details: Option<Value>,
     log_tail: Vec<String>,
@@ -72,6 +75,7 @@ impl JobError {
                 retryable: false,
                 message: message.into(),
                 traceback: String::new(),
+                backtrace: None,
                 hint: None,
                 details: None,
                 log_tail: Vec::new(),
@@ -189,26 +193,37 @@ impl fmt::Display for JobError {
 
 impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
     fn from(error: E) -> Self {
-        let name = type_name::<E>();
         let error: Box<dyn StdError + Send + Sync> = error.into();
-        let mut traceback = source_chain(&*error);
-        // A backtrace is captured only if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
-        let backtrace = Backtrace::capture();
-        if backtrace.status() == BacktraceStatus::Captured {
-            // Writing to a string does not fail.
-            let _ = write!(traceback, "\nbacktrace:\n{backtrace}");
+        let mut failed = Self::message_only(error.to_string()).with_traceback(source_chain(&*error));
+        failed.inner.backtrace = backtrace::capture();
+        if let Some(name) = telling_name::<E>() {
+            failed.inner.error_type = Cow::Borrowed(name);
         }
-        let mut failed = Self::message_only(error.to_string()).with_traceback(traceback);
-        failed.inner.error_type = Cow::Borrowed(name);
         known::describe(&*error, &mut failed);
         failed
     }
+}
+
+/// The name of an error's type, unless it says nothing: that of a text, or of an error whose type is erased.
+fn telling_name<E>() -> Option<&'static str> {
+    let name = type_name::<E>();
+    let texts = [
+        type_name::<&str>(),
+        type_name::<String>(),
+        type_name::<Cow<'_, str>>(),
+        type_name::<Box<dyn StdError + Send + Sync>>(),
+    ];
+    (!texts.contains(&name)).then_some(name)
 }
 
 /// An error type of the worker's own that can end a job.
 ///
 /// Every method has a default, so an empty `impl` is enough. Overriding `code` and `class` gives callers more
 /// information.
+///
+/// A handler that returns `Result<T, PaintError>` keeps them. In one that returns [`JobResult`], and in the functions it
+/// calls, `?` keeps them for the types that `#[handler(errors(PaintError))]` names; of any other type it keeps the
+/// message alone.
 ///
 /// ```
 /// use runpod_sdk::{ErrorClass, ErrorCode, IntoJobError, JobResult, handler};
@@ -236,8 +251,8 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for JobError {
 #[diagnostic::on_unimplemented(
     message = "a job can't fail with `{Self}`",
     label = "not an error that a handler may return",
-    note = "return `JobResult<T>`: every error type converts to it with `?`",
-    note = "or write `impl runpod_sdk::IntoJobError for {Self} {{}}`"
+    note = "return `JobResult<T>`: every error type converts to it with `?`; a boxed one is `Box<dyn Error + Send + Sync>`",
+    note = "for a type of your own: `impl runpod_sdk::IntoJobError for … {{}}`"
 )]
 pub trait IntoJobError: Into<JobError> {
     /// The code; [`ErrorCode::HANDLER_ERROR`] unless overridden.
@@ -290,6 +305,10 @@ impl IntoJobError for String {}
 impl IntoJobError for &'static str {}
 #[diagnostic::do_not_recommend]
 impl IntoJobError for Box<dyn StdError + Send + Sync> {}
+#[diagnostic::do_not_recommend]
+impl IntoJobError for std::io::Error {}
+#[diagnostic::do_not_recommend]
+impl IntoJobError for serde_json::Error {}
 
 fn source_chain(error: &(dyn StdError + 'static)) -> String {
     let texts: Vec<_> = causes::chain(error).map(ToString::to_string).collect();
@@ -345,6 +364,38 @@ mod tests {
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(r#"\\nbacktrace:\\n.*?","#, r#"","#);
         settings
+    }
+
+    #[test]
+    fn a_text_is_no_type_of_an_error() {
+        let erased: Box<dyn StdError + Send + Sync> = "no".into();
+        for error in [
+            JobError::from("no"),
+            "no".to_owned().into(),
+            Cow::Borrowed("no").into(),
+            erased.into(),
+        ] {
+            assert_eq!(error.inner.error_type, "HANDLER_ERROR");
+        }
+        let typed = JobError::from(std::io::Error::other("no"));
+        assert_eq!(typed.inner.error_type, "std::io::error::Error");
+    }
+
+    #[test]
+    fn an_error_of_the_user_shows_no_backtrace_whenever_its_class_was_set() {
+        let traceback = |class: Option<ErrorClass>| {
+            let mut error = JobError::from(Gone(std::io::Error::other("disk unplugged")));
+            error.inner.backtrace = Some("   1: paint::mix".to_owned());
+            if let Some(class) = class {
+                error = error.with_code(ErrorCode::new("X"), class);
+            }
+            let sent: Value = serde_json::from_str(&wire(&error)).unwrap();
+            sent["error_traceback"].as_str().unwrap().to_owned()
+        };
+        let chain = "the model is gone\ncaused by: disk unplugged";
+        assert_eq!(traceback(Some(ErrorClass::User)), chain);
+        assert_eq!(traceback(None), format!("{chain}\nbacktrace:\n   1: paint::mix"));
+        assert_eq!(traceback(Some(ErrorClass::Backend)), traceback(None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Inner, JobError};
+use super::{ErrorClass, Inner, JobError};
 use crate::redact::redacted;
 
 /// The most bytes of each text in an error; the rest is cut. A message may quote a whole page, and the platform must
@@ -77,7 +77,7 @@ impl Serialize for WireError<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry(error_key::ERROR_TYPE, &error.error_type)?;
         map.serialize_entry(error_key::ERROR_MESSAGE, &shown(&error.message))?;
-        map.serialize_entry(error_key::ERROR_TRACEBACK, &shown(&error.traceback))?;
+        map.serialize_entry(error_key::ERROR_TRACEBACK, &shown(&traceback(error)))?;
         map.serialize_entry(error_key::HOSTNAME, &identity.hostname)?;
         map.serialize_entry(error_key::WORKER_ID, &identity.worker_id)?;
         map.serialize_entry(error_key::RUNPOD_VERSION, &identity.runpod_version)?;
@@ -95,6 +95,16 @@ impl Serialize for WireError<'_> {
             map.serialize_entry(error_key::LOG_TAIL, &lines)?;
         }
         map.end()
+    }
+}
+
+/// The chain of causes and, unless the request is at fault, the stack.
+fn traceback(error: &Inner) -> Cow<'_, str> {
+    match &error.backtrace {
+        Some(backtrace) if error.class != ErrorClass::User => {
+            format!("{}\nbacktrace:\n{backtrace}", error.traceback).into()
+        }
+        _ => Cow::Borrowed(&error.traceback),
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::job::{ErrorClass, ErrorCode};
+    use crate::job::ErrorCode;
     use crate::redact::hide_secret;
 
     fn wire(error: &JobError) -> Value {
