@@ -48,6 +48,7 @@ use crate::settings::Settings;
 
 use self::companions::Companions;
 use self::pacing::{Ahead, LoadMeter};
+use self::run::PythonResults;
 use self::take::Taker;
 
 pub(crate) use active_jobs::ActiveJobs;
@@ -96,6 +97,7 @@ pub(crate) struct Runtime {
     random: fastrand::Rng,
     scratch: Arc<Scratch>,
     start_timer: Option<StartTimer>,
+    python: Arc<PythonResults>,
     /// Ends the delivery of results when the worker must end.
     give_up: CancellationToken,
     jobs: TaskTracker,
@@ -122,6 +124,7 @@ impl Runtime {
             ahead: Ahead::new(settings.take_ahead()),
             meter: LoadMeter::new(&settings.concurrency),
             scratch: Arc::new(Scratch::new(settings.scratch.clone())),
+            python: Arc::new(PythonResults::new(settings.python_results)),
             platform,
             handler,
             settings,

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) take_ahead: TakeAhead,
     /// Whether the worker asks to be replaced after its first job.
     pub(crate) refresh: bool,
+    /// Whether `error` and `refresh_worker` in a result have the meaning that they have in Python's SDK.
+    pub(crate) python_results: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) cancel_grace: Duration,
     pub(crate) shutdown_grace: Duration,
@@ -55,6 +57,7 @@ impl Default for Settings {
             intake: Intake::new(),
             take_ahead: TakeAhead::default(),
             refresh: false,
+            python_results: false,
             timeout: None,
             cancel_grace: Duration::from_secs(10),
             shutdown_grace: Duration::from_mins(10),

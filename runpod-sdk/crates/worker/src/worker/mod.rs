@@ -203,6 +203,26 @@ impl<S> Worker<S> {
         self
     }
 
+    /// Gives the keys `error` and `refresh_worker` at the top of an output the meaning that they have in Python's SDK, for
+    /// a worker that was ported. Default: an output is data, whatever keys it holds, and a worker that returns one of these
+    /// logs a warning once.
+    ///
+    /// Both are taken out of the output. With an `error` that Python takes for true the job fails with its text as the
+    /// message; what stands beside it is `output` in the error's details. With such a `refresh_worker` the worker is
+    /// replaced after the job. A streamed value with an `error` ends its stream as a failure.
+    ///
+    /// ```
+    /// use runpod_sdk::{JobError, Worker};
+    /// use serde_json::{Value, json};
+    ///
+    /// let worker: Worker = Worker::new(|_: Value| async move { Ok::<_, JobError>(json!({ "error": "no model" })) })
+    ///     .python_results();
+    /// ```
+    pub fn python_results(mut self) -> Self {
+        self.settings.python_results = true;
+        self
+    }
+
     /// Adds a check that this machine is fit for work. It runs before the first job is taken.
     ///
     /// A check is a closure or one of [`fitness`](crate::fitness). All run concurrently before the state is loaded, each

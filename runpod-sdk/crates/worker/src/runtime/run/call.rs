@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use super::chunk_list::ChunkList;
+use super::python::{PythonResults, ReadResult};
 use super::slot_in_use::SlotInUse;
 use super::start::HandlerCall;
 use crate::handler::{LARGEST_CHUNK, Produced, is_text};
@@ -30,7 +31,7 @@ pub(super) fn call(runtime: &Runtime, call: HandlerCall) -> JoinHandle<Result<Ou
     };
     runtime
         .handlers
-        .spawn(guarded(consume(produced, chunks, slot)).in_current_span())
+        .spawn(guarded(consume(produced, chunks, slot, runtime.python.clone())).in_current_span())
 }
 
 /// Reads what the handler produces to its end. The slot becomes free when this ends, for whatever reason.
@@ -38,10 +39,16 @@ async fn consume(
     call: impl Future<Output = Result<Produced, JobError>>,
     chunks: mpsc::Sender<RawJson>,
     slot: Arc<SlotInUse>,
+    python: Arc<PythonResults>,
 ) -> Result<Outcome, JobError> {
     let produced = call.await?;
     let outcome = match produced {
         Produced::Value(value) => {
+            let ReadResult { output, refresh } = python.of_output(value);
+            if refresh {
+                slot.refreshes();
+            }
+            let value = output?;
             slot.produced(value.len());
             Outcome::Completed(value)
         }
@@ -52,7 +59,7 @@ async fn consume(
             slot.streams();
             let mut all = ChunkList::new(aggregate);
             while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
-                let chunk = match chunk {
+                let chunk = match chunk.and_then(|chunk| python.of_chunk(chunk)) {
                     Ok(chunk) if chunk.len() > LARGEST_CHUNK && !is_text(&chunk) => {
                         return Ok(Outcome::StreamFailed(too_large(chunk.len())));
                     }

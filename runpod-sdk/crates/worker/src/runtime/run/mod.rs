@@ -5,6 +5,7 @@ mod call;
 mod cancelled;
 mod chunk_list;
 mod finish;
+mod python;
 mod slot_in_use;
 mod start;
 mod supervise;
@@ -25,6 +26,7 @@ use crate::job::{Job, Outcome};
 use crate::telemetry;
 
 pub(super) use self::admit::SlotOrWait;
+pub(super) use self::python::PythonResults;
 
 /// A job that was just taken and added to the active jobs.
 pub(super) struct TakenJob {

@@ -71,6 +71,11 @@ impl SlotInUse {
         self.flags.streams.store(true, Ordering::Relaxed);
     }
 
+    /// Records that the worker is to be replaced after this job.
+    pub(super) fn refreshes(&self) {
+        self.flags.refresh.store(true, Ordering::Relaxed);
+    }
+
     /// Records the size of the result.
     pub(super) fn produced(&self, bytes: usize) {
         self.result_bytes.store(bytes, Ordering::Relaxed);
