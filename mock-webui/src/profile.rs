@@ -127,6 +127,7 @@ impl FromStr for Profile {
     type Err = UnknownProfile;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = &*text.to_lowercase();
         let name = text.trim_start_matches('v');
         Self::ALL
             .into_iter()

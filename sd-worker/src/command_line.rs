@@ -1,6 +1,7 @@
 //! Reading the command line: our options and the SDK's flags in one help text, and errors that name the
 //! variable a bad value came from.
 
+use std::any::TypeId;
 use std::error::Error as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -78,6 +79,10 @@ fn command() -> Command {
                 arg
             }
         })
+        .mut_args(|arg| {
+            let has_value = arg.get_action().takes_values();
+            arg.ignore_case(has_value)
+        })
         // Options may stand after a subcommand as well.
         .mut_args(|arg| arg.hide_env_values(true).global(true))
         .args(flags)
@@ -125,10 +130,21 @@ fn explain(command: &Command, error: &clap::Error) -> String {
         Some(value) if !MAY_HOLD_SECRETS.contains(&flag) => format!(" '{value}'"),
         _ => String::new(),
     };
-    let reason = error
-        .source()
-        .map_or_else(|| "not a possible value".to_owned(), ToString::to_string);
+    let reason = match (error.get(ContextKind::ValidValue), error.source()) {
+        (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
+            format!("write one of {}", values.join(", "))
+        }
+        // A switch has no list of its own.
+        (_, Some(_)) if is_switch(arg) => "write true or false".to_owned(),
+        (_, Some(reason)) => reason.to_string(),
+        _ => "not a possible value".to_owned(),
+    };
     format!("error: {source}: bad value{value}: {reason}\n\nFor more information, try '--help'.")
+}
+
+/// Whether the option is on or off.
+fn is_switch(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<bool>()
 }
 
 /// `--probe-interval` → `SD_WORKER_PROBE_INTERVAL`.
@@ -161,6 +177,25 @@ mod tests {
             .unwrap_err();
         let text = explain(&command(), &error);
         assert!(text.contains("bad value 'many': invalid digit"), "{text}");
+    }
+
+    #[test]
+    fn a_bad_word_is_answered_with_the_good_ones_which_are_read_in_any_case() {
+        let explained = |arguments: [&str; 2]| {
+            let line = ["sd-worker"].into_iter().chain(arguments);
+            let error = command().try_get_matches_from(line).unwrap_err();
+            explain(&command(), &error)
+        };
+        let text = explained(["--output", "bucket"]);
+        assert!(
+            text.contains("bad value 'bucket': write one of inline, upload, auto\n"),
+            "{text}"
+        );
+        let matches = command()
+            .try_get_matches_from(["sd-worker", "--output", "Upload", "--reencode", "WEBP"])
+            .unwrap();
+        let settings = Settings::from_arg_matches(&matches).unwrap();
+        assert_eq!(settings.output.output, settings::OutputMode::Upload);
     }
 
     #[test]

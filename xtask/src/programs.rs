@@ -1,5 +1,6 @@
 //! The commands that are programs of their own: cargo builds and runs them.
 
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
@@ -80,6 +81,11 @@ impl Program {
 /// passed on by nothing in between. Returns only when that fails.
 pub(crate) fn turn_into(program: &Program, arguments: &Arguments) -> anyhow::Result<()> {
     let mut command = program.cargo(arguments)?;
+    // Cargo's own lines, which go there too, say what is built but not how long it takes.
+    let _ = writeln!(
+        std::io::stderr(),
+        "Building the command; the first time takes a few minutes."
+    );
     let failed = command.exec();
     Err(failed).with_context(|| format!("cannot run `{}`", cargo::shown(&command)))
 }

@@ -62,6 +62,16 @@ async fn a_bad_value_ends_with_code_2_and_names_where_it_came_from() {
             &[("SD_WORKER_WEBUI_AUTH", "hunter2")],
             "error: SD_WORKER_WEBUI_AUTH (the option --webui-auth): bad value: write USER:PASSWORD",
         ),
+        (
+            &[],
+            &[("SD_WORKER_STREAM", "maybe")],
+            "error: SD_WORKER_STREAM (the option --stream): bad value 'maybe': write true or false",
+        ),
+        (
+            &[],
+            &[("SD_WORKER_OUTPUT", "bucket")],
+            "error: SD_WORKER_OUTPUT (the option --output): bad value 'bucket': write one of inline, upload, auto",
+        ),
         (&["--webui"], &[], "error: unexpected argument '--webui' found"),
     ] {
         let (code, _, text) = output(arguments, variables).await;

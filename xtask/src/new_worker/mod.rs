@@ -3,6 +3,7 @@
 mod files;
 mod name;
 
+use std::io::{BufRead, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,6 +47,10 @@ Examples:
   cargo xtask new-worker my-worker --path .. --git https://example.com/you/this-repository --tag v0.1.0";
 
 pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
+    if !options.path.is_dir() {
+        let asked = std::io::stdin().is_terminal().then(|| std::io::stdin().lock());
+        make_if_wanted(&options.path, asked, &mut std::io::stderr())?;
+    }
     let folder = options.path.join(options.name.as_str());
     let sdk = Sdk::of(options)?;
     write(&folder, &options.name, &sdk)?;
@@ -63,6 +68,32 @@ pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Makes the folder of `--path` if the answer says so. Without anybody to ask it is an error: it may be a slip.
+fn make_if_wanted(
+    path: &Path,
+    answers: Option<impl BufRead>,
+    questions: &mut impl Write,
+) -> anyhow::Result<()> {
+    let Some(mut answers) = answers else {
+        bail!(
+            "--path {}: there is no such folder; make it, or name another",
+            path.display()
+        );
+    };
+    write!(
+        questions,
+        "There is no folder {}. Make it? [y/N] ",
+        path.display()
+    )?;
+    questions.flush()?;
+    let mut answer = String::new();
+    answers.read_line(&mut answer)?;
+    if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        bail!("nothing was made; name another folder with --path");
+    }
+    std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
 }
 
 /// The toolchain of this workspace: a worker that starts with the same needs no other.
@@ -219,6 +250,29 @@ mod tests {
         let sdk = Sdk::of(&options(&["w"])).unwrap();
         let error = write(folder.path(), &"w".parse().unwrap(), &sdk).unwrap_err();
         assert!(error.to_string().contains("is there already"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_asked_about() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("a/b");
+        let ask = |answer: Option<&str>| {
+            let mut asked = Vec::new();
+            let made = make_if_wanted(&missing, answer.map(str::as_bytes), &mut asked);
+            (
+                made.map_err(|error| error.to_string()),
+                String::from_utf8(asked).unwrap(),
+            )
+        };
+        let (made, asked) = ask(None);
+        assert!(made.unwrap_err().contains("there is no such folder"));
+        assert_eq!(asked, "", "nobody is there to answer");
+        for no in ["", "\n", "n\n", "what?\n"] {
+            assert!(ask(Some(no)).0.is_err() && !missing.exists(), "{no:?}");
+        }
+        let (made, asked) = ask(Some("Yes\n"));
+        assert_eq!((made, missing.is_dir()), (Ok(()), true));
+        assert!(asked.ends_with("Make it? [y/N] "), "{asked}");
     }
 
     #[test]

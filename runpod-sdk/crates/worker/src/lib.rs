@@ -1,8 +1,7 @@
 //! The runtime of a RunPod Serverless worker. Use it through `runpod-sdk`, which re-exports what is public here.
 //!
 //! The modules, from the ground up: `json`, `redact`, `exit`, `log_writer`, `backtrace`; `job`; `settings`, `scratch`, `panics`;
-//! `context`;
-//! `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`, `web`; `metrics`; `runtime`;
+//! `context`; `handler`; `input`; `platform`; `error`, `events`; `hooks`, `telemetry`, `journal`, `fitness`, `web`; `metrics`; `runtime`;
 //! `worker`; `router`; `boot`; `testing`. Each imports only from groups before its own; `cargo xtask layers` checks it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

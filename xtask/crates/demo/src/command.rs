@@ -24,7 +24,7 @@ use crate::stack::Stack;
 pub(crate) struct Options {
     /// A real WebUI to use instead of the mock, such as <http://127.0.0.1:7860>. If it asks for credentials, put them
     /// into `SD_WORKER_WEBUI_AUTH`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = webui_url)]
     webui: Option<String>,
 
     /// What the picture is to show
@@ -72,6 +72,15 @@ Examples:
   cargo xtask demo
   cargo xtask demo --prompt \"a lighthouse in a storm\" --steps 40 --jobs 3
   cargo xtask demo --webui http://127.0.0.1:7860 --ready-within 10m";
+
+/// Reads a URL with its scheme and host, before anything is built for it.
+fn webui_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok();
+    if url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        return Ok(text.to_owned());
+    }
+    Err("write the whole URL, such as http://localhost:7860".to_owned())
+}
 
 pub(crate) fn run(options: &Options, screen: Screen) -> anyhow::Result<()> {
     screen.heading("One request: client -> platform -> sd-worker -> WebUI, and back\n");
@@ -248,4 +257,35 @@ async fn finish(
         rendered,
         files,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::webui_url;
+
+    #[test]
+    fn an_address_of_a_webui_that_is_no_url_is_refused() {
+        for good in [
+            "http://localhost:7860",
+            "https://webui.example/base",
+            "http://[::1]:7860",
+        ] {
+            assert_eq!(webui_url(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "localhost:7860",
+            "127.0.0.1:7860",
+            "7860",
+            "",
+            "ftp://h/",
+            "http://",
+            "file:///webui",
+        ] {
+            assert_eq!(
+                webui_url(bad),
+                Err("write the whole URL, such as http://localhost:7860".to_owned()),
+                "{bad}"
+            );
+        }
+    }
 }

@@ -19,6 +19,9 @@ const MOCK_NOTE: &str = "
   Steps 5 and 6 are parts of 4. Where one ends and the other begins is seen from outside, so theirs
   are upper bounds. The mock's GPU is simulated: 4 and 5 take what --steps and --step-ms ask for.";
 
+const ABSTRACT: &str =
+    "the picture is an abstract one: the mock has no model, and draws from prompt and seed";
+
 /// Longest value of the result that is shown whole.
 const LONGEST_VALUE: usize = 300;
 
@@ -96,6 +99,9 @@ impl Report {
     fn rest(&self, violations: Option<&[String]>, screen: Screen) {
         screen.line("");
         screen.stage("written", listed(self.jobs.iter().flat_map(|job| &job.files)));
+        if self.mock {
+            screen.stage("", screen.dim(ABSTRACT));
+        }
         screen.stage("logs", listed(&self.logs));
         let verdict = match violations {
             None => screen.odd("unknown: the platform was killed before it could say"),

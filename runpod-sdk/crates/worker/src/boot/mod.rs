@@ -40,7 +40,7 @@ use crate::log_writer::{self, FlushAtEnd};
 use crate::panics;
 use crate::router::Router;
 use crate::runtime::{Ended, Shutdown};
-use crate::settings::{self, Config, Environment, Realtime, WorkerMode};
+use crate::settings::{self, Config, Environment, PROTOCOL_VERSION, Realtime, WorkerMode};
 use crate::telemetry;
 use crate::worker::Worker;
 use runpod_protocol::{tls, variable};
@@ -54,12 +54,14 @@ pub(crate) use launch::Connected;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use launch::{Launch, StartReporting, at_hand};
 
-/// The line that the platform's log viewers search for.
-const BANNER: &str = concat!(
-    "--- Starting Serverless Worker |  Version ",
-    env!("CARGO_PKG_VERSION"),
-    " ---"
-);
+/// The line that the platform's log viewers search for. It names both versions, because errors and heartbeats name that of
+/// the protocol alone.
+fn banner() -> String {
+    format!(
+        "--- Starting Serverless Worker |  Version {}, protocol {PROTOCOL_VERSION} ---",
+        env!("CARGO_PKG_VERSION")
+    )
+}
 
 const BAD_FLAG: u8 = 2;
 
@@ -155,7 +157,7 @@ fn start_worker(worker: Worker) -> ExitCode {
         complain(&format!("error: no thread for the log: {error}"));
         return ExitCode::FAILURE;
     }
-    log_writer::write(format!("{BANNER}\n"));
+    log_writer::write(format!("{}\n", banner()));
     // Before any of the worker's own code runs, because the loading of a state may need TLS.
     tls::install_provider();
     timer.mark("tls");

@@ -25,7 +25,6 @@ mod when_abandoned;
 
 pub use concurrency::Concurrency;
 pub(crate) use concurrency::Policy;
-#[cfg(any(test, feature = "testing"))]
 pub(crate) use config::PROTOCOL_VERSION;
 pub(crate) use config::{Config, local_identity};
 pub use intake::Intake;
