@@ -1,7 +1,7 @@
-//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2), and those that nothing reads.
+//! Checks the platform's variables (`docs/protocol/worker-protocol.md` §2), and those of earlier versions of the worker.
 
 use super::finding::{Finding, Section};
-use crate::settings::unread;
+use crate::settings::{removed, unread};
 
 /// The variables without which a worker gets no jobs.
 const NEEDED: [&str; 2] = ["RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_WEBHOOK_POST_OUTPUT"];
@@ -16,10 +16,12 @@ pub(super) fn look(lookup: impl Fn(&str) -> Option<String>, set: &[String]) -> S
     } else {
         deployed(get)
     };
-    let every_workers = runpod_sdk::settings::unread(set.iter().cloned());
-    let unread = every_workers.into_iter().chain(unread(set.iter().cloned()));
+    // Those that never existed are named among the settings.
+    let earlier = unread(set.iter().cloned())
+        .into_iter()
+        .filter(|unread| removed(&unread.name).is_some());
     findings.extend(
-        unread.map(|unread| Finding::warning(format!("{} has no effect", unread.name), unread.instead)),
+        earlier.map(|unread| Finding::warning(format!("{} has no effect", unread.name), unread.instead)),
     );
     Section {
         title: "Platform",
@@ -108,20 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_nothing_reads_is_named_of_the_program_and_of_every_worker() {
+    fn a_variable_of_an_earlier_version_is_named() {
         let found = verdicts(&[
             ("SD_WORKER_RETRY_WAIT", "1s"),
             ("SD_WORKER_RETRIES", "1"),
-            ("RUNPOD_WORKER_CONCURENCY", "4"),
+            ("SD_WORKER_RETRYS", "4"),
         ]);
         let warning = |what: &str| (Verdict::Warning, what.to_owned());
-        assert_eq!(
-            found[1..],
-            [
-                warning("RUNPOD_WORKER_CONCURENCY has no effect"),
-                warning("SD_WORKER_RETRY_WAIT has no effect"),
-            ]
-        );
+        assert_eq!(found[1..], [warning("SD_WORKER_RETRY_WAIT has no effect"),]);
     }
 
     #[test]

@@ -63,7 +63,9 @@ impl Server {
                 "requests",
                 app.own.is_some(),
             )),
-            settings.health.map(|at| (at, "PORT_HEALTH", "health checks", false)),
+            settings
+                .health
+                .map(|at| (at, "PORT_HEALTH", "health checks", false)),
         ];
         for (address, variable, what, own_code) in addresses.into_iter().flatten() {
             let listener = TcpListener::bind(address)
