@@ -51,7 +51,7 @@ pub(crate) enum Format {
 impl Format {
     /// The format of the log in this environment.
     fn of(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        match lookup("RUNPOD_ENDPOINT_ID").filter(|id| !id.is_empty()) {
+        match variable::unless_blank(lookup(variable::ENDPOINT_ID)) {
             Some(_) => Self::Platform,
             None => Self::Human,
         }

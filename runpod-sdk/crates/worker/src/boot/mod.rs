@@ -153,7 +153,8 @@ fn start_worker(worker: Worker) -> ExitCode {
         complain(INSIDE_A_RUNTIME);
         return ExitCode::FAILURE;
     }
-    if let Err(error) = telemetry::start_writing(lookup) {
+    let of_log = for_log(lookup);
+    if let Err(error) = telemetry::start_writing(of_log) {
         complain(&format!("error: no thread for the log: {error}"));
         return ExitCode::FAILURE;
     }
@@ -162,7 +163,7 @@ fn start_worker(worker: Worker) -> ExitCode {
     tls::install_provider();
     timer.mark("tls");
     // Dropped after the worker, so that it sends the last spans.
-    let _traces = match logging::set_up(&flags, for_log(lookup)) {
+    let _traces = match logging::set_up(&flags, of_log) {
         Ok(traces) => traces,
         Err(problem) => {
             complain(&format!("error: --rp_log_level: {problem}"));

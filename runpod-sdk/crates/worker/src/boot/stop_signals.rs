@@ -110,7 +110,13 @@ impl StopThread {
         };
         let (ended, answered) = (CancellationToken::new(), CancellationToken::new());
         let signalled = CancellationToken::new();
-        let listening = listen(signals, shutdown.clone(), signalled.clone(), answered.clone(), when_stuck);
+        let listening = listen(
+            signals,
+            shutdown.clone(),
+            signalled.clone(),
+            answered.clone(),
+            when_stuck,
+        );
         let until = ended.clone();
         let thread = thread::Builder::new()
             .name("runpod-signals".to_owned())
