@@ -3,7 +3,7 @@
 mod codes;
 mod error;
 mod fields;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 mod injected;
 mod invalid;
 mod outcome;
@@ -22,7 +22,7 @@ pub use runpod_protocol::JobId;
 pub use codes::KnownCode;
 pub use error::{ErrorClass, ErrorCode, IntoJobError, JobError, JobResult, keep_code_of};
 pub(crate) use error::{WorkerIdentity, panic_error, panic_message};
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use injected::Injected;
 pub use invalid::InputProblem;
 pub(crate) use outcome::{JobReport, Outcome};
@@ -41,7 +41,7 @@ pub struct Job {
     /// Whether the platform sent no `input`, which a single job must have.
     lacks_input: bool,
     /// What a test gives in place of what the environment configures.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     injected: Injected,
     /// Masks the secret of `s3Config` in the log while the job or a clone of it exists.
     _hidden: Option<Arc<Hidden>>,
@@ -71,7 +71,7 @@ impl Job {
             batch_id: fields.batch_id,
             execution_timeout: fields.execution_timeout,
             lacks_input: false,
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             injected: Injected::default(),
             _hidden: fields.secret.map(|secret| Arc::new(hide_secret(&secret))),
             whole: RawJson::trusted(whole),
@@ -105,7 +105,7 @@ impl Job {
             batch_id: None,
             execution_timeout: None,
             lacks_input: false,
-            #[cfg(feature = "testing")]
+            #[cfg(any(test, feature = "testing"))]
             injected: Injected::default(),
             _hidden: None,
         }
