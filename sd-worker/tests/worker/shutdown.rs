@@ -82,7 +82,9 @@ async fn a_local_test_is_stopped_with_ctrl_c_and_takes_its_webui_with_it() {
     // More than the render that shows that it is ready.
     webui.steps_done(5).await;
     worker.signal("INT").await;
-    worker.says("SIGINT received. Stopping the job.").await;
+    worker
+        .says("SIGINT received. Stopping the job; a second signal leaves at once.")
+        .await;
     assert_eq!(worker.exit().await.code(), Some(130));
     assert!(!exists(started(&worker)[0]));
 }
