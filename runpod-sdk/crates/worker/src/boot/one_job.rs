@@ -288,6 +288,11 @@ mod tests {
         };
         assert_eq!(explained(Some(" ")), explained(None));
         let (laptop, pod) = (explained(None), explained(Some("abc123")));
-        insta::assert_snapshot!(format!("{laptop}\n\nOn a Pod:\n\n{pod}"));
+        let both = format!("{laptop}\n\nOn a Pod:\n\n{pod}");
+        if cfg!(feature = "local-server") {
+            insta::assert_snapshot!(both);
+        } else {
+            assert!(!both.contains("--rp_serve_api"), "it is not built in: {both}");
+        }
     }
 }
