@@ -55,3 +55,19 @@ async fn pages_of_other_sites_get_none_of_them() {
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_webhook_of_a_platform_reaches_the_pages_that_take_webhooks_and_nothing_that_queues_jobs() {
+    let platform = platform().await;
+    for (path, status) in [
+        ("/console/a.js", StatusCode::OK),
+        ("/console/api/jobs", StatusCode::FORBIDDEN),
+        ("/v2/ep/health", StatusCode::FORBIDDEN),
+    ] {
+        let request = http_client()
+            .get(format!("{}{path}", platform.url()))
+            .bearer_auth("k");
+        let marked = request.header("x-runpod-local-webhook", "1");
+        assert_eq!(marked.send().await.unwrap().status(), status, "{path}");
+    }
+}

@@ -135,10 +135,12 @@ async fn answer_recorded(state: &PlatformState, recorder: &Recorder, mut parts: 
 }
 
 async fn answer_to(state: &PlatformState, parts: &Parts, body: Body) -> Answer {
-    if parts.headers.contains_key(runpod_protocol::header::LOCAL_WEBHOOK) {
+    let path = parts.uri.path();
+    // A page without a key takes webhooks and does nothing that would send the next one.
+    let takes_webhooks = state.pages.is_some() && is_page(path) && !path.starts_with(KEYED_PAGES);
+    if !takes_webhooks && parts.headers.contains_key(runpod_protocol::header::LOCAL_WEBHOOK) {
         return Err(Refused::webhook());
     }
-    let path = parts.uri.path();
     if let Some(pages) = state.pages.clone().filter(|_| is_page(path)) {
         state
             .access

@@ -5,6 +5,8 @@ mod policy;
 mod proxies;
 mod resolver;
 
-pub(super) use policy::{EgressPolicy, NotPublic, remedy};
+#[cfg(feature = "download")]
+pub(super) use policy::remedy;
+pub(super) use policy::{EgressPolicy, NotPublic};
 pub(super) use proxies::Proxies;
 pub(super) use resolver::{CheckedResolver, NameLookup, SystemLookup};
