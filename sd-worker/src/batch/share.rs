@@ -1,7 +1,7 @@
 //! Which jobs may share a batch, by their requests. It is pure.
 //!
 //! One request renders the pictures of several jobs if it is that of each but for prompts and seeds, which the worker's
-//! script sets for each picture (`docs/protocol/webui-api.md` §13). Equal means byte for byte, fields that nobody knows
+//! script sets for each picture (`docs/protocol/webui-api.md` §13). Equal means byte for byte, unknown fields
 //! included. What the WebUI reads for all pictures at once from the first prompt alone has to be equal, too.
 
 use std::sync::Arc;

@@ -338,7 +338,7 @@ async fn without_the_extension_the_worker_takes_one_job_at_a_time_and_says_why()
     }
 }
 
-/// Asks for a job's status a few times: nobody takes it.
+/// Asks for the status of a job that no worker takes, a few times.
 async fn told_in_queue(job: &JobHandle) {
     for _ in 0..5 {
         let status = soon(job.status()).await.unwrap().status;

@@ -266,7 +266,7 @@ mod tests {
         };
         let (made, asked) = ask(None);
         assert!(made.unwrap_err().contains("there is no such folder"));
-        assert_eq!(asked, "", "nobody is there to answer");
+        assert_eq!(asked, "", "the question has no terminal");
         for no in ["", "\n", "n\n", "what?\n"] {
             assert!(ask(Some(no)).0.is_err() && !missing.exists(), "{no:?}");
         }

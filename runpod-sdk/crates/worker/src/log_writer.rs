@@ -51,16 +51,22 @@ pub(crate) fn flush() {
     }
 }
 
-/// A file of this process's own for the same pipe, whose writes do not block; `None` if `output` is no pipe, or cannot be
-/// opened again. Making `output` itself so would change it for every process that shares it.
+/// A file of this process's own for the same output, whose writes wait for no reader. `None` if `output` is neither a pipe
+/// nor a regular file, or cannot be opened again.
 fn without_blocking(output: impl AsFd) -> Option<File> {
-    let mode = fstat(&output).ok()?.st_mode;
-    if FileType::from_raw_mode(mode) != FileType::Fifo {
-        return None;
+    let output = output.as_fd();
+    let mode = fstat(output).ok()?.st_mode;
+    match FileType::from_raw_mode(mode) {
+        // It has no reader. The thread would only cost two switches a line.
+        FileType::RegularFile => Some(output.try_clone_to_owned().ok()?.into()),
+        // Making `output` itself so would change it for every process that shares it.
+        FileType::Fifo => {
+            let path = format!("/proc/self/fd/{}", output.as_raw_fd());
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            Some(open(path, flags, Mode::empty()).ok()?.into())
+        }
+        _ => None,
     }
-    let path = format!("/proc/self/fd/{}", output.as_fd().as_raw_fd());
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Some(open(path, flags, Mode::empty()).ok()?.into())
 }
 
 /// Flushes the log when it is dropped.
@@ -215,7 +221,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{PipeReader, Read as _, pipe};
+    use std::io::{PipeReader, Read as _, Seek as _, pipe};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
@@ -295,6 +301,23 @@ mod tests {
             read.extend_from_slice(&piece[..length]);
         }
         String::from_utf8(read).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_in_a_file_at_once_behind_what_the_file_had() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before\n").unwrap();
+        let blocked = Pipe {
+            begun: channel().0,
+            let_through: channel().1,
+        };
+        let direct = without_blocking(&file);
+        let log = LogWriter::start(blocked, direct, 100, |lost| format!("{lost} lost\n")).unwrap();
+        log.write("at once\n".to_owned());
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "before\nat once\n", "no thread was needed");
     }
 
     #[test]

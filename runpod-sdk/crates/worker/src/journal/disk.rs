@@ -69,7 +69,7 @@ impl Disk for RealDisk {
         let mut names = Vec::new();
         for file in std::fs::read_dir(dir)? {
             let file = file?;
-            // A pipe would block whoever opens it. A name that is not UTF-8 is not a file of the journal.
+            // To open a pipe would block. A name that is not UTF-8 is not a file of the journal.
             if file.file_type().is_ok_and(|kind| kind.is_file())
                 && let Ok(name) = file.file_name().into_string()
             {

@@ -43,7 +43,7 @@ fn a_worker_that_gets_stuck() {
     let _ = deployed::run(worker, lookup, StartTimer::now(), Shutdown::default());
 }
 
-/// Runs the worker with this limit until it logs `words`, sends it so many signals, and returns its exit code and the rest
+/// Runs the worker with this limit until it logs `words`, sends it this number of signals, and returns its exit code and the rest
 /// of its log.
 async fn stop_when_it_says(words: &str, stuck_after: Duration, signals: &[Signal]) -> (Option<i32>, String) {
     let platform = Platform::start().await.with("RUNPOD_PING_INTERVAL", "250");
